@@ -1,0 +1,138 @@
+"""Settings: read once at the edge (`Settings()`), then passed in. Nothing reads the environment at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Environment = Literal["development", "production"]
+
+PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
+    "log_format": "json",
+    "postgres_pool_size": 20,
+    "postgres_max_overflow": 10,
+    "postgres_ssl": "prefer",
+    "statement_timeout": 5.0,
+    "explorer": False,
+}
+"""What differs in production; everything else has one default."""
+
+
+class ConfigurationError(Exception):
+    """The settings don't hold together; the message names the variable."""
+
+
+class Settings(BaseSettings):
+    """Every setting, from environment variables or `.env`. Times are in seconds unless said otherwise."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    environment: Environment = Field("development", description="development or production")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    log_format: Literal["console", "json"] = Field("console", description="console or json, a line each")
+    data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers and the explorer's files")
+
+    database_url: SecretStr | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
+    postgres_host: str | None = Field(None, description="PostgreSQL host")
+    postgres_port: int = Field(5432, description="PostgreSQL port")
+    postgres_user: str = Field("postgres", description="PostgreSQL user")
+    postgres_password: SecretStr | None = Field(None, description="PostgreSQL password")
+    postgres_db: str = Field("fashion_wallet", description="PostgreSQL database")
+    postgres_ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "disable", description="TLS to PostgreSQL"
+    )
+    postgres_ssl_root_cert: Path | None = Field(None, description="Certificate authority file for PostgreSQL")
+    postgres_pool_size: int = Field(10, ge=1, description="Connections kept open, a process")
+    postgres_max_overflow: int = Field(5, ge=0, description="Connections beyond them under load")
+    postgres_pool_timeout: float = Field(5.0, gt=0, description="Longest wait for a free connection")
+    postgres_pool_recycle: int = Field(1800, gt=0, description="Age at which a connection is replaced")
+    postgres_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
+    statement_timeout: float = Field(10.0, gt=0, description="Longest a statement or MongoDB command may run")
+
+    mongodb_uri: SecretStr | None = Field(None, description="MongoDB URI")
+    mongodb_database: str | None = Field(None, description="MongoDB database; else the URI's, else fashion_wallet")
+    mongodb_max_pool_size: int = Field(50, ge=1, description="Most connections to MongoDB, a process")
+    mongodb_min_pool_size: int = Field(0, ge=0, description="Connections to MongoDB kept open")
+    mongodb_max_idle_time: float = Field(300.0, gt=0, description="Age at which an idle connection is closed")
+    mongodb_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
+    mongodb_selection_timeout: float = Field(5.0, gt=0, description="Longest search for a usable server")
+    mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
+
+    health_timeout: float = Field(1.5, gt=0, le=2, description="Longest a health check may take")
+    shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
+
+    explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
+    demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_environment(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("environment") == "production":
+            return {**PRODUCTION_DEFAULTS, **given}
+        return given
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_scheme(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and urlsplit(url.get_secret_value()).scheme.partition("+")[0] not in ("postgres", "postgresql"):
+            raise ValueError("must start with postgresql://")
+        return url
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _mongodb_scheme(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None and urlsplit(uri.get_secret_value()).scheme not in ("mongodb", "mongodb+srv"):
+            raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return uri
+
+    @model_validator(mode="after")
+    def _secrets_in_production(self) -> Settings:
+        if self.environment == "production":
+            if self.database_url is None and (self.postgres_host is None or self.postgres_password is None):
+                raise ValueError("DATABASE_URL (or POSTGRES_HOST and POSTGRES_PASSWORD) must be set in production")
+            if self.mongodb_uri is None:
+                raise ValueError("MONGODB_URI must be set in production")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def postgres_url(self) -> str | None:
+        """`postgresql://...` of the configured server, or None where none is configured."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        if self.postgres_host is None:
+            return None
+        password = self.postgres_password.get_secret_value() if self.postgres_password else ""
+        login = quote(self.postgres_user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        return f"postgresql://{login}@{self.postgres_host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
+
+    @property
+    def mongodb_url(self) -> str | None:
+        """`mongodb://...` of the configured server, or None where none is configured."""
+        return self.mongodb_uri.get_secret_value() if self.mongodb_uri is not None else None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment and `.env`, with the command line's overrides (None: not given).
+
+    Raises ConfigurationError with one line a problem, each naming its variable and never its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            text = problem["msg"].removeprefix("Value error, ")
+            problems.append(f"{name}: {text}" if name else text)
+        raise ConfigurationError("\n".join(problems)) from None

@@ -1,0 +1,139 @@
+"""The two stores of a running process: engine, sessions and MongoDB client, opened and closed by the lifespan."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from beanie import init_beanie
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from api.config import ConfigurationError, Settings
+from api.log import CommandCounter, count_statements
+from documents import Design
+
+MongoDatabase = AsyncDatabase[dict[str, Any]]
+MongoClient = AsyncMongoClient[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Open connections to both stores.
+
+    `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and ROLLBACK around it.
+    """
+
+    engine: AsyncEngine
+    reads: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    mongo: MongoClient
+    database: MongoDatabase
+
+
+def postgres_engine(settings: Settings) -> AsyncEngine:
+    """An engine on the configured server, not yet connected.
+
+    Raises ConfigurationError where no server is configured.
+    """
+    if settings.postgres_url is None:
+        raise ConfigurationError("DATABASE_URL (or POSTGRES_HOST) is not set")
+    url, tls = _postgres_address(settings)
+    engine = create_async_engine(
+        url,
+        pool_size=settings.postgres_pool_size,
+        max_overflow=settings.postgres_max_overflow,
+        pool_timeout=settings.postgres_pool_timeout,
+        pool_recycle=settings.postgres_pool_recycle,
+        pool_use_lifo=True,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": settings.postgres_connect_timeout,
+            # the server ends what runs too long; asyncpg gives up a little later, in case the server is gone
+            "command_timeout": settings.statement_timeout + 1,
+            "server_settings": {
+                "application_name": "fashion-wallet",
+                "statement_timeout": str(int(settings.statement_timeout * 1000)),
+                "timezone": "UTC",
+                "jit": "off",
+            },
+            **tls,
+        },
+    )
+    count_statements(engine)
+    return engine
+
+
+def _postgres_address(settings: Settings) -> tuple[URL, dict[str, Any]]:
+    """SQLAlchemy's URL and asyncpg's TLS arguments; `sslmode` in the URL wins over POSTGRES_SSL."""
+    assert settings.postgres_url is not None
+    url = make_url(settings.postgres_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = str(query.pop("sslmode", settings.postgres_ssl))
+    url = url.set(query=query)
+    if mode in ("verify-ca", "verify-full") and settings.postgres_ssl_root_cert is not None:
+        import ssl
+
+        context = ssl.create_default_context(cafile=str(settings.postgres_ssl_root_cert))
+        context.check_hostname = mode == "verify-full"
+        return url, {"ssl": context}
+    return url, {"ssl": mode}
+
+
+def mongo_client(settings: Settings) -> MongoClient:
+    """A client of the configured server; it belongs to the running event loop, so it is made in the lifespan.
+
+    Raises ConfigurationError where no server is configured.
+    """
+    if settings.mongodb_url is None:
+        raise ConfigurationError("MONGODB_URI is not set")
+    tls = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
+    return AsyncMongoClient(
+        settings.mongodb_url,
+        appname="fashion-wallet",
+        tz_aware=True,
+        maxPoolSize=settings.mongodb_max_pool_size,
+        minPoolSize=settings.mongodb_min_pool_size,
+        maxIdleTimeMS=int(settings.mongodb_max_idle_time * 1000),
+        connectTimeoutMS=int(settings.mongodb_connect_timeout * 1000),
+        serverSelectionTimeoutMS=int(settings.mongodb_selection_timeout * 1000),
+        timeoutMS=int(settings.statement_timeout * 1000),
+        event_listeners=[CommandCounter()],
+        **tls,
+    )
+
+
+def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
+    """The database of the settings, else of the URI, else `fashion_wallet`."""
+    assert settings.mongodb_url is not None
+    name = settings.mongodb_database or urlsplit(settings.mongodb_url).path.lstrip("/") or "fashion_wallet"
+    return client[name]
+
+
+@contextlib.asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
+    engine = postgres_engine(settings)
+    try:
+        client = mongo_client(settings)
+        try:
+            database = mongo_database(settings, client)
+            await init_beanie(database=database, document_models=[Design], skip_indexes=True)
+            yield Stores(
+                engine=engine,
+                reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                sessions=async_sessionmaker(engine, expire_on_commit=False),
+                mongo=client,
+                database=database,
+            )
+        finally:
+            await client.close()
+    finally:
+        await engine.dispose()

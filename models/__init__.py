@@ -1,0 +1,9 @@
+"""PostgreSQL: tables and the repository over them. Knows nothing of GraphQL."""
+
+from models.audit_log import AuditEntry
+from models.avatar import Avatar
+from models.base import SCHEMAS, Base, new_id
+from models.catalog_item import CatalogItem
+from models.user import User
+
+__all__ = ["SCHEMAS", "AuditEntry", "Avatar", "Base", "CatalogItem", "User", "new_id"]
