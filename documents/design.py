@@ -108,7 +108,7 @@ class Design(Document):
         keep_nulls: ClassVar[bool] = False
 
     def to_mongo(self) -> dict[str, Any]:
-        """The document as it is stored: camelCase names, absent where null, `catalogItemIds` from the layers."""
+        """As it is stored: camelCase names, absent where null, `catalogItemIds` taken from the layers."""
         stored = self.model_dump(by_alias=True, exclude_none=True, exclude={"id", "revision_id"})
         stored["catalogItemIds"] = item_ids(self.layers)
         if self.id is not None:
