@@ -1,0 +1,8 @@
+"""GraphiQL at /graphql, from files of the application's own where they are installed."""
+
+from api.explorer.assets import AssetsMissing, ExplorerError
+from api.explorer.command import app
+from api.explorer.install import install
+from api.explorer.page import page, routes
+
+__all__ = ["AssetsMissing", "ExplorerError", "app", "install", "page", "routes"]

@@ -1,0 +1,126 @@
+"""The page, its content security policy, and the routes of its files."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from api.config import Settings
+from api.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
+from api.log import logger
+
+ASSETS_PATH: Final = "/graphql/assets"
+
+SAMPLES: Final = ("catalog", "designs", "users")
+"""Files in samples/, one a tab, in this order."""
+
+BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
+
+
+def page(settings: Settings) -> Response:
+    """The explorer, 200. Loads the installed files, or the CDN's where they are missing."""
+    local = _installed(settings)
+    nonce = secrets.token_urlsafe(16)
+    html = _template().substitute(
+        nonce=nonce,
+        styles="\n".join(f'<link rel="stylesheet" {_source("href", asset, local)}>' for asset in STYLES),
+        scripts="\n".join(f'<script nonce="{nonce}" {_source("src", asset, local)}></script>' for asset in SCRIPTS),
+        # "<" could end the script element that carries the JSON.
+        options=json.dumps({"samples": samples(), "local": local}).replace("<", "\\u003c"),
+    )
+    return HTMLResponse(html, headers=_headers(nonce, local))
+
+
+def routes(settings: Settings) -> list[Route]:
+    """The routes of the installed files; none where the explorer is turned off."""
+    if not settings.explorer:
+        return []
+    try:
+        load(folder(settings.data_dir))
+    except AssetsMissing as error:
+        logger.info("explorer uses the CDN", reason=str(error), remedy="fashion-wallet explorer install")
+
+    async def asset(request: Request) -> Response:
+        return _asset(settings, request)
+
+    return [Route(f"{ASSETS_PATH}/{{file}}", asset, name="explorer_asset")]
+
+
+@cache
+def samples() -> tuple[str, ...]:
+    """The queries that the page opens with."""
+    folder_of_samples = files(__package__) / "samples"
+    return tuple((folder_of_samples / f"{name}.graphql").read_text("utf-8") for name in SAMPLES)
+
+
+@cache
+def _template() -> Template:
+    return Template((files(__package__) / "page.html").read_text("utf-8"))
+
+
+def _installed(settings: Settings) -> bool:
+    try:
+        load(folder(settings.data_dir))
+    except AssetsMissing:
+        return False
+    return True
+
+
+def _source(attribute: str, asset: Asset, local: bool) -> str:
+    # Relative to /graphql, so that the page also works behind a proxy that adds a prefix.
+    url = f"graphql/assets/{asset.name}" if local else asset.cdn_url
+    return f'{attribute}="{escape(url)}" integrity="{asset.integrity}" crossorigin="anonymous"'
+
+
+def _headers(nonce: str, local: bool) -> dict[str, str]:
+    styles = ["'self'"] if local else [asset.cdn_url for asset in STYLES]
+    policy = {
+        "default-src": "'none'",
+        "script-src": f"'nonce-{nonce}'",
+        # The editor (CodeMirror) positions and measures its lines with style attributes and elements.
+        "style-src": " ".join([*styles, "'unsafe-inline'"]),
+        "font-src": "data:",
+        # Hovering over a picture's address in an answer shows the picture, wherever it is.
+        "img-src": "'self' data: https:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cache-Control": "no-store",  # the nonce is for one answer
+        "Referrer-Policy": "same-origin",
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _asset(settings: Settings, request: Request) -> Response:
+    asset = BY_NAME.get(request.path_params["file"])
+    if asset is None:
+        raise HTTPException(404)
+    try:
+        content = load(folder(settings.data_dir))[asset.name]
+    except AssetsMissing:
+        raise HTTPException(404) from None
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "ETag": f'"{asset.integrity}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if headers["ETag"] in known or known == ["*"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=asset.media_type, headers=headers)
