@@ -1,0 +1,114 @@
+"""Fixtures for every test: servers once a session, a clean database for each test that uses one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient
+from starlette.applications import Starlette
+
+from api.config import Settings
+from api.embedded import EmbeddedStores
+from api.stores import Stores, mongo_database, open_stores
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def own_stores() -> Iterator[EmbeddedStores]:
+    """The suite's servers, with tables and collection made."""
+    with servers.throwaway_stores() as stores:
+        asyncio.run(servers.assert_own(stores))
+        yield stores
+
+
+@pytest.fixture(scope="session")
+def postgres_url(own_stores: EmbeddedStores) -> str:
+    assert own_stores.database_url is not None
+    return own_stores.database_url
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(own_stores: EmbeddedStores) -> str:
+    assert own_stores.mongodb_uri is not None
+    return own_stores.mongodb_uri
+
+
+@pytest.fixture(scope="session")
+def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Development settings of the suite's servers, which are migrated; nothing comes from a `.env`."""
+    settings = Settings(
+        _env_file=None,
+        environment="development",
+        host="127.0.0.1",
+        port=0,
+        workers=1,
+        log_level="warning",
+        data_dir=tmp_path_factory.mktemp("data"),
+        database_url=SecretStr(postgres_url),
+        mongodb_uri=SecretStr(mongodb_url),
+        mongodb_database=None,
+    )
+    servers.migrate(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+async def delete_everything(settings: Settings, anyio_backend: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Empties both stores, over connections of its own that last the session."""
+    assert settings.postgres_url is not None
+    assert settings.mongodb_url is not None
+    connection = await asyncpg.connect(settings.postgres_url)
+    async with AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client:
+        database = mongo_database(settings, client)
+        yield lambda: servers.delete_everything(connection, database)
+    await connection.close()
+
+
+@pytest.fixture
+async def clean_stores(delete_everything: Callable[[], Awaitable[None]], anyio_backend: str) -> None:
+    """Nothing in either store when the test starts."""
+    await delete_everything()
+
+
+@pytest.fixture
+async def stores(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Stores]:
+    """Open connections to both stores, which are empty."""
+    async with open_stores(settings) as stores:
+        yield stores
+
+
+@pytest.fixture
+async def app(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Starlette]:
+    """The application inside its lifespan, on empty stores; `app.state.stores` are its own connections."""
+    from api.app import create_app
+
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, without a socket between them."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        yield client
+
+
+@pytest.fixture
+def server(settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[servers.Server]:
+    """A `fashion-wallet serve` process on empty stores: `.url`, `.process`."""
+    with servers.serving("serve", "--port", "0", folder=tmp_path, variables=servers.environment(settings)) as running:
+        yield running
