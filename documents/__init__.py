@@ -1,5 +1,21 @@
 """MongoDB: documents and the repository over them. Knows nothing of GraphQL."""
 
-from documents.design import Design, Layer, Metadata, Position, Scale
+from documents.base import Stored, truncate, utc_now
+from documents.design import CanvasSize, Design, Layer, Metadata, Position, Scale, item_ids, uuid_string
+from documents.repository import MongoRepository, TransactionsUnsupported
 
-__all__ = ["Design", "Layer", "Metadata", "Position", "Scale"]
+__all__ = [
+    "CanvasSize",
+    "Design",
+    "Layer",
+    "Metadata",
+    "MongoRepository",
+    "Position",
+    "Scale",
+    "Stored",
+    "TransactionsUnsupported",
+    "item_ids",
+    "truncate",
+    "utc_now",
+    "uuid_string",
+]

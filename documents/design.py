@@ -1,19 +1,17 @@
 """Collection `designs`: layers of catalog items on an avatar.
 
-Field names in MongoDB are camelCase, as the original service wrote them; Python names are snake_case through
-aliases. References to PostgreSQL are plain 36-character UUID strings. This module validates what is written;
-reads go through projections (`documents.repository`) and are not validated again.
+References to PostgreSQL are plain 36-character UUID strings.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
-from beanie import Document
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
+
+from documents.base import Part, Stored
 
 STATUSES: Final = ("draft", "published", "archived")
 LAYER_TYPES: Final = ("silhouette", "fabric", "pattern")
@@ -24,22 +22,6 @@ LayerType = Literal["silhouette", "fabric", "pattern"]
 UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 UuidString = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def utc_now() -> datetime:
-    """Now, cut to the milliseconds that BSON keeps, so that what was written compares equal when read."""
-    return truncate(datetime.now(UTC))
-
-
-def truncate(moment: datetime) -> datetime:
-    """The moment without the microseconds that BSON drops."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-class Part(BaseModel):
-    """An embedded part: camelCase in MongoDB, unknown keys refused."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
 class Position(Part):
@@ -86,10 +68,8 @@ class Metadata(Part):
     canvas_size: CanvasSize | None = None
 
 
-class Design(Document):
+class Design(Stored):
     """A design. `user_id`, `avatar_id` and the layers' `item_id` refer to PostgreSQL."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     user_id: UuidString
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -98,27 +78,31 @@ class Design(Document):
     metadata: Metadata = Field(default_factory=Metadata)
     avatar_id: UuidString | None = None
     catalog_item_ids: list[UuidString] = Field(default_factory=list)
-    version: int = Field(default=1, ge=1)
-    created_at: datetime = Field(default_factory=utc_now)
-    updated_at: datetime = Field(default_factory=utc_now)
-    deleted_at: datetime | None = None
 
     class Settings:
         name = "designs"
         keep_nulls: ClassVar[bool] = False
 
     def to_mongo(self) -> dict[str, Any]:
-        """As it is stored: camelCase names, absent where null, `catalogItemIds` taken from the layers."""
-        stored = self.model_dump(by_alias=True, exclude_none=True, exclude={"id", "revision_id"})
-        stored["catalogItemIds"] = item_ids(self.layers)
-        if self.id is not None:
-            stored["_id"] = self.id
+        """As it is stored; `catalogItemIds` is taken from the layers."""
+        return super().to_mongo() | {"catalogItemIds": item_ids(self.layers)}
+
+    @classmethod
+    def changes(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """As `Stored.changes`; new layers bring their `catalogItemIds`."""
+        stored = super().changes(values)
+        if "layers" in stored:
+            stored["catalogItemIds"] = _distinct(layer.get("itemId") for layer in stored["layers"])
         return stored
 
 
 def item_ids(layers: list[Layer]) -> list[str]:
     """The distinct catalog items of the layers, in the order of their first use."""
-    return list(dict.fromkeys(layer.item_id for layer in layers if layer.item_id is not None))
+    return _distinct(layer.item_id for layer in layers)
+
+
+def _distinct(ids: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(item_id for item_id in ids if item_id is not None))
 
 
 def uuid_string(value: UUID) -> str:

@@ -4,6 +4,7 @@ from models.audit_log import AuditEntry
 from models.avatar import Avatar
 from models.base import SCHEMAS, Base, new_id
 from models.catalog_item import CatalogItem
+from models.repository import PostgresRepository
 from models.user import User
 
-__all__ = ["SCHEMAS", "AuditEntry", "Avatar", "Base", "CatalogItem", "User", "new_id"]
+__all__ = ["SCHEMAS", "AuditEntry", "Avatar", "Base", "CatalogItem", "PostgresRepository", "User", "new_id"]

@@ -1,0 +1,233 @@
+"""Reads and writes of one MongoDB collection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
+
+from documents.base import Stored, utc_now
+
+D = TypeVar("D", bound=Stored)
+
+Where = Mapping[str, Any]
+"""A filter in MongoDB's own language, by stored (camelCase) names."""
+
+BATCH: Final = 1000
+"""Documents in a reply where no limit is asked for, so that ordinary reads take one command."""
+
+ILLEGAL_OPERATION: Final = 20
+"""How a standalone server refuses a transaction."""
+
+
+class TransactionsUnsupported(RuntimeError):
+    """The MongoDB server has no transactions: it is neither a replica set member nor a mongos."""
+
+
+class MongoRepository(Generic[D]):
+    """The documents of one collection. Soft-deleted ones are as if absent unless `include_deleted` is given.
+
+    Every method is one command, and errors of the driver come through as they are. `sort` names stored fields,
+    with a `-` in front for descending (`["-createdAt"]`); ties are broken by `_id`. The document class must have
+    been given to `init_beanie`.
+    """
+
+    def __init__(
+        self,
+        document: type[D],
+        database: AsyncDatabase[dict[str, Any]],
+        session: AsyncClientSession | None = None,
+    ) -> None:
+        self.document = document
+        self._database = database
+        self._session = session
+
+    @property
+    def collection(self) -> AsyncCollection[dict[str, Any]]:
+        """The collection itself, for what has no method here; inside a transaction, pass `session` with it."""
+        return self._database[self.document.get_collection_name()]
+
+    @property
+    def session(self) -> AsyncClientSession:
+        """The session of the running transaction. Raises RuntimeError outside of one."""
+        if self._session is None:
+            raise RuntimeError(f"no transaction is running on {self.document.__name__}")
+        return self._session
+
+    def within(self, session: AsyncClientSession) -> MongoRepository[D]:
+        """This repository inside the transaction of another: `designs.within(tx.session)`."""
+        return MongoRepository(self.document, self._database, session)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MongoRepository[D]]:
+        """One transaction on one session: leaving the block commits, any error (cancellation too) rolls back.
+
+        Inside a transaction it joins the running one. Its methods must not run at the same time. Raises
+        TransactionsUnsupported where the server has none.
+        """
+        if self._session is not None:
+            yield self
+            return
+        session = self._database.client.start_session()
+        try:
+            await session.start_transaction()
+            yield self.within(session)
+        except BaseException as error:
+            await asyncio.shield(_end(session, commit=False))
+            if isinstance(error, OperationFailure) and error.code == ILLEGAL_OPERATION:
+                raise TransactionsUnsupported(
+                    "MongoDB must run as a replica set: a standalone server has no transactions"
+                ) from error
+            raise
+        await asyncio.shield(_end(session, commit=True))
+
+    async def find_by_id(self, id: ObjectId, *, include_deleted: bool = False) -> D | None:
+        """The document of that id. Raises pydantic's ValidationError where a stored one breaks the model."""
+        return await self.find_one({"_id": id}, include_deleted=include_deleted)
+
+    async def find_one(self, where: Where, *, include_deleted: bool = False) -> D | None:
+        """Any one document that matches."""
+        found = await self.collection.find_one(_live(where, include_deleted), session=self._session)
+        return None if found is None else self._entity(found)
+
+    async def find_all(
+        self,
+        where: Where | None = None,
+        *,
+        sort: Sequence[str] = (),
+        skip: int = 0,
+        limit: int | None = None,
+        include_deleted: bool = False,
+    ) -> list[D]:
+        """Every document that matches."""
+        found = await self.read(None, where=where, sort=sort, skip=skip, limit=limit, include_deleted=include_deleted)
+        return [self._entity(document) for document in found]
+
+    async def read(
+        self,
+        projection: Mapping[str, Any] | Iterable[str] | None,
+        *,
+        where: Where | None = None,
+        sort: Sequence[str] = (),
+        skip: int = 0,
+        limit: int | None = None,
+        include_deleted: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Matching documents as stored, with the projected fields only; nothing is validated.
+
+        One command as long as the reply stays under MongoDB's 16 MB (and 1000 documents where there is no limit).
+        """
+        if limit == 0:
+            return []  # to MongoDB, 0 is no limit
+        cursor = self.collection.find(
+            _live(where or {}, include_deleted),
+            projection,
+            sort=_sort(sort, paged=bool(skip or limit)),
+            skip=skip,
+            limit=limit or 0,
+            batch_size=limit or BATCH,
+            session=self._session,
+        )
+        return await cursor.to_list()
+
+    async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What the pipeline makes of the collection. Leaving out soft-deleted documents is the pipeline's work."""
+        cursor = await self.collection.aggregate(pipeline, batchSize=BATCH, session=self._session)
+        return await cursor.to_list()
+
+    async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
+        """How many documents match."""
+        return await self.collection.count_documents(_live(where or {}, include_deleted), session=self._session)
+
+    async def create(self, values: Mapping[str, Any]) -> D:
+        """A new document of these values (names of Python or of MongoDB), validated and inserted.
+
+        Raises pydantic's ValidationError, or WriteError where the collection's own validator refuses it.
+        """
+        entity = self.document.model_validate(dict(values))
+        stored = entity.to_mongo()
+        await self.collection.insert_one(stored, session=self._session)
+        return self._entity(stored)
+
+    async def update(self, id: ObjectId, values: Mapping[str, Any], *, where: Where | None = None) -> D | None:
+        """The document after one atomic change, or None where no live one of that id matches `where`.
+
+        `values` are by dotted camelCase path; None removes a field. Sets `updatedAt` and increments `version`;
+        the expected version goes into `where` (`{"version": 3}`). Without values nothing is written. Raises
+        ValueError as `Stored.changes` does.
+        """
+        condition = {**(where or {}), "_id": id}
+        changes = self.document.changes(values)
+        if not changes:
+            return await self.find_one(condition)
+        kept = {path: value for path, value in changes.items() if value is not None}
+        removed = {path: "" for path, value in changes.items() if value is None}
+        change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now()}, "$inc": {"version": 1}}
+        if removed:
+            change["$unset"] = removed
+        found = await self.collection.find_one_and_update(
+            _live(condition), change, return_document=ReturnDocument.AFTER, session=self._session
+        )
+        return None if found is None else self._entity(found)
+
+    async def delete(self, id: ObjectId) -> bool:
+        """Remove the document for good, deleted or not. False where there was none."""
+        result = await self.collection.delete_one({"_id": id}, session=self._session)
+        return result.deleted_count == 1
+
+    async def soft_delete(self, id: ObjectId, *, where: Where | None = None) -> bool:
+        """Mark a live document as deleted. False where no live one of that id matches `where`."""
+        now = utc_now()
+        result = await self.collection.update_one(
+            _live({**(where or {}), "_id": id}),
+            {"$set": {"deletedAt": now, "updatedAt": now}},
+            session=self._session,
+        )
+        return result.modified_count == 1
+
+    async def restore(self, id: ObjectId, *, where: Where | None = None) -> bool:
+        """Bring a soft-deleted document back. False where no deleted one of that id matches `where`."""
+        result = await self.collection.update_one(
+            {"$and": [{"_id": id, "deletedAt": {"$ne": None}}, where or {}]},
+            {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}},
+            session=self._session,
+        )
+        return result.modified_count == 1
+
+    def _entity(self, stored: Mapping[str, Any]) -> D:
+        entity: D = self.document.model_validate(stored)
+        return entity
+
+
+async def _end(session: AsyncClientSession, *, commit: bool) -> None:
+    """Finish the transaction and its session. Runs shielded: what a cancelled task left open would keep its locks
+    until the server's timeout."""
+    async with session:
+        if commit:
+            await session.commit_transaction()
+        else:
+            await session.abort_transaction()
+
+
+def _live(where: Where, include_deleted: bool = False) -> Where:
+    """The filter, for live documents only unless told otherwise; null is how Mongoose may have written live."""
+    if include_deleted:
+        return where
+    return {"$and": [where, {"deletedAt": None}]} if "deletedAt" in where else {**where, "deletedAt": None}
+
+
+def _sort(sort: Sequence[str], *, paged: bool) -> list[tuple[str, int]] | None:
+    """Keys and directions. A page needs a total order, so ties go by `_id`, in the last key's direction, which
+    is how the indexes end."""
+    keys = [(name.removeprefix("-"), DESCENDING if name.startswith("-") else ASCENDING) for name in sort]
+    if (keys or paged) and "_id" not in dict(keys):
+        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
+    return keys or None
