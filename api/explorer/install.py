@@ -13,13 +13,11 @@ from typing import Final
 
 from api.explorer.assets import ASSETS, PACKAGES, AssetsMissing, ExplorerError, Package, folder, integrity, read
 
-TIMEOUT: Final = 120.0
-"""Seconds that npm may take; about 7 MB are brought."""
-
 NPM_OPTIONS: Final = (
     "--prefer-offline",  # versions never change, and each is checked: the cache is as good as the registry
     "--fetch-retries=1",  # npm's own retries keep a machine without network waiting for over a minute
     "--fetch-retry-mintimeout=500",
+    "--fetch-timeout=15000",
     "--ignore-scripts",
     "--no-update-notifier",
     "--loglevel=error",
@@ -30,14 +28,15 @@ UNREACHABLE: Final = frozenset(
 )
 
 
-def install(data_dir: Path) -> Path:
+def install(data_dir: Path, *, timeout: float = 120) -> Path:
     """Bring the files of GraphiQL into `data_dir/explorer` and return that folder.
 
     Does nothing where they already are. All or nothing: every package is checked before any of it is put in
-    place, by one rename. The registry is npm's own configuration's.
+    place, by one rename. The registry is npm's own configuration's; npm, which brings 7 MB, may take `timeout`
+    seconds.
 
-    Raises ExplorerError: npm is absent or fails, the registry can't be reached, a package or file does not
-    have its pinned hash, the folder can't be written.
+    Raises ExplorerError: npm is absent, fails or is too slow, the registry can't be reached, a package or file
+    does not have its pinned hash, the folder can't be written.
     """
     target = folder(data_dir)
     try:
@@ -54,7 +53,7 @@ def install(data_dir: Path) -> Path:
         # Next to the target, since a rename only works within one file system.
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".explorer-") as temporary:
             work = Path(temporary)
-            _pack(npm, work)
+            _pack(npm, work, timeout)
             staged = work / "explorer"
             staged.mkdir()
             for package in PACKAGES:
@@ -66,7 +65,7 @@ def install(data_dir: Path) -> Path:
     return target
 
 
-def _pack(npm: str, work: Path) -> None:
+def _pack(npm: str, work: Path, timeout: float) -> None:
     specs = [f"{package.name}@{package.version}" for package in PACKAGES]
     try:
         result = subprocess.run(  # noqa: S603 - fixed arguments
@@ -76,11 +75,11 @@ def _pack(npm: str, work: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ExplorerError(f"npm did not finish within {TIMEOUT:.0f} s") from None
+        raise ExplorerError(f"npm did not finish within {timeout:g} s") from None
     if result.returncode == 0:
         return
     found = re.search(r"^npm (?:error|ERR!) code (\S+)", result.stderr, re.MULTILINE)
