@@ -81,7 +81,10 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _postgres_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and urlsplit(url.get_secret_value()).scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        if url is not None and urlsplit(url.get_secret_value()).scheme.partition("+")[0] not in (
+            "postgres",
+            "postgresql",
+        ):
             raise ValueError("must start with postgresql://")
         return url
 

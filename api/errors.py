@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+import asyncpg
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_POSTGRES_FAILURES: Final = (
+    PoolTimeout,
+    OSError,  # TimeoutError among them; MongoDB's driver wraps its own
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, statement_timeout
+    asyncpg.InsufficientResourcesError,  # too many connections
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+_MONGO_FAILURES: Final = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
 
 
 class AppError(Exception):
@@ -30,3 +46,21 @@ class StoreUnavailable(AppError):
 
     def __init__(self, store: str) -> None:
         super().__init__(f"{store} is not available; try again later.", store=store)
+
+
+def as_app_error(error: BaseException | None) -> AppError | None:
+    """What a client may be told of an error, or None where it is nobody's business but ours.
+
+    Lost connections, time-outs and full pools of the drivers become StoreUnavailable.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, AppError):
+            return error
+        if isinstance(error, _POSTGRES_FAILURES) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            return StoreUnavailable("PostgreSQL")
+        if isinstance(error, _MONGO_FAILURES) or (isinstance(error, PyMongoError) and error.timeout):
+            return StoreUnavailable("MongoDB")
+        error = getattr(error, "original_error", None) or error.__cause__
+    return None

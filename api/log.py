@@ -86,3 +86,14 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for noisy in ("pymongo", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+_MAX_REPORTED = 10_000
+_reported: set[tuple[str, str]] = set()
+
+
+def report_dangling(type_name: str, key: str) -> None:
+    """Log, once a process, that something refers to an object that doesn't exist (any more)."""
+    if (type_name, key) not in _reported and len(_reported) < _MAX_REPORTED:
+        _reported.add((type_name, key))
+        logger.warning("dangling reference", type=type_name, key=key)

@@ -94,7 +94,7 @@ def mongo_client(settings: Settings) -> MongoClient:
     """
     if settings.mongodb_url is None:
         raise ConfigurationError("MONGODB_URI is not set")
-    tls = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
+    tls: dict[str, Any] = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
     return AsyncMongoClient(
         settings.mongodb_url,
         appname="fashion-wallet",

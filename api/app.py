@@ -1,0 +1,52 @@
+"""The ASGI application: routes, and the lifespan that opens and closes the stores."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import explorer
+from api.config import Settings
+from api.graphql import GraphQLEndpoint
+from api.health.routes import routes as health_routes
+from api.schema import schema
+from api.stores import open_stores
+
+METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application over the stores of these settings; nothing is opened before its lifespan begins."""
+    endpoint = GraphQLEndpoint(schema, settings)
+
+    async def graphql(request: Request) -> Response:
+        if settings.explorer and _is_browser(request):
+            return explorer.page(settings)
+        return await endpoint(request)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_stores(settings) as stores:
+            app.state.stores = stores
+            yield
+
+    routes = [Route("/graphql", graphql, methods=list(METHODS)), *health_routes()]
+    if settings.explorer:
+        routes += explorer.routes(settings)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.settings = settings
+    return app
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a person opens the address: a GET for a page, without a query."""
+    return (
+        request.method == "GET"
+        and "query" not in request.query_params
+        and "text/html" in request.headers.get("accept", "")
+    )

@@ -1,0 +1,18 @@
+"""Root fields of avatars."""
+
+from __future__ import annotations
+
+import strawberry
+
+from api.avatars.inputs import AvatarFilter, AvatarOrder
+from api.avatars.types import Avatar
+from api.fields import connection, lookup
+from api.pagination import Connection
+
+
+@strawberry.type
+class AvatarQueries:
+    avatar: Avatar | None = lookup("avatar", description="One avatar.")
+    avatars: Connection[Avatar] = connection(
+        "avatars", filter=AvatarFilter, order=AvatarOrder, description="All avatars."
+    )

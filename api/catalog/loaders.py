@@ -1,0 +1,9 @@
+"""Loaders of catalog items."""
+
+from api.catalog import store
+
+catalog_items = {
+    "catalog_item": store.catalog_items.by_id,
+    "catalog_items": store.catalog_items.pages,
+    "catalog_items_count": store.catalog_items.counts,
+}

@@ -1,0 +1,18 @@
+"""Root fields of the catalog."""
+
+from __future__ import annotations
+
+import strawberry
+
+from api.catalog.inputs import CatalogItemFilter, CatalogItemOrder
+from api.catalog.types import CatalogItem
+from api.fields import connection, lookup
+from api.pagination import Connection
+
+
+@strawberry.type
+class CatalogQueries:
+    catalog_item: CatalogItem | None = lookup("catalog_item", description="One catalog item.")
+    catalog_items: Connection[CatalogItem] = connection(
+        "catalog_items", filter=CatalogItemFilter, order=CatalogItemOrder, description="The catalog."
+    )

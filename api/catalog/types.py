@@ -1,0 +1,51 @@
+"""The GraphQL type `CatalogItem`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from api.catalog.inputs import CatalogItemCategory, CatalogItemType
+from api.fields import connection, stored
+from api.node import Node
+from api.nodes import Part
+from api.pagination import Connection
+
+if TYPE_CHECKING:
+    from api.designs.inputs import DesignFilter, DesignOrder
+    from api.designs.types import Design
+
+
+@strawberry.type(description="What a catalog item looks and feels like.")
+class CatalogItemProperties(Part):
+    color: str | None = strawberry.field(description="Main colour.")
+    texture: str | None = strawberry.field(description="How its surface feels.")
+    material: str | None = strawberry.field(description="What it is made of.")
+    pattern_type: str | None = strawberry.field(description="Kind of pattern.")
+    tags: list[str] = stored("Words to find it by.", default=())
+
+
+@strawberry.type(description="Something that a layer of a design shows.")
+class CatalogItem(Node):
+    name: str = strawberry.field(description="Display name.")
+    description: str | None = strawberry.field(description="What it is, for people.")
+    type: CatalogItemType = strawberry.field(description="Silhouette, fabric or pattern.")
+    category: CatalogItemCategory | None = strawberry.field(description="Kind of garment; null where none fits.")
+    properties: CatalogItemProperties = strawberry.field(description="What it looks and feels like.")
+    asset_url: str | None = strawberry.field(description="3D asset; null for those who may not use it.")
+    thumbnail_url: str | None = strawberry.field(description="Small picture.")
+    is_premium: bool = strawberry.field(description="Whether the asset is for premium accounts only.")
+    is_active: bool = strawberry.field(description="Whether it is still offered.")
+    price: int = strawberry.field(description="Price in cents.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+    designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
+        "designs",
+        by="catalog_item_ids",
+        key="id",
+        filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
+        order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],
+        description="The designs with a layer that shows it.",
+    )

@@ -1,0 +1,162 @@
+"""The command `fashion-wallet`. What a command needs is imported when it runs: `--help` stays quick."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+STARTED = time.monotonic()
+
+if TYPE_CHECKING:
+    from api.config import Settings
+
+app = typer.Typer(
+    name="fashion-wallet",
+    help="One GraphQL API over PostgreSQL (users, avatars, catalog) and MongoDB (designs).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # it prints local variables, and passwords are among them
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on: this machine's own. HOST, else 127.0.0.1.")]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one. PORT, else 8000.")
+]
+WorkerCount = Annotated[int | None, typer.Option(min=1, max=64, help="Processes that serve. WORKERS, else 1.")]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"fashion-wallet {version('fashion-wallet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None, workers: WorkerCount = None) -> None:
+    """Serve on the configured stores. ENVIRONMENT is production unless it says otherwise."""
+    import asyncio
+
+    from api import server
+
+    with _reported():
+        server.exit_on_signals()
+        settings = _settings(host=host, port=port, workers=workers)
+        with contextlib.closing(server.listen(settings)) as listener:
+            asyncio.run(server.verify(settings))
+            code = server.run(settings, listener, ready=lambda url: typer.echo(f"Fashion Wallet is ready at {url}"))
+    raise typer.Exit(code)
+
+
+@app.command()
+def dev(
+    host: Host = None,
+    port: Port = None,
+    workers: WorkerCount = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the embedded stores and the explorer's files. DATA_DIR, else .data.")
+    ] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
+    demo: Annotated[bool, typer.Option(help="Load the demo data where the stores are empty.")] = True,
+) -> None:
+    """Serve with everything that is needed: stores where none is configured, tables, demo data, explorer."""
+    from api import development, server
+    from api.log import configure_logging
+
+    with _reported():
+        server.exit_on_signals()
+        settings = _settings(production=False, host=host, port=port, workers=workers, data_dir=data_dir)
+        development.require_development(settings)
+        configure_logging(settings)
+        with contextlib.closing(server.listen(settings)) as listener:
+            development.install_explorer(settings, _say)
+            embedded = settings.postgres_url is None and settings.mongodb_url is None
+            with development.development_stores(settings) as complete:
+                development.prepare(complete, _say, embedded=embedded, demo=demo)
+                code = server.run(complete, listener, ready=_welcome, reload=reload)
+    raise typer.Exit(code)
+
+
+def _welcome(url: str) -> None:
+    from api.development import answer_first_query
+    from api.failures import ServerError
+
+    try:
+        answer_first_query(url)
+    except ServerError as error:
+        _say(str(error))
+    else:
+        _say(f"Fashion Wallet is ready in {time.monotonic() - STARTED:.1f} s, first query answered")
+    _say(f"GraphiQL and the API are at {url}/graphql; press Ctrl-C to stop")
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option(help="File to write, else the text is printed.")] = None,
+) -> None:
+    """The GraphQL schema in its definition language."""
+    from api.schema import print_sdl
+
+    _write(print_sdl(), output)
+
+
+@app.command()
+def config(
+    output: Annotated[Path | None, typer.Option(help="File to write, else the text is printed.")] = None,
+) -> None:
+    """Every setting with its meaning and default, as a `.env` file."""
+    from api.env_example import env_example
+
+    _write(env_example(), output)
+
+
+def _settings(*, production: bool = True, **options: Any) -> Settings:
+    """Settings with the command line's options, which go into the environment of the processes that serve."""
+    from api.config import load_settings
+
+    os.environ.update({name.upper(): str(value) for name, value in options.items() if value is not None})
+    # the only place that knows whether the variable is set anywhere is what has read them all
+    if production and "environment" not in load_settings().model_fields_set:
+        os.environ["ENVIRONMENT"] = "production"
+    return load_settings()
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Print what a user can put right as one line and leave with 2 (configuration) or 1; bugs keep their traceback."""
+    from api.config import ConfigurationError
+    from api.failures import describe
+
+    try:
+        yield
+    except Exception as error:
+        if (text := describe(error)) is None:
+            raise
+        typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _say(text: str) -> None:
+    typer.echo(text)

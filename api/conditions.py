@@ -1,0 +1,119 @@
+"""Conditions on objects, as data: what filters compile to, and what a store turns into SQL or a MongoDB filter.
+
+Fields have their Python names (`created_at`, `metadata.tags`). Three-valued logic stays out: a comparison with an
+absent value is false and its negation true, in both stores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic.alias_generators import to_camel
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, true
+from sqlalchemy.dialects.postgresql import ARRAY
+
+Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "has_any", "has_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One field against one value. `value` is hashable: tuples for `in`, `has_any` and `has_all`."""
+
+    field: str
+    operator: Operator
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of the conditions; true where there are none."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of the conditions; false where there are none."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite of a condition."""
+
+    condition: Condition
+
+
+Condition = Compare | And | Or | Not
+EVERYTHING = And(())
+
+
+def _like(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+_SQL: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "in": lambda column, values: column.in_(values),
+    "gt": lambda column, value: column > value,
+    "gte": lambda column, value: column >= value,
+    "lt": lambda column, value: column < value,
+    "lte": lambda column, value: column <= value,
+    "contains": lambda column, text: column.ilike(f"%{_like(text)}%"),
+    "starts_with": lambda column, text: column.ilike(f"{_like(text)}%"),
+    "has_any": lambda column, values: column.op("?|", is_comparison=True)(cast(list(values), ARRAY(String))),
+    "has_all": lambda column, values: column.op("?&", is_comparison=True)(cast(list(values), ARRAY(String))),
+}
+
+
+def to_sql(condition: Condition, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
+    """The condition as an SQL expression; `columns` says what each field stands for."""
+    match condition:
+        case Compare(field, operator, value):
+            return _SQL[operator](columns[field], value)
+        case And(conditions):
+            return and_(true(), *(to_sql(part, columns) for part in conditions))
+        case Or(conditions):
+            return or_(false(), *(to_sql(part, columns) for part in conditions))
+        case Not(inner):
+            return not_(func.coalesce(to_sql(inner, columns), False))
+
+
+_MONGO: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "in": lambda values: {"$in": list(values)} if len(values) != 1 else {"$eq": values[0]},
+    "gt": lambda value: {"$gt": value},
+    "gte": lambda value: {"$gte": value},
+    "lt": lambda value: {"$lt": value},
+    "lte": lambda value: {"$lte": value},
+    "contains": lambda text: {"$regex": re.escape(text), "$options": "i"},
+    "starts_with": lambda text: {"$regex": f"^{re.escape(text)}", "$options": "i"},
+    "has_any": lambda values: {"$in": list(values)},
+    "has_all": lambda values: {"$all": list(values)} if values else {"$exists": True},
+}
+
+
+def stored_name(field: str) -> str:
+    """The name in MongoDB of a Python field: `metadata.thumbnail_url` is stored as `metadata.thumbnailUrl`."""
+    return "_id" if field == "id" else ".".join(to_camel(part) for part in field.split("."))
+
+
+def to_mongo(condition: Condition) -> dict[str, Any]:
+    """The condition as a MongoDB filter on the stored (camelCase) names."""
+    match condition:
+        case Compare(field, operator, value):
+            return {stored_name(field): _MONGO[operator](value)}
+        case And(()):
+            return {}
+        case And((only,)):
+            return to_mongo(only)
+        case And(conditions):
+            return {"$and": [to_mongo(part) for part in conditions]}
+        case Or(()):
+            return {"_id": {"$in": []}}
+        case Or(conditions):
+            return {"$or": [to_mongo(part) for part in conditions]}
+        case Not(inner):
+            return {"$nor": [to_mongo(inner)]}

@@ -1,0 +1,39 @@
+"""What resolvers get: the stores, the settings, and the loaders of one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from api.avatars.loaders import avatars
+from api.catalog.loaders import catalog_items
+from api.config import Settings
+from api.designs.loaders import designs
+from api.loaders import Loader
+from api.stores import Stores
+from api.users.loaders import users
+
+LOADERS: Final[Mapping[str, Any]] = {**users, **avatars, **catalog_items, **designs}
+"""What each loader fetches: `fetch(stores, keys, columns)`."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation's context. It carries the stores, never a session: every batch opens its own, briefly."""
+
+    stores: Stores
+    settings: Settings
+    request_id: str
+    _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
+
+    def loader(self, name: str) -> Loader[Any, Any]:
+        """The loader of this name, made when it is first asked for.
+
+        Raises KeyError where no domain has such a loader.
+        """
+        loader = self._loaders.get(name)
+        if loader is None:
+            loader = self._loaders[name] = Loader(partial(LOADERS[name], self.stores))
+        return loader

@@ -1,0 +1,18 @@
+"""Root fields of designs."""
+
+from __future__ import annotations
+
+import strawberry
+
+from api.designs.inputs import DesignFilter, DesignOrder
+from api.designs.types import Design
+from api.fields import connection, lookup
+from api.pagination import Connection
+
+
+@strawberry.type
+class DesignQueries:
+    design: Design | None = lookup("design", description="One design.")
+    designs: Connection[Design] = connection(
+        "designs", filter=DesignFilter, order=DesignOrder, description="All designs."
+    )

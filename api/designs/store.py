@@ -1,0 +1,83 @@
+"""Commands on the collection `designs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bson import ObjectId
+
+from api.conditions import stored_name, to_mongo
+from api.keyset import both, mongo_filter, mongo_sort, projection
+from api.pagination import PageRequest
+from api.rows import CountKey, PageKey, by_question
+from api.stores import Stores
+from documents import Design
+from documents.repository import MongoRepository
+
+Document = dict[str, Any]
+LIVE: Final[Mapping[str, Any]] = {"deletedAt": None}
+
+
+def repository(stores: Stores) -> MongoRepository[Design]:
+    """The collection over the stores of the process."""
+    return MongoRepository(Design, stores.database)
+
+
+async def by_id(stores: Stores, keys: Sequence[ObjectId], names: frozenset[str]) -> list[Document | None]:
+    """One design a key, with its `deletedAt` (deleted designs too), None where there is none."""
+    where = {"_id": keys[0] if len(keys) == 1 else {"$in": list(keys)}}
+    fields = projection(names | {"deleted_at"})
+    found = await repository(stores).read(fields, where=where, include_deleted=True)
+    by_key = {design["_id"]: design for design in found}
+    return [by_key.get(key) for key in keys]
+
+
+async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Document]]:
+    """The designs of each page, at most one more than its size, in the order of fetching: one command a question."""
+    answers: dict[PageKey, Sequence[Document]] = {}
+    for (by, request), owners in by_question(keys).items():
+        if by is None:
+            answers[None, None, request] = await _page(stores, request, names)
+            continue
+        pipeline: list[Document] = [
+            {"$match": both(mongo_filter(request), LIVE)},
+            {"$sort": mongo_sort(request)},
+            {"$limit": request.size + 1},
+            {"$project": projection(names, request.order)},
+        ]
+        found = await _by_owner(stores, by, owners, pipeline)
+        answers.update({(by, owner, request): found.get(str(owner), ()) for owner in owners})
+    return [answers[key] for key in keys]
+
+
+async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
+    """How long each whole list is."""
+    answers: dict[CountKey, int] = {}
+    for (by, condition), owners in by_question(keys).items():
+        where = to_mongo(condition)
+        if by is None:
+            answers[None, None, condition] = await repository(stores).count(where)
+            continue
+        found = await _by_owner(stores, by, owners, [{"$match": both(where, LIVE)}, {"$count": "count"}])
+        for owner in owners:
+            counted = found.get(str(owner), ())
+            answers[by, owner, condition] = counted[0]["count"] if counted else 0
+    return [answers[key] for key in keys]
+
+
+async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> Sequence[Document]:
+    ((field, direction), *_) = mongo_sort(request).items()
+    return await repository(stores).read(
+        projection(names, request.order),
+        where=mongo_filter(request),
+        sort=[f"-{field}" if direction < 0 else field],
+        limit=request.size + 1,
+    )
+
+
+async def _by_owner(
+    stores: Stores, by: str, owners: Sequence[Any], pipeline: list[Document]
+) -> Mapping[str, Sequence[Document]]:
+    # the keys of PostgreSQL are stored as text
+    return await repository(stores).read_by_owner(stored_name(by), [str(owner) for owner in owners], pipeline)

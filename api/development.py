@@ -1,0 +1,110 @@
+"""What `fashion-wallet dev` does around the server: stores where none is configured, tables, demo data, explorer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import exists, select
+
+from api.config import ConfigurationError, Settings, load_settings
+from api.embedded import embedded_stores
+from api.failures import ServerError
+from api.stores import open_stores
+from models import User
+
+FIRST_QUERY: Final = """
+query FirstDesigns { designs(first: 5) { nodes { name owner { firstName } layers { catalogItem { name } } } } }
+"""
+
+
+def require_development(settings: Settings) -> None:
+    """Raises ConfigurationError in production, where nothing may be started, migrated or filled on the side."""
+    if settings.is_production:
+        raise ConfigurationError("ENVIRONMENT is production: `fashion-wallet dev` is for development, use `serve`")
+
+
+@contextlib.contextmanager
+def development_stores(settings: Settings) -> Iterator[Settings]:
+    """Settings in which both stores are configured, with embedded ones where they were not.
+
+    They are put into the environment too, from which the processes that serve build theirs.
+    """
+    postgres, mongodb = settings.postgres_url is None, settings.mongodb_url is None
+    if not (postgres or mongodb):
+        yield settings
+        return
+    with embedded_stores(settings.data_dir, postgres=postgres, mongodb=mongodb) as stores:
+        found = {"DATABASE_URL": stores.database_url, "MONGODB_URI": stores.mongodb_uri}
+        os.environ.update({name: value for name, value in found.items() if value is not None})
+        yield load_settings()
+
+
+def prepare(settings: Settings, say: Callable[[str], Any], *, embedded: bool, demo: bool) -> None:
+    """Bring both stores to the current revision, and put the demo data in where they are empty."""
+    from migrations.runner import upgrade
+
+    upgrade(settings)
+    if demo:
+        asyncio.run(_load_demo(settings, say, embedded=embedded))
+
+
+async def _load_demo(settings: Settings, say: Callable[[str], Any], *, embedded: bool) -> None:
+    from api.demo import load
+
+    async with open_stores(settings) as stores:
+        async with stores.sessions() as session:
+            users = await session.scalar(select(exists().select_from(User)))
+        designs = await stores.database["designs"].find_one({}, {"_id": 1}) is not None
+        # our own stores are filled up again after an interrupted load; somebody else's never
+        if (users and designs) or (not embedded and (users or designs)):
+            return
+        say("Loading the demo data")
+        await load(stores, scale=1, password=settings.demo_password.get_secret_value(), progress=True)
+
+
+def install_explorer(settings: Settings, say: Callable[[str], Any]) -> threading.Thread | None:
+    """Bring the explorer's files in a thread: until they are there, its page uses the CDN."""
+    from api.explorer import ExplorerError, install
+
+    if not settings.explorer or shutil.which("npm") is None:
+        return None
+
+    def bring() -> None:
+        try:
+            install(settings.data_dir)
+        except ExplorerError as error:
+            say(f"The explorer needs internet: its files were not installed. {error}")
+
+    thread = threading.Thread(target=bring, name="explorer", daemon=True)
+    thread.start()
+    return thread
+
+
+def answer_first_query(url: str) -> None:
+    """Send a query as a frontend does. Raises ServerError where the answer is not data alone."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        body = orjson.dumps({"query": FIRST_QUERY})
+        connection.request("POST", "/graphql", body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerError(f"The first query was not answered: {error}") from None
+    finally:
+        connection.close()
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        answer = {}
+    if response.status != http.client.OK or "errors" in answer or "data" not in answer:
+        raise ServerError(
+            f"The first query was answered with {response.status}: {content[:300].decode(errors='replace')}"
+        )

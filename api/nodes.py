@@ -1,0 +1,44 @@
+"""Objects with a global id: thin views of stored rows and documents, without copies of their fields.
+
+A view holds what the store returned (an SQL row or a MongoDB document) and only the columns that the operation needs;
+fields are read off it by name when they are asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Self
+
+import strawberry
+from pydantic.alias_generators import to_camel
+
+camel = cache(to_camel)
+
+
+class View:
+    """A GraphQL object over what a store returned."""
+
+    stored: strawberry.Private[Any]
+
+    @classmethod
+    def of(cls, stored: Any) -> Self:
+        """The view of a row or a document."""
+        view = cls.__new__(cls)
+        view.stored = stored
+        return view
+
+
+class Part:
+    """A GraphQL object embedded in a row or document; its source is that dictionary itself."""
+
+
+def read(source: Any, name: str) -> Any:
+    """The value of a plain field: of a row by attribute, of a document or a part of one by its camelCase key.
+
+    This is the schema's default resolver. A key that a document lacks reads as null.
+    """
+    if isinstance(source, View):
+        source = source.stored
+    if isinstance(source, dict):
+        return source.get("_id" if name == "id" and "_id" in source else camel(name))
+    return getattr(source, name)

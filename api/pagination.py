@@ -1,0 +1,222 @@
+"""Connections: page requests, keyset cursors, and the Relay types that clients see."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+import strawberry
+from bson import ObjectId
+from bson.errors import InvalidId
+
+from api.conditions import EVERYTHING, Condition
+from api.errors import BadUserInput
+
+DEFAULT_SIZE: Final = 20
+MAX_SIZE: Final = 100
+_MAX_CURSOR: Final = 2048
+_OBJECT_ID_LENGTH: Final = 24
+
+
+@strawberry.enum(description="In which direction a list is ordered.")
+class OrderDirection(Enum):
+    ASC = strawberry.enum_value("asc", description="Smallest, earliest or alphabetically first before the others.")
+    DESC = strawberry.enum_value("desc", description="Largest, latest or alphabetically last before the others.")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which stored field a list is ordered; the id decides among equals, in the same direction."""
+
+    field: str
+    descending: bool
+
+
+NEWEST_FIRST: Final = Order("created_at", descending=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a cursor points: the order's value (None where the object has none) and the id."""
+
+    value: Any
+    key: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One page of a list. Hashable, so that equal requests of many parents become one statement.
+
+    `size` rows after `after` and before `before`; the last ones of them where `backwards`.
+    """
+
+    list_name: str
+    size: int
+    backwards: bool
+    after: Position | None
+    before: Position | None
+    order: Order
+    condition: Condition
+
+    @property
+    def fingerprint(self) -> str:
+        """Ties a cursor to the list, the filter and the order that it was made with."""
+        text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def page_request(
+    list_name: str,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    order: Order = NEWEST_FIRST,
+    condition: Condition = EVERYTHING,
+) -> PageRequest:
+    """The page that a connection's arguments ask for.
+
+    Raises BadUserInput for sizes outside 0 to 100, `first` together with `last`, and foreign or malformed cursors.
+    """
+    if first is not None and last is not None:
+        raise BadUserInput("Give either first or last, not both.")
+    name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
+    if not 0 <= size <= MAX_SIZE:
+        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}; it is {size}.")
+    request = PageRequest(list_name, size, last is not None, None, None, order, condition)
+    if after is None and before is None:
+        return request
+    return dataclasses.replace(
+        request,
+        after=None if after is None else _decode_cursor(after, request),
+        before=None if before is None else _decode_cursor(before, request),
+    )
+
+
+def encode_cursor(fingerprint: str, value: Any, key: UUID | ObjectId) -> str:
+    """An opaque cursor that points at the object with this order value and key."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    return base64.urlsafe_b64encode(orjson.dumps([fingerprint, value, str(key)])).decode()
+
+
+def _decode_cursor(cursor: str, request: PageRequest) -> Position:
+    """Where a cursor points. Clients can forge one, so its parts are checked for what the column can hold."""
+    try:
+        if len(cursor) > _MAX_CURSOR:
+            raise ValueError
+        fingerprint, value, key = orjson.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        position = Position(_order_value(request.order.field, value), _key(key))
+    except (InvalidId, ValueError, TypeError, AttributeError, OverflowError):
+        raise BadUserInput(f"'{cursor[:64]}' is not a valid cursor.") from None
+    if fingerprint != request.fingerprint:
+        raise BadUserInput("The cursor was made with another filter or order; start again from the first page.")
+    return position
+
+
+def _order_value(field: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if field.endswith("_at"):
+        return datetime.fromisoformat(value).astimezone(UTC)
+    if field == "price":
+        if type(value) is int and abs(value) < 2**31:
+            return value
+    elif isinstance(value, str) and "\x00" not in value:
+        return value
+    raise ValueError(f"no value of {field}")
+
+
+def _key(text: str) -> UUID | ObjectId:
+    return ObjectId(text) if len(text) == _OBJECT_ID_LENGTH else UUID(text)
+
+
+@dataclass(slots=True)
+class Page:
+    """A fetched page: stored rows in the list's order, and how to count the whole list.
+
+    `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more.
+    """
+
+    request: PageRequest
+    rows: Sequence[Any]
+    node: Callable[[Any], Any]
+    order_value: Callable[[Any], Any]
+    key: Callable[[Any], Any]
+    count: Callable[[], Awaitable[int]]
+
+    def shown(self) -> Sequence[Any]:
+        """The rows of the page itself, in order."""
+        size = self.request.size
+        if not self.request.backwards:
+            return self.rows[:size]
+        return list(reversed(self.rows[:size]))
+
+    @property
+    def more(self) -> bool:
+        """Whether the list goes on in the direction of the page."""
+        return len(self.rows) > self.request.size
+
+    def cursor(self, row: Any) -> str:
+        """The cursor of one of the rows."""
+        return encode_cursor(self.request.fingerprint, self.order_value(row), self.key(row))
+
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether the list begins before this page.")
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first object of the page; null where it is empty."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last object of the page; null where it is empty."
+    )
+
+
+@strawberry.type(description="An object in a list, and its place there.")
+class Edge(Generic[T]):
+    node: T = strawberry.field(description="The object.")
+    cursor: str = strawberry.field(description="Its place, for `after` and `before`.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    page: strawberry.Private[Page]
+
+    @strawberry.field(description="The objects of the page, each with its cursor.")
+    def edges(self) -> list[Edge[T]]:
+        page = self.page
+        return [Edge(node=page.node(row), cursor=page.cursor(row)) for row in page.shown()]
+
+    @strawberry.field(description="The objects of the page, where cursors are not needed.")
+    def nodes(self) -> list[T]:
+        return [self.page.node(row) for row in self.page.shown()]
+
+    @strawberry.field(description="Where the page lies in the list.")
+    def page_info(self) -> PageInfo:
+        page, rows = self.page, self.page.shown()
+        backwards = page.request.backwards
+        return PageInfo(
+            # beyond the page, in the other direction, lies at least what its own cursor pointed at
+            has_next_page=page.request.before is not None if backwards else page.more,
+            has_previous_page=page.more if backwards else page.request.after is not None,
+            start_cursor=page.cursor(rows[0]) if rows else None,
+            end_cursor=page.cursor(rows[-1]) if rows else None,
+        )
+
+    @strawberry.field(description="How many objects the whole list has. Counted only when asked for.")
+    async def total_count(self) -> int:
+        return await self.page.count()

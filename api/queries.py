@@ -1,0 +1,45 @@
+"""Root fields that belong to no domain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+import strawberry
+
+from api.context import Context
+from api.errors import BadUserInput
+from api.fields import load_view
+from api.ids import decode_id
+from api.node import Node
+from api.pagination import MAX_SIZE
+
+LOADER_OF: Final = {"User": "user", "Avatar": "avatar", "CatalogItem": "catalog_item", "Design": "design"}
+
+
+@strawberry.type
+class NodeQueries:
+    @strawberry.field(description="Any object by its id; null where there is none.")
+    async def node(
+        self,
+        info: strawberry.Info[Context],
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its global id.")],
+    ) -> Node | None:
+        return await _node(id, info)
+
+    @strawberry.field(description="Objects by their ids, in the order of the ids; null where there is none.")
+    async def nodes(
+        self,
+        info: strawberry.Info[Context],
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their global ids, at most 100.")],
+    ) -> list[Node | None]:
+        if len(ids) > MAX_SIZE:
+            raise BadUserInput(f"nodes takes at most {MAX_SIZE} ids; these are {len(ids)}.")
+        return await asyncio.gather(*[_node(id, info) for id in ids])
+
+
+async def _node(global_id: str, info: strawberry.Info[Context]) -> Node | None:
+    type_name, key = decode_id(global_id)
+    view = await load_view(LOADER_OF[type_name], key, info._raw_info, type_name=type_name, referenced=False)
+    assert view is None or isinstance(view, Node)
+    return view

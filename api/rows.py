@@ -1,0 +1,117 @@
+"""Reads of one PostgreSQL table for the loaders: objects by key, pages and counts, one statement a batch each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+
+from api.conditions import Condition, to_sql
+from api.keyset import Table, sql_counts_by_owner, sql_page, sql_pages_by_owner
+from api.pagination import PageRequest
+from api.stores import Stores
+from models.base import Base
+from models.repository import PostgresRepository
+
+PageKey = tuple[str | None, Any, PageRequest]
+"""A page: by which column it belongs to an owner and to which one (both None: a list of everything), and what of it."""
+
+CountKey = tuple[str | None, Any, Condition]
+
+G = TypeVar("G", bound=Hashable)
+Keyed = tuple[str | None, Any, G]
+
+
+def by_question(keys: Sequence[Keyed[G]]) -> Mapping[tuple[str | None, G], list[Any]]:
+    """The owners of each distinct question: what one statement can answer."""
+    questions: dict[tuple[str | None, G], list[Any]] = defaultdict(list)
+    for by, owner, question in keys:
+        questions[by, question].append(owner)
+    return questions
+
+
+class RowReader:
+    """The table of a model. `special` adds what is filtered by but is no column, such as tags inside JSONB."""
+
+    def __init__(self, model: type[Base], special: Mapping[str, ColumnElement[Any]] | None = None) -> None:
+        self._model = model
+        columns = {column.key: column for column in model.__table__.columns}
+        self._table = Table({**columns, **(special or {})})
+        self._live: ColumnElement[bool] = columns["deleted_at"].is_(None)
+
+    async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Row[Any] | None]:
+        """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
+        ids = {key: _uuid(key) for key in keys}
+        rows = await self._rows_by(stores, "id", [value for value in ids.values() if value is not None], names)
+        return [rows.get(ids[key]) for key in keys]
+
+    async def _rows_by(
+        self,
+        stores: Stores,
+        column: str,
+        keys: Sequence[UUID],
+        names: frozenset[str],
+        *where: ColumnElement[bool],
+    ) -> Mapping[UUID | None, Row[Any]]:
+        """The rows by the value of a column that is unique among them."""
+        if not keys:
+            return {}
+        statement = select(*self._table.select(names | {column, "id", "deleted_at"})).where(
+            self._table.columns[column] == func.any(literal(keys, ARRAY(UUIDType(as_uuid=True)))), *where
+        )
+        return {getattr(row, column): row for row in await self._fetch(stores, statement)}
+
+    async def one_by(
+        self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
+    ) -> list[Row[Any] | None]:
+        """The live row of each owner that `where` makes unique, None where there is none."""
+        rows = await self._rows_by(stores, column, keys, names, self._live, where)
+        return [rows.get(key) for key in keys]
+
+    async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Row[Any]]]:
+        """The rows of each page, at most one more than its size, in the order of fetching."""
+        answers: dict[PageKey, Sequence[Row[Any]]] = {}
+        for (by, request), owners in by_question(keys).items():
+            if by is None:
+                rows = await self._fetch(stores, sql_page(self._table, request, names, self._live))
+                answers[None, None, request] = rows
+                continue
+            pages: dict[UUID, list[Row[Any]]] = defaultdict(list)
+            for row in await self._fetch(
+                stores, sql_pages_by_owner(self._table, request, names, self._live, by, owners)
+            ):
+                pages[row.owner_key].append(row)
+            answers.update({(by, owner, request): pages[owner] for owner in owners})
+        return [answers[key] for key in keys]
+
+    async def counts(self, stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
+        """How long each whole list is."""
+        answers: dict[CountKey, int] = {}
+        for (by, condition), owners in by_question(keys).items():
+            if by is None:
+                where = to_sql(condition, self._table.columns)
+                rows = await self._fetch(stores, select(func.count().label("count")).where(self._live, where))
+                answers[None, None, condition] = rows[0].count
+                continue
+            statement = sql_counts_by_owner(self._table, condition, self._live, by, owners)
+            found = {row[0]: row[1] for row in await self._fetch(stores, statement)}
+            answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
+        return [answers[key] for key in keys]
+
+    async def _fetch(self, stores: Stores, statement: Select[Any]) -> Sequence[Any]:
+        repository = PostgresRepository(self._model, stores.reads, stores.sessions)
+        return await repository.read_statement(statement)
+
+
+def _uuid(key: UUID | str) -> UUID | None:
+    if isinstance(key, UUID):
+        return key
+    try:
+        return UUID(key)
+    except ValueError:
+        return None

@@ -1,0 +1,39 @@
+"""The GraphQL schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import strawberry
+from graphql import print_schema
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from api.avatars.queries import AvatarQueries
+from api.catalog.queries import CatalogQueries
+from api.designs.queries import DesignQueries
+from api.nodes import read
+from api.queries import NodeQueries
+from api.users.queries import UserQueries
+
+_CACHED_DOCUMENTS: Final = 1000
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries):
+    pass
+
+
+schema: Final = strawberry.Schema(
+    query=Query,
+    config=StrawberryConfig(default_resolver=read),
+    extensions=[
+        lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
+    ],
+)
+
+
+def print_sdl() -> str:
+    """The schema in GraphQL's schema definition language, ending in a newline."""
+    return print_schema(schema._schema) + "\n"

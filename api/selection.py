@@ -1,0 +1,137 @@
+"""What a query needs, read off the schema: the stored columns below a field.
+
+Every field of a stored type says which columns it needs: a plain one its own, a declared one its key, a resolver
+those in its metadata (`needs`). Parts that are embedded in a row or document give dotted paths (`layers.item_id`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    SelectionSetNode,
+    get_named_type,
+    is_object_type,
+)
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from api.nodes import Part, View
+
+ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
+
+DEFINITION: Final = "strawberry-definition"
+_MAX_CACHED: Final = 4096
+
+
+def needs_of(field: StrawberryField) -> frozenset[str]:
+    """The columns that a field of a stored type needs."""
+    declared = field.metadata.get("needs")
+    if declared is not None:
+        return frozenset(declared)
+    if field.base_resolver is not None:  # only a declaration tells what a resolver reads
+        raise TypeError(f"the resolver {field.python_name} must declare the columns that it needs")
+    return frozenset((field.python_name,))
+
+
+class _Columns:
+    """One walk over the selections below a field."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._fragments = fragments
+        self._seen: set[tuple[str, str, str]] = set()
+        self.found: set[str] = set()
+
+    def walk(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> None:
+        """Add what the selections on `parent` need; `prefix` is the path of an embedded part."""
+        for field_node in self._fields(selections, parent, prefix):
+            field = parent.fields.get(field_node.name.value) if is_object_type(parent) else None
+            if field is None or (definition := field.extensions.get(DEFINITION)) is None:
+                continue  # __typename, and fields of an interface that are looked up on the object
+            child = get_named_type(field.type)
+            if _stored(parent):
+                embedded = is_object_type(child) and issubclass(_origin(child), Part)
+                if embedded and "needs" not in definition.metadata:
+                    self.walk(field_node.selection_set, child, f"{prefix}{definition.python_name}.")
+                else:
+                    self.found.update(f"{prefix}{column}" for column in needs_of(definition))
+            elif is_object_type(child):  # connections and edges only lead to the objects
+                self.walk(field_node.selection_set, child, prefix)
+
+    def _fields(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> Iterator[FieldNode]:
+        for selection in selections.selections if selections else ():
+            if isinstance(selection, FieldNode):
+                yield selection
+                continue
+            fragment: Any = selection
+            if isinstance(selection, FragmentSpreadNode):
+                fragment = self._fragments.get(selection.name.value)
+                visit = (selection.name.value, parent.name, prefix)
+                if fragment is None or visit in self._seen:
+                    continue
+                self._seen.add(visit)
+            condition = fragment.type_condition
+            if condition is None or self._applies(condition.name.value, parent):
+                yield from self._fields(fragment.selection_set, parent, prefix)
+
+    def _applies(self, condition: str, parent: Any) -> bool:
+        return condition == parent.name or condition in {interface.name for interface in parent.interfaces}
+
+
+def _origin(graphql_type: Any) -> type:
+    definition: StrawberryObjectDefinition = graphql_type.extensions[DEFINITION]
+    return definition.origin
+
+
+def _stored(graphql_type: Any) -> bool:
+    return issubclass(_origin(graphql_type), (View, Part))
+
+
+_cache: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], frozenset[str]]] = OrderedDict()
+
+
+def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
+    """The columns of the stored objects that this field leads to, directly or through a connection.
+
+    `type_name` names the object where the field returns an interface. Parts in `@skip` and `@include` count as
+    selected, so the result depends on the document alone and is cached with it.
+    """
+    nodes = info.field_nodes
+    key = (id(info.schema), hash(type_name), *map(id, nodes))
+    if (cached := _cache.get(key)) is not None and all(a is b for a, b in zip(cached[0], nodes, strict=True)):
+        return cached[1]
+    target: Any = info.schema.get_type(type_name) if type_name else get_named_type(info.return_type)
+    columns = _Columns(info.fragments)
+    for node in nodes:
+        columns.walk(node.selection_set, target, "")
+    found = frozenset(columns.found)
+    _cache[key] = (tuple(nodes), found)  # keeps the nodes alive, so that their ids stay theirs
+    if len(_cache) > _MAX_CACHED:
+        _cache.popitem(last=False)
+    return found
+
+
+def selects_any(info: ResolveInfo, names: Iterable[str]) -> bool:
+    """Whether the field's selection has any of these fields, fragments included."""
+    wanted = frozenset(names)
+
+    def walk(selections: SelectionSetNode | None, seen: frozenset[str]) -> bool:
+        for selection in selections.selections if selections else ():
+            if isinstance(selection, FieldNode):
+                if selection.name.value in wanted:
+                    return True
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name not in seen and walk(info.fragments[name].selection_set, seen | {name}):
+                    return True
+            elif walk(getattr(selection, "selection_set", None), seen):
+                return True
+        return False
+
+    return any(walk(node.selection_set, frozenset()) for node in info.field_nodes)

@@ -1,0 +1,47 @@
+"""The GraphQL type `User`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from api.avatars.inputs import AvatarFilter, AvatarOrder
+from api.avatars.types import Avatar
+from api.fields import connection, reference
+from api.node import Node
+from api.pagination import Connection
+from api.users.inputs import UserRole
+
+if TYPE_CHECKING:
+    from api.designs.inputs import DesignFilter, DesignOrder
+    from api.designs.types import Design
+
+
+@strawberry.type(description="An account.")
+class User(Node):
+    email: str | None = strawberry.field(description="Address to sign in with; for the user and admins only.")
+    first_name: str | None = strawberry.field(description="Given name.")
+    last_name: str | None = strawberry.field(description="Family name.")
+    role: UserRole | None = strawberry.field(description="What the account may do; for the user and admins only.")
+    is_active: bool | None = strawberry.field(description="Whether the account may sign in.")
+    email_verified: bool | None = strawberry.field(description="Whether the email is confirmed.")
+    created_at: datetime | None = strawberry.field(description="When the account was created.")
+    updated_at: datetime | None = strawberry.field(description="When the account last changed.")
+    created_by: User | None = reference("user", key="created_by", description="Who created the account.")
+    updated_by: User | None = reference("user", key="updated_by", description="Who last changed the account.")
+    default_avatar: Avatar | None = reference(
+        "default_avatar", key="id", description="The avatar that new designs of the user use."
+    )
+    avatars: Connection[Avatar] = connection(
+        "avatars", by="user_id", key="id", filter=AvatarFilter, order=AvatarOrder, description="The user's avatars."
+    )
+    designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
+        "designs",
+        by="user_id",
+        key="id",
+        filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
+        order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],
+        description="The user's designs.",
+    )
