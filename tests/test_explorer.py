@@ -85,6 +85,19 @@ def test_install_repairs_a_damaged_folder(installed: Path, tmp_path: Path) -> No
     }
 
 
+def test_install_keeps_what_another_process_has_installed_meanwhile(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir = tmp_path / "data"
+    script = f'cp -R "{installed / "explorer"}" "{data_dir}" && exec "{shutil.which("npm")}" "$@"'
+    fake_npm(tmp_path, script, monkeypatch)
+
+    explorer.install(data_dir)
+
+    assert [path.name for path in data_dir.iterdir()] == ["explorer"]
+    assert {path.name for path in (data_dir / "explorer").iterdir()} == {asset.name for asset in ASSETS}
+
+
 def test_install_refuses_a_package_that_is_not_the_pinned_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_npm(tmp_path, "printf changed > react-18.3.1.tgz", monkeypatch)
 
