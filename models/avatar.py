@@ -34,7 +34,9 @@ class Avatar(Identified, Timestamped, Authored, Base):
         Index("idx_avatars_gender", "gender", "created_at", "id", postgresql_where=LIVE),
         Index("idx_avatars_created_by", "created_by"),
         Index("idx_avatars_updated_by", "updated_by"),
-        Index("idx_avatars_name_trgm", text("name gin_trgm_ops"), postgresql_using="gin"),
+        Index(
+            "idx_avatars_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
+        ),
         Index(
             "uidx_avatars_user_id_default",
             "user_id",

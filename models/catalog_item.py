@@ -45,7 +45,12 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
             postgresql_using="gin",
             postgresql_where=LIVE,
         ),
-        Index("idx_catalog_items_name_trgm", text("name gin_trgm_ops"), postgresql_using="gin"),
+        Index(
+            "idx_catalog_items_name_trgm",
+            "name",
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        ),
         Index("idx_catalog_items_search", text(SEARCH_VECTOR), postgresql_using="gin"),
         {"schema": "catalog", "comment": "Silhouettes, fabrics and patterns that layers show"},
     )

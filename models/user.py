@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, Index, String, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import LIVE, Authored, Base, Identified, Timestamped
 
 ROLES: Final = ("user", "premium", "brand", "admin")
+
+FULL_NAME: Final = "((coalesce(first_name, '') || ' ') || coalesce(last_name, ''))"
+"""What a search for names reads; the index and the queries must mean the same."""
 
 
 class User(Identified, Timestamped, Authored, Base):
@@ -29,8 +32,9 @@ class User(Identified, Timestamped, Authored, Base):
         Index("idx_users_updated_by", "updated_by"),
         Index(
             "idx_users_name_trgm",
-            text("(coalesce(first_name, '') || ' ' || coalesce(last_name, '')) gin_trgm_ops"),
+            literal_column(FULL_NAME).label("full_name"),
             postgresql_using="gin",
+            postgresql_ops={"full_name": "gin_trgm_ops"},
         ),
         {"schema": "shared", "comment": "Accounts"},
     )

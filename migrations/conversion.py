@@ -1,0 +1,31 @@
+"""Which column types of the original service can become the ones of this application, and how."""
+
+from __future__ import annotations
+
+import re
+
+
+def conversion(name: str, found: str, category: str, wanted: str) -> tuple[str, str | None] | None:
+    """The USING expression that turns a column of type `found` into `wanted`, and the values that don't fit.
+
+    The latter are a condition, or None where all fit.
+
+    Types are as PostgreSQL's format_type writes them, `category` is pg_type.typcategory, `name` the quoted column.
+    None where no conversion keeps the meaning.
+    """
+    textual = category in ("S", "E")  # strings and enums
+    if wanted == "text" and textual:
+        return f"{name}::text", None
+    if (length := re.fullmatch(r"character varying\((\d+)\)", wanted)) and textual:
+        return f"{name}::text", f"length({name}::text) > {length[1]}"
+    if wanted == "timestamp with time zone" and re.match(r"timestamp\b", found):
+        # the original service runs in UTC, and so are its timestamps that don't say
+        return (f"{name} AT TIME ZONE 'UTC'" if found.endswith("without time zone") else name), None
+    if wanted == "uuid" and textual:
+        return f"{name}::uuid", f"NOT pg_input_is_valid({name}::text, 'uuid')"
+    if wanted == "jsonb" and (found == "json" or textual):
+        invalid = f"NOT pg_input_is_valid({name}::text, 'jsonb')" if textual else None
+        return f"{name}::text::jsonb", invalid
+    if wanted == "integer" and category == "N":
+        return f"{name}::integer", f"{name} <> trunc({name}::numeric) OR abs({name}::numeric) > 2147483647"
+    return None

@@ -1,0 +1,48 @@
+"""What `generate` compares: the five schemas, without what an adopted database had before."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from migrations.adoption import ADOPTED, adopted_objects
+from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
+from models import SCHEMAS
+
+Kind = Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint", "check_constraint"]
+Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_table_name"], str | None]
+
+
+class Comparison:
+    """Alembic's filters for one database.
+
+    Alembic calls the default schema None. It is `public` nearly always, and then none of this application's, but a
+    `search_path` may make it one of the five.
+    """
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._default_schema = connection.dialect.default_schema_name or ""
+        self._adopted = adopted_objects(connection)
+
+    def include_name(self, name: str | None, kind: Kind, parents: Parents) -> bool:
+        """Whether to look at what the database calls so."""
+        if kind == "schema":
+            return (name or self._default_schema) in SCHEMAS
+        if kind == "table":
+            table = f"{parents['schema_name'] or self._default_schema}.{name}"
+            return table not in (f"{VERSION_SCHEMA}.{VERSION_TABLE}", ADOPTED)
+        return True
+
+    def include_object(
+        self, found: sa.schema.SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
+    ) -> bool:
+        """Leave alone what only the database has and had before."""
+        if not reflected or compare_to is not None:
+            return True
+        table = found if isinstance(found, sa.Table) else getattr(found, "table", None)
+        if table is None:
+            return True
+        schema = table.schema or self._default_schema
+        return (kind, schema, table.name, name) not in self._adopted

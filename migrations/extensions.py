@@ -1,0 +1,52 @@
+"""PostgreSQL extensions: one is required, the others are made where the server has them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from migrations.errors import MigrationError
+
+
+def require_extension(connection: sa.Connection, name: str) -> None:
+    """Make sure that the extension is there. Raises MigrationError when it can't be made."""
+    if is_installed(connection, name):
+        return
+    if not is_available(connection, name):
+        raise MigrationError(
+            f"this PostgreSQL server has no extension {name}, which search needs: "
+            "install the server's contrib package, or use a server that offers it"
+        )
+    try:
+        _create(connection, name)
+    except DBAPIError as error:
+        raise MigrationError(
+            f"the extension {name} can't be created by this user; let an administrator run: "
+            f'CREATE EXTENSION "{name}" (the server said: {error.orig.__cause__ if error.orig else error})'
+        ) from error
+
+
+def offer_extension(connection: sa.Connection, name: str) -> None:
+    """Create the extension where the server has it and lets this user do so; nothing depends on it."""
+    if not is_installed(connection, name) and is_available(connection, name):
+        try:
+            _create(connection, name)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != "42501":  # insufficient_privilege
+                raise
+
+
+def is_installed(connection: sa.Connection, name: str) -> bool:
+    """Whether this database has the extension."""
+    return bool(connection.scalar(sa.text("SELECT count(*) FROM pg_extension WHERE extname = :name"), {"name": name}))
+
+
+def is_available(connection: sa.Connection, name: str) -> bool:
+    """Whether the server offers the extension."""
+    query = sa.text("SELECT count(*) FROM pg_available_extensions WHERE name = :name")
+    return bool(connection.scalar(query, {"name": name}))
+
+
+def _create(connection: sa.Connection, name: str) -> None:
+    with connection.begin_nested():
+        connection.exec_driver_sql(f'CREATE EXTENSION IF NOT EXISTS "{name}"')

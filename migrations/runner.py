@@ -1,0 +1,234 @@
+"""Migrations of both stores, called from synchronous code: each function runs an event loop of its own.
+
+All raise MigrationError (one line: a server that does not answer, a lock that is held, an unknown revision) or
+ConfigurationError (no server configured). PostgreSQL's part of a run is one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection
+
+from api.config import ConfigurationError, Settings
+from api.stores import mongo_client, mongo_database
+from documents import collection
+from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine
+from migrations.errors import MigrationError, explain
+from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
+
+FOLDER: Final = Path(__file__).parent
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One step of PostgreSQL's schema."""
+
+    id: str
+    message: str
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Both stores as they are. Where a store could not be asked, its error says why and the rest is None."""
+
+    revisions: tuple[Revision, ...] | None
+    """Oldest first."""
+    postgres_error: str | None
+    collection: collection.CollectionState | None
+    mongodb_error: str | None
+
+    @property
+    def current(self) -> str | None:
+        """The revision that the database is at, None for none at all."""
+        return next((revision.id for revision in reversed(self.revisions or ()) if revision.applied), None)
+
+    @property
+    def pending(self) -> tuple[Revision, ...]:
+        """What `upgrade` would apply, in that order."""
+        return tuple(revision for revision in self.revisions or () if not revision.applied)
+
+
+def upgrade(
+    settings: Settings, revision: str = "head", *, wait: float = LOCK_WAIT, lock_timeout: float = LOCK_TIMEOUT
+) -> list[str]:
+    """Bring PostgreSQL to the revision, and MongoDB's collection, validator and indexes to what the code declares.
+
+    Waits up to `wait` seconds for another migration and up to `lock_timeout` seconds for each table. Returns one
+    line for each thing done; none when both stores were up to date.
+    """
+    lines: list[str] = []
+    _run(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
+    return lines
+
+
+def downgrade(
+    settings: Settings, revision: str, *, wait: float = LOCK_WAIT, lock_timeout: float = LOCK_TIMEOUT
+) -> list[str]:
+    """Bring PostgreSQL back to the revision (`base`, an id, or `-2` for two steps). MongoDB is left as it is.
+
+    Tables that the undone revisions made are dropped with their rows. Returns one line for each step.
+    """
+    lines: list[str] = []
+    _run(_downgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
+    return lines
+
+
+def show(settings: Settings) -> State:
+    """The state of both stores. Changes nothing, waits for no lock, and a store that is down hides not the other."""
+    return asyncio.run(_show(settings))
+
+
+def generate(settings: Settings, message: str) -> Path | None:
+    """Write a revision with the differences between the models and PostgreSQL; None, and no file, without any.
+
+    Raises MigrationError where the database is not at the newest revision.
+    """
+    return _run(_generate(settings, message))
+
+
+def create(message: str) -> Path:
+    """Write an empty revision, to be filled in by hand."""
+    return _path(command.revision(_source_config(), message=message))
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        return asyncio.run(work)
+    except (MigrationError, ConfigurationError):
+        raise
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        raise MigrationError(line) from error
+
+
+def _config(**attributes: Any) -> Config:
+    """What `[tool.alembic]` says, as far as running needs it: an installed wheel has no pyproject.toml."""
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    return config
+
+
+def _source_config(**attributes: Any) -> Config:
+    """The configuration of the source tree, the only place where revisions are written."""
+    pyproject = FOLDER.parent / "pyproject.toml"
+    if not pyproject.is_file():
+        raise MigrationError("revisions are written in the source tree, and this is an installed package")
+    return Config(toml_file=pyproject, attributes=attributes, cmd_opts=Namespace(quiet=True))
+
+
+async def _upgrade(settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float) -> None:
+    def applied(*, step: Any, **_: Any) -> None:
+        lines.append(f"PostgreSQL: applied {step.up_revision_id} {_message(step.up_revision)}")
+
+    client = mongo_client(settings)  # here, so that a missing setting is found before anything is changed
+    try:
+        async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
+            notes: list[str] = []
+
+            def run(sync: Connection) -> None:
+                command.upgrade(_config(connection=sync, on_version_apply=applied, notes=notes), revision)
+
+            await connection.run_sync(run)
+            lines += [f"PostgreSQL: {note}" for note in notes]
+            lines += [f"MongoDB: {line}" for line in await collection.ensure(mongo_database(settings, client))]
+    finally:
+        await client.close()
+
+
+async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float) -> None:
+    def undone(*, step: Any, **_: Any) -> None:
+        lines.append(f"PostgreSQL: reverted {step.up_revision_id} {_message(step.up_revision)}")
+
+    async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
+
+        def run(sync: Connection) -> None:
+            command.downgrade(_config(connection=sync, on_version_apply=undone), revision)
+
+        await connection.run_sync(run)
+
+
+async def _show(settings: Settings) -> State:
+    revisions, postgres_error = await _attempt(_revisions(settings))
+    state, mongodb_error = await _attempt(_collection(settings))
+    return State(revisions, postgres_error, state, mongodb_error)
+
+
+async def _attempt(work: Coroutine[Any, Any, Result]) -> tuple[Result | None, str | None]:
+    try:
+        return await work, None
+    except (MigrationError, ConfigurationError) as error:
+        return None, str(error)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        return None, line
+
+
+async def _revisions(settings: Settings) -> tuple[Revision, ...]:
+    async with migration_engine(settings) as engine, engine.connect() as connection:
+        heads = await connection.run_sync(_heads)
+    script = ScriptDirectory.from_config(_config())
+    applied = {found.revision for found in script.iterate_revisions(heads, "base")}
+    return tuple(
+        Revision(found.revision, _message(found), found.revision in applied)
+        for found in reversed(list(script.walk_revisions()))
+    )
+
+
+async def _collection(settings: Settings) -> collection.CollectionState:
+    client = mongo_client(settings)
+    try:
+        return await collection.describe(mongo_database(settings, client))
+    finally:
+        await client.close()
+
+
+async def _generate(settings: Settings, message: str) -> Path | None:
+    def drop_if_empty(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
+        if all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
+            scripts.clear()
+
+    async with exclusive_connection(settings) as connection:
+
+        def run(sync: Connection) -> Path | None:
+            config = _source_config(connection=sync)
+            if _heads(sync) != tuple(ScriptDirectory.from_config(config).get_heads()):
+                raise MigrationError("the database is not at the newest revision: run `migrate run` first")
+            sync.rollback()
+            written = command.revision(
+                config, message=message, autogenerate=True, process_revision_directives=drop_if_empty
+            )
+            return _path(written) if written else None
+
+        return await connection.run_sync(run)
+
+
+def _heads(connection: Connection) -> tuple[str, ...]:
+    options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}
+    return MigrationContext.configure(connection, opts=options).get_current_heads()
+
+
+def _message(revision: Script) -> str:
+    return revision.doc.splitlines()[0]
+
+
+def _path(written: Script | list[Script | None] | None) -> Path:
+    assert isinstance(written, Script)
+    return Path(written.path)
