@@ -1,0 +1,246 @@
+"""The checks of both stores: one implementation behind REST and GraphQL.
+
+Both stores are asked at the same time, each within the given time and through this process's own pool, since what
+matters is whether a request would be answered. Callers that come while a check is under way get its result, so any
+number of simultaneous probes takes one PostgreSQL connection (two, where some ask for the detailed figures).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import asyncpg
+import pymongo
+from sqlalchemy import AsyncAdaptedQueuePool, Pool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.health.reasons import NO_FREE_CONNECTION, reason, timed_out
+from api.health.report import (
+    ConnectionCounts,
+    Health,
+    MongodbHealth,
+    MongodbServer,
+    MongodbState,
+    PostgresHealth,
+    PostgresServer,
+)
+from api.log import logger
+from api.stores import MongoClient, MongoDatabase, Stores
+
+_under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
+_abandoned: Final[set[asyncio.Task[None]]] = set()
+"""Attempts that were given up and still clean up after themselves; a task that nobody holds could vanish."""
+
+
+async def check(
+    stores: Stores,
+    *,
+    timeout: float,  # noqa: ASYNC109  asyncio.timeout would wait for connections to be closed in good order
+    detailed: bool = False,
+) -> Health:
+    """Ask both stores whether they answer, and `detailed` for the servers' own figures too.
+
+    Returns after `timeout` seconds at the latest and raises nothing: a store that does not answer is a result.
+    A caller that is cancelled leaves the check to the others who wait for it.
+    """
+    under_way = _under_way.setdefault(stores.engine, {})
+    kind = (timeout, detailed)
+    task = under_way.get(kind)
+    if task is None:
+        task = under_way[kind] = asyncio.create_task(_check(stores, timeout, detailed))
+        task.add_done_callback(lambda _: under_way.pop(kind, None))
+    return await asyncio.shield(task)
+
+
+async def _check(stores: Stores, limit: float, detailed: bool) -> Health:
+    timestamp = datetime.now(UTC)
+    postgres, mongodb = await asyncio.gather(
+        _check_postgres(stores, limit, detailed), _check_mongodb(stores, limit, detailed)
+    )
+    return Health(timestamp, postgres, mongodb)
+
+
+async def _check_postgres(stores: Stores, limit: float, detailed: bool) -> PostgresHealth:
+    before = _counts(stores.engine.pool)
+    attempt = _PostgresAttempt(stores.reads, detailed)
+    started = perf_counter()
+    error = await _within(limit, attempt.run(), attempt.hang_up)
+    # what was given up may hold its place in the pool a moment longer
+    counts = _counts(stores.engine.pool) if error is None else before
+    if attempt.answered is not None:
+        if error is not None:
+            logger.warning("no figures from store", store="postgres", cause=_described(error))
+        elapsed, sentence = attempt.answered - started, None
+    else:
+        elapsed = perf_counter() - started
+        waited = attempt.waits and isinstance(error, _GaveUp)
+        sentence = NO_FREE_CONNECTION if waited else reason(error or _GaveUp(), limit)
+        logger.warning("store unhealthy", store="postgres", reason=sentence, cause=_described(error))
+    return PostgresHealth(sentence is None, _milliseconds(elapsed), sentence, counts, attempt.server)
+
+
+async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> MongodbHealth:
+    attempt = _MongodbAttempt(stores.mongo, stores.database, limit, detailed)
+    started = perf_counter()
+    error = await _within(limit, attempt.run())
+    topology = stores.mongo.topology_description
+    if attempt.answered is not None:
+        if error is not None:
+            logger.warning("no figures from store", store="mongodb", cause=_described(error))
+        elapsed, sentence = attempt.answered - started, None
+    else:
+        elapsed = perf_counter() - started
+        sentence = reason(error or _GaveUp(), limit)
+        if sentence == timed_out(limit):
+            # it waited for a usable server; the heartbeats know why there is none
+            failures = (server.error for server in topology.server_descriptions().values())
+            sentence = next((reason(failure, limit) for failure in failures if failure), sentence)
+        logger.warning("store unhealthy", store="mongodb", reason=sentence, cause=_described(error))
+    if topology.has_writable_server():
+        state = MongodbState.CONNECTED
+    elif topology.known_servers:
+        state = MongodbState.READ_ONLY
+    else:
+        state = MongodbState.DISCONNECTED
+    return MongodbHealth(
+        sentence is None, _milliseconds(elapsed), sentence, state, topology.topology_type_name, attempt.server
+    )
+
+
+class _GaveUp(TimeoutError):
+    """The attempt did not end in time."""
+
+
+async def _within(
+    limit: float, work: Coroutine[Any, Any, None], hang_up: Callable[[], None] | None = None
+) -> BaseException | None:
+    """What the work raised, None if nothing, `_GaveUp` if it is not done in time.
+
+    Unlike asyncio.timeout this does not wait for the work to be over: cancelling a statement tells the server and
+    closes the connection in good order, which takes seconds where the server is frozen.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=limit)
+    finally:
+        if not task.done():
+            _abandoned.add(task)
+            task.add_done_callback(_forget)
+            if hang_up is not None:
+                hang_up()
+            task.cancel()
+    if not task.done():
+        return _GaveUp()
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        task.exception()  # asyncio complains of exceptions that nobody looked at
+
+
+@dataclass(slots=True)
+class _PostgresAttempt:
+    engine: AsyncEngine
+    detailed: bool
+    waits: bool = False
+    """Whether it waits for somebody to give a connection back, rather than for the server."""
+    answered: float | None = None
+    server: PostgresServer | None = None
+    _driver: asyncpg.Connection[Any] | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        try:
+            await self._ask()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # the server was restarted since the pool opened this connection; now the pool knows
+            await self._ask()
+
+    async def _ask(self) -> None:
+        self.waits = _is_full(self.engine.pool)
+        async with self.engine.connect() as connection:
+            self.waits = False
+            self._driver = (await connection.get_raw_connection()).driver_connection
+            await connection.execute(text("SELECT 1"))
+            self.answered = perf_counter()
+            if self.detailed:
+                figures = (await connection.execute(_ACTIVITY)).mappings().one()
+                self.server = PostgresServer(**figures)
+            self._driver = None
+
+    def hang_up(self) -> None:
+        """Drop the connection without a word, so that the pool has its place back at once."""
+        if self._driver is not None:
+            self._driver.terminate()
+
+
+_ACTIVITY: Final = text("""
+    SELECT current_setting('server_version') AS version,
+           current_setting('max_connections')::int AS max_connections,
+           count(*) AS total,
+           count(*) FILTER (WHERE state IN ('active', 'fastpath function call')) AS active,
+           count(*) FILTER (WHERE state = 'idle') AS idle,
+           count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle_in_transaction,
+           count(*) FILTER (WHERE state IS NULL OR state IN ('starting', 'disabled')) AS other
+      FROM (SELECT CASE WHEN pid = pg_backend_pid() THEN 'idle' ELSE state END AS state
+              FROM pg_stat_activity
+             WHERE datname = current_database() AND backend_type = 'client backend') AS clients
+""")
+
+
+@dataclass(slots=True)
+class _MongodbAttempt:
+    client: MongoClient
+    database: MongoDatabase
+    limit: float
+    detailed: bool
+    answered: float | None = None
+    server: MongodbServer | None = None
+
+    async def run(self) -> None:
+        # a little earlier than we give up, so that the driver can say why; the server stops working then too
+        with pymongo.timeout(self.limit * 0.9):
+            await self.client.admin.command("ping")
+            self.answered = perf_counter()
+            if self.detailed:
+                stats: Mapping[str, Any] = await self.database.command("dbStats")
+                self.server = MongodbServer(
+                    version=str((await self.client.server_info())["version"]),
+                    collections=int(stats["collections"]),
+                    objects=int(stats["objects"]),
+                    data_size=int(stats["dataSize"]),
+                    indexes=int(stats["indexes"]),
+                    index_size=int(stats["indexSize"]),
+                )
+
+
+def _is_full(pool: Pool) -> bool:
+    """Whether all connections that the pool may open are in use."""
+    assert isinstance(pool, AsyncAdaptedQueuePool)
+    # the pool has no public word for its limit
+    return pool._max_overflow >= 0 and pool.checkedout() >= pool.size() + pool._max_overflow
+
+
+def _counts(pool: Pool) -> ConnectionCounts:
+    assert isinstance(pool, AsyncAdaptedQueuePool)
+    idle, active = pool.checkedin(), pool.checkedout()
+    return ConnectionCounts(total=idle + active, active=active, idle=idle)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _described(error: BaseException | None) -> str:
+    """For the log, which may name hosts."""
+    return f"{type(error).__name__}: {error}"
