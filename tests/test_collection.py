@@ -1,0 +1,215 @@
+"""The validator and the indexes of collection `designs`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import OperationFailure, WriteError
+
+from api.stores import MongoDatabase, Stores
+from documents import Design, collection
+
+pytestmark = pytest.mark.anyio
+
+NAMES = [
+    "idx_designs_userId_status_createdAt",
+    "idx_designs_status_createdAt",
+    "idx_designs_catalogItemIds_status_createdAt",
+    "idx_designs_avatarId_status_createdAt",
+    "idx_designs_tags",
+    "idx_designs_deletedAt",
+]
+SKIPPED = "index idx_designs_text: skipped, this server makes no text indexes"
+OWNER = "019abcde-0000-7000-8000-000000000001"
+BY_OWNER = [("userId", ASCENDING), ("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]
+
+
+@pytest.fixture
+async def database(stores: Stores) -> AsyncIterator[MongoDatabase]:
+    """A database with nothing in it."""
+    name = "collection_test"
+    await stores.mongo.drop_database(name)
+    yield stores.mongo[name]
+    await stores.mongo.drop_database(name)
+
+
+def stored(**values: Any) -> dict[str, Any]:
+    """A document as it is stored, with these fields set or, where None, left out."""
+    document = Design.model_validate({"userId": OWNER, "name": "Dress"}).to_mongo() | values
+    return {name: value for name, value in document.items() if value is not None}
+
+
+async def keys(database: MongoDatabase) -> dict[str, tuple[dict[str, int], bool]]:
+    """Keys and sparseness of the indexes, by name."""
+    found = [index async for index in await database.designs.list_indexes()]
+    return {index["name"]: (dict(index["key"]), index.get("sparse", False)) for index in found}
+
+
+async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
+    first = await collection.ensure(database)
+    second = await collection.ensure(database)
+
+    assert first == [
+        "collection designs: created with its validator",
+        *(f"index {name}: created" for name in NAMES),
+        SKIPPED,
+    ]
+    assert second == [SKIPPED]
+    newest = {"status": 1, "createdAt": -1, "_id": -1}
+    assert await keys(database) == {
+        "_id_": ({"_id": 1}, False),
+        "idx_designs_userId_status_createdAt": ({"userId": 1, **newest}, False),
+        "idx_designs_status_createdAt": (newest, False),
+        "idx_designs_catalogItemIds_status_createdAt": ({"catalogItemIds": 1, **newest}, False),
+        "idx_designs_avatarId_status_createdAt": ({"avatarId": 1, **newest}, False),
+        "idx_designs_tags": ({"metadata.tags": 1}, False),
+        "idx_designs_deletedAt": ({"deletedAt": 1}, True),
+    }
+
+
+async def test_describe_follows_ensure(database: MongoDatabase) -> None:
+    before = await collection.describe(database)
+    assert await database.list_collection_names() == []
+    await collection.ensure(database)
+    after = await collection.describe(database)
+
+    assert (before.exists, before.validator_current, before.is_current) == (False, False, False)
+    assert [(index.name, index.status) for index in before.indexes] == [
+        *((name, "missing") for name in NAMES),
+        ("idx_designs_text", "unsupported"),
+    ]
+    assert (after.exists, after.validator_current, after.is_current) == (True, True, True)
+    assert [(index.name, index.status, index.found) for index in after.indexes] == [
+        *((name, "present", name) for name in NAMES),
+        ("idx_designs_text", "unsupported", None),
+    ]
+
+
+async def test_a_missing_index_is_seen_and_made(database: MongoDatabase) -> None:
+    await collection.ensure(database)
+    await database.designs.drop_index("idx_designs_tags")
+
+    state = await collection.describe(database)
+    lines = await collection.ensure(database)
+
+    assert not state.is_current
+    assert [index.name for index in state.indexes if index.status == "missing"] == ["idx_designs_tags"]
+    assert lines == ["index idx_designs_tags: created", SKIPPED]
+
+
+async def test_a_collection_of_the_original_service_is_adopted(database: MongoDatabase) -> None:
+    await database.designs.create_index(BY_OWNER)
+    await database.designs.create_index("name")
+    await database.designs.create_index("deletedAt")
+    await database.designs.insert_one({"name": "", "__v": 0})
+
+    lines = await collection.ensure(database)
+    state = await collection.describe(database)
+
+    served = "userId_1_status_1_createdAt_-1__id_-1"
+    assert lines == [
+        "collection designs: validator updated",
+        f"index idx_designs_userId_status_createdAt: {served} serves as it",
+        *(f"index {name}: created" for name in NAMES[1:]),
+        SKIPPED,
+    ]
+    assert set(await keys(database)) == {"_id_", served, "name_1", "deletedAt_1", *NAMES[1:]}
+    assert state.is_current
+    assert state.indexes[0].found == served
+    # what was invalid before may stay so
+    assert (await database.designs.update_one({}, {"$set": {"__v": 1}})).modified_count == 1
+
+
+async def test_another_validator_is_replaced(database: MongoDatabase) -> None:
+    await collection.ensure(database)
+    await database.command("collMod", "designs", validator={"name": "Dress"}, validationLevel="strict")
+
+    state = await collection.describe(database)
+    lines = await collection.ensure(database)
+
+    assert (state.exists, state.validator_current, state.is_current) == (True, False, False)
+    assert lines == ["collection designs: validator updated", SKIPPED]
+    assert (await collection.describe(database)).is_current
+
+
+async def test_an_index_of_that_name_with_other_keys_is_an_error(database: MongoDatabase) -> None:
+    await database.designs.create_index("name", name="idx_designs_tags")
+
+    with pytest.raises(OperationFailure, match="same name"):
+        await collection.ensure(database)
+
+    [tags] = [index for index in (await collection.describe(database)).indexes if index.name == "idx_designs_tags"]
+    assert (tags.status, tags.found) == ("blocked", "idx_designs_tags")
+    assert (await keys(database))["idx_designs_tags"] == ({"name": 1}, False)
+
+
+async def test_several_processes_may_start_at_once(database: MongoDatabase) -> None:
+    await asyncio.gather(*(collection.ensure(database) for _ in range(4)))
+
+    assert (await collection.describe(database)).is_current
+    assert sorted(await keys(database)) == sorted(["_id_", *NAMES])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"userId": None},
+        {"userId": "019ABCDE-0000-7000-8000-000000000001"},
+        {"userId": OWNER + "\n"},
+        {"avatarId": "me"},
+        {"catalogItemIds": ["me"]},
+        {"name": ""},
+        {"name": "x" * 256},
+        {"status": "sold"},
+        {"version": 0},
+        {"version": 1.5},
+        {"version": "1"},
+        {"createdAt": "2025-11-17T10:30:00Z"},
+        {"layers": [{"id": "a", "type": "button", "position": {"x": 0, "y": 0, "z": 0}, "visible": True}]},
+        {"layers": [{"id": "a", "type": "fabric", "position": {"x": 0, "y": 0}, "visible": True}]},
+        {"metadata": {"tags": [1]}},
+        {"metadata": {"tags": [], "canvasSize": {"width": 0, "height": 600}}},
+    ],
+)
+async def test_the_validator_refuses(database: MongoDatabase, values: dict[str, Any]) -> None:
+    await collection.ensure(database)
+
+    with pytest.raises(WriteError) as refused:
+        await database.designs.insert_one(stored(**values))
+
+    assert refused.value.code == 121
+    assert await database.designs.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"name": "x" * 255, "avatarId": OWNER, "catalogItemIds": [OWNER], "version": 2, "__v": 0},
+        {
+            "layers": [
+                {
+                    "id": "a",
+                    "type": "fabric",
+                    "position": {"x": 0, "y": 0.5, "z": -1},
+                    "visible": True,
+                    "itemId": OWNER,
+                    "rotation": 90,
+                    "scale": {"x": 1, "y": 1},
+                    "color": "red",
+                }
+            ]
+        },
+        {"metadata": {"tags": ["a"], "description": "b", "canvasSize": {"width": 1, "height": 1.0}}},
+    ],
+)
+async def test_the_validator_accepts(database: MongoDatabase, values: dict[str, Any]) -> None:
+    await collection.ensure(database)
+
+    await database.designs.insert_one(stored(**values) | {"deletedAt": None})
+
+    assert await database.designs.count_documents({}) == 1
