@@ -60,8 +60,10 @@ def sql_pages_by_owner(
     owners: Sequence[UUID],
 ) -> Select[Any]:
     """The page of every owner: rows carry their owner as `owner_key`."""
-    keys = func.unnest(literal(list(owners), ARRAY(UUIDType(as_uuid=True)))).table_valued(
-        column("owner_key", UUIDType(as_uuid=True)), name="owners"
+    keys = (
+        func.unnest(literal(list(owners), ARRAY(UUIDType(as_uuid=True))))
+        .table_valued(column("owner_key", UUIDType(as_uuid=True)))
+        .render_derived("owners")
     )
     page = sql_page(table, request, names, and_(where, table.columns[owner] == keys.c.owner_key)).lateral("page")
     return select(keys.c.owner_key, *page.c).select_from(keys.join(page, true()))

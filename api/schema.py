@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 import strawberry
-from graphql import print_schema
+from graphql import GraphQLError, print_schema
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from api.avatars.queries import AvatarQueries
 from api.catalog.queries import CatalogQueries
 from api.designs.queries import DesignQueries
+from api.health.queries import HealthQueries
 from api.nodes import read
 from api.queries import NodeQueries
 from api.users.queries import UserQueries
@@ -20,11 +22,18 @@ _CACHED_DOCUMENTS: Final = 1000
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries):
+class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, HealthQueries):
     pass
 
 
-schema: Final = strawberry.Schema(
+class Schema(strawberry.Schema):
+    """Strawberry's schema without its own log: `api.graphql` logs what matters, once, with the request id."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        pass
+
+
+schema: Final = Schema(
     query=Query,
     config=StrawberryConfig(default_resolver=read),
     extensions=[
