@@ -41,6 +41,23 @@ def is_listening(port: int) -> bool:
     return False
 
 
+def die_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send us this signal when the thread that started us ends. Linux only; else nothing."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def _hook(number: signal.Signals) -> Callable[[], None]:
+    parent = os.getpid()
+
+    def hook() -> None:
+        die_with_parent(number)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+    return hook
+
+
 @dataclass
 class Daemon:
     """One server program. `start` and `await_ready` are apart, so that two can start at the same time.
@@ -86,19 +103,8 @@ class Daemon:
                 user=user,
                 group=group,
                 extra_groups=[] if self.owner else None,
-                preexec_fn=self._die_with_parent() if _libc else None,
+                preexec_fn=_hook(self.stop_signal),
             )
-
-    def _die_with_parent(self) -> Callable[[], None]:
-        assert _libc is not None
-        prctl, parent, number = _libc.prctl, os.getpid(), int(self.stop_signal)
-
-        def hook() -> None:
-            prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-            if os.getppid() != parent:  # it died before the line above
-                os._exit(1)
-
-        return hook
 
     def await_ready(self, timeout: float) -> None:
         """Return once the server answers. Raises DaemonError where it ends or stays silent for `timeout` s."""
@@ -122,12 +128,12 @@ class Daemon:
     def _failure(self, what: str) -> str:
         return f"{self.name} {what}. The end of {self.log}:\n{log_tail(self.log)}"
 
-    def stop(self, timeout: float, *, using: signal.Signals | None = None) -> None:
-        """Send the stop signal (or `using`) and wait; kill after `timeout` s. Does nothing where it has ended."""
+    def stop(self, timeout: float) -> None:
+        """Send the stop signal and wait; kill after `timeout` s. Does nothing where it has ended."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(using or self.stop_signal)
+        process.send_signal(self.stop_signal)
         try:
             # a server whose thread blocks in accept() sees its stop flag once somebody connects
             for _ in range(2):

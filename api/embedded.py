@@ -69,15 +69,14 @@ def embedded_stores(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(data_dir))
         # SecantusDB starts while PostgreSQL's folder is being made
-        mongo = _mongodb(data_dir, secantus_args) if mongodb else None
+        mongo = _mongodb(data_dir, durable, secantus_args) if mongodb else None
         if mongo:
-            # on a kill, WiredTiger's log brings back what was committed
-            stack.callback(mongo.stop, STOP_TIMEOUT, using=None if durable else signal.SIGKILL)
+            stack.callback(mongo.stop, STOP_TIMEOUT)
             mongo.start()
         postgresql = _postgres(data_dir, durable) if postgres else None
         try:
             if postgresql:
-                stack.callback(postgresql.stop, STOP_TIMEOUT, using=None if durable else signal.SIGQUIT)
+                stack.callback(postgresql.stop, STOP_TIMEOUT)
                 postgresql.start()
                 postgresql.await_ready(START_TIMEOUT)
                 _create_database(postgresql.port)
@@ -125,7 +124,7 @@ def _package_folder(package: str, distribution: str) -> Path:
     return Path(found.origin).parent
 
 
-def _mongodb(data_dir: Path, arguments: Sequence[str]) -> Daemon:
+def _mongodb(data_dir: Path, durable: bool, arguments: Sequence[str]) -> Daemon:
     _package_folder("secantus", "SecantusDB")
     storage = data_dir / "mongodb"
     # empty: a secantusd.toml of this machine must not change how ours runs
@@ -139,11 +138,14 @@ def _mongodb(data_dir: Path, arguments: Sequence[str]) -> Daemon:
             str(Path(sys.executable).with_name("secantusd-py")),
             *("--config", str(configuration)),
             *("--host", HOST, "--port", str(port), "--storage-path", str(storage)),
+            # otherwise what was committed last is lost when the process is killed, not only in a power cut
+            *(["--sync-on-commit"] if durable else []),
             *arguments,
         ),
         answers=_mongodb_answers,
         log=data_dir / "mongodb.log",
         cwd=data_dir,
+        stop_signal=signal.SIGTERM if durable else signal.SIGKILL,
     )
 
 
@@ -189,7 +191,8 @@ def _postgres(data_dir: Path, durable: bool) -> Daemon:
         answers=lambda daemon: _postmaster(data) == (daemon.pid, "ready"),
         log=data_dir / "postgres.log",
         cwd=data,
-        stop_signal=signal.SIGINT,  # "fast": it ends the connections instead of waiting for them
+        # "fast": it ends the connections instead of waiting for them; "immediate": it writes nothing any more
+        stop_signal=signal.SIGINT if durable else signal.SIGQUIT,
         owner=owner,
         environment=_postgres_environment(),
     )

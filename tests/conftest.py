@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from api.config import Settings
 from api.embedded import EmbeddedStores
 from api.stores import Stores, mongo_database, open_stores
+from migrations.runner import upgrade
 from tests import servers
 
 
@@ -60,7 +61,7 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=None,
     )
-    servers.migrate(settings)
+    upgrade(settings)
     return settings
 
 

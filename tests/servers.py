@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -18,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from pydantic import SecretStr
 from pymongo import AsyncMongoClient
-from sqlalchemy import text
 
 from api.config import Settings
 from api.embedded import EmbeddedStores, embedded_stores
-from api.stores import MongoDatabase, open_stores
-from documents import collection
-from models import SCHEMAS, Base
+from api.stores import MongoDatabase
+from models import Base
 
 COMMAND = str(Path(sys.executable).with_name("fashion-wallet"))
 WAIT = 60.0
@@ -66,33 +63,17 @@ async def delete_everything(connection: asyncpg.Connection[asyncpg.Record], data
             await database[name].delete_many({})
 
 
-def migrate(settings: Settings) -> None:
-    """Bring both stores to the current revision."""
-    if importlib.util.find_spec("migrations.runner") is not None:
-        from migrations.runner import upgrade
-
-        upgrade(settings)
-    else:  # until the migrations are there
-        asyncio.run(_create_all(settings))
-
-
-async def _create_all(settings: Settings) -> None:
-    async with open_stores(settings) as stores, stores.engine.begin() as connection:
-        await connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
-        for schema in SCHEMAS:
-            await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
-        await connection.run_sync(Base.metadata.create_all)
-        await collection.ensure(stores.database)
-
-
 def environment(settings: Settings | None = None, **variables: str) -> dict[str, str]:
-    """Environment of a child process: ours without any of the settings' variables, then the given ones."""
+    """Environment of a child process: ours without any variable of the settings, then what is given.
+
+    Of `settings` it takes what was set on purpose.
+    """
     known = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in known}
-    if settings is not None:
-        assert settings.postgres_url is not None
-        assert settings.mongodb_url is not None
-        inherited |= {"DATABASE_URL": settings.postgres_url, "MONGODB_URI": settings.mongodb_url}
+    for name in settings.model_fields_set if settings is not None else ():
+        value = getattr(settings, name)
+        if value is not None:
+            inherited[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     return inherited | variables
 
 

@@ -1,0 +1,221 @@
+"""Running the application under uvicorn: one process, several that share a socket, or one that reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ipaddress
+import logging
+import multiprocessing
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import text
+from starlette.applications import Starlette
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from api.config import ConfigurationError, Settings, load_settings
+from api.daemons import die_with_parent
+from api.failures import ServerError, describe
+from api.log import configure_logging, logger
+from api.stores import mongo_database, open_stores
+
+FACTORY: Final = "api.server:application"
+BACKLOG: Final = 2048
+_PACKAGES: Final = ("api", "models", "documents", "migrations")
+_AFTER_DRAIN: Final = 5.0
+"""Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
+
+
+def application() -> Starlette:
+    """The application of this process, by the settings in its environment; uvicorn calls it in every process."""
+    from api.app import create_app
+
+    if multiprocessing.parent_process() is not None:
+        die_with_parent(signal.SIGTERM)
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        return create_app(settings)
+    except ConfigurationError as error:
+        logger.error("can't start", reason=str(error))
+        raise SystemExit(STARTUP_FAILURE) from None
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket: from here on nobody else gets the port, and requests wait until we are ready.
+
+    Raises ConfigurationError for a host that isn't this machine's own, ServerError where the port is taken.
+    """
+    _require_loopback(settings.host)
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise ConfigurationError(f"HOST: {settings.host} is not an address of this machine") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ServerError(
+            f"Can't listen on {settings.host}:{settings.port} ({error.strerror}): choose another port (--port, PORT)"
+        ) from None
+    return listener
+
+
+def _require_loopback(host: str) -> None:
+    """Until there are rights, whoever reaches the server may read everything."""
+    try:
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass
+    raise ConfigurationError(
+        f"HOST: the server listens on this machine only (127.0.0.1, ::1 or localhost), not on {host}, "
+        "because it does not know users' rights yet"
+    )
+
+
+def url_of(listener: socket.socket) -> str:
+    """`http://address:port` of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def verify(settings: Settings) -> None:
+    """Return once both stores have answered. Raises the drivers' errors, in a group where both fail."""
+    async with open_stores(settings) as stores:
+
+        async def postgres() -> None:
+            async with stores.reads.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+        answers = await asyncio.gather(
+            postgres(), mongo_database(settings, stores.mongo).command("ping"), return_exceptions=True
+        )
+    if failures := [answer for answer in answers if isinstance(answer, Exception)]:
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("neither store answers", failures)
+
+
+class Lifespan(LifespanOn):
+    """Says in one line why the application did not start; a bug keeps its traceback."""
+
+    async def send(self, message: LifespanSendMessage) -> None:
+        if message["type"] == "lifespan.startup.failed" and (error := sys.exc_info()[1]) is not None:
+            message = {**message, "message": describe(error) or message.get("message", "")}
+        await super().send(message)
+
+
+class Configuration(Config):
+    """uvicorn's, with our lifespan. It travels to the processes that serve."""
+
+    def load(self) -> None:
+        super().load()
+        self.lifespan_class = Lifespan
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which closes its own copy of the socket first and does not wait for ever."""
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + _AFTER_DRAIN
+        for worker in self.processes:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                logger.error("worker killed, it did not stop in time", pid=worker.pid)
+                worker.process.kill()
+                worker.process.join()
+
+
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks, once.
+
+    uvicorn takes the signals over while it serves, drains, and then raises them again for us.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGINT):  # what follows is bounded, and must not be cut short
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, leave)
+
+
+def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], Any], reload: bool = False) -> int:
+    """Serve until a signal comes, then drain for at most `shutdown_timeout`. Returns the exit code.
+
+    The processes build their settings from the environment, so it must say what `settings` says. `ready` is
+    called once with the address, in a thread, when `/readyz` has answered 200.
+    """
+    url = url_of(listener)
+    root = Path(__file__).parent.parent
+    configuration = Configuration(
+        FACTORY,
+        factory=True,
+        workers=1 if reload else settings.workers,
+        reload=reload,
+        reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+        log_config=None,
+        access_log=False,  # the application logs requests, with what they cost
+        server_header=False,
+        proxy_headers=False,
+    )
+    logging.getLogger("uvicorn").setLevel(logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
+    stopping = threading.Event()
+    announcer = threading.Thread(target=_announce, args=(url, ready, stopping), daemon=True)
+    announcer.start()
+    try:
+        if reload:
+            ChangeReload(configuration, target=Server(configuration).run, sockets=[listener]).run()
+            return 0
+        if settings.workers > 1:
+            workers = Workers(configuration, sockets=[listener])
+            workers.run()
+            return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
+        Server(configuration).run(sockets=[listener])
+        return 0
+    finally:
+        stopping.set()
+        listener.close()
+        announcer.join(_AFTER_DRAIN)
+
+
+def _announce(url: str, ready: Callable[[str], Any], stopping: threading.Event) -> None:
+    while not stopping.wait(0.03):
+        if _is_ready(url):
+            ready(url)
+            return
+
+
+def _is_ready(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
