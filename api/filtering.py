@@ -25,7 +25,7 @@ _TAGS: Final[Mapping[str, Operator]] = {"any": "has_any", "all": "has_all"}
 
 
 @strawberry.input(
-    description="Conditions on a text. Those given must all hold; upper and lower case are alike, `equals` and `in` aside."
+    description="Conditions on a text. Those given must all hold; only `equals` and `in` tell capital letters apart."
 )
 class TextFilter:
     equals: str | None = strawberry.field(default=strawberry.UNSET, description="Exactly this text.")

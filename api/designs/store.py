@@ -59,7 +59,9 @@ async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]
         if by is None:
             answers[None, None, condition] = await repository(stores).count(where)
             continue
-        found = await _by_owner(stores, by, owners, [{"$match": both(where, LIVE)}, {"$group": {"_id": None, "count": {"$sum": 1}}}])
+        # not $count: SecantusDB doesn't know that stage inside a lookup
+        pipeline: list[Document] = [{"$match": both(where, LIVE)}, {"$group": {"_id": None, "count": {"$sum": 1}}}]
+        found = await _by_owner(stores, by, owners, pipeline)
         for owner in owners:
             counted = found.get(str(owner), ())
             answers[by, owner, condition] = counted[0]["count"] if counted else 0
