@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
-Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "has_any", "has_all"]
+Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "has_any", "has_all", "is_null"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ _SQL: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "contains": lambda column, text: column.ilike(f"%{_like(text)}%"),
     "starts_with": lambda column, text: column.ilike(f"{_like(text)}%"),
     "has_any": lambda column, values: column.op("?|", is_comparison=True)(cast(list(values), ARRAY(String))),
+    "is_null": lambda column, absent: column.is_(None) if absent else column.is_not(None),
     "has_all": lambda column, values: column.op("?&", is_comparison=True)(cast(list(values), ARRAY(String))),
 }
 
@@ -74,10 +75,14 @@ def to_sql(condition: Condition, columns: Mapping[str, ColumnElement[Any]]) -> C
     match condition:
         case Compare(field, operator, value):
             return _SQL[operator](columns[field], value)
+        case And(()):
+            return true()
         case And(conditions):
-            return and_(true(), *(to_sql(part, columns) for part in conditions))
+            return and_(*(to_sql(part, columns) for part in conditions))
+        case Or(()):
+            return false()
         case Or(conditions):
-            return or_(false(), *(to_sql(part, columns) for part in conditions))
+            return or_(*(to_sql(part, columns) for part in conditions))
         case Not(inner):
             return not_(func.coalesce(to_sql(inner, columns), False))
 
@@ -91,6 +96,7 @@ _MONGO: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "contains": lambda text: {"$regex": re.escape(text), "$options": "i"},
     "starts_with": lambda text: {"$regex": f"^{re.escape(text)}", "$options": "i"},
     "has_any": lambda values: {"$in": list(values)},
+    "is_null": lambda absent: {"$eq": None} if absent else {"$ne": None},
     "has_all": lambda values: {"$all": list(values)} if values else {"$exists": True},
 }
 
@@ -105,15 +111,60 @@ def to_mongo(condition: Condition) -> dict[str, Any]:
     match condition:
         case Compare(field, operator, value):
             return {stored_name(field): _MONGO[operator](value)}
-        case And(()):
-            return {}
-        case And((only,)):
-            return to_mongo(only)
         case And(conditions):
-            return {"$and": [to_mongo(part) for part in conditions]}
+            return both(*(to_mongo(part) for part in conditions))
         case Or(()):
             return {"_id": {"$in": []}}
         case Or(conditions):
             return {"$or": [to_mongo(part) for part in conditions]}
         case Not(inner):
             return {"$nor": [to_mongo(inner)]}
+
+
+def both(*filters: Mapping[str, Any]) -> dict[str, Any]:
+    """One filter of several, flat where no name repeats, so that the server sees plain equalities."""
+    given = [part for part in filters if part]
+    names = [name for part in given for name in part]
+    if len(set(names)) == len(names):
+        return {name: value for part in given for name, value in part.items()}
+    return {"$and": [dict(part) for part in given]}
+
+
+_PYTHON: Mapping[str, Callable[[Any, Any], bool]] = {
+    "in": lambda value, values: value in values or (isinstance(value, list) and any(v in values for v in value)),
+    "gt": lambda value, bound: value > bound,
+    "gte": lambda value, bound: value >= bound,
+    "lt": lambda value, bound: value < bound,
+    "lte": lambda value, bound: value <= bound,
+    "contains": lambda value, text: text.lower() in value.lower(),
+    "starts_with": lambda value, text: value.lower().startswith(text.lower()),
+    "has_any": lambda value, values: any(v in value for v in values),
+    "has_all": lambda value, values: all(v in value for v in values),
+}
+
+
+def matches(condition: Condition, value_of: Callable[[str], Any]) -> bool:
+    """Whether one object meets the condition; `value_of` reads its fields."""
+    match condition:
+        case Compare(field, "is_null", absent):
+            return (value_of(field) is None) is absent
+        case Compare(field, operator, expected):
+            value = value_of(field)
+            return value is not None and _PYTHON[operator](value, expected)
+        case And(conditions):
+            return all(matches(part, value_of) for part in conditions)
+        case Or(conditions):
+            return any(matches(part, value_of) for part in conditions)
+        case Not(inner):
+            return not matches(inner, value_of)
+
+
+def fields_of(condition: Condition) -> frozenset[str]:
+    """The fields that a condition looks at."""
+    match condition:
+        case Compare(field, _, _):
+            return frozenset((field,))
+        case And(conditions) | Or(conditions):
+            return frozenset().union(*(fields_of(part) for part in conditions))
+        case Not(inner):
+            return fields_of(inner)

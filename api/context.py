@@ -7,16 +7,29 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from api.avatars import policy as policies_of_avatars
 from api.avatars.loaders import avatars
+from api.catalog import policy as policies_of_catalog
 from api.catalog.loaders import catalog_items
 from api.config import Settings
+from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
 from api.loaders import Loader
+from api.policy import Policy
 from api.stores import Stores
+from api.users import policy as policies_of_users
 from api.users.loaders import users
+from api.viewer import ANONYMOUS, Viewer
 
 LOADERS: Final[Mapping[str, Any]] = {**users, **avatars, **catalog_items, **designs}
 """What each loader fetches: `fetch(stores, keys, columns)`."""
+
+POLICIES: Final[Mapping[str, Policy]] = {
+    "User": policies_of_users.users,
+    "Avatar": policies_of_avatars.avatars,
+    "CatalogItem": policies_of_catalog.catalog_items,
+    "Design": policies_of_designs.designs,
+}
 
 
 @dataclass(slots=True)
@@ -26,7 +39,14 @@ class Context:
     stores: Stores
     settings: Settings
     request_id: str
+    viewer: Viewer = ANONYMOUS
+    address: str | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
+
+    @staticmethod
+    def policy(type_name: str) -> Policy:
+        """Who may see objects of this type."""
+        return POLICIES[type_name]
 
     def loader(self, name: str) -> Loader[Any, Any]:
         """The loader of this name, made when it is first asked for.

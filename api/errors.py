@@ -39,6 +39,24 @@ class BadUserInput(AppError):
     code = "BAD_USER_INPUT"
 
 
+class Unauthenticated(AppError):
+    """Nobody is signed in, or no longer."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str = "Sign in first.") -> None:
+        super().__init__(message)
+
+
+class Forbidden(AppError):
+    """The account may not do this."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, message: str = "Your account may not do this.") -> None:
+        super().__init__(message)
+
+
 class StoreUnavailable(AppError):
     """PostgreSQL or MongoDB does not answer; trying later may help. `store` names which."""
 

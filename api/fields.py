@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
@@ -17,17 +18,21 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
+from api.conditions import And, fields_of, matches
+from api.designs.policy import PUBLISHED
 from api.filtering import condition_of
 from api.ids import decode_id_of, encode_id
 from api.log import report_dangling
 from api.nodes import View, read
 from api.pagination import MAX_SIZE, NEWEST_FIRST, Connection, Order, OrderDirection, Page, page_request
+from api.policy import LIVE, Guard
 from api.selection import ResolveInfo, columns_of, selects_any
 
 if TYPE_CHECKING:
     from api.context import Context
 
 DECLARATION: Final = "declaration"
+GUARD: Final = "guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Stored:
     """A stored value that older documents may lack; `default` is what they read as."""
 
     default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A stored value that not everyone may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +94,17 @@ class DeclaredField(StrawberryField):
     def get_result(self, source: Any, info: Info[Any, Any] | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The value, or an awaitable of it."""
         assert info is not None
+        guard: Guard | None = self.metadata.get(GUARD)
+        if guard is not None and not guard.allows(info.context.viewer, source):
+            return None
         match self.metadata[DECLARATION]:
             case GlobalId():
                 return encode_id(info._raw_info.parent_type.name, read(source, "id"))
             case Stored(default):
                 value = read(source, self.python_name)
                 return default if value is None else value
+            case Guarded():
+                return read(source, self.python_name)
             case Reference(loader, key):
                 reference = read(source, key)
                 return None if reference is None else load_view(loader, reference, info._raw_info)
@@ -97,7 +112,7 @@ class DeclaredField(StrawberryField):
                 return self._load_all(loader, read(source, key) or (), info._raw_info)
             case Lookup(loader):
                 type_name = get_named_type(info._raw_info.return_type).name
-                return load_view(loader, decode_id_of(type_name, kwargs["id"]), info._raw_info, referenced=False)
+                return load_view(loader, decode_id_of(type_name, kwargs["id"]), info._raw_info, found=True)
             case ListOf() as declared:
                 return self._page(declared, source, info, kwargs)
 
@@ -111,17 +126,22 @@ class DeclaredField(StrawberryField):
         context: Context = raw.context
         chosen = arguments.get("order_by")
         order = Order(chosen.field.value, chosen.direction is OrderDirection.DESC) if chosen else NEWEST_FIRST
+        node_type = get_named_type(raw.return_type).name.removesuffix("Connection")
+        policy, chosen_filter = context.policy(node_type), arguments.get("filter")
+        if declared.key is None:
+            policy.may_list(context.viewer)
         request = page_request(
             declared.loader,
+            scope=policy.scope(context.viewer, deleted=getattr(chosen_filter, "deleted", None) is True),
             first=arguments.get("first"),
             after=arguments.get("after"),
             last=arguments.get("last"),
             before=arguments.get("before"),
             order=order,
-            condition=condition_of(arguments.get("filter")),
+            condition=condition_of(chosen_filter),
         )
         owner = None if declared.key is None else read(source, declared.key)
-        node = view_class(raw, get_named_type(raw.return_type).name.removesuffix("Connection"))
+        node = view_class(raw, node_type)
 
         async def fetch() -> Any:
             rows = []
@@ -135,7 +155,7 @@ class DeclaredField(StrawberryField):
                 node=node.of,
                 order_value=lambda row: read(row, order.field),
                 key=lambda row: read(row, "id"),
-                count=lambda: context.loader(f"{declared.loader}_count").load((declared.by, owner, request.condition)),
+                count=lambda: context.loader(f"{declared.loader}_count").load((declared.by, owner, request.filter)),
             )
             return Connection(page=page)
 
@@ -143,21 +163,33 @@ class DeclaredField(StrawberryField):
 
 
 async def load_view(
-    loader: str, key: Any, info: ResolveInfo, *, type_name: str | None = None, referenced: bool = True
+    loader: str, key: Any, info: ResolveInfo, *, type_name: str | None = None, found: bool = False
 ) -> View | None:
     """The object with this key, or None where it is deleted or there is none; a lost reference is logged.
 
+    What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
     `type_name` names the object where the field returns an interface.
     """
     context: Context = info.context
-    stored = await context.loader(loader).load(key, columns_of(info, type_name))
+    name = type_name or get_named_type(info.return_type).name
+    columns = columns_of(info, type_name)
+    scope = context.policy(name).scope(context.viewer) if found else LIVE
+    stored = await context.loader(loader).load(key, columns | fields_of(scope))
     if stored is None:
-        if referenced:
+        if not found:
             report_dangling(loader, str(key))
         return None
-    if read(stored, "deleted_at") is not None:
-        return None
-    return view_class(info, type_name or get_named_type(info.return_type).name).of(stored)
+    visible = matches(scope, partial(read, stored)) or (found and await _is_shown(name, stored, context))
+    return view_class(info, name).of(stored) if visible else None
+
+
+async def _is_shown(type_name: str, stored: Any, context: Context) -> bool:
+    """Whether a live object is on show for everyone, in a published design."""
+    by = context.policy(type_name).shown_by
+    if by is None or read(stored, "deleted_at") is not None:
+        return False
+    question = (by, read(stored, "id"), And((LIVE, PUBLISHED)))
+    return bool(await context.loader("designs_count").load(question))
 
 
 def view_class(info: ResolveInfo, type_name: str) -> type[View]:
@@ -177,9 +209,18 @@ def stored(description: str, *, default: Any) -> Any:
     return DeclaredField(description=description, metadata={DECLARATION: Stored(default)})
 
 
-def reference(loader: str, *, key: str, description: str) -> Any:
+def guarded(description: str, *, guard: Guard, column: str) -> Any:
+    """Declare a stored field that is null for those whom the guard doesn't allow to see it."""
+    return DeclaredField(
+        description=description, metadata={DECLARATION: Guarded(), GUARD: guard, "needs": (column, *guard.needs)}
+    )
+
+
+def reference(loader: str, *, key: str, description: str, guard: Guard | None = None) -> Any:
     """Declare a field that is one object of another type; null where the key is, or leads nowhere."""
-    return DeclaredField(description=description, metadata={DECLARATION: Reference(loader, key), "needs": (key,)})
+    needs = (key, *(guard.needs if guard else ()))
+    metadata = {DECLARATION: Reference(loader, key), GUARD: guard, "needs": needs}
+    return DeclaredField(description=description, metadata=metadata)
 
 
 def references(loader: str, *, key: str, description: str) -> Any:

@@ -99,6 +99,9 @@ class _Compiler:
                     parts.append(And(tuple(self.compile(part, depth + 1) for part in self._bounded(value))))
                 case "or_":
                     parts.append(Or(tuple(self.compile(part, depth + 1) for part in self._bounded(value))))
+                case "deleted":
+                    if depth > 1:
+                        raise BadUserInput("deleted can't be combined with and, or and not.")
                 case "not_":
                     parts.append(Not(self.compile(value, depth + 1)))
                 case name:

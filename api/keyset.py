@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, column, func, literal, or_, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from api.conditions import Condition, stored_name, to_mongo, to_sql
+from api.conditions import Condition, both, stored_name, to_mongo, to_sql
 from api.pagination import Order, PageRequest, Position
 
 
@@ -30,13 +30,11 @@ class Table:
         return [self.columns[name] for name in sorted({path.partition(".")[0] for path in names})]
 
 
-def sql_page(
-    table: Table, request: PageRequest, names: frozenset[str], where: ColumnElement[bool], *, one: bool = True
-) -> Select[Any]:
+def sql_page(table: Table, request: PageRequest, names: frozenset[str]) -> Select[Any]:
     """One row more than the page has, in the order of fetching (reversed for a backward page)."""
     order, columns = request.order, table.columns
     descending = order.descending != request.backwards
-    conditions = [where, to_sql(request.condition, columns)]
+    conditions = [to_sql(request.filter, columns)]
     if request.after is not None:
         conditions.append(_sql_beyond(order, request.after, columns, reverse=False))
     if request.before is not None:
@@ -55,7 +53,6 @@ def sql_pages_by_owner(
     table: Table,
     request: PageRequest,
     names: frozenset[str],
-    where: ColumnElement[bool],
     owner: str,
     owners: Sequence[UUID],
 ) -> Select[Any]:
@@ -65,18 +62,16 @@ def sql_pages_by_owner(
         .table_valued(column("owner_key", UUIDType(as_uuid=True)))
         .render_derived("owners")
     )
-    page = sql_page(table, request, names, and_(where, table.columns[owner] == keys.c.owner_key)).lateral("page")
+    page = sql_page(table, request, names).where(table.columns[owner] == keys.c.owner_key).lateral("page")
     return select(keys.c.owner_key, *page.c).select_from(keys.join(page, true()))
 
 
-def sql_counts_by_owner(
-    table: Table, condition: Condition, where: ColumnElement[bool], owner: str, owners: Sequence[UUID]
-) -> Select[Any]:
+def sql_counts_by_owner(table: Table, condition: Condition, owner: str, owners: Sequence[UUID]) -> Select[Any]:
     """How long the whole list of every owner is: rows of owner and count; none for an empty list."""
     column_ = table.columns[owner]
     return (
         select(column_, func.count())
-        .where(where, column_ == func.any(literal(list(owners), ARRAY(UUIDType(as_uuid=True)))))
+        .where(column_ == func.any(literal(list(owners), ARRAY(UUIDType(as_uuid=True)))))
         .where(to_sql(condition, table.columns))
         .group_by(column_)
     )
@@ -104,21 +99,12 @@ def _sql_beyond(
 
 def mongo_filter(request: PageRequest) -> dict[str, Any]:
     """The MongoDB filter of a page: what the list holds, between the cursors."""
-    parts = [to_mongo(request.condition)]
+    parts = [to_mongo(request.filter)]
     if request.after is not None:
         parts.append(_mongo_beyond(request.order, request.after, reverse=False))
     if request.before is not None:
         parts.append(_mongo_beyond(request.order, request.before, reverse=True))
     return both(*parts)
-
-
-def both(*filters: Mapping[str, Any]) -> dict[str, Any]:
-    """One filter of several, flat where no name repeats, so that the server sees plain equalities."""
-    given = [part for part in filters if part]
-    names = [name for part in given for name in part]
-    if len(set(names)) == len(names):
-        return {name: value for part in given for name, value in part.items()}
-    return {"$and": [dict(part) for part in given]}
 
 
 def mongo_sort(request: PageRequest) -> dict[str, int]:

@@ -17,7 +17,7 @@ import strawberry
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from api.conditions import EVERYTHING, Condition
+from api.conditions import EVERYTHING, And, Condition
 from api.errors import BadUserInput
 
 DEFAULT_SIZE: Final = 20
@@ -65,6 +65,12 @@ class PageRequest:
     before: Position | None
     order: Order
     condition: Condition
+    scope: Condition
+
+    @property
+    def filter(self) -> Condition:
+        """What the list holds: what the client asks for, of what the viewer may see."""
+        return And((self.condition, self.scope))
 
     @property
     def fingerprint(self) -> str:
@@ -80,10 +86,11 @@ def page_request(
     after: str | None,
     last: int | None,
     before: str | None,
+    scope: Condition,
     order: Order = NEWEST_FIRST,
     condition: Condition = EVERYTHING,
 ) -> PageRequest:
-    """The page that a connection's arguments ask for.
+    """The page that a connection's arguments ask for, of the objects in `scope`.
 
     Raises BadUserInput for sizes outside 0 to 100, `first` together with `last`, and foreign or malformed cursors.
     """
@@ -92,7 +99,7 @@ def page_request(
     name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
     if not 0 <= size <= MAX_SIZE:
         raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}; it is {size}.")
-    request = PageRequest(list_name, size, last is not None, None, None, order, condition)
+    request = PageRequest(list_name, size, last is not None, None, None, order, condition, scope)
     if after is None and before is None:
         return request
     return dataclasses.replace(

@@ -40,6 +40,6 @@ class NodeQueries:
 
 async def _node(global_id: str, info: strawberry.Info[Context]) -> Node | None:
     type_name, key = decode_id(global_id)
-    view = await load_view(LOADER_OF[type_name], key, info._raw_info, type_name=type_name, referenced=False)
+    view = await load_view(LOADER_OF[type_name], key, info._raw_info, type_name=type_name, found=True)
     assert view is None or isinstance(view, Node)
     return view

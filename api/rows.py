@@ -42,7 +42,6 @@ class RowReader:
         self._model = model
         columns = {column.key: column for column in model.__table__.columns}
         self._table = Table({**columns, **(special or {})})
-        self._live: ColumnElement[bool] = columns["deleted_at"].is_(None)
 
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Row[Any] | None]:
         """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
@@ -70,7 +69,7 @@ class RowReader:
         self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
     ) -> list[Row[Any] | None]:
         """The live row of each owner that `where` makes unique, None where there is none."""
-        rows = await self._rows_by(stores, column, keys, names, self._live, where)
+        rows = await self._rows_by(stores, column, keys, names, self._table.columns["deleted_at"].is_(None), where)
         return [rows.get(key) for key in keys]
 
     async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Row[Any]]]:
@@ -78,13 +77,11 @@ class RowReader:
         answers: dict[PageKey, Sequence[Row[Any]]] = {}
         for (by, request), owners in by_question(keys).items():
             if by is None:
-                rows = await self._fetch(stores, sql_page(self._table, request, names, self._live))
+                rows = await self._fetch(stores, sql_page(self._table, request, names))
                 answers[None, None, request] = rows
                 continue
             pages: dict[UUID, list[Row[Any]]] = defaultdict(list)
-            for row in await self._fetch(
-                stores, sql_pages_by_owner(self._table, request, names, self._live, by, owners)
-            ):
+            for row in await self._fetch(stores, sql_pages_by_owner(self._table, request, names, by, owners)):
                 pages[row.owner_key].append(row)
             answers.update({(by, owner, request): pages[owner] for owner in owners})
         return [answers[key] for key in keys]
@@ -95,10 +92,10 @@ class RowReader:
         for (by, condition), owners in by_question(keys).items():
             if by is None:
                 where = to_sql(condition, self._table.columns)
-                rows = await self._fetch(stores, select(func.count().label("count")).where(self._live, where))
+                rows = await self._fetch(stores, select(func.count().label("count")).where(where))
                 answers[None, None, condition] = rows[0].count
                 continue
-            statement = sql_counts_by_owner(self._table, condition, self._live, by, owners)
+            statement = sql_counts_by_owner(self._table, condition, by, owners)
             found = {row[0]: row[1] for row in await self._fetch(stores, statement)}
             answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
         return [answers[key] for key in keys]

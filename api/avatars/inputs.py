@@ -28,6 +28,7 @@ class AvatarFilter:
     gender: list[Gender] | None = where("One of these genders.")
     is_default: bool | None = where("Whether it is its owner's default.")
     created_at: DateTimeRange | None = where("When it was created.")
+    deleted: bool | None = where("True: the deleted avatars instead of the live ones; for their owner and admins.")
     updated_at: DateTimeRange | None = where("When it last changed.")
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from api.avatars.inputs import Gender
-from api.fields import connection, reference
+from api.avatars.policy import OWNER
+from api.fields import connection, guarded, reference
 from api.node import Node
 from api.nodes import Part
 from api.pagination import Connection
@@ -33,7 +34,9 @@ class Measurements(Part):
 class Avatar(Node):
     name: str = strawberry.field(description="Name that the owner gave it.")
     gender: Gender = strawberry.field(description="For whom it stands.")
-    measurements: Measurements | None = strawberry.field(description="Its measures; for the owner and admins only.")
+    measurements: Measurements | None = guarded(
+        "Its measures; for the owner and admins only.", guard=OWNER, column="measurements"
+    )
     model_url: str | None = strawberry.field(description="3D model.")
     thumbnail_url: str | None = strawberry.field(description="Small picture.")
     is_default: bool = strawberry.field(description="Whether new designs of the owner use it.")

@@ -44,6 +44,7 @@ class CatalogItemFilter:
     is_active: bool | None = where("Whether it is still offered.")
     created_by: list[strawberry.ID] | None = where("Offered by one of these users.", node="User")
     created_at: DateTimeRange | None = where("When it was created.")
+    deleted: bool | None = where("True: the deleted items instead of the live ones; for their brand and admins.")
     updated_at: DateTimeRange | None = where("When it last changed.")
 
 

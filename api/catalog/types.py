@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
-from api.fields import connection, stored
+from api.catalog.policy import ASSET
+from api.fields import connection, guarded, stored
 from api.node import Node
 from api.nodes import Part
 from api.pagination import Connection
@@ -34,7 +35,7 @@ class CatalogItem(Node):
     type: CatalogItemType = strawberry.field(description="Silhouette, fabric or pattern.")
     category: CatalogItemCategory | None = strawberry.field(description="Kind of garment; null where none fits.")
     properties: CatalogItemProperties = strawberry.field(description="What it looks and feels like.")
-    asset_url: str | None = strawberry.field(description="3D asset; null for those who may not use it.")
+    asset_url: str | None = guarded("3D asset; null for those who may not use it.", guard=ASSET, column="asset_url")
     thumbnail_url: str | None = strawberry.field(description="Small picture.")
     is_premium: bool = strawberry.field(description="Whether the asset is for premium accounts only.")
     is_active: bool = strawberry.field(description="Whether it is still offered.")

@@ -34,6 +34,7 @@ class DesignFilter:
     status: list[DesignStatus] | None = where("One of these statuses.")
     tags: TagsFilter | None = where("Conditions on the tags.", on="metadata.tags")
     created_at: DateTimeRange | None = where("When it was created.")
+    deleted: bool | None = where("True: the deleted designs instead of the live ones; for their owner and admins.")
     updated_at: DateTimeRange | None = where("When it last changed.")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from bson import ObjectId
 
 from api.conditions import stored_name, to_mongo
-from api.keyset import both, mongo_filter, mongo_sort, projection
+from api.keyset import mongo_filter, mongo_sort, projection
 from api.pagination import PageRequest
 from api.rows import CountKey, PageKey, by_question
 from api.stores import Stores
@@ -16,7 +16,6 @@ from documents import Design
 from documents.repository import MongoRepository
 
 Document = dict[str, Any]
-LIVE: Final[Mapping[str, Any]] = {"deletedAt": None}
 
 
 def repository(stores: Stores) -> MongoRepository[Design]:
@@ -41,7 +40,7 @@ async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) 
             answers[None, None, request] = await _page(stores, request, names)
             continue
         pipeline: list[Document] = [
-            {"$match": both(mongo_filter(request), LIVE)},
+            {"$match": mongo_filter(request)},
             {"$sort": mongo_sort(request)},
             {"$limit": request.size + 1},
             {"$project": projection(names, request.order)},
@@ -57,10 +56,10 @@ async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]
     for (by, condition), owners in by_question(keys).items():
         where = to_mongo(condition)
         if by is None:
-            answers[None, None, condition] = await repository(stores).count(where)
+            answers[None, None, condition] = await repository(stores).count(where, include_deleted=True)
             continue
         # not $count: SecantusDB doesn't know that stage inside a lookup
-        pipeline: list[Document] = [{"$match": both(where, LIVE)}, {"$group": {"_id": None, "count": {"$sum": 1}}}]
+        pipeline: list[Document] = [{"$match": where}, {"$group": {"_id": None, "count": {"$sum": 1}}}]
         found = await _by_owner(stores, by, owners, pipeline)
         for owner in owners:
             counted = found.get(str(owner), ())
@@ -75,6 +74,7 @@ async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> 
         where=mongo_filter(request),
         sort=[f"-{field}" if direction < 0 else field],
         limit=request.size + 1,
+        include_deleted=True,  # the scope of the request says which
     )
 
 

@@ -32,6 +32,7 @@ class UserFilter:
     last_name: TextFilter | None = where("Conditions on the family name.")
     created_by: list[strawberry.ID] | None = where("Created by one of these users.", node="User")
     created_at: DateTimeRange | None = where("When the account was created.")
+    deleted: bool | None = where("True: the deleted users instead of the live ones; for admins.")
     updated_at: DateTimeRange | None = where("When the account last changed.")
 
 

@@ -1,0 +1,40 @@
+"""Who may see and change catalog items."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from api.conditions import Compare, Condition, Or
+from api.nodes import read
+from api.policy import EVERYTHING, NOTHING, Guard, Policy
+from api.viewer import Viewer
+
+ACTIVE: Final = Compare("is_active", "in", (True,))
+
+
+def _own(viewer: Viewer) -> Condition:
+    if viewer.is_admin:
+        return EVERYTHING
+    return Compare("created_by", "in", (viewer.id,)) if viewer.role == "brand" else NOTHING
+
+
+def _listed(viewer: Viewer) -> Condition:
+    own = _own(viewer)
+    if own == EVERYTHING:
+        return EVERYTHING
+    return ACTIVE if own == NOTHING else Or((ACTIVE, own))
+
+
+catalog_items: Final = Policy(listed=_listed, deleted=_own, editable=_own)
+
+
+def may_use_premium(role: str | None) -> bool:
+    """Whether an account of this role may use premium assets."""
+    return role in ("premium", "brand", "admin")
+
+
+def _may_use(viewer: Viewer, stored: Any) -> bool:
+    return may_use_premium(viewer.role) or not read(stored, "is_premium")
+
+
+ASSET: Final = Guard(("is_premium",), _may_use)

@@ -1,0 +1,179 @@
+"""What every mutation shares: typed errors in its payload, one validation per input, one write block."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import strawberry
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.types.maybe import Some
+
+if TYPE_CHECKING:
+    from api.context import Context
+
+
+@strawberry.interface(description="Why a mutation did not do what it was asked to.")
+class MutationError:
+    code: str = strawberry.field(description="What went wrong, for programs.")
+    message: str = strawberry.field(description="What went wrong, for people.")
+    path: list[str] | None = strawberry.field(
+        default=None, description="Which part of the input it is about; null where it is about the whole."
+    )
+
+
+@strawberry.type(description="A part of the input is not what it should be.")
+class InvalidInput(MutationError):
+    pass
+
+
+@strawberry.type(description="What the input refers to does not exist, or not for this viewer.")
+class NotFoundError(MutationError):
+    pass
+
+
+@strawberry.type(description="The change does not go together with what is stored, such as an email that is taken.")
+class ConflictError(MutationError):
+    pass
+
+
+class Refusal(Exception):
+    """What the client asked for can't be done; nothing has changed. Its errors go into the payload."""
+
+    def __init__(self, *errors: MutationError) -> None:
+        super().__init__(*(error.message for error in errors))
+        self.errors = list(errors)
+
+
+def invalid(message: str, *path: str) -> Refusal:
+    """One part of the input is wrong."""
+    return Refusal(InvalidInput(code="INVALID", message=message, path=list(path) or None))
+
+
+def not_found(what: str, *path: str) -> Refusal:
+    """Something that the input refers to isn't there."""
+    return Refusal(NotFoundError(code="NOT_FOUND", message=f"There is no such {what}.", path=list(path) or None))
+
+
+def conflict(code: str, message: str, *path: str) -> Refusal:
+    """The change and what is stored exclude each other."""
+    return Refusal(ConflictError(code=code, message=message, path=list(path) or None))
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def refusable(payload: Callable[..., R]) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """Turn a resolver's Refusal into its payload with errors."""
+
+    def decorate(resolver: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @functools.wraps(resolver)
+        async def resolve(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return await resolver(*args, **kwargs)
+            except Refusal as refusal:
+                return payload(errors=refusal.errors)
+
+        return resolve
+
+    return decorate
+
+
+def given(mutation_input: Any) -> dict[str, Any]:
+    """The values of a Strawberry input by Python name: unset ones left out, `Maybe` unpacked, enums as stored."""
+    values: dict[str, Any] = {}
+    for field in mutation_input.__strawberry_definition__.fields:
+        value = getattr(mutation_input, field.python_name)
+        if value is strawberry.UNSET or (
+            value is None and "Maybe" in str(field.type_annotation and field.type_annotation.annotation)
+        ):
+            continue
+        values[field.python_name] = _plain(value)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Some):
+        return _plain(value.value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__strawberry_definition__"):
+        return given(value)
+    return value
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def validated(schema: type[S], values: Mapping[str, Any]) -> S:
+    """The values as the schema has them. Raises Refusal with every failure at once, each with its path."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        raise Refusal(
+            *(
+                InvalidInput(
+                    code="INVALID",
+                    message=problem["msg"].removeprefix("Value error, "),
+                    path=[to_camel(str(part)) for part in problem["loc"]] or None,
+                )
+                for problem in problems
+            )
+        ) from None
+
+
+@contextlib.asynccontextmanager
+async def write_block(context: Context) -> AsyncIterator[AsyncSession]:
+    """One PostgreSQL transaction that knows who acts: triggers and row-level security read it from its settings.
+
+    Leaving the block commits; any error, cancellation included, rolls back.
+    """
+    async with context.stores.sessions.begin() as session:
+        await session.execute(IDENTIFY, identity(context))
+        yield session
+
+
+IDENTIFY = text(
+    "SELECT set_config('app.user_id', :user_id, true), set_config('app.role', :role, true),"
+    " set_config('app.request_id', :request_id, true)"
+)
+"""Says who acts until the transaction ends."""
+
+
+def identity(context: Context) -> dict[str, str]:
+    """The parameters of `IDENTIFY`; empty texts for nobody."""
+    viewer = context.viewer
+    return {"user_id": str(viewer.id or ""), "role": viewer.role or "", "request_id": context.request_id}
+
+
+def same_moment(expected: datetime, actual: datetime) -> bool:
+    """Whether a client's `expectedUpdatedAt` is the stored one, to the milliseconds that JavaScript keeps."""
+    return abs((expected - actual).total_seconds()) < 0.001
+
+
+__all__: Sequence[str] = (
+    "ConflictError",
+    "InvalidInput",
+    "MutationError",
+    "NotFoundError",
+    "Refusal",
+    "conflict",
+    "given",
+    "invalid",
+    "not_found",
+    "refusable",
+    "same_moment",
+    "validated",
+    "write_block",
+)
