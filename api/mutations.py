@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.types.base import StrawberryMaybe
 from strawberry.types.maybe import Some
 
 if TYPE_CHECKING:
@@ -92,9 +93,7 @@ def given(mutation_input: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in mutation_input.__strawberry_definition__.fields:
         value = getattr(mutation_input, field.python_name)
-        if value is strawberry.UNSET or (
-            value is None and "Maybe" in str(field.type_annotation and field.type_annotation.annotation)
-        ):
+        if value is strawberry.UNSET or (value is None and isinstance(field.type, StrawberryMaybe)):
             continue
         values[field.python_name] = _plain(value)
     return values

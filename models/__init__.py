@@ -4,7 +4,21 @@ from models.audit_log import AuditEntry
 from models.avatar import Avatar
 from models.base import SCHEMAS, Base, new_id
 from models.catalog_item import CatalogItem
-from models.repository import PostgresRepository
+from models.idempotency import IdempotencyKey
+from models.operation import Operation
+from models.session import RefreshToken, Session
 from models.user import User
 
-__all__ = ["SCHEMAS", "AuditEntry", "Avatar", "Base", "CatalogItem", "PostgresRepository", "User", "new_id"]
+__all__ = [
+    "SCHEMAS",
+    "AuditEntry",
+    "Avatar",
+    "Base",
+    "CatalogItem",
+    "IdempotencyKey",
+    "Operation",
+    "RefreshToken",
+    "Session",
+    "User",
+    "new_id",
+]
