@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import graphql
@@ -294,12 +295,20 @@ def test_samples_fit_the_schema(sample: str) -> None:
     assert graphql.validate(graphql.build_schema(print_sdl()), graphql.parse(sample)) == []
 
 
-def test_graphiql_answers_without_internet(server: Server, installed: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def installed_for_server(settings: Settings, installed: Path) -> Iterator[None]:
+    """The files are in the data folder of the `server` fixture during the test."""
+    folder = shutil.copytree(installed / "explorer", settings.data_dir / "explorer")
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("installed_for_server")
+def test_graphiql_answers_without_internet(server: Server, tmp_path: Path) -> None:
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium is installed: the explorer can't be opened")
     # given a server whose folder has the files, and a browser that reaches no other host
-    shutil.copytree(installed / "explorer", tmp_path / ".data" / "explorer")
     with open_page(chromium, tmp_path / "profile") as page:
         # when the page has rendered and read the schema, and the first sample query is run
         page.open(f"{server.url}/graphql")
