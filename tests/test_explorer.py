@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from api import explorer
 from api.config import Settings
 from api.explorer.assets import ASSETS, CDN, SCRIPTS, STYLES
-from api.explorer.page import samples
+from api.explorer.graphiql import samples
 from tests.browser import find_chromium, open_page
 from tests.servers import Server
 

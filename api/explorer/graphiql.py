@@ -66,7 +66,7 @@ def samples() -> tuple[str, ...]:
 
 @cache
 def _template() -> Template:
-    return Template((files(__package__) / "page.html").read_text("utf-8"))
+    return Template((files(__package__) / "graphiql.html").read_text("utf-8"))
 
 
 def _installed(settings: Settings) -> bool:
