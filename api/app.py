@@ -14,8 +14,10 @@ from api import explorer
 from api.config import Settings
 from api.graphql import GraphQLEndpoint
 from api.health.routes import routes as health_routes
+from api.health.store import check
+from api.log import logger
 from api.schema import schema
-from api.stores import open_stores
+from api.stores import Stores, open_stores
 
 METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -33,6 +35,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_stores(settings) as stores:
             app.state.stores = stores
+            await _verify(stores, settings)
             yield
 
     routes = [Route("/graphql", graphql, methods=list(METHODS)), *health_routes()]
@@ -41,6 +44,15 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.settings = settings
     return app
+
+
+async def _verify(stores: Stores, settings: Settings) -> None:
+    """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
+    only the other one works, and readiness comes with the store."""
+    health = await check(stores, timeout=settings.health_timeout)
+    for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
+        if not store.healthy:
+            logger.error("store does not answer", store=name, error=store.error)
 
 
 def _is_browser(request: Request) -> bool:

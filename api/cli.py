@@ -5,18 +5,42 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+
+from api.console import reported
 
 STARTED = time.monotonic()
 
 if TYPE_CHECKING:
+    from typer._click import Command, Context
+
     from api.config import Settings
 
+GROUPS: Final = {"migrate": "api.migrate", "explorer": "api.explorer.command"}
+"""Groups of commands, and the module with the typer application `app` of each."""
+
+
+class Commands(TyperGroup):
+    """Our commands, and those of the groups; a group's module is imported when the group is named."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name in GROUPS if name not in self.commands)]
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        if cmd_name in GROUPS and cmd_name not in self.commands:
+            group = typer.main.get_group(import_module(GROUPS[cmd_name]).app)
+            group.name = cmd_name
+            self.commands[cmd_name] = group
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
+    cls=Commands,
     name="fashion-wallet",
     help="One GraphQL API over PostgreSQL (users, avatars, catalog) and MongoDB (designs).",
     no_args_is_help=True,
@@ -54,7 +78,7 @@ def serve(host: Host = None, port: Port = None, workers: WorkerCount = None) -> 
 
     from api import server
 
-    with _reported():
+    with reported():
         server.exit_on_signals()
         settings = _settings(host=host, port=port, workers=workers)
         with contextlib.closing(server.listen(settings)) as listener:
@@ -78,7 +102,7 @@ def dev(
     from api import development, server
     from api.log import configure_logging
 
-    with _reported():
+    with reported():
         server.exit_on_signals()
         settings = _settings(production=False, host=host, port=port, workers=workers, data_dir=data_dir)
         development.require_development(settings)
@@ -134,21 +158,6 @@ def _settings(*, production: bool = True, **options: Any) -> Settings:
     if production and "environment" not in load_settings().model_fields_set:
         os.environ["ENVIRONMENT"] = "production"
     return load_settings()
-
-
-@contextlib.contextmanager
-def _reported() -> Iterator[None]:
-    """Print what a user can put right as one line and leave with 2 (configuration) or 1; bugs keep their traceback."""
-    from api.config import ConfigurationError
-    from api.failures import describe
-
-    try:
-        yield
-    except Exception as error:
-        if (text := describe(error)) is None:
-            raise
-        typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
 
 
 def _write(text: str, output: Path | None) -> None:

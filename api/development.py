@@ -17,7 +17,7 @@ from sqlalchemy import exists, select
 from api.config import ConfigurationError, Settings, load_settings
 from api.embedded import embedded_stores
 from api.failures import ServerError
-from api.stores import open_stores
+from api.stores import Stores, open_stores
 from models import User
 
 FIRST_QUERY: Final = """
@@ -57,17 +57,20 @@ def prepare(settings: Settings, say: Callable[[str], Any], *, embedded: bool, de
 
 
 async def _load_demo(settings: Settings, say: Callable[[str], Any], *, embedded: bool) -> None:
-    from api.demo import load
+    from api.demo.loader import is_empty, load
 
     async with open_stores(settings) as stores:
-        async with stores.sessions() as session:
-            users = await session.scalar(select(exists().select_from(User)))
-        designs = await stores.database["designs"].find_one({}, {"_id": 1}) is not None
         # our own stores are filled up again after an interrupted load; somebody else's never
-        if (users and designs) or (not embedded and (users or designs)):
-            return
-        say("Loading the demo data")
-        await load(stores, scale=1, password=settings.demo_password.get_secret_value(), progress=True)
+        if await (_lacks_some(stores) if embedded else is_empty(stores)):
+            say("Loading the demo data")
+            await load(stores, password=settings.demo_password.get_secret_value())
+
+
+async def _lacks_some(stores: Stores) -> bool:
+    """Whether there is no user, or no design."""
+    async with stores.reads.connect() as connection:
+        users = await connection.scalar(select(exists().select_from(User)))
+    return not users or await stores.database["designs"].find_one({}, {"_id": 1}) is None
 
 
 def install_explorer(settings: Settings, say: Callable[[str], Any]) -> threading.Thread | None:

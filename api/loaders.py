@@ -81,6 +81,7 @@ class Loader(Generic[K, V]):
         def left(done: asyncio.Future[V]) -> None:
             batch.waiting -= 1
             if done.cancelled() and batch.waiting == 0 and batch.task is not None and not batch.task.done():
+                self._forget(batch)  # who asks from now on must not be cancelled with it
                 batch.task.cancel()
 
         waiter.add_done_callback(left)
@@ -107,7 +108,7 @@ class Loader(Generic[K, V]):
                     result.cancel()
                 else:
                     result.set_exception(error)
-                    result.exception()  # retrieved: a waiter that has left must not make the loop complain
+                    result.exception()  # retrieved: where every waiter has left, the loop must not complain
             if not isinstance(error, Exception):
                 raise
         else:
@@ -127,5 +128,6 @@ def _settle(waiter: asyncio.Future[V], result: asyncio.Future[V]) -> None:
         waiter.cancel()
     elif (error := result.exception()) is not None:
         waiter.set_exception(error)
+        waiter.exception()  # retrieved: who asked may have given up without cancelling
     else:
         waiter.set_result(result.result())

@@ -7,6 +7,7 @@ import http.client
 import ipaddress
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+import pymongo
 from sqlalchemy import text
 from starlette.applications import Starlette
 from uvicorn import Config, Server
@@ -28,11 +30,13 @@ from api.config import ConfigurationError, Settings, load_settings
 from api.daemons import die_with_parent
 from api.failures import ServerError, describe
 from api.log import configure_logging, logger
-from api.stores import mongo_database, open_stores
+from api.stores import mongo_client, mongo_database, postgres_engine
 
 FACTORY: Final = "api.server:application"
 BACKLOG: Final = 2048
 _PACKAGES: Final = ("api", "models", "documents", "migrations")
+_WORKER_ANSWERS: Final = 30
+"""Seconds after which a silent worker is replaced. It is silent while it starts, on a busy machine for long."""
 _AFTER_DRAIN: Final = 5.0
 """Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
 
@@ -41,8 +45,10 @@ def application() -> Starlette:
     """The application of this process, by the settings in its environment; uvicorn calls it in every process."""
     from api.app import create_app
 
-    if multiprocessing.parent_process() is not None:
+    if (supervisor := multiprocessing.parent_process()) is not None:
         die_with_parent(signal.SIGTERM)
+        if os.getppid() != supervisor.pid:  # it died while we were starting
+            raise SystemExit(STARTUP_FAILURE)
     try:
         settings = load_settings()
         configure_logging(settings)
@@ -96,17 +102,24 @@ def url_of(listener: socket.socket) -> str:
 
 async def verify(settings: Settings) -> None:
     """Return once both stores have answered. Raises the drivers' errors, in a group where both fail."""
-    async with open_stores(settings) as stores:
-
-        async def postgres() -> None:
-            async with stores.reads.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-
-        answers = await asyncio.gather(
-            postgres(), mongo_database(settings, stores.mongo).command("ping"), return_exceptions=True
-        )
+    answers = await asyncio.gather(_verify_postgres(settings), _verify_mongodb(settings), return_exceptions=True)
     if failures := [answer for answer in answers if isinstance(answer, Exception)]:
         raise failures[0] if len(failures) == 1 else ExceptionGroup("neither store answers", failures)
+
+
+async def _verify_postgres(settings: Settings) -> None:
+    engine = postgres_engine(settings)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    finally:
+        await engine.dispose()
+
+
+async def _verify_mongodb(settings: Settings) -> None:
+    async with mongo_client(settings) as client:
+        with pymongo.timeout(settings.mongodb_selection_timeout):
+            await mongo_database(settings, client).command("ping")
 
 
 class Lifespan(LifespanOn):
@@ -178,6 +191,7 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=settings.shutdown_timeout,
+        timeout_worker_healthcheck=_WORKER_ANSWERS,
         log_config=None,
         access_log=False,  # the application logs requests, with what they cost
         server_header=False,

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import pymongo
 from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid, OperationFailure
+from pymongo.errors import OperationFailure
 
 from documents.design import LAYER_TYPES, STATUSES, UUID_PATTERN
 
@@ -163,8 +163,8 @@ async def _ensure_collection(database: AsyncDatabase[dict[str, Any]]) -> list[st
             await database.create_collection(
                 COLLECTION, check_exists=False, validator=VALIDATOR, validationLevel="moderate"
             )
-        except (CollectionInvalid, OperationFailure) as error:
-            if isinstance(error, OperationFailure) and error.code != NAMESPACE_EXISTS:
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:
                 raise
             options = await _options(database)  # another process was faster
         else:

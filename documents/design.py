@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
-from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
@@ -103,8 +102,3 @@ def item_ids(layers: list[Layer]) -> list[str]:
 
 def _distinct(ids: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(item_id for item_id in ids if item_id is not None))
-
-
-def uuid_string(value: UUID) -> str:
-    """How a UUID of PostgreSQL is written in MongoDB."""
-    return str(value)

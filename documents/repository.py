@@ -183,7 +183,8 @@ class MongoRepository(Generic[D]):
 
         `values` are by dotted camelCase path; None removes a field. Sets `updatedAt` and increments `version`;
         the expected version goes into `where` (`{"version": 3}`). Without values nothing is written. Raises
-        ValueError as `Stored.changes` does.
+        ValueError as `Stored.changes` does; and, as reads do, ValidationError after the change where another part
+        of an old document breaks the model.
         """
         condition = {**(where or {}), "_id": id}
         changes = self.document.changes(values)

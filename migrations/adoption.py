@@ -32,7 +32,7 @@ def adopt(connection: sa.Connection, table: sa.Table) -> list[str]:
     for column in table.columns:
         _adopt_column(connection, table, column)
     _adopt_primary_key(connection, table)
-    for constraint in table.constraints:
+    for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
         if isinstance(constraint, sa.ForeignKeyConstraint):
             _adopt_foreign_key(connection, table, constraint)
         elif isinstance(constraint, sa.CheckConstraint):
@@ -88,7 +88,6 @@ def _record(connection: sa.Connection, objects: list[tuple[Any, ...]]) -> None:
     if not objects:
         return
     if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": ADOPTED}) is None:
-        connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS shared")
         connection.exec_driver_sql(
             f"CREATE TABLE {ADOPTED} (kind text, schema_name text, table_name text, name text, "
             "CONSTRAINT pk_adopted_objects PRIMARY KEY (kind, schema_name, table_name, name))"
@@ -111,7 +110,7 @@ def _adopt_column(connection: sa.Connection, table: sa.Table, column: sa.Column[
     name = _quoted(connection, column.name)
     found = connection.execute(
         sa.text(
-            "SELECT format_type(a.atttypid, a.atttypmod) AS type, t.typcategory AS category, "
+            "SELECT format_type(a.atttypid, a.atttypmod) AS type, t.typcategory::text AS category, "
             "a.attnotnull AS required, a.atthasdef AS has_default "
             "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
             "WHERE a.attrelid = to_regclass(:table) AND a.attname = :name AND a.attnum > 0 AND NOT a.attisdropped"
@@ -165,7 +164,7 @@ def _adopt_foreign_key(connection: sa.Connection, table: sa.Table, constraint: s
     equal = False
     for found in connection.execute(
         sa.text(
-            "SELECT c.conname AS name, c.confdeltype = :action AND c.confupdtype = 'a' AND c.convalidated "
+            "SELECT c.conname AS name, c.confdeltype::text = :action AND c.confupdtype = 'a' AND c.convalidated "
             "AND NOT c.condeferrable AS equal FROM pg_constraint c "
             "JOIN pg_attribute a ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] "
             "WHERE c.contype = 'f' AND c.conrelid = to_regclass(:table) AND a.attname = :column "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pymongo
 from alembic import command
 from alembic.config import Config
 from alembic.operations.ops import MigrationScript
@@ -21,7 +22,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection
 
 from api.config import ConfigurationError, Settings
-from api.stores import mongo_client, mongo_database
+from api.stores import MongoClient, mongo_client, mongo_database
 from documents import collection
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine
 from migrations.errors import MigrationError, explain
@@ -68,7 +69,7 @@ def upgrade(
     """Bring PostgreSQL to the revision, and MongoDB's collection, validator and indexes to what the code declares.
 
     Waits up to `wait` seconds for another migration and up to `lock_timeout` seconds for each table. Returns one
-    line for each thing done; none when both stores were up to date.
+    line for each thing done, and for each thing that could not be or that deserves a look.
     """
     lines: list[str] = []
     _run(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
@@ -139,6 +140,7 @@ async def _upgrade(settings: Settings, revision: str, lines: list[str], *, wait:
     client = mongo_client(settings)  # here, so that a missing setting is found before anything is changed
     try:
         async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
+            await _ping(settings, client)  # with MongoDB down, PostgreSQL is left as it is
             notes: list[str] = []
 
             def run(sync: Connection) -> None:
@@ -185,6 +187,8 @@ async def _revisions(settings: Settings) -> tuple[Revision, ...]:
     async with migration_engine(settings) as engine, engine.connect() as connection:
         heads = await connection.run_sync(_heads)
     script = ScriptDirectory.from_config(_config())
+    for head in heads:
+        script.get_revision(head)  # raises CommandError for one that only a newer program knows
     applied = {found.revision for found in script.iterate_revisions(heads, "base")}
     return tuple(
         Revision(found.revision, _message(found), found.revision in applied)
@@ -195,9 +199,16 @@ async def _revisions(settings: Settings) -> tuple[Revision, ...]:
 async def _collection(settings: Settings) -> collection.CollectionState:
     client = mongo_client(settings)
     try:
+        await _ping(settings, client)
         return await collection.describe(mongo_database(settings, client))
     finally:
         await client.close()
+
+
+async def _ping(settings: Settings, client: MongoClient) -> None:
+    """Find out soon that MongoDB does not answer: the commands that follow are patient."""
+    with pymongo.timeout(settings.mongodb_selection_timeout):
+        await client.admin.command("ping")
 
 
 async def _generate(settings: Settings, message: str) -> Path | None:

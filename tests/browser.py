@@ -66,7 +66,7 @@ class Page:
     def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression, awaited where it is a promise."""
         answer = self._send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        assert "exceptionDetails" not in answer, (answer["exceptionDetails"], self.problems)
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:

@@ -74,6 +74,8 @@ def environment(settings: Settings | None = None, **variables: str) -> dict[str,
         value = getattr(settings, name)
         if value is not None:
             inherited[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", None):  # compiling every module takes each process seconds
+        inherited["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode")
     return inherited | variables
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, MongoClient, monitoring
 from pymongo.errors import OperationFailure, WriteError
+from secantus import SecantusDBServer  # type: ignore[import-untyped]
 
 from api.stores import MongoDatabase, Stores
 from documents import Design, collection
@@ -35,6 +37,78 @@ async def database(stores: Stores) -> AsyncIterator[MongoDatabase]:
     await stores.mongo.drop_database(name)
     yield stores.mongo[name]
     await stores.mongo.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[str]:
+    """URI of a server that can be told to answer with errors, as MongoDB would where SecantusDB doesn't."""
+    with SecantusDBServer(storage_path=":memory:", enable_test_commands=True) as server:
+        yield server.uri
+
+
+@contextlib.asynccontextmanager
+async def answering(uri: str, command: str, code: int) -> AsyncIterator[MongoDatabase]:
+    """An empty database of a server that refuses one command, with that code."""
+    async with AsyncMongoClient[dict[str, Any]](uri) as client:
+        await client.drop_database("faulty")
+        data = {"failCommands": [command], "errorCode": code}
+        await client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
+        yield client["faulty"]
+        await client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str) -> None:
+    async with answering(faulty, "find", code=27) as database:
+        state = await collection.describe(database)
+
+    assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
+    assert len(state.indexes) == 7
+
+
+async def test_an_index_in_the_way_is_left_there(faulty: str) -> None:
+    async with answering(faulty, "createIndexes", code=85) as database:
+        lines = await collection.ensure(database)
+
+    assert lines == [
+        "collection designs: created with its validator",
+        *(f"index {name}: skipped, another index is in its way" for name in [*NAMES, "idx_designs_text"]),
+    ]
+
+
+@pytest.mark.parametrize("command", ["create", "createIndexes", "collMod"])
+async def test_what_the_server_refuses_is_an_error(faulty: str, command: str) -> None:
+    async with answering(faulty, command, code=13) as database:
+        if command == "collMod":
+            await database.create_collection("designs")
+
+        with pytest.raises(OperationFailure) as refused:
+            await collection.ensure(database)
+
+    assert refused.value.code == 13
+
+
+class Faster(monitoring.CommandListener):
+    """Another process, which creates the collection just before this one does."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name == "create":
+            with MongoClient[dict[str, Any]](self.uri) as client:
+                client[event.database_name].create_collection("designs")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+async def test_a_collection_made_meanwhile_is_adopted(database: MongoDatabase, mongodb_url: str) -> None:
+    async with AsyncMongoClient[dict[str, Any]](mongodb_url, event_listeners=[Faster(mongodb_url)]) as client:
+        lines = await collection.ensure(client[database.name])
+
+    assert lines[0] == "collection designs: validator updated"
+    assert (await collection.describe(database)).is_current
 
 
 def stored(**values: Any) -> dict[str, Any]:

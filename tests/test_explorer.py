@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import graphql
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from api import explorer
 from api.config import Settings
 from api.explorer.assets import ASSETS, CDN, SCRIPTS, STYLES
-from api.explorer.page import samples
+from api.explorer.graphiql import samples
 from tests.browser import find_chromium, open_page
 from tests.servers import Server
 
@@ -178,7 +179,7 @@ async def test_the_page_loads_the_installed_files(installed: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_policy_lets_only_this_answers_scripts_run(installed: Path) -> None:
+async def test_the_policy_lets_only_this_answers_elements_work(installed: Path) -> None:
     async with served(installed) as client:
         pages = [await client.get("/graphql") for _ in range(2)]
 
@@ -188,13 +189,13 @@ async def test_the_policy_lets_only_this_answers_scripts_run(installed: Path) ->
         assert found is not None
         nonces.append(found[1])
         assert page.headers["content-security-policy"] == (
-            f"default-src 'none'; script-src 'nonce-{found[1]}'; style-src 'self' 'unsafe-inline'; font-src data:; "
+            f"default-src 'none'; script-src 'nonce-{found[1]}'; style-src 'nonce-{found[1]}'; font-src data:; "
             "img-src 'self' data: https:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
             "frame-ancestors 'none'"
         )
-        scripts = re.findall(r"<script[^>]*>", page.text)
-        assert len(scripts) == len(SCRIPTS) + 2
-        assert all(f'nonce="{found[1]}"' in script for script in scripts)
+        elements = re.findall(r"<(?:script|style|link nonce)[^>]*>", page.text)
+        assert len(elements) == len(SCRIPTS) + len(STYLES) + 3
+        assert all(f'nonce="{found[1]}"' in element for element in elements)
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "same-origin"
         assert page.headers["x-content-type-options"] == "nosniff"
@@ -211,8 +212,7 @@ async def test_without_files_the_page_loads_the_cdns_and_checks_them(tmp_path: P
         (f"{CDN}/{asset.package.name}@{asset.package.version}/{asset.path}", asset.integrity)
         for asset in (*STYLES, *SCRIPTS)
     ]
-    styles = " ".join(asset.cdn_url for asset in STYLES)
-    assert f"; style-src {styles} 'unsafe-inline'; " in page.headers["content-security-policy"]
+    assert "http" not in page.headers["content-security-policy"].replace("img-src 'self' data: https:;", "")
     assert asset.status_code == 404
 
 
@@ -294,12 +294,20 @@ def test_samples_fit_the_schema(sample: str) -> None:
     assert graphql.validate(graphql.build_schema(print_sdl()), graphql.parse(sample)) == []
 
 
-def test_graphiql_answers_without_internet(server: Server, installed: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def installed_for_server(settings: Settings, installed: Path) -> Iterator[None]:
+    """The files are in the data folder of the `server` fixture during the test."""
+    folder = shutil.copytree(installed / "explorer", settings.data_dir / "explorer")
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("installed_for_server")
+def test_graphiql_answers_without_internet(server: Server, tmp_path: Path) -> None:
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium is installed: the explorer can't be opened")
     # given a server whose folder has the files, and a browser that reaches no other host
-    shutil.copytree(installed / "explorer", tmp_path / ".data" / "explorer")
     with open_page(chromium, tmp_path / "profile") as page:
         # when the page has rendered and read the schema, and the first sample query is run
         page.open(f"{server.url}/graphql")
@@ -320,6 +328,9 @@ def test_graphiql_answers_without_internet(server: Server, installed: Path, tmp_
                 }
             }
         }
+        # and the settings, whose dialog brings a style of its own, open
+        page.evaluate("[...document.querySelectorAll('.graphiql-sidebar button')].at(-1).click()")
+        page.wait_for("document.querySelector('[role=dialog]')?.textContent.includes('Theme')")
         assert tabs == ["Catalog", "Designs", "Users"]
         assert page.evaluate("document.title") == "Fashion Wallet · GraphiQL"
         assert page.evaluate("[...document.querySelectorAll('button')].some(b => b.textContent == 'Headers')") is True

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from bson import ObjectId
 from pydantic import SecretStr, ValidationError
+from pymongo import AsyncMongoClient, monitoring
 from pymongo.errors import OperationFailure, WriteError
 from secantus import SecantusDBServer  # type: ignore[import-untyped]
 
@@ -253,20 +254,40 @@ async def test_a_refused_write_rolls_back(designs: MongoRepository[Design]) -> N
     assert await designs.count() == 0
 
 
+class CancelInFlight(monitoring.CommandListener):
+    """Cancels the scope as soon as a command of that name is on its way."""
+
+    def __init__(self, command: str, scope: anyio.CancelScope) -> None:
+        self.command = command
+        self.scope = scope
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name == self.command:
+            self.scope.cancel()
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
 @pytest.mark.anyio
-async def test_cancelling_a_scope_leaves_no_lock(designs: MongoRepository[Design]) -> None:
+async def test_cancelling_a_command_leaves_no_lock(
+    designs: MongoRepository[Design], stores: Stores, mongodb_url: str
+) -> None:
     design = await designs.create(draft())
     assert design.id is not None
+    scope = anyio.CancelScope()
+    listeners = [CancelInFlight("aggregate", scope)]
 
-    with anyio.CancelScope() as scope:
-        async with designs.transaction() as tx:
-            await tx.update(design.id, {"name": "Skirt"})
-            scope.cancel()
-            await anyio.sleep_forever()
+    async with AsyncMongoClient[dict[str, Any]](mongodb_url, event_listeners=listeners) as client:
+        with scope:
+            async with MongoRepository(Design, client[stores.database.name]).transaction() as tx:
+                await tx.update(design.id, {"name": "Skirt"})
+                await tx.count()
 
-    assert scope.cancelled_caught
-    with anyio.fail_after(10):
-        coat = await update_when_unlocked(designs, design.id)
+        assert scope.cancelled_caught
+        with anyio.fail_after(10):
+            coat = await update_when_unlocked(designs, design.id)
     assert coat is not None
     assert (coat.name, coat.version) == ("Coat", 2)
 

@@ -27,7 +27,7 @@ class Case:
     named: Callable[[str], Any]
     no_id: Any
     kind: str
-    """A field with the same value in all of `values`."""
+    """A field with the same value in all of `values`, and no index that would order what it leaves open."""
 
     async def create(self, *names: str) -> list[Any]:
         return [await self.repository.create(self.values(name)) for name in names]
@@ -47,7 +47,7 @@ async def case(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator[
             values=lambda name: {"name": name, "type": "fabric"},
             named=lambda name: CatalogItem.name == name,
             no_id=new_id(),
-            kind="type",
+            kind="is_premium",
         )
     else:
         designs = MongoRepository(Design, stores.database)
@@ -56,7 +56,7 @@ async def case(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator[
             values=lambda name: {"name": name, "user_id": owner},
             named=lambda name: {"name": name},
             no_id=ObjectId(),
-            kind="status",
+            kind="metadata.description",
         )
     assert stores.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # the base class of pools has no count
 

@@ -2,7 +2,7 @@
 
 from api.explorer.assets import AssetsMissing, ExplorerError
 from api.explorer.command import app
-from api.explorer.install import install
-from api.explorer.page import page, routes
+from api.explorer.graphiql import page, routes
+from api.explorer.npm import install
 
 __all__ = ["AssetsMissing", "ExplorerError", "app", "install", "page", "routes"]

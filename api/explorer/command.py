@@ -9,7 +9,7 @@ import typer
 
 from api.config import ConfigurationError, load_settings
 from api.explorer.assets import ExplorerError
-from api.explorer.install import install
+from api.explorer.npm import install
 
 app = typer.Typer(no_args_is_help=True)
 

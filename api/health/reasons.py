@@ -18,6 +18,7 @@ from pymongo import errors as mongodb
 
 UNEXPECTED: Final = "unexpected error"
 NO_FREE_CONNECTION: Final = "no free connection in the pool"
+NO_PRIMARY: Final = "no primary"
 
 _AUTHENTICATION: Final = "authentication failed"
 _LOST: Final = "connection lost"
@@ -54,7 +55,7 @@ _BY_MESSAGE: Final = (
     (re.compile(r"SSL handshake failed|CERTIFICATE_VERIFY_FAILED|rejected SSL upgrade"), _TLS),
     (re.compile(r"Name or service not known|nodename nor servname|Temporary failure in name resolution"), _NO_HOST),
     (re.compile(r"Authentication failed"), _AUTHENTICATION),
-    (re.compile(r"No primary|No replica set members match selector"), "no primary"),
+    (re.compile(r"No primary|No replica set members match selector"), NO_PRIMARY),
     (re.compile(r"connection closed"), _LOST),
 )
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")

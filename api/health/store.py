@@ -17,11 +17,12 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 import pymongo
+from pymongo.topology_description import TopologyDescription
 from sqlalchemy import AsyncAdaptedQueuePool, Pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.health.reasons import NO_FREE_CONNECTION, reason, timed_out
+from api.health.reasons import NO_FREE_CONNECTION, NO_PRIMARY, reason, timed_out
 from api.health.report import (
     ConnectionCounts,
     Health,
@@ -99,11 +100,9 @@ async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> Mongod
         elapsed = perf_counter() - started
         sentence = reason(error or _GaveUp(), limit)
         if sentence == timed_out(limit):
-            # it waited for a usable server; the heartbeats know why there is none
-            failures = (server.error for server in topology.server_descriptions().values())
-            sentence = next((reason(failure, limit) for failure in failures if failure), sentence)
+            sentence = _reason_of_heartbeats(topology, limit)
         logger.warning("store unhealthy", store="mongodb", reason=sentence, cause=_described(error))
-    if topology.has_writable_server():
+    if any(server.is_writable for server in topology.known_servers):
         state = MongodbState.CONNECTED
     elif topology.known_servers:
         state = MongodbState.READ_ONLY
@@ -112,6 +111,14 @@ async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> Mongod
     return MongodbHealth(
         sentence is None, _milliseconds(elapsed), sentence, state, topology.topology_type_name, attempt.server
     )
+
+
+def _reason_of_heartbeats(topology: TopologyDescription, limit: float) -> str:
+    """Why the driver found no usable server in time, as far as it knows."""
+    if topology.known_servers:
+        return timed_out(limit) if topology.has_writable_server() else NO_PRIMARY
+    failures = (server.error for server in topology.server_descriptions().values())
+    return next((reason(failure, limit) for failure in failures if failure), timed_out(limit))
 
 
 class _GaveUp(TimeoutError):

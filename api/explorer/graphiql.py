@@ -34,12 +34,14 @@ def page(settings: Settings) -> Response:
     nonce = secrets.token_urlsafe(16)
     html = _template().substitute(
         nonce=nonce,
-        styles="\n".join(f'<link rel="stylesheet" {_source("href", asset, local)}>' for asset in STYLES),
+        styles="\n".join(
+            f'<link nonce="{nonce}" rel="stylesheet" {_source("href", asset, local)}>' for asset in STYLES
+        ),
         scripts="\n".join(f'<script nonce="{nonce}" {_source("src", asset, local)}></script>' for asset in SCRIPTS),
         # "<" could end the script element that carries the JSON.
         options=json.dumps({"samples": samples(), "local": local}).replace("<", "\\u003c"),
     )
-    return HTMLResponse(html, headers=_headers(nonce, local))
+    return HTMLResponse(html, headers=_headers(nonce))
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -66,7 +68,7 @@ def samples() -> tuple[str, ...]:
 
 @cache
 def _template() -> Template:
-    return Template((files(__package__) / "page.html").read_text("utf-8"))
+    return Template((files(__package__) / "graphiql.html").read_text("utf-8"))
 
 
 def _installed(settings: Settings) -> bool:
@@ -83,13 +85,12 @@ def _source(attribute: str, asset: Asset, local: bool) -> str:
     return f'{attribute}="{escape(url)}" integrity="{asset.integrity}" crossorigin="anonymous"'
 
 
-def _headers(nonce: str, local: bool) -> dict[str, str]:
-    styles = ["'self'"] if local else [asset.cdn_url for asset in STYLES]
+def _headers(nonce: str) -> dict[str, str]:
     policy = {
         "default-src": "'none'",
+        # The page's own elements and no others, whichever server their files come from.
         "script-src": f"'nonce-{nonce}'",
-        # The editor (CodeMirror) positions and measures its lines with style attributes and elements.
-        "style-src": " ".join([*styles, "'unsafe-inline'"]),
+        "style-src": f"'nonce-{nonce}'",
         "font-src": "data:",
         # Hovering over a picture's address in an answer shows the picture, wherever it is.
         "img-src": "'self' data: https:",

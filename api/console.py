@@ -1,0 +1,23 @@
+"""How commands end: what a user can put right is said in one line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import typer
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """Print what a user can put right as one line and leave with 2 (configuration) or 1; bugs keep their traceback."""
+    from api.config import ConfigurationError
+    from api.failures import describe
+
+    try:
+        yield
+    except Exception as error:
+        if (text := describe(error)) is None:
+            raise
+        typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None

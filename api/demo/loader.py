@@ -1,0 +1,213 @@
+"""Loading the demo data into both stores. What is already there stays as it is, so it can be repeated at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from argon2 import PasswordHasher
+from pymongo.errors import BulkWriteError
+from sqlalchemy import text
+
+from api.demo.generator import COUNTS, Block, generate
+from api.demo.people import ACCOUNTS
+from api.failures import ServerError
+from api.stores import Stores
+from documents import collection
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]  # generic in its stubs only
+
+Progress = Callable[[str, int, int], None]
+"""Told, for a kind of generator.COUNTS, how many of how many have been dealt with, new or not."""
+
+USERS: Final = "shared.users"
+AVATARS: Final = "avatar.avatars"
+ITEMS: Final = "catalog.catalog_items"
+TABLES: Final = (USERS, AVATARS, ITEMS)
+DUPLICATE_KEY: Final = 11000
+_BATCH: Final = 500
+"""Documents a command: small enough for the client's timeout on a slow server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How much was inserted; what was there before is not in it.
+
+    `taken_emails`: addresses of the demo data that another account has. Those users, and what would belong to
+    them, were left out.
+    """
+
+    users: int
+    avatars: int
+    catalog_items: int
+    designs: int
+    taken_emails: tuple[str, ...] = ()
+
+
+def quiet(kind: str, done: int, total: int) -> None:
+    """The Progress that says nothing."""
+
+
+async def is_empty(stores: Stores) -> bool:
+    """Whether neither store has any user, avatar, item or design, soft-deleted ones included."""
+    query = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in TABLES)
+    async with stores.reads.connect() as connection:
+        if await connection.scalar(text(f"SELECT {query}")):
+            return False
+    return await stores.database[collection.COLLECTION].find_one({}, {"_id": True}) is None
+
+
+async def load(stores: Stores, *, scale: int = 1, password: str, progress: Progress = quiet) -> Summary:
+    """Insert what is missing of the demo data, `scale` times the counts of generator.COUNTS.
+
+    Rows and documents that exist are not touched, whatever they have become; passwords neither. Killed in the
+    middle, the next call goes on: a block's references are loaded before what refers to them, and each table's
+    part of a block is one transaction.
+
+    Raises ServerError where a store has not been migrated, ValueError for a scale below 1, and the drivers'
+    errors where a store fails.
+    """
+    blocks = generate(scale)
+    await _require_migrated(stores)
+    hashes: list[str] = []
+    inserted = dict.fromkeys(COUNTS, 0)
+    taken: list[str] = []
+    for block in blocks:
+
+        def done(kind: str, count: int, number: int = block.number + 1) -> None:
+            inserted[kind] += count
+            progress(kind, COUNTS[kind] * number, COUNTS[kind] * scale)
+
+        async with _driver(stores) as connection:
+            present = await _present(connection, block.users)
+            if len(present) < len(block.users):
+                hashes = hashes or await asyncio.to_thread(_hashes, password)
+                done("users", await _insert_users(connection, block, hashes))
+                present = await _present(connection, block.users)
+                taken += [user["email"] for user in block.users if user["id"] not in present]
+            else:
+                done("users", 0)
+            done("avatars", await _insert_avatars(connection, block))
+            done("catalog items", await _insert(connection, ITEMS, block.items))
+        done("designs", await _insert_designs(stores, block, present))
+    return Summary(
+        users=inserted["users"],
+        avatars=inserted["avatars"],
+        catalog_items=inserted["catalog items"],
+        designs=inserted["designs"],
+        taken_emails=tuple(taken),
+    )
+
+
+async def _require_migrated(stores: Stores) -> None:
+    async with stores.reads.connect() as connection:
+        for table in TABLES:
+            if await connection.scalar(text("SELECT to_regclass(:table) IS NULL"), {"table": table}):
+                raise ServerError(f"PostgreSQL has no table {table}: run `fashion-wallet migrate run` first")
+    name = collection.COLLECTION
+    # inserting would create the collection, without its validator and indexes
+    if name not in await stores.database.list_collection_names(filter={"name": name}):
+        raise ServerError(f"MongoDB has no collection {name}: run `fashion-wallet migrate run` first")
+
+
+def _hashes(password: str) -> list[str]:
+    """One argon2id hash for each account to sign in with, and one more that all other users share: a hash is slow
+    by design, and to have their own would protect nothing, since everybody knows this password."""
+    hasher = PasswordHasher()
+    return [hasher.hash(password) for _ in range(len(ACCOUNTS) + 1)]
+
+
+async def _present(connection: Connection, users: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Ids of those of the users that are in the database."""
+    ids = [user["id"] for user in users]
+    return {row["id"] for row in await connection.fetch("SELECT id FROM shared.users WHERE id = ANY($1)", ids)}
+
+
+@contextlib.asynccontextmanager
+async def _driver(stores: Stores) -> AsyncIterator[Connection]:
+    """A connection of the pool as asyncpg's own: SQLAlchemy has no COPY."""
+    async with stores.engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        yield driver
+
+
+async def _insert_users(connection: Connection, block: Block, hashes: Sequence[str]) -> int:
+    own = hashes[: len(ACCOUNTS)] if block.number == 0 else []
+    rows = [
+        {**user, "password_hash": own[number] if number < len(own) else hashes[-1]}
+        for number, user in enumerate(block.users)
+    ]
+    # whoever created others has to be there before them
+    return sum(
+        [
+            await _insert(connection, USERS, [row for row in rows if row["created_by"] is None]),
+            await _insert(connection, USERS, [row for row in rows if row["created_by"] is not None]),
+        ]
+    )
+
+
+async def _insert_avatars(connection: Connection, block: Block) -> int:
+    # its owner may have made another one the default since
+    is_default = f"""
+        is_default AND NOT EXISTS (
+            SELECT FROM {AVATARS} AS own WHERE own.user_id = incoming.user_id AND own.is_default
+            AND own.deleted_at IS NULL
+        )"""
+    has_owner = f"EXISTS (SELECT FROM {USERS} WHERE users.id = incoming.user_id)"
+    return await _insert(connection, AVATARS, block.avatars, where=has_owner, is_default=is_default)
+
+
+async def _insert(
+    connection: Connection, table: str, rows: Sequence[dict[str, Any]], *, where: str = "true", **values: str
+) -> int:
+    """Insert the rows that collide with none, and say how many. `values` are expressions of columns over `incoming`.
+
+    Authors who are not there become null.
+    """
+    columns = list(rows[0])
+    for author in ("created_by", "updated_by"):
+        values[author] = f"(SELECT id FROM {USERS} WHERE users.id = incoming.{author})"  # noqa: S608  no input in it
+    selected = ", ".join(values.get(column, column) for column in columns)
+    async with connection.transaction():
+        await connection.execute(f"CREATE TEMPORARY TABLE incoming (LIKE {table} INCLUDING DEFAULTS) ON COMMIT DROP")
+        await connection.copy_records_to_table(
+            "incoming", records=[tuple(map(_encoded, row.values())) for row in rows], columns=columns
+        )
+        status = await connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {selected} FROM incoming WHERE {where} "  # noqa: S608  no input in it
+            "ON CONFLICT DO NOTHING"
+        )
+    return int(status.rpartition(" ")[2])  # INSERT 0 200
+
+
+def _encoded(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
+
+
+async def _insert_designs(stores: Stores, block: Block, owners: set[UUID]) -> int:
+    """Insert the designs that are not there, those of users who are missing aside, and say how many."""
+    designs = stores.database[collection.COLLECTION]
+    known = {str(owner) for owner in owners}
+    wanted = {design["_id"]: design for design in block.designs if design["userId"] in known}
+    async for design in designs.find({"_id": {"$in": list(wanted)}}, {"_id": True}, batch_size=len(wanted)):
+        del wanted[design["_id"]]
+    missing = list(wanted.values())
+    inserted = 0
+    for start in range(0, len(missing), _BATCH):
+        try:
+            result = await designs.insert_many(missing[start : start + _BATCH], ordered=False)
+            inserted += len(result.inserted_ids)
+        except BulkWriteError as error:
+            # another process loads at the same time
+            if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
+                raise
+            inserted += error.details["nInserted"]
+    return inserted

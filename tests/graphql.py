@@ -1,0 +1,80 @@
+"""A client of `/graphql` for tests, and what its requests cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import structlog
+from sqlalchemy import event
+from starlette.applications import Starlette
+
+from api.ids import encode_id
+
+
+async def respond(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
+    """The response's body, data and errors."""
+    response = await client.post("/graphql", json={"query": query, "variables": variables})
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def execute(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
+    """The data of a query that has no errors."""
+    body = await respond(client, query, **variables)
+    assert "errors" not in body, body["errors"]
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+async def error_of(client: httpx.AsyncClient, query: str, **variables: Any) -> tuple[str, str]:
+    """Code and message of the one error of a query; nothing of it may have been logged as our own fault."""
+    with structlog.testing.capture_logs() as logs:
+        body = await respond(client, query, **variables)
+    assert [entry for entry in logs if entry["event"] != "request"] == []
+    assert len(body["errors"]) == 1, body["errors"]
+    (error,) = body["errors"]
+    return error["extensions"]["code"], error["message"]
+
+
+def gid(stored: Any) -> str:
+    """The global id of an entity."""
+    return encode_id(type(stored).__name__, stored.id)
+
+
+@dataclass
+class Sent:
+    """What was sent to the stores: SQL statements as text, and the number of MongoDB commands."""
+
+    sql: list[str] = field(default_factory=list)
+    mongo: int = 0
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """MongoDB commands and SQL statements."""
+        return self.mongo, len(self.sql)
+
+
+@contextmanager
+def sent(app: Starlette) -> Iterator[Sent]:
+    """What the requests inside the block send. SQL is counted at the engine, MongoDB by the requests' log lines,
+    which must agree about SQL."""
+    engine, counted = app.state.stores.engine.sync_engine, Sent()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        counted.sql.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with structlog.testing.capture_logs() as logs:
+            yield counted
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    requests = [entry for entry in logs if entry["event"] == "request"]
+    assert sum(entry["sql"] for entry in requests) == len(counted.sql)
+    counted.mongo = sum(entry["mongo"] for entry in requests)

@@ -1,0 +1,273 @@
+"""`serve` and `dev` as processes: readiness, draining, workers, and what they refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio.to_thread
+import asyncpg
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+import api
+from api.config import ConfigurationError, Settings
+from api.development import require_development
+from api.server import listen, url_of
+from tests.servers import Server, command, environment, is_alive, serving, wait_until
+
+pytestmark = pytest.mark.anyio
+
+USERS = {"query": "{ users(first: 1) { nodes { firstName } } }"}
+NOT_LOOPBACK = (
+    "HOST: the server listens on this machine only (127.0.0.1, ::1 or localhost), not on {host}, "
+    "because it does not know users' rights yet"
+)
+CLOSED = 1
+"""A port of 127.0.0.1 on which nothing listens."""
+
+
+def children(server: Server) -> set[int]:
+    """Process ids of the processes that serve under a supervisor."""
+    found = set()
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
+
+
+def listens(url: str) -> bool:
+    host, port = url.removeprefix("http://").split(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
+
+
+def ended(*arguments: str, folder: Path, variables: Mapping[str, str], output: str = "output.txt") -> tuple[int, str]:
+    """Exit code and output of a command that ends by itself."""
+    with command(*arguments, folder=folder, variables=variables, output=output) as server:
+        code = server.process.wait(60)
+        return code, server.text()
+
+
+@pytest.fixture
+async def blocked_users(postgres_url: str, anyio_backend: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection whose transaction holds `shared.users`, so that reading users waits."""
+    connection = await asyncpg.connect(postgres_url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE shared.users IN ACCESS EXCLUSIVE MODE")
+        yield connection
+    await connection.close()
+
+
+async def a_reader_waits(postgres_url: str) -> None:
+    """Return once a statement of the application waits for a lock."""
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE application_name = 'fashion-wallet' AND wait_event_type = 'Lock'"
+        )
+        with anyio.fail_after(30):
+            while not await connection.fetchval(waiting):
+                await anyio.lowlevel.checkpoint()
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def in_thread(call: Callable[[], httpx.Response]) -> Iterator[Future[httpx.Response]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(call)
+
+
+def test_serve_prints_its_address_when_it_is_ready(server: Server) -> None:
+    assert server.text() == f"Fashion Wallet is ready at {server.url}\n"
+    assert not server.url.endswith(":0")
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    assert httpx.post(f"{server.url}/graphql", json=USERS).json() == {"data": {"users": {"nodes": []}}}
+
+    # Ctrl-C
+    assert server.stop(signal.SIGINT) == 0
+    assert not listens(server.url)
+    assert "Traceback" not in server.text()
+
+
+async def test_a_request_in_flight_is_answered_before_the_end(
+    server: Server, postgres_url: str, blocked_users: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    with in_thread(lambda: httpx.post(f"{server.url}/graphql", json=USERS, timeout=30)) as answer:
+        await a_reader_waits(postgres_url)
+
+        server.process.terminate()
+        await anyio.to_thread.run_sync(wait_until, lambda: not listens(server.url), "no new connections")
+        assert not answer.done()
+        assert server.process.poll() is None
+        await blocked_users.execute("ROLLBACK; BEGIN")
+
+        response = await anyio.to_thread.run_sync(answer.result, 30)
+    assert response.json() == {"data": {"users": {"nodes": []}}}
+    assert await anyio.to_thread.run_sync(server.process.wait, 30) == 0
+
+
+async def test_the_drain_is_bounded(
+    settings: Settings,
+    clean_stores: None,
+    postgres_url: str,
+    tmp_path: Path,
+    blocked_users: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    variables = environment(settings, SHUTDOWN_TIMEOUT="1", STATEMENT_TIMEOUT="60")
+    with serving("serve", folder=tmp_path, variables=variables) as server:
+        with in_thread(lambda: httpx.post(f"{server.url}/graphql", json=USERS, timeout=30)) as answer:
+            await a_reader_waits(postgres_url)
+
+            server.process.terminate()
+            code = await anyio.to_thread.run_sync(server.process.wait, 20)
+
+        assert code == 0
+        error = answer.exception()
+        assert isinstance(error, httpx.HTTPError) or answer.result().status_code >= 500
+
+
+def test_workers_share_the_port_and_end_together(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    variables = environment(settings)
+    with serving("serve", "--workers", "2", folder=tmp_path, variables=variables) as server:
+        workers = children(server)
+        assert len(workers) == 2
+        assert httpx.post(f"{server.url}/graphql", json=USERS).json() == {"data": {"users": {"nodes": []}}}
+
+        assert server.stop() == 0
+
+        assert not any(is_alive(pid) for pid in workers)
+        assert not listens(server.url)
+
+
+def test_workers_end_with_a_killed_parent(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    with serving("serve", "--workers", "2", folder=tmp_path, variables=environment(settings)) as server:
+        workers = children(server)
+
+        server.stop(signal.SIGKILL)
+
+        wait_until(lambda: not any(is_alive(pid) for pid in workers), "the workers end")
+        assert not listens(server.url)
+
+
+def test_a_port_in_use_is_one_line(settings: Settings, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, output = ended("serve", "--port", str(port), folder=tmp_path, variables=environment(settings))
+
+    assert code == 1
+    assert output == (
+        f"Error: Can't listen on 127.0.0.1:{port} (Address already in use): choose another port (--port, PORT)\n"
+    )
+
+
+def test_another_host_is_refused(tmp_path: Path) -> None:
+    code, output = ended("dev", "--host", "0.0.0.0", folder=tmp_path, variables=environment())
+
+    assert (code, output) == (2, f"Error: {NOT_LOOPBACK.format(host='0.0.0.0')}\n")
+    assert not (tmp_path / ".data").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com", ""])
+def test_only_loopback_is_listened_on(settings: Settings, host: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        listen(settings.model_copy(update={"host": host}))
+
+    assert str(caught.value) == NOT_LOOPBACK.format(host=host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
+def test_each_loopback_address_is_listened_on(settings: Settings, host: str) -> None:
+    if host == "::1" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with listen(settings.model_copy(update={"host": host, "port": 0})) as listener:
+        port = listener.getsockname()[1]
+        assert url_of(listener) in {f"http://{host}:{port}", f"http://[::1]:{port}", f"http://127.0.0.1:{port}"}
+        with socket.create_connection((host, port), timeout=5):
+            pass
+
+
+def test_serve_is_for_production_and_names_what_is_missing(tmp_path: Path) -> None:
+    variables = environment(None, POSTGRES_HOST="db")
+
+    code, output = ended("serve", folder=tmp_path, variables=variables)
+
+    assert code == 2
+    assert output == "Error: DATABASE_URL (or POSTGRES_HOST and POSTGRES_PASSWORD) must be set in production\n"
+
+
+def test_dev_is_not_for_production(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="ENVIRONMENT is production: `fashion-wallet dev` is for development"):
+        require_development(settings.model_copy(update={"environment": "production"}))
+
+
+def test_stores_that_are_down_are_named_without_their_passwords(tmp_path: Path) -> None:
+    variables = environment(
+        None,
+        DATABASE_URL=f"postgresql://u:hunter2@127.0.0.1:{CLOSED}/x",
+        MONGODB_URI=f"mongodb://u:hunter2@127.0.0.1:{CLOSED}/x",
+        MONGODB_SELECTION_TIMEOUT="0.5",
+    )
+
+    code, output = ended("serve", "--port", "0", folder=tmp_path, variables=variables)
+
+    assert code == 1
+    postgres, mongodb = output.splitlines()
+    assert re.fullmatch(rf"Error: PostgreSQL: .*Connect call failed \('127.0.0.1', {CLOSED}\).*", postgres)
+    assert re.fullmatch(rf"MongoDB: 127.0.0.1:{CLOSED}: .*Connect call failed.*", mongodb)
+    assert "hunter2" not in output
+
+
+def test_reload_starts_again_after_a_change(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    with serving("dev", "--reload", "--no-demo", folder=tmp_path, variables=environment(settings)) as server:
+        before = children(server)
+        assert len(before) == 1
+
+        os.utime(api.__file__)
+
+        wait_until(lambda: (now := children(server)) and now.isdisjoint(before), "another process serves")
+        wait_until(lambda: listens(server.url) and httpx.get(f"{server.url}/livez").is_success, "it answers")
+        assert server.stop() == 0
+
+
+def test_dev_starts_everything_on_an_empty_folder() -> None:
+    """Its folder is not below pytest's own, which only its owner may enter."""
+    with TemporaryDirectory(prefix="fashion-wallet-") as path:
+        folder = Path(path)
+        variables = environment(None, EXPLORER="false")
+        arguments = ("dev", "--port", "0", "--data-dir", "data")
+        with serving(*arguments, folder=folder, variables=variables) as server:
+            wait_until(lambda: f"{server.url}/graphql" in server.text(), "the address")
+            seconds = re.search(r"ready in (\d+\.\d) s, first query answered", server.text())
+            assert seconds, server.text()
+            assert float(seconds[1]) < 20
+            answer = httpx.post(
+                f"{server.url}/graphql", json={"query": "{ users { totalCount } designs { totalCount } }"}
+            )
+            assert answer.json() == {"data": {"users": {"totalCount": 200}, "designs": {"totalCount": 1000}}}
+
+            # a second one on the same folder is refused, and the first goes on
+            code, output = ended(*arguments, folder=folder, variables=variables, output="second.txt")
+            assert (code, output) == (
+                1,
+                f"Error: {folder / 'data'} is in use by process {server.process.pid}: "
+                "stop that one, or choose another folder (--data-dir, DATA_DIR)\n",
+            )
+            assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+            stores = [child.pid for child in psutil.Process(server.process.pid).children()]
+            assert server.stop() == 0
+            assert not any(is_alive(pid) for pid in stores)
+            assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
