@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations.adoption import adopt, is_adopted
 from migrations.adoption import table_exists as _exists
+from migrations.errors import AdoptionError
 
 VERSION_SCHEMA: Final = "shared"
 VERSION_TABLE: Final = "alembic_version"
@@ -36,6 +37,17 @@ def create_or_adopt(table: sa.Table) -> None:
         _note(adopt(connection, table))
     else:
         table.create(connection)
+
+
+def create_own(table: sa.Table) -> None:
+    """Create a table that the original service had no like of.
+
+    Raises AdoptionError where there is one of that name: it means something else.
+    """
+    connection = op.get_bind()
+    if _exists(connection, table):
+        raise AdoptionError(f"{table.fullname} is there already and is not this application's; rename it")
+    table.create(connection)
 
 
 def drop_unless_adopted(table: sa.Table) -> None:

@@ -1,4 +1,7 @@
-"""Tables `shared.sessions` and `shared.refresh_tokens`: who is signed in where."""
+"""Tables `shared.account_sessions` and `shared.account_refresh_tokens`: who is signed in where.
+
+Not plainly `sessions`: databases of the original service may have a table of that name.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from models.base import Base, Identified
 class Session(Identified, Base):
     """One sign-in: the family of the refresh tokens that grew out of it. Access tokens name it."""
 
-    __tablename__ = "sessions"
+    __tablename__ = "account_sessions"
     __table_args__ = (
-        Index("idx_sessions_user_id", "user_id", postgresql_where=text("revoked_at IS NULL")),
-        Index("idx_sessions_expires_at", "expires_at"),
+        Index("idx_account_sessions_user_id", "user_id", postgresql_where=text("revoked_at IS NULL")),
+        Index("idx_account_sessions_expires_at", "expires_at"),
         {"schema": "shared", "comment": "Sign-ins: families of refresh tokens"},
     )
 
@@ -31,15 +34,15 @@ class Session(Identified, Base):
 class RefreshToken(Identified, Base):
     """One refresh token, as the hash of it. Used once; a second use revokes the session."""
 
-    __tablename__ = "refresh_tokens"
+    __tablename__ = "account_refresh_tokens"
     __table_args__ = (
-        Index("uidx_refresh_tokens_token_hash", "token_hash", unique=True),
-        Index("idx_refresh_tokens_session_id", "session_id"),
+        Index("uidx_account_refresh_tokens_token_hash", "token_hash", unique=True),
+        Index("idx_account_refresh_tokens_session_id", "session_id"),
         {"schema": "shared", "comment": "Refresh tokens, hashed"},
     )
 
     session_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("shared.sessions.id", ondelete="CASCADE"), comment="Session that it prolongs"
+        ForeignKey("shared.account_sessions.id", ondelete="CASCADE"), comment="Session that it prolongs"
     )
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the token")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"), comment="When it was handed out")
