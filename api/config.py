@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,10 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "explorer": False,
 }
 """What differs in production; everything else has one default."""
+
+
+SECRET_BYTES: Final = 32
+"""Least length of a key of HS256 (RFC 7518, 3.2)."""
 
 
 class ConfigurationError(Exception):
@@ -68,6 +73,26 @@ class Settings(BaseSettings):
     health_timeout: float = Field(1.5, gt=0, le=2, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
 
+    auth_secret: SecretStr | None = Field(
+        None, description="Key that signs access tokens: 32 bytes or more; development makes one in DATA_DIR"
+    )
+    auth_secret_previous: SecretStr | None = Field(
+        None, description="The key before, which still verifies; unset it an ACCESS_TOKEN_LIFETIME after a change"
+    )
+    auth_issuer: str = Field("fashion-wallet", min_length=1, description="Issuer of access tokens")
+    auth_audience: str = Field("fashion-wallet", min_length=1, description="Audience of access tokens")
+    access_token_lifetime: int = Field(900, gt=0, description="How long an access token is good")
+    refresh_token_lifetime: int = Field(
+        30 * 24 * 3600, gt=0, description="How long a session lasts after it was last refreshed"
+    )
+    password_hash_memory: int = Field(65536, ge=8, description="KiB of memory that hashing a password takes")
+    password_hash_time: int = Field(3, ge=1, description="Passes over that memory")
+    sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
+    sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
+    trusted_proxies: str = Field(
+        "", description="Addresses or networks, with commas between, whose X-Forwarded-For is believed"
+    )
+
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
 
@@ -95,6 +120,35 @@ class Settings(BaseSettings):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return uri
 
+    @field_validator("auth_secret", "auth_secret_previous")
+    @classmethod
+    def _long_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
+            raise ValueError(f"must have at least {SECRET_BYTES} bytes")
+        return secret
+
+    @field_validator("sign_in_limit_account", "sign_in_limit_address")
+    @classmethod
+    def _rate(cls, rate: str) -> str:
+        from limits import parse as parse_rate  # here, since it takes a fifth of a second to import
+
+        try:
+            parse_rate(rate)
+        except ValueError:
+            raise ValueError('must be a rate such as "10/minute" or "100 per 5 minutes"') from None
+        return rate
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: str) -> str:
+        try:
+            networks(proxies)
+        except ValueError:
+            raise ValueError(
+                "must be addresses or networks, such as 127.0.0.1,10.0.0.0/8"
+            ) from None
+        return proxies
+
     @model_validator(mode="after")
     def _secrets_in_production(self) -> Settings:
         if self.environment == "production":
@@ -102,6 +156,8 @@ class Settings(BaseSettings):
                 raise ValueError("DATABASE_URL (or POSTGRES_HOST and POSTGRES_PASSWORD) must be set in production")
             if self.mongodb_uri is None:
                 raise ValueError("MONGODB_URI must be set in production")
+            if self.auth_secret is None:
+                raise ValueError("AUTH_SECRET must be set in production")
         return self
 
     @property
@@ -123,6 +179,11 @@ class Settings(BaseSettings):
     def mongodb_url(self) -> str | None:
         """`mongodb://...` of the configured server, or None where none is configured."""
         return self.mongodb_uri.get_secret_value() if self.mongodb_uri is not None else None
+
+
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks of a list with commas. Raises ValueError."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from api.auth import Auth
 from api.avatars import policy as policies_of_avatars
 from api.avatars.loaders import avatars
 from api.catalog import policy as policies_of_catalog
@@ -39,6 +40,7 @@ class Context:
     stores: Stores
     settings: Settings
     request_id: str
+    auth: Auth
     viewer: Viewer = ANONYMOUS
     address: str | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)

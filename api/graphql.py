@@ -18,11 +18,14 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from api.addresses import Addresses
+from api.auth import Auth
 from api.config import Settings
 from api.context import Context
-from api.errors import AppError, BadUserInput, as_app_error
+from api.errors import AppError, BadUserInput, StoreUnavailable, Unauthenticated, as_app_error
 from api.log import Cost, current_cost, logger
 from api.stores import Stores
+from api.viewer import Viewer
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -58,6 +61,8 @@ class GraphQLEndpoint:
     def __init__(self, schema: Schema, settings: Settings) -> None:
         self._schema = schema
         self._settings = settings
+        self._auth = Auth(settings)
+        self._addresses = Addresses(settings)
 
     async def __call__(self, request: Request) -> Response:
         """Answer with a well-formed GraphQL response, whatever comes in."""
@@ -66,21 +71,30 @@ class GraphQLEndpoint:
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
         operation: Operation | None = None
+        viewer: Viewer | None = None
         try:
             if media_type is None:
                 raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
             operation = await read_operation(request)
-            status, body = await self._execute(operation, request, request_id, media_type)
+            viewer = await self._viewer(request, request_id)
+            status, body = await self._execute(operation, request, request_id, viewer, media_type)
         except BadRequest as error:
-            status, body = error.status, {"errors": [{"message": error.message, "extensions": dict(error.extensions)}]}
+            status, body = error.status, _only(error)
+        except Unauthenticated as error:
+            status, body = 401, _only(error)
+        except StoreUnavailable as error:
+            status, body = 503, _only(error)
         finally:
             current_cost.reset(token)
         headers = {"x-request-id": request_id, "cache-control": "no-store", "vary": "accept"}
         if status == 405:
             headers["allow"] = "POST"
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"
         logger.info(
             "request",
             operation=operation.name if operation else None,
+            viewer=str(viewer.id) if viewer and viewer.id else None,
             status=status,
             errors=len(body.get("errors", ())),
             ms=round((time.perf_counter() - started) * 1000, 2),
@@ -90,8 +104,21 @@ class GraphQLEndpoint:
         )
         return Response(_json(body), status, headers, f"{media_type or JSON}; charset=utf-8")
 
+    async def _viewer(self, request: Request, request_id: str) -> Viewer:
+        """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
+        try:
+            return await self._auth.viewer_of(request.headers.get("authorization"), request.app.state.stores)
+        except Unauthenticated:
+            raise
+        except Exception as error:
+            known = as_app_error(error)
+            if not isinstance(known, StoreUnavailable):
+                raise
+            logger.warning("failure", code=known.code, error=repr(error), request_id=request_id)
+            raise known from None
+
     async def _execute(
-        self, operation: Operation, request: Request, request_id: str, media_type: str
+        self, operation: Operation, request: Request, request_id: str, viewer: Viewer, media_type: str
     ) -> tuple[int, dict[str, Any]]:
         stores: Stores = request.app.state.stores
         try:
@@ -99,7 +126,9 @@ class GraphQLEndpoint:
                 operation.query,
                 variable_values=operation.variables,
                 operation_name=operation.name,
-                context_value=Context(stores, self._settings, request_id),
+                context_value=Context(
+                    stores, self._settings, request_id, self._auth, viewer, self._addresses.of(request)
+                ),
                 allowed_operation_types=_READS if request.method == "GET" else _ALL,
             )
         except InvalidOperationTypeError:
@@ -113,6 +142,11 @@ class GraphQLEndpoint:
         if not refused:
             body["data"] = result.data
         return (400 if refused and media_type == RESPONSE_JSON else 200), body
+
+
+def _only(error: AppError) -> dict[str, Any]:
+    """The body of a response that has nothing but this error."""
+    return {"errors": [{"message": error.message, "extensions": dict(error.extensions)}]}
 
 
 def _refused(result: ExecutionResult) -> bool:

@@ -6,6 +6,7 @@ from models.base import SCHEMAS, Base, new_id
 from models.catalog_item import CatalogItem
 from models.idempotency import IdempotencyKey
 from models.operation import Operation
+from models.repository import PostgresRepository
 from models.session import RefreshToken, Session
 from models.user import User
 
@@ -17,6 +18,7 @@ __all__ = [
     "CatalogItem",
     "IdempotencyKey",
     "Operation",
+    "PostgresRepository",
     "RefreshToken",
     "Session",
     "User",
