@@ -34,7 +34,7 @@ def create_or_adopt(table: sa.Table) -> None:
     """
     connection = op.get_bind()
     if _exists(connection, table):
-        _note(adopt(connection, table))
+        note(*adopt(connection, table))
     else:
         table.create(connection)
 
@@ -71,7 +71,8 @@ def drop_updated_at_trigger(table: sa.Table) -> None:
     op.execute(f"DROP TRIGGER IF EXISTS trg_{table.name}_updated_at ON {table.fullname}")
 
 
-def _note(lines: list[str]) -> None:
+def note(*lines: str) -> None:
+    """Tell whoever runs the migration, a line each."""
     config = op.get_context().config
     notes: Any = config.attributes.get("notes") if config is not None else None
     if notes is not None:
