@@ -153,8 +153,11 @@ def _show_mongodb(state: State) -> None:
     if state.collection is None:
         typer.echo(f"  {state.mongodb_error}")
         return
+    from documents.schemas import SCHEMAS
+
     found: CollectionState = state.collection
-    typer.echo(f"  collection designs: {'present' if found.exists else 'missing'}")
+    for schema in SCHEMAS:
+        typer.echo(f"  collection {schema.name}: {'missing' if schema.name in found.missing else 'present'}")
     typer.echo(f"  validator: {'current' if found.validator_current else 'outdated' if found.exists else 'missing'}")
     for index in found.indexes:
         by = f" ({index.found})" if index.found not in (None, index.name) else ""

@@ -1,7 +1,7 @@
-"""Collection `designs` as the server keeps it: its validator and its indexes, made and described.
+"""The collections as the server keeps them: their validators and indexes, made and described.
 
 Existing collections are adopted. What the original service indexed under its own names counts as present and
-is never dropped; the validator is replaced. Level `moderate` leaves documents alone that were invalid before.
+is never dropped; the validator is replaced.
 """
 
 from __future__ import annotations
@@ -11,88 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import pymongo
-from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel
+from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from documents.design import LAYER_TYPES, STATUSES, UUID_PATTERN
+from documents.schemas import DESIGNS, SCHEMAS, TEXT_INDEX, Schema
 
-COLLECTION: Final = "designs"
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema, or null: the original service wrote nulls where this one leaves the field out."""
-    return {**schema, "bsonType": [schema["bsonType"], "null"]}
-
-
-def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
-    return {"bsonType": "object", **({"required": required} if required else {}), "properties": properties}
-
-
-_UUID: Final = {"bsonType": "string", "minLength": 36, "maxLength": 36, "pattern": UUID_PATTERN}
-_TEXT: Final = {"bsonType": "string"}
-_NUMBER: Final = {"bsonType": "number"}
-_INTEGER: Final = {"bsonType": "number", "multipleOf": 1, "minimum": 1}
-_DATE: Final = {"bsonType": "date"}
-
-_REQUIRED: Final = [
-    *("userId", "name", "status", "layers", "metadata"),
-    *("catalogItemIds", "version", "createdAt", "updatedAt"),
-]
-
-VALIDATOR: Final[dict[str, Any]] = {
-    "$jsonSchema": _object(
-        _REQUIRED,
-        userId=_UUID,
-        name={"bsonType": "string", "minLength": 1, "maxLength": 255},
-        status={"enum": list(STATUSES)},
-        layers={
-            "bsonType": "array",
-            "items": _object(
-                ["id", "type", "position", "visible"],
-                id=_TEXT,
-                type={"enum": list(LAYER_TYPES)},
-                itemId=_nullable(_UUID),
-                position=_object(["x", "y", "z"], x=_NUMBER, y=_NUMBER, z=_NUMBER),
-                rotation=_nullable(_NUMBER),
-                scale=_nullable(_object(["x", "y"], x=_NUMBER, y=_NUMBER)),
-                color=_nullable(_TEXT),
-                visible={"bsonType": "bool"},
-            ),
-        },
-        metadata=_object(
-            [],
-            tags={"bsonType": "array", "items": _TEXT},
-            description=_nullable(_TEXT),
-            thumbnailUrl=_nullable(_TEXT),
-            canvasSize=_nullable(_object(["width", "height"], width=_INTEGER, height=_INTEGER)),
-        ),
-        avatarId=_nullable(_UUID),
-        catalogItemIds={"bsonType": "array", "items": _UUID},
-        version=_INTEGER,
-        createdAt=_DATE,
-        updatedAt=_DATE,
-        deletedAt=_nullable(_DATE),
-    )
-}
-
-_LIST: Final = [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]
-
-TEXT_INDEX: Final = IndexModel(
-    [("name", TEXT), ("metadata.description", TEXT)],
-    weights={"name": 10, "metadata.description": 5},
-    name="idx_designs_text",
-)
-
-INDEXES: Final[tuple[IndexModel, ...]] = (
-    IndexModel([("userId", ASCENDING), *_LIST], name="idx_designs_userId_status_createdAt"),
-    IndexModel(_LIST, name="idx_designs_status_createdAt"),
-    IndexModel([("catalogItemIds", ASCENDING), *_LIST], name="idx_designs_catalogItemIds_status_createdAt"),
-    IndexModel([("avatarId", ASCENDING), *_LIST], name="idx_designs_avatarId_status_createdAt"),
-    IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
-    IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),
-    TEXT_INDEX,
-)
+COLLECTION: Final = DESIGNS.name
 
 NAMESPACE_EXISTS: Final = 48
 INDEX_NOT_FOUND: Final = 27
@@ -117,75 +42,86 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """What the server has of what this module declares."""
+    """What the server has of what is declared, of all collections together."""
 
-    exists: bool
-    validator_current: bool
+    missing: tuple[str, ...]
+    """Collections that aren't there."""
+    outdated: tuple[str, ...]
+    """Collections with another validator than theirs."""
     indexes: tuple[IndexState, ...]
+
+    @property
+    def exists(self) -> bool:
+        return not self.missing
+
+    @property
+    def validator_current(self) -> bool:
+        return not self.missing and not self.outdated
 
     @property
     def is_current(self) -> bool:
         """Whether `ensure` would change nothing."""
-        made = all(index.status != "missing" for index in self.indexes)
-        return self.exists and self.validator_current and made
+        return self.validator_current and all(index.status != "missing" for index in self.indexes)
 
 
 async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
-    """Create the collection, its validator and its indexes, as far as they are missing.
+    """Create the collections, their validators and their indexes, as far as they are missing.
 
     Returns one line for each thing done, skipped or kept; nothing for what was already right. Safe to repeat,
     and to run from several processes. Takes as long as the server needs to build the indexes: the client's
     `timeoutMS` does not apply. Raises OperationFailure for what the server refuses, text indexes aside.
     """
+    lines: list[str] = []
     with pymongo.timeout(0):  # 0 is no limit; None would leave the client's own
-        lines = await _ensure_collection(database)
-        existing = await _indexes(database)
-        for index in INDEXES:
-            lines += await _ensure_index(database, index, existing)
-        return lines
+        for schema in SCHEMAS:
+            lines += await _ensure_collection(database, schema)
+            existing = await _indexes(database, schema.name)
+            for index in schema.indexes:
+                lines += await _ensure_index(database, schema.name, index, existing)
+    return lines
 
 
 async def describe(database: AsyncDatabase[dict[str, Any]]) -> CollectionState:
     """What is there and what is missing. Changes nothing."""
-    options = await _options(database)
-    existing = await _indexes(database) if options is not None else []
-    return CollectionState(
-        exists=options is not None,
-        validator_current=options is not None and _validator_is_current(options),
-        indexes=tuple([await _state(database, index, existing) for index in INDEXES]),
-    )
+    missing, outdated, indexes = [], [], []
+    for schema in SCHEMAS:
+        options = await _options(database, schema.name)
+        existing = await _indexes(database, schema.name) if options is not None else []
+        if options is None:
+            missing.append(schema.name)
+        elif not _validator_is_current(options, schema):
+            outdated.append(schema.name)
+        indexes += [await _state(database, index, existing) for index in schema.indexes]
+    return CollectionState(tuple(missing), tuple(outdated), tuple(indexes))
 
 
-async def _ensure_collection(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
-    options = await _options(database)
+async def _ensure_collection(database: AsyncDatabase[dict[str, Any]], schema: Schema) -> list[str]:
+    name, validator = schema.name, schema.validator
+    options = await _options(database, name)
     if options is None:
         try:
-            await database.create_collection(
-                COLLECTION, check_exists=False, validator=VALIDATOR, validationLevel="moderate"
-            )
+            await database.create_collection(name, check_exists=False, validator=validator, validationLevel="moderate")
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise
-            options = await _options(database)  # another process was faster
+            options = await _options(database, name)  # another process was faster
         else:
-            return [f"collection {COLLECTION}: created with its validator"]
-    if options is not None and _validator_is_current(options):
+            return [f"collection {name}: created with its validator"]
+    if options is not None and _validator_is_current(options, schema):
         return []
-    await database.command(
-        "collMod", COLLECTION, validator=VALIDATOR, validationLevel="moderate", validationAction="error"
-    )
-    return [f"collection {COLLECTION}: validator updated"]
+    await database.command("collMod", name, validator=validator, validationLevel="moderate", validationAction="error")
+    return [f"collection {name}: validator updated"]
 
 
 async def _ensure_index(
-    database: AsyncDatabase[dict[str, Any]], index: IndexModel, existing: list[Mapping[str, Any]]
+    database: AsyncDatabase[dict[str, Any]], collection: str, index: IndexModel, existing: list[Mapping[str, Any]]
 ) -> list[str]:
     name = index.document["name"]
     equivalent = _equivalent(index, existing)
     if equivalent is not None:
         return [] if equivalent == name else [f"index {name}: {equivalent} serves as it"]
     try:
-        await database[COLLECTION].create_indexes([index])
+        await database[collection].create_indexes([index])
     except OperationFailure as error:
         if index is TEXT_INDEX and error.code in NO_TEXT_INDEX:
             return [f"index {name}: skipped, this server makes no text indexes"]
@@ -220,21 +156,21 @@ async def _has_text_search(database: AsyncDatabase[dict[str, Any]]) -> bool:
     return True
 
 
-async def _options(database: AsyncDatabase[dict[str, Any]]) -> Mapping[str, Any] | None:
+async def _options(database: AsyncDatabase[dict[str, Any]], collection: str) -> Mapping[str, Any] | None:
     """The collection's options, None where there is no such collection."""
-    async for info in await database.list_collections(filter={"name": COLLECTION}):
+    async for info in await database.list_collections(filter={"name": collection}):
         options: Mapping[str, Any] = info.get("options", {})
         return options
     return None
 
 
-async def _indexes(database: AsyncDatabase[dict[str, Any]]) -> list[Mapping[str, Any]]:
-    return [dict(index) async for index in await database[COLLECTION].list_indexes()]
+async def _indexes(database: AsyncDatabase[dict[str, Any]], collection: str) -> list[Mapping[str, Any]]:
+    return [dict(index) async for index in await database[collection].list_indexes()]
 
 
-def _validator_is_current(options: Mapping[str, Any]) -> bool:
+def _validator_is_current(options: Mapping[str, Any], schema: Schema) -> bool:
     return bool(
-        options.get("validator") == VALIDATOR
+        options.get("validator") == schema.validator
         and options.get("validationLevel") == "moderate"
         and options.get("validationAction", "error") == "error"
     )

@@ -1,4 +1,4 @@
-"""The validator and the indexes of collection `designs`."""
+"""The validators and the indexes of the collections."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, MongoClient, monitoring
-from pymongo.errors import OperationFailure, WriteError
+from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 from secantus import SecantusDBServer  # type: ignore[import-untyped]
 
 from api.stores import MongoDatabase, Stores
-from documents import Design, collection
+from documents import Design, collection, utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,16 @@ NAMES = [
     "idx_designs_avatarId_status_createdAt",
     "idx_designs_tags",
     "idx_designs_deletedAt",
+    "idx_designs_updatedAt",
+]
+REVISIONS = [
+    "uidx_design_revisions_designId_version",
+    "idx_design_revisions_at",
+    "idx_design_revisions_actorId_at",
+]
+REVISIONS_MADE = [
+    "collection design_revisions: created with its validator",
+    *(f"index {name}: created" for name in REVISIONS),
 ]
 SKIPPED = "index idx_designs_text: skipped, this server makes no text indexes"
 OWNER = "019abcde-0000-7000-8000-000000000001"
@@ -62,7 +73,7 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
         state = await collection.describe(database)
 
     assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
-    assert len(state.indexes) == 7
+    assert len(state.indexes) == 11
 
 
 async def test_an_index_in_the_way_is_left_there(faulty: str) -> None:
@@ -72,6 +83,8 @@ async def test_an_index_in_the_way_is_left_there(faulty: str) -> None:
     assert lines == [
         "collection designs: created with its validator",
         *(f"index {name}: skipped, another index is in its way" for name in [*NAMES, "idx_designs_text"]),
+        "collection design_revisions: created with its validator",
+        *(f"index {name}: skipped, another index is in its way" for name in REVISIONS),
     ]
 
 
@@ -131,6 +144,7 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
         "collection designs: created with its validator",
         *(f"index {name}: created" for name in NAMES),
         SKIPPED,
+        *REVISIONS_MADE,
     ]
     assert second == [SKIPPED]
     newest = {"status": 1, "createdAt": -1, "_id": -1}
@@ -142,6 +156,14 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
         "idx_designs_avatarId_status_createdAt": ({"avatarId": 1, **newest}, False),
         "idx_designs_tags": ({"metadata.tags": 1}, False),
         "idx_designs_deletedAt": ({"deletedAt": 1}, True),
+        "idx_designs_updatedAt": ({"updatedAt": -1, "_id": -1}, False),
+    }
+    revisions = {index["name"]: index async for index in await database.design_revisions.list_indexes()}
+    assert {name: (dict(index["key"]), index.get("unique", False)) for name, index in revisions.items()} == {
+        "_id_": ({"_id": 1}, False),
+        "uidx_design_revisions_designId_version": ({"designId": 1, "version": -1}, True),
+        "idx_design_revisions_at": ({"at": -1, "_id": -1}, False),
+        "idx_design_revisions_actorId_at": ({"actorId": 1, "at": -1}, False),
     }
 
 
@@ -155,11 +177,14 @@ async def test_describe_follows_ensure(database: MongoDatabase) -> None:
     assert [(index.name, index.status) for index in before.indexes] == [
         *((name, "missing") for name in NAMES),
         ("idx_designs_text", "unsupported"),
+        *((name, "missing") for name in REVISIONS),
     ]
+    assert before.missing == ("designs", "design_revisions")
     assert (after.exists, after.validator_current, after.is_current) == (True, True, True)
     assert [(index.name, index.status, index.found) for index in after.indexes] == [
         *((name, "present", name) for name in NAMES),
         ("idx_designs_text", "unsupported", None),
+        *((name, "present", name) for name in REVISIONS),
     ]
 
 
@@ -190,6 +215,7 @@ async def test_a_collection_of_the_original_service_is_adopted(database: MongoDa
         f"index idx_designs_userId_status_createdAt: {served} serves as it",
         *(f"index {name}: created" for name in NAMES[1:]),
         SKIPPED,
+        *REVISIONS_MADE,
     ]
     assert set(await keys(database)) == {"_id_", served, "name_1", "deletedAt_1", *NAMES[1:]}
     assert state.is_current
@@ -287,3 +313,28 @@ async def test_the_validator_accepts(database: MongoDatabase, values: dict[str, 
     await database.designs.insert_one(stored(**values) | {"deletedAt": None})
 
     assert await database.designs.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"version": 0}, {"version": None}, {"designId": "me"}, {"actorId": "me"}, {"at": 1}]
+)
+async def test_the_validator_of_revisions_refuses(database: MongoDatabase, values: dict[str, Any]) -> None:
+    await collection.ensure(database)
+    revision = {"designId": ObjectId(), "version": 1, "at": utc_now(), "actorId": OWNER, "requestId": "r"}
+
+    with pytest.raises(WriteError) as refused:
+        await database.design_revisions.insert_one(
+            {name: value for name, value in (revision | values).items() if value is not None}
+        )
+
+    assert refused.value.code == 121
+    assert await database.design_revisions.count_documents({}) == 0
+
+
+async def test_a_version_of_a_design_is_kept_once(database: MongoDatabase) -> None:
+    await collection.ensure(database)
+    revision = {"designId": ObjectId(), "version": 1, "at": utc_now()}
+    await database.design_revisions.insert_one(dict(revision))
+
+    with pytest.raises(DuplicateKeyError):
+        await database.design_revisions.insert_one(dict(revision))

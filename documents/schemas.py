@@ -1,0 +1,126 @@
+"""The collections as they should be: validators and indexes, as data.
+
+Level `moderate` leaves documents alone that were invalid before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pymongo import ASCENDING, DESCENDING, TEXT, IndexModel
+
+from documents.design import LAYER_TYPES, STATUSES, UUID_PATTERN
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One collection."""
+
+    name: str
+    validator: dict[str, Any]
+    indexes: tuple[IndexModel, ...]
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, or null: the original service wrote nulls where this one leaves the field out."""
+    return {**schema, "bsonType": [schema["bsonType"], "null"]}
+
+
+def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"bsonType": "object", **({"required": required} if required else {}), "properties": properties}
+
+
+_UUID: Final = {"bsonType": "string", "minLength": 36, "maxLength": 36, "pattern": UUID_PATTERN}
+_TEXT: Final = {"bsonType": "string"}
+_NUMBER: Final = {"bsonType": "number"}
+_INTEGER: Final = {"bsonType": "number", "multipleOf": 1, "minimum": 1}
+_DATE: Final = {"bsonType": "date"}
+
+_REQUIRED: Final = [
+    *("userId", "name", "status", "layers", "metadata"),
+    *("catalogItemIds", "version", "createdAt", "updatedAt"),
+]
+
+_DESIGN: Final[dict[str, Any]] = {
+    "$jsonSchema": _object(
+        _REQUIRED,
+        userId=_UUID,
+        name={"bsonType": "string", "minLength": 1, "maxLength": 255},
+        status={"enum": list(STATUSES)},
+        layers={
+            "bsonType": "array",
+            "items": _object(
+                ["id", "type", "position", "visible"],
+                id=_TEXT,
+                type={"enum": list(LAYER_TYPES)},
+                itemId=_nullable(_UUID),
+                position=_object(["x", "y", "z"], x=_NUMBER, y=_NUMBER, z=_NUMBER),
+                rotation=_nullable(_NUMBER),
+                scale=_nullable(_object(["x", "y"], x=_NUMBER, y=_NUMBER)),
+                color=_nullable(_TEXT),
+                visible={"bsonType": "bool"},
+            ),
+        },
+        metadata=_object(
+            [],
+            tags={"bsonType": "array", "items": _TEXT},
+            description=_nullable(_TEXT),
+            thumbnailUrl=_nullable(_TEXT),
+            canvasSize=_nullable(_object(["width", "height"], width=_INTEGER, height=_INTEGER)),
+        ),
+        avatarId=_nullable(_UUID),
+        catalogItemIds={"bsonType": "array", "items": _UUID},
+        version=_INTEGER,
+        createdAt=_DATE,
+        updatedAt=_DATE,
+        deletedAt=_nullable(_DATE),
+    )
+}
+
+_LIST: Final = [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]
+
+TEXT_INDEX: Final = IndexModel(
+    [("name", TEXT), ("metadata.description", TEXT)],
+    weights={"name": 10, "metadata.description": 5},
+    name="idx_designs_text",
+)
+
+_DESIGN_INDEXES: Final = (
+    IndexModel([("userId", ASCENDING), *_LIST], name="idx_designs_userId_status_createdAt"),
+    IndexModel(_LIST, name="idx_designs_status_createdAt"),
+    IndexModel([("catalogItemIds", ASCENDING), *_LIST], name="idx_designs_catalogItemIds_status_createdAt"),
+    IndexModel([("avatarId", ASCENDING), *_LIST], name="idx_designs_avatarId_status_createdAt"),
+    IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
+    IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),
+    IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_updatedAt"),
+    TEXT_INDEX,
+)
+
+DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES)
+
+REVISIONS: Final = Schema(
+    "design_revisions",
+    # only what history is found by: a revision may be one of a design that was invalid before
+    {
+        "$jsonSchema": _object(
+            ["designId", "version", "at"],
+            designId={"bsonType": "objectId"},
+            version=_INTEGER,
+            at=_DATE,
+            actorId=_nullable(_UUID),
+            requestId=_nullable(_TEXT),
+        )
+    },
+    (
+        IndexModel(
+            [("designId", ASCENDING), ("version", DESCENDING)],
+            unique=True,
+            name="uidx_design_revisions_designId_version",
+        ),
+        IndexModel([("at", DESCENDING), ("_id", DESCENDING)], name="idx_design_revisions_at"),
+        IndexModel([("actorId", ASCENDING), ("at", DESCENDING)], name="idx_design_revisions_actorId_at"),
+    ),
+)
+
+SCHEMAS: Final = (DESIGNS, REVISIONS)
