@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api import explorer
+from api import explorer, row_level_security
 from api.config import Settings
 from api.graphql import GraphQLEndpoint
 from api.health.routes import routes as health_routes
@@ -50,6 +50,8 @@ async def _verify(stores: Stores, settings: Settings) -> None:
     """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
     only the other one works, and readiness comes with the store."""
     health = await check(stores, timeout=settings.health_timeout)
+    if settings.row_level_security and health.postgres.healthy:
+        await row_level_security.verify(stores.engine)
     for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
         if not store.healthy:
             logger.error("store does not answer", store=name, error=store.error)

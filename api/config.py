@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     postgres_pool_timeout: float = Field(5.0, gt=0, description="Longest wait for a free connection")
     postgres_pool_recycle: int = Field(1800, gt=0, description="Age at which a connection is replaced")
     postgres_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
+    row_level_security: bool = Field(False, description="Let PostgreSQL check rights too, a transaction a read")
     statement_timeout: float = Field(10.0, gt=0, description="Longest a statement or MongoDB command may run")
 
     mongodb_uri: SecretStr | None = Field(None, description="MongoDB URI")
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     refresh_token_lifetime: int = Field(
         30 * 24 * 3600, gt=0, description="How long a session lasts after it was last refreshed"
     )
-    password_hash_memory: int = Field(65536, ge=8, description="KiB of memory that hashing a password takes")
+    password_hash_memory: int = Field(65536, ge=32, description="KiB of memory that hashing a password takes")
     password_hash_time: int = Field(3, ge=1, description="Passes over that memory")
     sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
     sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
@@ -144,9 +145,7 @@ class Settings(BaseSettings):
         try:
             networks(proxies)
         except ValueError:
-            raise ValueError(
-                "must be addresses or networks, such as 127.0.0.1,10.0.0.0/8"
-            ) from None
+            raise ValueError("must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
         return proxies
 
     @model_validator(mode="after")

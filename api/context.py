@@ -17,6 +17,7 @@ from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
 from api.loaders import Loader
 from api.policy import Policy
+from api.row_level_security import identity_of
 from api.stores import Stores
 from api.users import policy as policies_of_users
 from api.users.loaders import users
@@ -35,7 +36,10 @@ POLICIES: Final[Mapping[str, Policy]] = {
 
 @dataclass(slots=True)
 class Context:
-    """One operation's context. It carries the stores, never a session: every batch opens its own, briefly."""
+    """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
+
+    Under row-level security its `stores` are those of the viewer.
+    """
 
     stores: Stores
     settings: Settings
@@ -44,6 +48,21 @@ class Context:
     viewer: Viewer = ANONYMOUS
     address: str | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.stores.row_level_security:
+            self.stores = self.stores.acting_as(identity_of(self.viewer, self.request_id))
+
+    @property
+    def system_stores(self) -> Stores:
+        """The stores for what has to reach accounts that aren't the viewer's: sign-in, sign-up and the like."""
+        return self.stores.acting_as(identity_of(self.viewer, self.request_id, system=True))
+
+    def become(self, viewer: Viewer) -> None:
+        """Go on as this viewer, who has just signed in; what was loaded for the one before is forgotten."""
+        self.viewer = viewer
+        self.stores = self.stores.acting_as(identity_of(viewer, self.request_id))
+        self._loaders.clear()
 
     @staticmethod
     def policy(type_name: str) -> Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry.types.base import StrawberryMaybe
 from strawberry.types.maybe import Some
+
+from api.row_level_security import identity_of
 
 if TYPE_CHECKING:
     from api.context import Context
@@ -133,13 +136,17 @@ def validated(schema: type[S], values: Mapping[str, Any]) -> S:
 
 
 @contextlib.asynccontextmanager
-async def write_block(context: Context) -> AsyncIterator[AsyncSession]:
+async def write_block(context: Context, *, system: bool = False) -> AsyncIterator[AsyncSession]:
     """One PostgreSQL transaction that knows who acts: triggers and row-level security read it from its settings.
 
+    `system` is for writes to accounts that aren't the viewer's, such as sign-up: row-level security lets them pass.
     Leaving the block commits; any error, cancellation included, rolls back.
     """
-    async with context.stores.sessions.begin() as session:
-        await session.execute(IDENTIFY, identity(context))
+    stores = context.system_stores if system else context.stores
+    async with stores.sessions.begin() as session:
+        if not stores.row_level_security:  # else every transaction begins with it
+            identity = identity_of(context.viewer, context.request_id, system=system)
+            await session.execute(IDENTIFY, dataclasses.asdict(identity))
         yield session
 
 
@@ -148,12 +155,6 @@ IDENTIFY = text(
     " set_config('app.request_id', :request_id, true)"
 )
 """Says who acts until the transaction ends."""
-
-
-def identity(context: Context) -> dict[str, str]:
-    """The parameters of `IDENTIFY`; empty texts for nobody."""
-    viewer = context.viewer
-    return {"user_id": str(viewer.id or ""), "role": viewer.role or "", "request_id": context.request_id}
 
 
 def same_moment(expected: datetime, actual: datetime) -> bool:

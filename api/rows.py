@@ -46,7 +46,8 @@ class RowReader:
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Row[Any] | None]:
         """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
         ids = {key: _uuid(key) for key in keys}
-        rows = await self._rows_by(stores, "id", [value for value in ids.values() if value is not None], names)
+        known = [value for value in ids.values() if value is not None]
+        rows = await self._rows_by(stores.referring_to(known), "id", known, names)
         return [rows.get(ids[key]) for key in keys]
 
     async def _rows_by(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import dataclasses
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import orjson
 from beanie import init_beanie
@@ -17,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.config import ConfigurationError, Settings
 from api.log import CommandCounter, count_statements
+from api.row_level_security import Identity, bound, enforce, referring
 from documents import Design
 
 MongoDatabase = AsyncDatabase[dict[str, Any]]
@@ -35,6 +38,23 @@ class Stores:
     sessions: async_sessionmaker[AsyncSession]
     mongo: MongoClient
     database: MongoDatabase
+    row_level_security: bool = False
+
+    def acting_as(self, identity: Identity) -> Stores:
+        """These stores for one request: under row-level security `reads` and `sessions` act as this identity.
+
+        `engine` stays the connected user's.
+        """
+        if not self.row_level_security:
+            return self
+        engine = bound(self.engine, identity)
+        return dataclasses.replace(self, reads=engine, sessions=async_sessionmaker(engine, expire_on_commit=False))
+
+    def referring_to(self, ids: Iterable[UUID]) -> Stores:
+        """These stores, with `reads` allowed to see these rows too, whoever they belong to."""
+        if not self.row_level_security:
+            return self
+        return dataclasses.replace(self, reads=referring(self.reads, ids))
 
 
 def postgres_engine(settings: Settings) -> AsyncEngine:
@@ -126,12 +146,15 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         try:
             database = mongo_database(settings, client)
             await init_beanie(database=database, document_models=[Design], skip_indexes=True)
+            if settings.row_level_security:
+                enforce(engine)
             yield Stores(
                 engine=engine,
                 reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
                 sessions=async_sessionmaker(engine, expire_on_commit=False),
                 mongo=client,
                 database=database,
+                row_level_security=settings.row_level_security,
             )
         finally:
             await client.close()

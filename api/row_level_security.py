@@ -1,0 +1,79 @@
+"""Row-level security, the second wall: transactions that take on a role which PostgreSQL itself keeps within bounds.
+
+Where the setting ROW_LEVEL_SECURITY is on, every transaction of a request begins with one statement that gives up the
+connected user's rights for those of `fashion_wallet_app` and says who acts; the policies of the migrations read it.
+It all ends with the transaction, so a pooled connection carries nothing to the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.config import ConfigurationError
+from api.viewer import Viewer
+
+ROLE: Final = "fashion_wallet_app"
+
+_IDENTITY: Final = "identity"
+_REFERENCES: Final = "references"
+
+_ASSUME: Final = (
+    "SELECT set_config('role', $1, true), set_config('app.user_id', $2, true), set_config('app.role', $3, true), "
+    "set_config('app.request_id', $4, true), set_config('app.reference', $5, true)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who acts, as PostgreSQL is told: empty texts for nobody. The role `system` is for sign-in, sign-up and the like,
+    which read and write accounts for somebody who isn't signed in."""
+
+    user_id: str
+    role: str
+    request_id: str
+
+
+def identity_of(viewer: Viewer, request_id: str, *, system: bool = False) -> Identity:
+    """The identity of a viewer's request, or of the service itself on behalf of the viewer."""
+    role = "system" if system else viewer.role or ""
+    return Identity("" if viewer.id is None else str(viewer.id), role, request_id)
+
+
+def enforce(engine: AsyncEngine) -> None:
+    """Let the transactions of engines made by `bound` take on the role. Others keep the connected user's rights."""
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def assume(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        identity: Identity | None = options.get(_IDENTITY)
+        if identity is not None:
+            references: str = options.get(_REFERENCES, "")
+            parameters = (ROLE, identity.user_id, identity.role, identity.request_id, references)
+            connection.exec_driver_sql(_ASSUME, parameters)
+
+
+def bound(engine: AsyncEngine, identity: Identity) -> AsyncEngine:
+    """A view of the engine whose transactions act as this identity."""
+    return engine.execution_options(**{_IDENTITY: identity})
+
+
+def referring(engine: AsyncEngine, ids: Iterable[UUID]) -> AsyncEngine:
+    """A view of a bound engine whose transactions may see these rows too: something visible refers to them."""
+    return engine.execution_options(**{_REFERENCES: ",".join(map(str, ids))})
+
+
+async def verify(engine: AsyncEngine) -> None:
+    """Raise ConfigurationError where the connected user can't take on the role."""
+    statement = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER'))")
+    async with engine.connect() as connection:
+        if not await connection.scalar(statement, {"role": ROLE}):
+            raise ConfigurationError(
+                f"ROW_LEVEL_SECURITY: the user of DATABASE_URL is no member of the role {ROLE}; run "
+                f"`fashion-wallet migrate run`, or let an administrator run: GRANT {ROLE} TO <that user>"
+            )
