@@ -10,8 +10,10 @@ from uuid import UUID
 
 from api.config import Settings
 from api.errors import Unauthenticated
+from api.passwords import Passwords
 from api.stores import Stores
 from api.tokens import AccessTokens, InvalidToken
+from api.users.limits import SignInLimits
 from api.users.sessions import Standing, standing
 from api.viewer import ANONYMOUS, Viewer
 
@@ -23,11 +25,13 @@ NOT_VALID: Final = "The access token is not valid, or no longer: refresh the ses
 
 
 class Auth:
-    """What a process knows of tokens and sessions."""
+    """What a process knows of tokens, sessions and passwords."""
 
     def __init__(self, settings: Settings) -> None:
         self.tokens = AccessTokens(settings)
         self.sessions = Standings()
+        self.passwords = Passwords(settings)
+        self.limits = SignInLimits(settings)
 
     async def viewer_of(self, authorization: str | None, stores: Stores) -> Viewer:
         """The viewer by the header `Authorization`; ANONYMOUS where there is none.

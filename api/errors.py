@@ -57,6 +57,15 @@ class Forbidden(AppError):
         super().__init__(message)
 
 
+class RateLimited(AppError):
+    """Too much at once, or again and again. `retryAfter` is in seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many attempts; try again in {retry_after} s.", retryAfter=retry_after)
+
+
 class StoreUnavailable(AppError):
     """PostgreSQL or MongoDB does not answer; trying later may help. `store` names which."""
 

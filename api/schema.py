@@ -14,8 +14,10 @@ from api.avatars.queries import AvatarQueries
 from api.catalog.queries import CatalogQueries
 from api.designs.queries import DesignQueries
 from api.health.queries import HealthQueries
+from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
 from api.queries import NodeQueries
+from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
 
 _CACHED_DOCUMENTS: Final = 1000
@@ -23,6 +25,11 @@ _CACHED_DOCUMENTS: Final = 1000
 
 @strawberry.type(description="Everything that can be read.")
 class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, HealthQueries):
+    pass
+
+
+@strawberry.type(description="Everything that can be changed. Errors that a client can cause are in the payloads.")
+class Mutation(AccountMutations):
     pass
 
 
@@ -35,6 +42,8 @@ class Schema(strawberry.Schema):
 
 schema: Final = Schema(
     query=Query,
+    mutation=Mutation,
+    types=[InvalidInput, NotFoundError, ConflictError],  # reached through their interface only
     config=StrawberryConfig(default_resolver=read),
     extensions=[
         lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

@@ -61,7 +61,7 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=None,
         auth_secret=SecretStr("a secret of the tests, with 32 bytes and more"),
-        password_hash_memory=8,
+        password_hash_memory=32,
         password_hash_time=1,
         sign_in_limit_account="1000/second",
         sign_in_limit_address="1000/second",

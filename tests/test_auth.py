@@ -6,7 +6,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from api.stores import Stores
 from tests.graphql import execute
 from tests.signing_in import signed_in
 

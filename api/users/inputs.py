@@ -1,7 +1,8 @@
-"""Filters and orders of users."""
+"""Filters and orders of users, and what their mutations take."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 
 import strawberry
@@ -48,3 +49,66 @@ class UserOrderField(Enum):
 class UserOrder:
     field: UserOrderField = strawberry.field(description="By what.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+
+
+@strawberry.input(description="Who a new account is for.")
+class SignUpInput:
+    email: str = strawberry.field(description="Address to sign in with; at most 255 characters.")
+    password: str = strawberry.field(description="8 to 256 characters.")
+    first_name: str | None = strawberry.field(default=None, description="Given name; at most 100 characters.")
+    last_name: str | None = strawberry.field(default=None, description="Family name; at most 100 characters.")
+
+
+@strawberry.input(description="What proves who somebody is.")
+class SignInInput:
+    email: str = strawberry.field(description="Address of the account.")
+    password: str = strawberry.field(description="Its password.")
+
+
+@strawberry.input(description="Which session goes on.")
+class RefreshSessionInput:
+    refresh_token: str = strawberry.field(description="The newest refresh token of the session; good for one use.")
+
+
+@strawberry.input(description="Which sessions end.")
+class SignOutInput:
+    everywhere: bool = strawberry.field(default=False, description="All sessions of the account, not only this one.")
+
+
+@strawberry.input(description="What changes about the viewer's account; what is left out stays.")
+class UpdateProfileInput:
+    first_name: strawberry.Maybe[str | None] = strawberry.field(
+        description="Given name; at most 100 characters. Null removes it."
+    )
+    last_name: strawberry.Maybe[str | None] = strawberry.field(
+        description="Family name; at most 100 characters. Null removes it."
+    )
+    email: strawberry.Maybe[str] = strawberry.field(
+        description="Another address to sign in with; needs the current password, and is unconfirmed again."
+    )
+    current_password: str | None = strawberry.field(default=None, description="For a change of the email.")
+    expected_updated_at: datetime | None = strawberry.field(
+        default=None, description="`updatedAt` as the client knows it: where it is another by now, nothing changes."
+    )
+
+
+@strawberry.input(description="The old password and the new one.")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(description="Password until now.")
+    new_password: str = strawberry.field(description="Password from now on: 8 to 256 characters.")
+
+
+@strawberry.input(description="What an account may do from now on.")
+class SetUserRoleInput:
+    id: strawberry.ID = strawberry.field(description="The account.")
+    role: UserRole = strawberry.field(description="Its new role.")
+
+
+@strawberry.input(description="Which account may no longer sign in.")
+class DeactivateUserInput:
+    id: strawberry.ID = strawberry.field(description="The account.")
+
+
+@strawberry.input(description="Which account may sign in again.")
+class ReactivateUserInput:
+    id: strawberry.ID = strawberry.field(description="The account.")

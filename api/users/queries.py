@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import strawberry
 
-from api.fields import connection, lookup
+from api.context import Context
+from api.fields import connection, load_view, lookup
 from api.pagination import Connection
 from api.users.inputs import UserFilter, UserOrder
 from api.users.types import User
@@ -12,5 +13,13 @@ from api.users.types import User
 
 @strawberry.type
 class UserQueries:
+    @strawberry.field(description="Who is signed in; null for nobody.")
+    async def viewer(self, info: strawberry.Info[Context]) -> User | None:
+        viewer = info.context.viewer
+        if viewer.id is None:
+            return None
+        view = await load_view("user", viewer.id, info._raw_info, found=True)
+        return view if isinstance(view, User) else None
+
     user: User | None = lookup("user", description="One user.")
     users: Connection[User] = connection("users", filter=UserFilter, order=UserOrder, description="All users.")

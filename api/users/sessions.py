@@ -1,15 +1,32 @@
-"""Statements on `shared.sessions` and `shared.refresh_tokens`."""
+"""Statements on sessions and their refresh tokens.
+
+A session is the family of the refresh tokens that grew out of one sign-in. Each token is exchanged once for the next
+one; one that comes again was copied, so the session ends for whoever holds any of them. Two exchanges at once are
+what an application in two windows does: within `GRACE` seconds the second is refused, and nothing is revoked.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import CursorResult, Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.stores import Stores
-from models import PostgresRepository, Session, User
+from models import PostgresRepository, RefreshToken, Session, User, new_id
+
+TOKEN_BYTES: Final = 32
+GRACE: Final = timedelta(seconds=10)
+"""For how long after its exchange a refresh token that comes again is taken for a double exchange, not for a copy."""
+_SWEPT: Final = 100
+"""Sessions that are removed with each new one, once they have ended by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +37,23 @@ class Standing:
     role: str
 
 
-STANDING: Final = (
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that goes on, and the refresh token to prolong it with."""
+
+    session_id: UUID
+    refresh_token: str
+
+
+class Refusal(Enum):
+    """Why a refresh token wasn't exchanged."""
+
+    INVALID = "unknown, or its session has ended"
+    USED_JUST_NOW = "another exchange was quicker"
+    REUSED = "it came again, so the session was ended"
+
+
+_STANDING: Final = (
     select(Session.user_id, User.role)
     .join(User, User.id == Session.user_id)
     .where(
@@ -36,5 +69,92 @@ STANDING: Final = (
 async def standing(stores: Stores, session_id: UUID) -> Standing | None:
     """The standing of a session that lasts, of an account that is active; None for any other."""
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
-    rows = await repository.read_statement(STANDING.params(session_id=session_id))
+    rows = await repository.read_statement(_STANDING.params(session_id=session_id))
     return Standing(*rows[0]) if rows else None
+
+
+async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Opened:
+    """A new session that lasts `lifetime` seconds; others that have ended by themselves are swept away."""
+    ended = select(Session.id).where(Session.expires_at < func.now()).limit(_SWEPT).with_for_update(skip_locked=True)
+    await _run(transaction, delete(Session).where(Session.id.in_(ended)))
+    session_id = new_id()
+    expires_at = func.now() + timedelta(seconds=lifetime)
+    await _run(transaction, insert(Session).values(id=session_id, user_id=user_id, expires_at=expires_at))
+    return Opened(session_id, await _hand_out(transaction, session_id))
+
+
+async def holder(stores: Stores, token: str) -> UUID | None:
+    """The account that a refresh token was handed out to, whatever has become of its session."""
+    repository = PostgresRepository(Session, stores.reads, stores.sessions)
+    rows = await repository.read_statement(
+        select(Session.user_id)
+        .join(RefreshToken, RefreshToken.session_id == Session.id)
+        .where(RefreshToken.token_hash == _hashed(token))
+    )
+    return rows[0][0] if rows else None
+
+
+async def exchange(transaction: AsyncSession, token: str, lifetime: int) -> tuple[UUID | None, Opened | Refusal]:
+    """The session of a refresh token, and the next token of it, or why there is none.
+
+    The session lasts `lifetime` seconds from now. A token that comes again ends it: commit that too. Lock the account
+    before, as whoever ends all its sessions does.
+    """
+    of_token = RefreshToken.token_hash == _hashed(token)
+    session_id = await transaction.scalar(
+        select(Session.id)
+        .where(
+            Session.id.in_(select(RefreshToken.session_id).where(of_token)),
+            Session.revoked_at.is_(None),
+            Session.expires_at > func.now(),
+        )
+        .with_for_update()
+    )
+    if session_id is None:
+        return None, Refusal.INVALID
+    now = func.clock_timestamp()  # the lock may have been long in coming
+    unused = update(RefreshToken).where(of_token, RefreshToken.used_at.is_(None)).values(used_at=now)
+    if not await _run(transaction, unused.returning(RefreshToken.id)):
+        if await transaction.scalar(select(RefreshToken.used_at > now - GRACE).where(of_token)):
+            return session_id, Refusal.USED_JUST_NOW
+        await _run(transaction, update(Session).where(Session.id == session_id).values(**_revoked("reuse")))
+        return session_id, Refusal.REUSED
+    expires_at = now + timedelta(seconds=lifetime)
+    await _run(transaction, update(Session).where(Session.id == session_id).values(expires_at=expires_at))
+    forgotten = RefreshToken.used_at < now - timedelta(seconds=lifetime)
+    await _run(transaction, delete(RefreshToken).where(RefreshToken.session_id == session_id, forgotten))
+    return session_id, Opened(session_id, await _hand_out(transaction, session_id))
+
+
+async def end(
+    transaction: AsyncSession, user_id: UUID, why: str, *, only: UUID | None = None, but: UUID | None = None
+) -> int:
+    """End the sessions of an account: all of them, `only` one, or all `but` one. How many did."""
+    statement = update(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
+    if only is not None:
+        statement = statement.where(Session.id == only)
+    if but is not None:
+        statement = statement.where(Session.id != but)
+    return len(await _run(transaction, statement.values(**_revoked(why)).returning(Session.id)))
+
+
+def _revoked(why: str) -> dict[str, object]:
+    return {"revoked_at": func.now(), "revoked_for": why}
+
+
+async def _hand_out(transaction: AsyncSession, session_id: UUID) -> str:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    values = {"id": new_id(), "session_id": session_id, "token_hash": _hashed(token)}
+    await _run(transaction, insert(RefreshToken).values(**values))
+    return token
+
+
+def _hashed(token: str) -> bytes:
+    """What is stored. The token is random, so a quick hash keeps it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def _run(transaction: AsyncSession, statement: Executable) -> Sequence[object]:
+    """Send a statement, and return what it returns."""
+    result = await transaction.execute(statement, execution_options={"synchronize_session": False})
+    return result.all() if isinstance(result, CursorResult) and result.returns_rows else ()

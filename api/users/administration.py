@@ -1,0 +1,64 @@
+"""What admins change about accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+import models
+from api.context import Context
+from api.ids import decode_id_of
+from api.mutations import not_found, refusable, write_block
+from api.users import accounts, sessions
+from api.users.inputs import DeactivateUserInput, ReactivateUserInput, SetUserRoleInput
+from api.users.payloads import DeactivateUserPayload, ReactivateUserPayload, SetUserRolePayload
+from api.users.types import User
+
+
+@strawberry.type
+class AdministrationMutations:
+    @strawberry.mutation(description="Say what an account may do; for admins. Takes effect within a second.")
+    @refusable(SetUserRolePayload)
+    async def set_user_role(self, info: strawberry.Info[Context], input: SetUserRoleInput) -> SetUserRolePayload:
+        user = await _change(info.context, input.id, {"role": input.role.value})
+        return SetUserRolePayload(user=User.of(user))
+
+    @strawberry.mutation(
+        description="End all sessions of an account and keep it from signing in; for admins. Takes effect within a "
+        "second."
+    )
+    @refusable(DeactivateUserPayload)
+    async def deactivate_user(
+        self, info: strawberry.Info[Context], input: DeactivateUserInput
+    ) -> DeactivateUserPayload:
+        user = await _change(info.context, input.id, {"is_active": False})
+        return DeactivateUserPayload(user=User.of(user))
+
+    @strawberry.mutation(description="Let an account sign in again; for admins.")
+    @refusable(ReactivateUserPayload)
+    async def reactivate_user(
+        self, info: strawberry.Info[Context], input: ReactivateUserInput
+    ) -> ReactivateUserPayload:
+        user = await _change(info.context, input.id, {"is_active": True})
+        return ReactivateUserPayload(user=User.of(user))
+
+
+async def _change(context: Context, global_id: str, values: dict[str, Any]) -> models.User:
+    """The account after an admin's change. Raises Forbidden, and Refusal where it is gone or the last admin."""
+    actor = context.viewer.require("admin")
+    user_id = decode_id_of("User", global_id)
+    assert isinstance(user_id, UUID)
+    users = accounts.repository(context.stores)
+    async with write_block(context) as transaction:
+        if values.get("role", "admin") != "admin" or not values.get("is_active", True):
+            await accounts.keep_an_admin(transaction, without=user_id)
+        user = await users.within(transaction).update(user_id, values | {"updated_by": actor})
+        if user is None:
+            raise not_found("user", "id")
+        if not user.is_active:
+            await sessions.end(transaction, user_id, "deactivated")
+    context.auth.sessions.forget_user(user_id)
+    context.loader("user").clear(user_id)
+    return user

@@ -1,0 +1,149 @@
+"""Signing up, in and out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+from uuid import UUID
+
+import strawberry
+from sqlalchemy.exc import IntegrityError
+
+import models
+from api.context import Context
+from api.log import logger
+from api.mutations import ConflictError, InvalidInput, Refusal, conflict, given, refusable, validated, write_block
+from api.users import accounts, sessions
+from api.users.administration import AdministrationMutations
+from api.users.changes import NewAccount
+from api.users.inputs import RefreshSessionInput, SignInInput, SignOutInput, SignUpInput
+from api.users.payloads import RefreshSessionPayload, SignInPayload, SignOutPayload, SignUpPayload
+from api.users.profile import ProfileMutations
+from api.users.types import User
+from api.viewer import Viewer
+from models import new_id
+
+P = TypeVar("P", SignUpPayload, SignInPayload, RefreshSessionPayload)
+
+WRONG = InvalidInput(code="INVALID_CREDENTIALS", message="The email or the password is wrong.")
+NO_SESSION = InvalidInput(
+    code="INVALID_REFRESH_TOKEN",
+    message="The refresh token is not valid, or no longer: sign in.",
+    path=["refreshToken"],
+)
+USED = ConflictError(
+    code="REFRESH_TOKEN_USED",
+    message="The refresh token was exchanged a moment ago: use the tokens of that exchange.",
+    path=["refreshToken"],
+)
+ATTEMPTS = 2
+"""Sign-ins that are tried again, since another one has re-hashed the password in between."""
+
+
+@strawberry.type
+class AccountMutations(ProfileMutations, AdministrationMutations):
+    @strawberry.mutation(description="Make an account and sign in to it.")
+    @refusable(SignUpPayload)
+    async def sign_up(self, info: strawberry.Info[Context], input: SignUpInput) -> SignUpPayload:
+        context = info.context
+        account = validated(NewAccount, given(input))
+        context.auth.limits.arrive(context.address)
+        values = account.model_dump(exclude={"password"})
+        values |= {"id": new_id(), "password_hash": await context.auth.passwords.hash(account.password)}
+        try:
+            async with write_block(_as(context, values["id"]), system=True) as transaction:
+                user = await accounts.repository(context.stores).within(transaction).create(values)
+                opened = await sessions.begin(transaction, user.id, context.settings.refresh_token_lifetime)
+        except IntegrityError as error:
+            if not accounts.is_taken(error):
+                raise
+            raise conflict("EMAIL_TAKEN", "There is an account with this email already.", "email") from None
+        return _signed_in(SignUpPayload, context, user, opened)
+
+    @strawberry.mutation(
+        description="Begin a session. The answer to a wrong email, a wrong password and an account that may not sign "
+        "in is the same, INVALID_CREDENTIALS."
+    )
+    @refusable(SignInPayload)
+    async def sign_in(self, info: strawberry.Info[Context], input: SignInInput) -> SignInPayload:
+        context, email = info.context, input.email.strip()
+        context.auth.limits.arrive(context.address)
+        with context.auth.limits.attempt(email, context.address):
+            for _ in range(ATTEMPTS):
+                found = await accounts.by_email(context.system_stores, email)
+                verdict = await context.auth.passwords.verify(input.password, found.password_hash if found else None)
+                if found is None or not verdict.right:
+                    break
+                async with write_block(_as(context, found.user_id), system=True) as transaction:
+                    user = await accounts.hold(
+                        transaction,
+                        found.user_id,
+                        password_hash=found.password_hash,
+                        change=verdict.new_hash is not None,
+                    )
+                    if user is None:
+                        continue
+                    if verdict.new_hash is not None:
+                        users = accounts.repository(context.stores).within(transaction)
+                        user = await users.update(user.id, {"password_hash": verdict.new_hash}) or user
+                    opened = await sessions.begin(transaction, user.id, context.settings.refresh_token_lifetime)
+                return _signed_in(SignInPayload, context, user, opened)
+            raise Refusal(WRONG)
+
+    @strawberry.mutation(
+        description="Exchange a refresh token for new tokens. Send it without `Authorization`, since an access token "
+        "that is no longer valid is refused. A refresh token that comes a second time ends the session."
+    )
+    @refusable(RefreshSessionPayload)
+    async def refresh_session(
+        self, info: strawberry.Info[Context], input: RefreshSessionInput
+    ) -> RefreshSessionPayload:
+        context = info.context
+        user_id = await sessions.holder(context.system_stores, input.refresh_token)
+        if user_id is None:
+            raise Refusal(NO_SESSION)
+        async with write_block(_as(context, user_id), system=True) as transaction:
+            user = await accounts.hold(transaction, user_id)
+            if user is None:
+                raise Refusal(NO_SESSION)
+            session_id, outcome = await sessions.exchange(
+                transaction, input.refresh_token, context.settings.refresh_token_lifetime
+            )
+        if isinstance(outcome, sessions.Opened):
+            return _signed_in(RefreshSessionPayload, context, user, outcome)
+        if outcome is sessions.Refusal.USED_JUST_NOW:
+            raise Refusal(USED)
+        if outcome is sessions.Refusal.REUSED and session_id is not None:
+            context.auth.sessions.forget(session_id)
+            logger.warning(
+                "refresh token used twice, session ended",
+                user=str(user_id),
+                session=str(session_id),
+                request_id=context.request_id,
+            )
+        raise Refusal(NO_SESSION)
+
+    @strawberry.mutation(description="End the session of the request, or all sessions of the account.")
+    @refusable(SignOutPayload)
+    async def sign_out(self, info: strawberry.Info[Context], input: SignOutInput) -> SignOutPayload:
+        context = info.context
+        user_id = context.viewer.account_id
+        async with write_block(context) as transaction:
+            only = None if input.everywhere else context.viewer.session_id
+            ended = await sessions.end(transaction, user_id, "sign_out", only=only)
+        context.auth.sessions.forget_user(user_id)
+        return SignOutPayload(ended=ended)
+
+
+def _as(context: Context, user_id: UUID) -> Context:
+    """The context in which somebody who isn't signed in yet acts on their own account."""
+    return dataclasses.replace(context, viewer=Viewer(user_id))
+
+
+def _signed_in(payload: type[P], context: Context, user: models.User, opened: sessions.Opened) -> P:
+    """The answer, and from here on the viewer of the operation, who may see their account in it."""
+    context.become(Viewer(user.id, user.role, opened.session_id))
+    access_token, expires_at = context.auth.tokens.issue(user.id, opened.session_id)
+    return payload(
+        access_token=access_token, refresh_token=opened.refresh_token, expires_at=expires_at, user=User.of(user)
+    )

@@ -1,0 +1,95 @@
+"""What people change about their own account."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import strawberry
+from sqlalchemy import ColumnElement
+from sqlalchemy.exc import IntegrityError
+
+import models
+from api.context import Context
+from api.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
+from api.users import accounts, sessions
+from api.users.accounts import Credentials
+from api.users.changes import NewPassword, Profile
+from api.users.inputs import ChangePasswordInput, UpdateProfileInput
+from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
+from api.users.types import User
+
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@strawberry.type
+class ProfileMutations:
+    @strawberry.mutation(description="Change the viewer's name or email.")
+    @refusable(UpdateProfilePayload)
+    async def update_profile(self, info: strawberry.Info[Context], input: UpdateProfileInput) -> UpdateProfilePayload:
+        context = info.context
+        user_id = context.viewer.account_id
+        profile = given(input)
+        expected = profile.pop("expected_updated_at", None)
+        password = profile.pop("current_password", None)
+        changes = validated(Profile, profile).model_dump(exclude_unset=True)
+        where: ColumnElement[bool] = models.User.is_active.is_(True)
+        if "email" in changes:
+            if password is None:
+                raise invalid("is needed for a change of the email", "currentPassword")
+            verified = await _verified(context, password)
+            changes["email_verified"] = False
+            where &= models.User.password_hash == verified.password_hash
+        if expected is not None:
+            where &= models.User.updated_at.between(expected - MILLISECOND, expected + MILLISECOND)
+        users = accounts.repository(context.stores)
+        try:
+            async with write_block(context) as transaction:
+                values = changes | {"updated_by": user_id} if changes else {}
+                user = await users.within(transaction).update(user_id, values, where=where)
+        except IntegrityError as error:
+            if not accounts.is_taken(error):
+                raise
+            raise conflict("EMAIL_TAKEN", "There is an account with this email already.", "email") from None
+        if user is None:
+            raise conflict("CHANGED", "The account has changed in the meantime: read it again.", "expectedUpdatedAt")
+        context.loader("user").clear(user_id)
+        return UpdateProfilePayload(user=User.of(user))
+
+    @strawberry.mutation(description="Replace the viewer's password. All other sessions of the account end.")
+    @refusable(ChangePasswordPayload)
+    async def change_password(
+        self, info: strawberry.Info[Context], input: ChangePasswordInput
+    ) -> ChangePasswordPayload:
+        context = info.context
+        user_id = context.viewer.account_id
+        new_password = validated(NewPassword, {"new_password": input.new_password}).new_password
+        verified = await _verified(context, input.current_password)
+        new_hash = await context.auth.passwords.hash(new_password)
+        users = accounts.repository(context.stores)
+        async with write_block(context) as transaction:
+            user = await users.within(transaction).update(
+                user_id,
+                {"password_hash": new_hash, "updated_by": user_id},
+                where=models.User.password_hash == verified.password_hash,
+            )
+            if user is None:
+                raise conflict("CHANGED", "The password has changed in the meantime.", "currentPassword")
+            await sessions.end(transaction, user_id, "password", but=context.viewer.session_id)
+        context.auth.sessions.forget_user(user_id)
+        context.loader("user").clear(user_id)
+        return ChangePasswordPayload(user=User.of(user))
+
+
+async def _verified(context: Context, password: str) -> Credentials:
+    """The credentials of the viewer, who knows the password. Raises Refusal, RateLimited for too many that don't."""
+    user_id = context.viewer.account_id
+    context.auth.limits.arrive(context.address)
+    with context.auth.limits.attempt(user_id, context.address):
+        found = await accounts.by_id(context.stores, user_id)
+        verdict = await context.auth.passwords.verify(password, found.password_hash if found else None)
+        if found is None or not verdict.right:
+            raise Refusal(
+                InvalidInput(code="INVALID_CREDENTIALS", message="The password is wrong.", path=["currentPassword"])
+            )
+    return found
