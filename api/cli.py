@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from api.config import Settings
 
-GROUPS: Final = {"migrate": "api.migrate", "explorer": "api.explorer.command"}
+GROUPS: Final = {"migrate": "api.migrate", "user": "api.users.command", "explorer": "api.explorer.command"}
 """Groups of commands, and the module with the typer application `app` of each."""
 
 
@@ -47,7 +47,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it prints local variables, and passwords are among them
 )
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on: this machine's own. HOST, else 127.0.0.1.")]
+Host = Annotated[
+    str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's. HOST, else 127.0.0.1.")
+]
 Port = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one. PORT, else 8000.")
 ]
@@ -112,11 +114,12 @@ def dev(
             embedded = settings.postgres_url is None and settings.mongodb_url is None
             with development.development_stores(settings) as complete:
                 development.prepare(complete, _say, embedded=embedded, demo=demo)
-                code = server.run(complete, listener, ready=_welcome, reload=reload)
+                accounts = development.demo_accounts(complete)
+                code = server.run(complete, listener, ready=lambda url: _welcome(url, accounts), reload=reload)
     raise typer.Exit(code)
 
 
-def _welcome(url: str) -> None:
+def _welcome(url: str, accounts: str | None) -> None:
     from api.development import answer_first_query
     from api.failures import ServerError
 
@@ -126,6 +129,8 @@ def _welcome(url: str) -> None:
         _say(str(error))
     else:
         _say(f"Fashion Wallet is ready in {time.monotonic() - STARTED:.1f} s, first query answered")
+    if accounts is not None:
+        _say(accounts)
     _say(f"GraphiQL and the API are at {url}/graphql; press Ctrl-C to stop")
 
 

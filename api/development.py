@@ -73,6 +73,32 @@ async def _lacks_some(stores: Stores) -> bool:
     return not users or await stores.database["designs"].find_one({}, {"_id": 1}) is None
 
 
+def demo_accounts(settings: Settings) -> str | None:
+    """How to sign in to the demo accounts that are there, None where there is none."""
+    return asyncio.run(_demo_accounts(settings))
+
+
+async def _demo_accounts(settings: Settings) -> str | None:
+    from api.demo.accounts import DOMAIN
+    from api.demo.people import ACCOUNTS
+    from api.passwords import Passwords
+
+    emails = [f"{role}@{DOMAIN}" for role, *_ in ACCOUNTS]
+    statement = select(User.email, User.password_hash).where(
+        User.email.in_(emails), User.is_active, User.deleted_at.is_(None)
+    )
+    async with open_stores(settings) as stores, stores.reads.connect() as connection:
+        found = {row.email: row.password_hash for row in await connection.execute(statement)}
+    if not found:
+        return None
+    present = [email for email in emails if email in found]
+    password = settings.demo_password.get_secret_value()
+    known = await Passwords(settings).verify(password, found[present[0]])
+    # they keep the password that they were loaded with, whatever the setting says by now
+    what = f'"{password}"' if known.right else "that they were loaded with"
+    return f"Sign in as {', '.join(present)} with the password {what}"
+
+
 def install_explorer(settings: Settings, say: Callable[[str], Any]) -> threading.Thread | None:
     """Bring the explorer's files in a thread: until they are there, its page uses the CDN."""
     from api.explorer import ExplorerError, install

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import ipaddress
 import logging
 import multiprocessing
 import os
@@ -37,6 +36,7 @@ BACKLOG: Final = 2048
 _PACKAGES: Final = ("api", "models", "documents", "migrations")
 _WORKER_ANSWERS: Final = 30
 """Seconds after which a silent worker is replaced. It is silent while it starts, on a busy machine for long."""
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not listened on
 _AFTER_DRAIN: Final = 5.0
 """Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
 
@@ -61,9 +61,8 @@ def application() -> Starlette:
 def listen(settings: Settings) -> socket.socket:
     """The listening socket: from here on nobody else gets the port, and requests wait until we are ready.
 
-    Raises ConfigurationError for a host that isn't this machine's own, ServerError where the port is taken.
+    Raises ConfigurationError for a host that is no address of this machine, ServerError where the port is taken.
     """
-    _require_loopback(settings.host)
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
     except OSError:
@@ -81,22 +80,10 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _require_loopback(host: str) -> None:
-    """Until there are rights, whoever reaches the server may read everything."""
-    try:
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return
-    except ValueError:
-        pass
-    raise ConfigurationError(
-        f"HOST: the server listens on this machine only (127.0.0.1, ::1 or localhost), not on {host}, "
-        "because it does not know users' rights yet"
-    )
-
-
 def url_of(listener: socket.socket) -> str:
-    """`http://address:port` of a listening socket."""
+    """`http://address:port` of a listening socket; of one that listens on all addresses, one to reach it by."""
     host, port = listener.getsockname()[:2]
+    host = _LOOPBACK.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -331,7 +331,7 @@ def test_graphiql_answers_without_internet(server: Server, tmp_path: Path) -> No
         # and the settings, whose dialog brings a style of its own, open
         page.evaluate("[...document.querySelectorAll('.graphiql-sidebar button')].at(-1).click()")
         page.wait_for("document.querySelector('[role=dialog]')?.textContent.includes('Theme')")
-        assert tabs == ["Catalog", "Designs", "Users"]
+        assert tabs == ["Catalog", "SignIn", "Designs", "Users"]
         assert page.evaluate("document.title") == "Fashion Wallet · GraphiQL"
         assert page.evaluate("[...document.querySelectorAll('button')].some(b => b.textContent == 'Headers')") is True
         assert {url.partition("/graphql")[0] for url in page.requests if not url.startswith("data:")} == {server.url}

@@ -22,7 +22,7 @@ from api.log import logger
 
 ASSETS_PATH: Final = "/graphql/assets"
 
-SAMPLES: Final = ("catalog", "designs", "users")
+SAMPLES: Final = ("catalog", "sign-in", "designs", "users")
 """Files in samples/, one a tab, in this order."""
 
 BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
