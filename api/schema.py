@@ -10,8 +10,11 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from api.audit.queries import AuditQueries
 from api.avatars.queries import AvatarQueries
 from api.catalog.queries import CatalogQueries
+from api.designs.mutations import DesignMutations
+from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.health.queries import HealthQueries
 from api.mutations import ConflictError, InvalidInput, NotFoundError
@@ -24,12 +27,12 @@ _CACHED_DOCUMENTS: Final = 1000
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, HealthQueries):
+class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, AuditQueries, HealthQueries):
     pass
 
 
 @strawberry.type(description="Everything that can be changed. Errors that a client can cause are in the payloads.")
-class Mutation(AccountMutations):
+class Mutation(AccountMutations, DesignMutations):
     pass
 
 
@@ -43,7 +46,7 @@ class Schema(strawberry.Schema):
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,
-    types=[InvalidInput, NotFoundError, ConflictError],  # reached through their interface only
+    types=[InvalidInput, NotFoundError, ConflictError, VersionConflict],  # reached through their interface only
     config=StrawberryConfig(default_resolver=read),
     extensions=[
         lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

@@ -118,7 +118,10 @@ REVISIONS: Final = Schema(
             unique=True,
             name="uidx_design_revisions_designId_version",
         ),
-        IndexModel([("at", DESCENDING), ("_id", DESCENDING)], name="idx_design_revisions_at"),
+        # as the audit log is ordered: a version keeps its place when it becomes a revision
+        IndexModel(
+            [("at", DESCENDING), ("designId", DESCENDING), ("version", DESCENDING)], name="idx_design_revisions_at"
+        ),
         IndexModel([("actorId", ASCENDING), ("at", DESCENDING)], name="idx_design_revisions_actorId_at"),
     ),
 )

@@ -162,7 +162,7 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
     assert {name: (dict(index["key"]), index.get("unique", False)) for name, index in revisions.items()} == {
         "_id_": ({"_id": 1}, False),
         "uidx_design_revisions_designId_version": ({"designId": 1, "version": -1}, True),
-        "idx_design_revisions_at": ({"at": -1, "_id": -1}, False),
+        "idx_design_revisions_at": ({"at": -1, "designId": -1, "version": -1}, False),
         "idx_design_revisions_actorId_at": ({"actorId": 1, "at": -1}, False),
     }
 

@@ -1,4 +1,4 @@
-"""The second wall: the API is the same behind it, and a statement that forgets its predicate reaches nothing foreign."""
+"""The second wall: the API is the same behind it, and a statement without its predicate reaches nothing foreign."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""An entry of the audit log, wherever it is stored, and its place in the list."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from bson import ObjectId
+
+from api.errors import BadUserInput
+from api.ids import encode_id
+from api.pagination import Position
+
+DESIGNS: Final = "designs"
+TYPE_OF: Final[Mapping[str, str]] = {
+    "shared.users": "User",
+    "avatar.avatars": "Avatar",
+    "catalog.catalog_items": "CatalogItem",
+    DESIGNS: "Design",
+}
+"""The GraphQL type of what a kind of entry is about."""
+
+LOG: Final = 0
+VERSIONS: Final = 1
+"""Which store an entry is from; it decides among entries of the same moment."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an entry lies: the newest first. A version of a design keeps its place when it becomes a revision.
+
+    `key` is the entry's in PostgreSQL, the design's in MongoDB; `version` is 0 in PostgreSQL.
+    """
+
+    at: datetime
+    source: int
+    key: Any
+    version: int
+
+    @property
+    def value(self) -> str:
+        """What a cursor holds beside the key."""
+        return f"{self.at.isoformat()} {self.version}"
+
+
+def place_of(position: Position) -> Place:
+    """The place that a cursor points at. Raises BadUserInput for one that no entry has."""
+    at, _, version = str(position.value).partition(" ")
+    try:
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+        source = VERSIONS if isinstance(position.key, ObjectId) else LOG
+        if not 0 <= int(version) < 2**31:
+            raise ValueError
+        return Place(moment, source, position.key, int(version))
+    except (ValueError, OverflowError):
+        raise BadUserInput("That is not a valid cursor.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change. Fields that weren't asked for are None."""
+
+    place: Place
+    kind: str
+    operation: str
+    record_key: UUID | ObjectId
+    actor_key: UUID | None
+    request_id: str | None
+    old_values: Any = None
+    new_values: Any = None
+
+    @property
+    def id(self) -> str:
+        """Opaque, and as lasting as the entry."""
+        suffix = f":{self.place.version}" if self.kind == DESIGNS else ""
+        return base64.b64encode(f"AuditEntry:{self.place.key}{suffix}".encode()).decode()
+
+    @property
+    def at(self) -> datetime:
+        return self.place.at
+
+    @property
+    def version(self) -> int | None:
+        """Of a design."""
+        return self.place.version or None
+
+    @property
+    def record_id(self) -> str:
+        """The global id of what was changed."""
+        return encode_id(TYPE_OF[self.kind], self.record_key)
+
+    @property
+    def actor_id(self) -> str | None:
+        """The global id of the user who did it."""
+        return None if self.actor_key is None else encode_id("User", self.actor_key)

@@ -1,0 +1,79 @@
+"""The root field `auditLog`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Final
+
+import strawberry
+
+from api.audit import store
+from api.audit.entry import Entry
+from api.audit.inputs import AuditLogFilter
+from api.audit.types import AuditEntry, AuditLogConnection
+from api.context import Context
+from api.filtering import condition_of
+from api.pagination import MAX_SIZE, Order, Page, page_request
+from api.policy import EVERYTHING
+from api.selection import columns_of, selects_any
+
+NEWEST_FIRST: Final = Order("at", descending=True)
+
+
+@strawberry.type
+class AuditQueries:
+    @strawberry.field(
+        description="Who changed what in users, avatars, catalog items and designs, the newest first; for admins."
+    )
+    async def audit_log(
+        self,
+        info: strawberry.Info[Context],
+        first: Annotated[
+            int | None, strawberry.argument(description=f"How many entries from the beginning, at most {MAX_SIZE}.")
+        ] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only what follows the entry with this cursor.")
+        ] = None,
+        last: Annotated[
+            int | None, strawberry.argument(description=f"How many entries from the end, at most {MAX_SIZE}.")
+        ] = None,
+        before: Annotated[
+            str | None, strawberry.argument(description="Only what precedes the entry with this cursor.")
+        ] = None,
+        filter: Annotated[
+            AuditLogFilter | None, strawberry.argument(description="Which entries; all of them where it is not given.")
+        ] = None,
+    ) -> AuditLogConnection:
+        context, raw = info.context, info._raw_info
+        context.viewer.require("admin")
+        request = page_request(
+            "audit_log",
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            scope=EVERYTHING,
+            order=NEWEST_FIRST,
+            condition=condition_of(filter),
+        )
+        rows: list[Entry] = []
+        if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
+            rows = await store.page(context.stores, request, columns_of(raw))
+        page = Page(
+            request=request,
+            rows=rows,
+            node=AuditEntry.of,
+            order_value=_order_value,
+            key=_key,
+            count=partial(store.count, context.stores, request.condition),
+        )
+        return AuditLogConnection(page=page)
+
+
+def _order_value(entry: Any) -> str:
+    value: str = entry.place.value
+    return value
+
+
+def _key(entry: Any) -> Any:
+    return entry.place.key

@@ -1,0 +1,224 @@
+"""The audit log as one list, of three: `audit.audit_log`, the revisions of designs, and their current versions.
+
+Each is asked for one entry more than the page has, and what they return is merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from bson import ObjectId
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+import models
+from api.audit.conditions import in_log, in_versions
+from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, Place, place_of
+from api.conditions import Condition, both, stored_name, to_mongo, to_sql
+from api.pagination import PageRequest
+from api.policy import NOTHING
+from api.stores import Stores
+from documents.schemas import DESIGNS as CURRENT
+from documents.schemas import REVISIONS
+from models import PostgresRepository
+
+Document = dict[str, Any]
+
+_COLUMNS: Final = models.AuditEntry.__table__.c
+_FILTERED: Final[Mapping[str, ColumnElement[Any]]] = {**_COLUMNS, "kind": _COLUMNS.table_name}
+_CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId", "deletedAt")
+_VALUES: Final = frozenset(("old_values", "new_values"))
+
+# how the two collections call the parts of a version
+_NAMES: Final = {
+    REVISIONS.name: {"at": "at", "record_id": "designId", "actor_id": "actorId"},
+    CURRENT.name: {"at": "updatedAt", "record_id": "_id", "actor_id": "updatedBy"},
+}
+
+
+async def page(stores: Stores, request: PageRequest, columns: frozenset[str]) -> list[Entry]:
+    """At most one entry more than the page has, in the order of fetching."""
+    versions = in_versions(request.condition)
+    found = await asyncio.gather(
+        _log(stores, request, columns), *(_versions(stores, name, versions, request, columns) for name in _NAMES)
+    )
+    # a version that is just being replaced is in both collections
+    entries = {entry.place: entry for part in reversed(found) for entry in part}
+    places = sorted(entries, reverse=not request.backwards)[: request.size + 1]
+    if "old_values" in columns:
+        return await _with_old_values(stores, [entries[place] for place in places])
+    return [entries[place] for place in places]
+
+
+async def count(stores: Stores, condition: Condition) -> int:
+    """How many entries there are in all."""
+    where = to_sql(in_log(condition), _FILTERED)
+    statement = select(func.count()).select_from(models.AuditEntry).where(where)
+    versions = in_versions(condition)
+    counts = await asyncio.gather(
+        _read(stores, statement), *(_count_versions(stores, name, versions) for name in _NAMES)
+    )
+    rows, *others = counts
+    total: int = rows[0][0] + sum(others)
+    return total
+
+
+async def _count_versions(stores: Stores, collection: str, condition: Condition) -> int:
+    if condition == NOTHING:
+        return 0
+    where = both(to_mongo_of(collection, condition), _dated(collection))
+    counted: int = await stores.database[collection].count_documents(where)
+    return counted
+
+
+async def _read(stores: Stores, statement: Select[Any]) -> Sequence[Any]:
+    return await PostgresRepository(models.AuditEntry, stores.reads, stores.sessions).read_statement(statement)
+
+
+async def _log(stores: Stores, request: PageRequest, columns: frozenset[str]) -> list[Entry]:
+    condition = in_log(request.condition)
+    if condition == NOTHING:
+        return []
+    wanted = ("id", "table_name", "record_id", "operation", "actor_id", "request_id", "at", *sorted(columns & _VALUES))
+    by = (_COLUMNS.at, _COLUMNS.id)
+    statement = (
+        select(*(_COLUMNS[name] for name in wanted))
+        .where(to_sql(condition, _FILTERED), *_log_bounds(request))
+        .order_by(*(column.asc() if request.backwards else column.desc() for column in by))
+        .limit(request.size + 1)
+    )
+    return [
+        Entry(
+            place=Place(row.at, LOG, row.id, 0),
+            kind=row.table_name,
+            operation=row.operation,
+            record_key=row.record_id,
+            actor_key=row.actor_id,
+            request_id=row.request_id,
+            old_values=getattr(row, "old_values", None),
+            new_values=getattr(row, "new_values", None),
+        )
+        for row in await _read(stores, statement)
+    ]
+
+
+def _log_bounds(request: PageRequest) -> list[ColumnElement[bool]]:
+    bounds: list[ColumnElement[bool]] = []
+    for position, older in ((request.after, True), (request.before, False)):
+        if position is None:
+            continue
+        place, at, id = place_of(position), _COLUMNS.at, _COLUMNS.id
+        if place.source != LOG:  # of the same moment, the log's entries count as older
+            bounds.append(at <= place.at if older else at > place.at)
+        elif older:
+            bounds.append(and_(at <= place.at, or_(at < place.at, id < place.key)))
+        else:
+            bounds.append(and_(at >= place.at, or_(at > place.at, id > place.key)))
+    return bounds
+
+
+async def _versions(
+    stores: Stores, collection: str, condition: Condition, request: PageRequest, columns: frozenset[str]
+) -> list[Entry]:
+    if condition == NOTHING:
+        return []
+    names, direction = _NAMES[collection], 1 if request.backwards else -1
+    sort = {names["at"]: direction, names["record_id"]: direction, "version": direction}
+    fields = ["version", "requestId", *names.values(), *(_CONTENT if columns & _VALUES else ())]
+    where = both(to_mongo_of(collection, condition), _dated(collection), *_version_bounds(request, names))
+    cursor = stores.database[collection].find(where, fields, sort=list(sort.items()), limit=request.size + 1)
+    return [_version_entry(document, names) for document in await cursor.to_list()]
+
+
+def _version_entry(document: Document, names: Mapping[str, str]) -> Entry:
+    version = int(document.get("version") or 1)
+    actor = document.get(names["actor_id"])
+    return Entry(
+        place=Place(document[names["at"]], VERSIONS, document[names["record_id"]], version),
+        kind=DESIGNS,
+        operation="INSERT" if version == 1 else "UPDATE",
+        record_key=document[names["record_id"]],
+        actor_key=None if actor is None else UUID(actor),
+        request_id=document.get("requestId"),
+        new_values=_content(document),
+    )
+
+
+def _version_bounds(request: PageRequest, names: Mapping[str, str]) -> list[Document]:
+    return [
+        _version_bound(place_of(position), names, older=older)
+        for position, older in ((request.after, True), (request.before, False))
+        if position is not None
+    ]
+
+
+def _version_bound(place: Place, names: Mapping[str, str], *, older: bool) -> Document:
+    at, id, beyond = names["at"], names["record_id"], "$lt" if older else "$gt"
+    if place.source != VERSIONS:
+        # of the same moment, versions count as newer; BSON would cut the microseconds off
+        whole = place.at.microsecond % 1000 == 0
+        return {at: {("$lt" if whole else "$lte") if older else ("$gte" if whole else "$gt"): place.at}}
+    return {
+        at: {f"{beyond}e": place.at},
+        "$or": [
+            {at: {beyond: place.at}},
+            {id: {beyond: place.key}},
+            {id: place.key, "version": {beyond: place.version}},
+        ],
+    }
+
+
+def to_mongo_of(collection: str, condition: Condition) -> Document:
+    """The condition on versions as a filter of this collection."""
+    names = _NAMES[collection]
+    where: Document = _renamed(to_mongo(condition), {stored_name(name): names[name] for name in names})
+    return where
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(part, dict):
+        return {names.get(key, key): _renamed(value, names) for key, value in part.items()}
+    return [_renamed(value, names) for value in part] if isinstance(part, list) else part
+
+
+def _dated(collection: str) -> Document:
+    """Documents of an older service may lack the time."""
+    return {"$nor": [{_NAMES[collection]["at"]: None}]}
+
+
+async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, those of designs with the version before, where it is kept."""
+    wanted = [
+        {"designId": entry.record_key, "version": entry.place.version - 1}
+        for entry in entries
+        if entry.place.version > 1
+    ]
+    if not wanted:
+        return list(entries)
+    cursor = stores.database[REVISIONS.name].find({"$or": wanted}, ["designId", "version", *_CONTENT])
+    kept = {(found["designId"], found["version"]): _content(found) for found in await cursor.to_list()}
+    return [
+        dataclasses.replace(entry, old_values=kept.get((entry.record_key, entry.place.version - 1)))
+        if entry.kind == DESIGNS
+        else entry
+        for entry in entries
+    ]
+
+
+def _content(document: Document) -> Document:
+    return {name: _plain(document[name]) for name in _CONTENT if name in document}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON: the original service left ids in parts of documents."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, ObjectId) else value
