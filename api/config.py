@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     mongodb_selection_timeout: float = Field(5.0, gt=0, description="Longest search for a usable server")
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
-    health_timeout: float = Field(1.5, gt=0, le=2, description="Longest a health check may take")
+    health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
 
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")

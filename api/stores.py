@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from beanie import init_beanie
+from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from sqlalchemy import URL, make_url
@@ -117,6 +117,16 @@ def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
     return client[name]
 
 
+class _OfflineInitializer(Initializer):
+    """Beanie's `init_beanie` without its questions to the server, which only time series and views need.
+
+    A process must come up while MongoDB is down, and serve what needs only PostgreSQL.
+    """
+
+    async def _load_cached_info(self) -> None:
+        pass
+
+
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
@@ -125,7 +135,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         client = mongo_client(settings)
         try:
             database = mongo_database(settings, client)
-            await init_beanie(database=database, document_models=[Design], skip_indexes=True)
+            await _OfflineInitializer(database=database, document_models=[Design], skip_indexes=True)
             yield Stores(
                 engine=engine,
                 reads=engine.execution_options(isolation_level="AUTOCOMMIT"),

@@ -1,7 +1,7 @@
 """MongoDB: documents and the repository over them. Knows nothing of GraphQL."""
 
 from documents.base import Stored, truncate, utc_now
-from documents.design import CanvasSize, Design, Layer, Metadata, Position, Scale, item_ids, uuid_string
+from documents.design import CanvasSize, Design, Layer, Metadata, Position, Scale, item_ids
 from documents.repository import MongoRepository, TransactionsUnsupported
 
 __all__ = [
@@ -17,5 +17,4 @@ __all__ = [
     "item_ids",
     "truncate",
     "utc_now",
-    "uuid_string",
 ]
