@@ -148,6 +148,7 @@ def test_workers_share_the_port_and_end_together(settings: Settings, clean_store
 
         assert server.stop() == 0
 
+        assert server.text() == f"Fashion Wallet is ready at {server.url}\n"
         assert not any(is_alive(pid) for pid in workers)
         assert not listens(server.url)
 
