@@ -1,4 +1,4 @@
-"""What `generate` compares: the five schemas, without what an adopted database had before."""
+"""What `generate` compares: everything in the five schemas, but for what an adopted database had before."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import MutableMapping
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from alembic.operations import ops
 
 from migrations.adoption import ADOPTED, adopted_objects
+from migrations.definitions import add_differences
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
-from models import SCHEMAS
+from models import SCHEMAS, Base
 
 Kind = Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint", "check_constraint"]
 Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_table_name"], str | None]
@@ -22,7 +24,9 @@ class Comparison:
     `search_path` may make it one of the five.
     """
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, *, skip_empty: bool = False) -> None:
+        self._connection = connection
+        self._skip_empty = skip_empty
         self._default_schema = connection.dialect.default_schema_name or ""
         self._adopted = adopted_objects(connection)
 
@@ -46,3 +50,9 @@ class Comparison:
             return True
         schema = table.schema or self._default_schema
         return (kind, schema, table.name, name) not in self._adopted
+
+    def add_differences(self, _context: Any, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
+        """Add what Alembic does not compare. With `skip_empty`, leave no script to write without any difference."""
+        add_differences(self._connection, Base.metadata, scripts[0], self._adopted)
+        if self._skip_empty and all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
+            scripts.clear()

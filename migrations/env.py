@@ -22,7 +22,7 @@ from models import Base
 
 def migrate(connection: Connection) -> None:
     """Run the command on this connection, in one transaction: a revision that fails undoes those before it too."""
-    comparison = Comparison(connection)
+    comparison = Comparison(connection, skip_empty=context.config.attributes.get("skip_empty", False))
     connection.rollback()  # what it read; Alembic starts its own transaction
     context.configure(
         connection=connection,
@@ -32,6 +32,7 @@ def migrate(connection: Connection) -> None:
         include_schemas=True,
         include_name=comparison.include_name,
         include_object=comparison.include_object,
+        process_revision_directives=comparison.add_differences,
         compare_type=True,
         compare_server_default=True,
         on_version_apply=context.config.attributes.get("on_version_apply"),
