@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
+import pymongo
 from argon2 import PasswordHasher
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
@@ -115,8 +116,11 @@ async def _require_migrated(stores: Stores) -> None:
             if await connection.scalar(text("SELECT to_regclass(:table) IS NULL"), {"table": table}):
                 raise ServerError(f"PostgreSQL has no table {table}: run `fashion-wallet migrate run` first")
     name = collection.COLLECTION
+    # a server that is down is found out before anything is loaded; the client's timeoutMS alone would wait longer
+    with pymongo.timeout(stores.mongo.options.server_selection_timeout):
+        names = await stores.database.list_collection_names(filter={"name": name})
     # inserting would create the collection, without its validator and indexes
-    if name not in await stores.database.list_collection_names(filter={"name": name}):
+    if name not in names:
         raise ServerError(f"MongoDB has no collection {name}: run `fashion-wallet migrate run` first")
 
 
