@@ -92,7 +92,10 @@ class DeclaredField(StrawberryField):
                 return default if value is None else value
             case Reference(loader, key):
                 reference = read(source, key)
-                return None if reference is None else load_view(loader, reference, info._raw_info)
+                if reference is None:
+                    return None
+                # by its own id an object refers to nothing: what is found by it refers to the object
+                return load_view(loader, reference, info._raw_info, referenced=key != "id")
             case References(loader, key):
                 return self._load_all(loader, read(source, key) or (), info._raw_info)
             case Lookup(loader):
@@ -125,8 +128,8 @@ class DeclaredField(StrawberryField):
 
         async def fetch() -> Any:
             rows = []
-            # a list of which only the length is asked for is not read
-            if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
+            # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
+            if selects_any(raw, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
                 columns = columns_of(raw)
                 rows = await context.loader(declared.loader).load((declared.by, owner, request), columns)
             page = Page(

@@ -18,6 +18,8 @@ MAX_TEXT: Final = 255
 """Characters: no column that is filtered by text is longer."""
 MAX_VALUES: Final = 100
 """Values in one list, and conditions in one filter."""
+MAX_FILTERS: Final = 4 * MAX_VALUES
+"""Filters inside one filter, empty ones included."""
 MAX_DEPTH: Final = 8
 """How deep `and`, `or` and `not` may nest."""
 
@@ -88,10 +90,14 @@ class _Compiler:
 
     def __init__(self) -> None:
         self._conditions = 0
+        self._filters = 0
 
     def compile(self, filter_input: Any, depth: int) -> Condition:
         if depth > MAX_DEPTH:
             raise BadUserInput(f"A filter nests at most {MAX_DEPTH} levels.")
+        self._filters += 1
+        if self._filters > MAX_FILTERS:
+            raise BadUserInput(f"A filter is made of at most {MAX_FILTERS} filters.")
         parts: list[Condition] = []
         for field, value in _given(filter_input):
             match field.python_name:

@@ -201,13 +201,24 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["extensions"] = dict(known.extensions)
         if not isinstance(known, BadUserInput):
             logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
-    elif error.original_error is None:
+    elif _is_clients(error):
         formatted["extensions"] = {"code": BadUserInput.code}
     else:
         logger.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error)
         formatted["message"] = f"Internal error; the request id is {request_id}."
         formatted["extensions"] = {"code": AppError.code, "requestId": request_id}
     return formatted
+
+
+def _is_clients(error: GraphQLError) -> bool:
+    """Whether an error of graphql-core is about the document, the variables or an argument.
+
+    What it raises while it completes a result (a value outside its enum) is an error of its own kind, too, but ours.
+    """
+    original = error.original_error
+    if original is None or not isinstance(original, GraphQLError):
+        return original is None
+    return error.path is None or original.message.startswith("Argument ")
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
