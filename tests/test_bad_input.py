@@ -16,29 +16,16 @@ from tests.factories.avatars import create_avatar
 from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
-from tests.graphql import error_of, execute, gid
+from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query
 
 pytestmark = pytest.mark.anyio
 
+NO_PAGES = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
 NO_ID = UUID("01930000-0000-7000-8000-000000000000")
-LISTS = ("users", "avatars", "catalogItems", "designs")
-TYPES = {"users": "User", "avatars": "Avatar", "catalogItems": "CatalogItem", "designs": "Design"}
 
 
 def encoded(text: str | bytes) -> str:
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-
-
-def page_query(name: str) -> str:
-    """A query for a page of a list, with all arguments as variables."""
-    kind = TYPES[name]
-    return f"""
-        query ($first: Int, $after: String, $last: Int, $before: String,
-               $filter: {kind}Filter, $orderBy: {kind}Order) {{
-          {name}(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy) {{
-            edges {{ cursor node {{ id }} }} pageInfo {{ hasNextPage }} totalCount
-          }}
-        }}"""
 
 
 async def refused(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
@@ -50,7 +37,7 @@ async def refused(client: httpx.AsyncClient, name: str, **variables: Any) -> str
 
 async def is_empty(client: httpx.AsyncClient, name: str, **variables: Any) -> bool:
     page = (await execute(client, page_query(name), **variables))[name]
-    return bool(page == {"edges": [], "pageInfo": {"hasNextPage": False}, "totalCount": 0})
+    return bool(page["edges"] == [] and page["totalCount"] == 0 and page["pageInfo"] == NO_PAGES)
 
 
 async def fill(stores: Stores, name: str, count: int = 3) -> None:
