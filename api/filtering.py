@@ -133,6 +133,8 @@ class _Compiler:
                     yield self._count(target, "in", (_text(part),))
                 case "in_":
                     yield self._count(target, "in", tuple(map(_text, self._bounded(part))))
+                case "all" if not part:
+                    yield EVERYTHING  # what has no tags at all has all of none
                 case "any" | "all" as name:
                     yield self._count(target, _TAGS[name], tuple(map(_text, self._bounded(part))))
                 case "contains" | "starts_with" | "gt" | "gte" | "lt" | "lte" as operator:
