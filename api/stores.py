@@ -104,7 +104,8 @@ def mongo_client(settings: Settings) -> MongoClient:
         maxIdleTimeMS=int(settings.mongodb_max_idle_time * 1000),
         connectTimeoutMS=int(settings.mongodb_connect_timeout * 1000),
         serverSelectionTimeoutMS=int(settings.mongodb_selection_timeout * 1000),
-        timeoutMS=int(settings.statement_timeout * 1000),
+        # not timeoutMS: it would replace the selection timeout, and a MongoDB that is down would take as long to notice
+        socketTimeoutMS=int(settings.statement_timeout * 1000),
         event_listeners=[CommandCounter()],
         **tls,
     )
