@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from sqlalchemy import text
 
 from api.config import Settings
 from api.stores import postgres_engine
-from migrations.runner import FOLDER
+from migrations import runner
 from models import SCHEMAS, Base
-
-VERSIONS = FOLDER / "versions"
 
 
 @contextlib.contextmanager
@@ -38,13 +39,13 @@ def fresh_database(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
     asyncio.run(_drop_mongodb(mongodb_url, name))
 
 
-@contextlib.contextmanager
-def removed_revisions() -> Iterator[None]:
-    """Remove the revisions that the block writes."""
-    before = set(VERSIONS.glob("*.py"))
-    yield
-    for path in set(VERSIONS.glob("*.py")) - before:
-        path.unlink()
+def copy_source_tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the runner work on a copy, where a test may write revisions; returns the copy's folder of revisions."""
+    copy = folder / "source" / "migrations"
+    shutil.copytree(runner.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(runner.FOLDER.parent / "pyproject.toml", copy.parent)
+    monkeypatch.setattr(runner, "FOLDER", copy)
+    return copy / "versions"
 
 
 def create_from_models(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,8 @@ from api.config import Settings
 from migrations import runner
 from migrations.errors import AdoptionError
 from tests import original
-from tests.databases import create_from_models, fresh_database, removed_revisions, scalar, sql, structure
+from tests.databases import copy_source_tree, create_from_models, fresh_database, scalar, sql, structure
 
-VERSIONS = runner.FOLDER / "versions"
 HEAD = "b969feeb661c"
 USERS = "1daa78b4c618"
 
@@ -34,10 +34,9 @@ def modelled(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def no_new_files() -> Iterator[None]:
-    """Remove what a test writes among the revisions."""
-    with removed_revisions():
-        yield
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a copy of the revisions, which the test may add to."""
+    return copy_source_tree(tmp_path, monkeypatch)
 
 
 def test_a_database_of_the_original_service_is_adopted(settings: Settings, modelled: Settings) -> None:
@@ -81,13 +80,13 @@ def test_a_database_of_the_original_service_is_adopted(settings: Settings, model
     assert {"UQ_97672ac88f789774dd47f7c8be3", "IDX_ace513fa30d485cfd25c11a9e4", "sessions_pkey"} <= kept
 
 
-def test_an_adopted_database_has_no_drift(settings: Settings) -> None:
+def test_an_adopted_database_has_no_drift(settings: Settings, versions: Path) -> None:
     sql(settings, original.USERS, original.REST)
     runner.upgrade(settings)
     assert runner.generate(settings, "nothing") is None
 
 
-def test_an_adopted_database_still_shows_its_own_drift(settings: Settings, no_new_files: None) -> None:
+def test_an_adopted_database_still_shows_its_own_drift(settings: Settings, versions: Path) -> None:
     sql(settings, original.USERS)
     runner.upgrade(settings)
     sql(settings, "ALTER TABLE shared.users ADD COLUMN stray int")
@@ -103,7 +102,7 @@ def test_foreign_keys_of_the_original_service_act_as_the_models_say(settings: Se
     assert scalar(settings, "SELECT count(*) FROM avatar.avatars") == 0
 
 
-def test_downgrade_keeps_adopted_tables(settings: Settings) -> None:
+def test_downgrade_keeps_adopted_tables(settings: Settings, versions: Path) -> None:
     # given
     sql(settings, original.USERS)
     runner.upgrade(settings)
@@ -175,6 +174,73 @@ def test_rows_that_contradict_a_rule_are_refused(settings: Settings, contradicti
     with pytest.raises(AdoptionError, match=re.escape(message)):
         runner.upgrade(settings)
     assert structure(settings) == before
+
+
+@pytest.mark.parametrize(
+    ("contradiction", "message"),
+    [
+        ("UPDATE catalog.catalog_items SET price = 12.5", "values of price that don't fit integer"),
+        (
+            "ALTER TABLE catalog.catalog_items ALTER price TYPE bigint; UPDATE catalog.catalog_items SET price = 3e9",
+            "values of price that don't fit integer",
+        ),
+        ("UPDATE catalog.catalog_items SET price = -1", "values that chk_catalog_items_price refuses"),
+        ("UPDATE catalog.catalog_items SET type = 'button'", "values that chk_catalog_items_type refuses"),
+        (
+            """UPDATE avatar.avatars SET measurements = '{"height": "tall"}'""",
+            "values that chk_avatars_measurements refuses",
+        ),
+        (
+            "INSERT INTO avatar.avatars (user_id, name, is_default) SELECT user_id, 'Two', true FROM avatar.avatars",
+            "more than one default avatar of the same user",
+        ),
+        (
+            'ALTER TABLE avatar.avatars DROP CONSTRAINT "PK_224de7bae2014a1557cd9930ed7"; '
+            "INSERT INTO avatar.avatars SELECT * FROM avatar.avatars",
+            "the same primary key",
+        ),
+        (
+            'ALTER TABLE avatar.avatars DROP CONSTRAINT "PK_224de7bae2014a1557cd9930ed7"; '
+            "ALTER TABLE avatar.avatars ADD PRIMARY KEY (user_id)",
+            "avatar.avatars has the primary key (user_id), not (id)",
+        ),
+        (
+            "ALTER TABLE catalog.catalog_items ALTER id DROP DEFAULT, ALTER id TYPE text; "
+            "UPDATE catalog.catalog_items SET id = 'linen'",
+            "values of id that don't fit uuid",
+        ),
+    ],
+)
+def test_avatars_and_items_that_contradict_a_rule_are_refused(
+    settings: Settings, contradiction: str, message: str
+) -> None:
+    sql(settings, original.USERS, original.REST, contradiction)
+    before = structure(settings)
+    with pytest.raises(AdoptionError, match=re.escape(message)):
+        runner.upgrade(settings)
+    assert structure(settings) == before
+
+
+def test_other_spellings_of_the_same_are_converted(settings: Settings, versions: Path) -> None:
+    # given
+    sql(
+        settings,
+        original.USERS,
+        original.REST,
+        "ALTER TABLE catalog.catalog_items ALTER id DROP DEFAULT, ALTER id TYPE text, ALTER properties TYPE text",
+        'ALTER TABLE avatar.avatars DROP CONSTRAINT "PK_224de7bae2014a1557cd9930ed7"',
+        'ALTER TABLE shared.users DROP CONSTRAINT "UQ_97672ac88f789774dd47f7c8be3"',
+        "DROP INDEX shared.idx_users_email",
+        "ALTER TABLE shared.users ADD CONSTRAINT idx_users_email UNIQUE (email)",
+    )
+
+    # when
+    runner.upgrade(settings)
+
+    # then
+    assert str(scalar(settings, "SELECT id FROM catalog.catalog_items")) == original.FABRIC
+    assert scalar(settings, "SELECT properties -> 'tags' ->> 0 FROM catalog.catalog_items") == "summer"
+    assert runner.generate(settings, "nothing") is None
 
 
 def test_a_required_column_that_is_unknown_is_reported(settings: Settings) -> None:

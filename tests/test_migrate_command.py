@@ -15,7 +15,7 @@ from api.cli import app
 from api.config import Settings
 from api.embedded import embedded_stores
 from tests import original
-from tests.databases import VERSIONS, fresh_database, removed_revisions, scalar, sql
+from tests.databases import copy_source_tree, fresh_database, scalar, sql
 
 Migrate = Callable[..., tuple[int, str, str]]
 
@@ -130,20 +130,29 @@ def test_revert_takes_one_way_to_say_how_far(migrate: Migrate) -> None:
     assert "give either --to or --steps" in error
 
 
-def test_generate_and_create(migrate: Migrate, settings: Settings) -> None:
+def test_generate_and_create(
+    migrate: Migrate, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    versions = copy_source_tree(tmp_path, monkeypatch)
     migrate("run")
-    files = set(VERSIONS.glob("*.py"))
+    before = set(versions.glob("*.py"))
+
+    # when nothing differs, then
     assert migrate("generate", "-m", "nothing") == (0, "No difference: nothing was written\n", "")
-    assert set(VERSIONS.glob("*.py")) == files
-    with removed_revisions():
-        code, output, _ = migrate("create", "-m", "By hand")
-        (written,) = set(VERSIONS.glob("*.py")) - files
-        assert (code, output) == (0, f"Written: {written}\n")
+    assert set(versions.glob("*.py")) == before
+
+    # and when something does, then
     sql(settings, "DROP INDEX shared.idx_users_role")
-    with removed_revisions():
-        code, output, _ = migrate("generate", "-m", "Index the roles")
-        (written,) = set(VERSIONS.glob("*.py")) - files
-        assert (code, output) == (0, f"Written: {written}\n")
+    code, output, _ = migrate("generate", "-m", "Index the roles")
+    (generated,) = set(versions.glob("*.py")) - before
+    assert (code, output) == (0, f"Written: {generated}\n")
+    assert "op.create_index('idx_users_role', 'users', ['role', 'created_at', 'id']" in generated.read_text()
+
+    # and when, then
+    code, output, _ = migrate("create", "-m", "By hand")
+    (created,) = set(versions.glob("*.py")) - before - {generated}
+    assert (code, output) == (0, f"Written: {created}\n")
 
 
 # pymongo leaves the socket open when its monitor is cancelled while it connects

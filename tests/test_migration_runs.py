@@ -24,7 +24,6 @@ from models import SCHEMAS
 from tests import original
 from tests.databases import fresh_database, scalar, sql
 
-VERSIONS = runner.FOLDER / "versions"
 HEAD = "b969feeb661c"
 USERS = "1daa78b4c618"
 

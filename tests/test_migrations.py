@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import tomllib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alembic.config import Config
+from alembic.config import main as alembic_command
 from alembic.script import ScriptDirectory
 
 from api.config import Settings
 from migrations import runner
 from migrations.errors import MigrationError
 from models import SCHEMAS
-from tests.databases import create_from_models, fresh_database, removed_revisions, scalar, sql, structure
+from tests.databases import copy_source_tree, create_from_models, fresh_database, scalar, sql, structure
 
-VERSIONS = runner.FOLDER / "versions"
 HEAD = "b969feeb661c"
 USERS = "1daa78b4c618"
 
@@ -38,10 +37,9 @@ def modelled(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def no_new_files() -> Iterator[None]:
-    """Remove what a test writes among the revisions."""
-    with removed_revisions():
-        yield
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a copy of the revisions, which the test may add to."""
+    return copy_source_tree(tmp_path, monkeypatch)
 
 
 def test_up_down_and_up_again(settings: Settings) -> None:
@@ -89,11 +87,11 @@ def test_there_is_one_head() -> None:
     assert ScriptDirectory(str(runner.FOLDER)).get_heads() == [HEAD]
 
 
-def test_generate_finds_no_drift_after_run(settings: Settings) -> None:
+def test_generate_finds_no_drift_after_run(settings: Settings, versions: Path) -> None:
     runner.upgrade(settings)
-    files = set(VERSIONS.glob("*.py"))
+    files = set(versions.glob("*.py"))
     assert runner.generate(settings, "nothing") is None
-    assert set(VERSIONS.glob("*.py")) == files
+    assert set(versions.glob("*.py")) == files
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,7 @@ def test_generate_finds_no_drift_after_run(settings: Settings) -> None:
         ("ALTER TABLE shared.users ADD CHECK (role <> 'x')", "op.drop_constraint(op.f('users_role_check'), 'users'"),
     ],
 )
-def test_generate_sees_every_schema(settings: Settings, no_new_files: None, change: str, operation: str) -> None:
+def test_generate_sees_every_schema(settings: Settings, versions: Path, change: str, operation: str) -> None:
     # given
     runner.upgrade(settings)
     sql(settings, change)
@@ -137,7 +135,7 @@ def test_generate_sees_every_schema(settings: Settings, no_new_files: None, chan
     ],
 )
 def test_what_generate_writes_puts_right_what_alembic_does_not_compare(
-    settings: Settings, no_new_files: None, change: str
+    settings: Settings, versions: Path, change: str
 ) -> None:
     # given
     runner.upgrade(settings)
@@ -160,15 +158,15 @@ def test_what_generate_writes_puts_right_what_alembic_does_not_compare(
     assert structure(settings) == other
 
 
-def test_generate_needs_the_newest_revision(settings: Settings) -> None:
+def test_generate_needs_the_newest_revision(settings: Settings, versions: Path) -> None:
     runner.upgrade(settings, USERS)
     with pytest.raises(MigrationError, match="run `migrate run` first"):
         runner.generate(settings, "too early")
 
 
-def test_create_writes_an_empty_revision_after_the_head(no_new_files: None) -> None:
+def test_create_writes_an_empty_revision_after_the_head(versions: Path) -> None:
     path = runner.create("By hand")
-    assert path.parent == VERSIONS
+    assert path.parent == versions
     assert "down_revision: str | None = 'b969feeb661c'" in path.read_text()
     compile(path.read_text(), path.name, "exec")
 
@@ -181,25 +179,25 @@ def test_every_table_and_column_has_a_comment(settings: Settings) -> None:
     assert [row for row in found["columns"] if not row[-1]] == []
 
 
-def test_raw_sql_update_changes_updated_at(settings: Settings) -> None:
+@pytest.mark.parametrize("table", ["shared.users", "avatar.avatars", "catalog.catalog_items"])
+def test_raw_sql_update_changes_updated_at(settings: Settings, table: str) -> None:
+    # given
     runner.upgrade(settings)
-    connection_statements = (
+    sql(
+        settings,
         "INSERT INTO shared.users (email, password_hash) VALUES ('a@b.c', 'x')",
         "INSERT INTO avatar.avatars (user_id, name) SELECT id, 'A' FROM shared.users",
         "INSERT INTO catalog.catalog_items (name, type) VALUES ('Linen', 'fabric')",
     )
-    sql(settings, *connection_statements)
-    for table in ("shared.users", "avatar.avatars", "catalog.catalog_items"):
-        created = scalar(settings, f"SELECT updated_at FROM {table}")
-        # twice in one transaction, and told to go back in time
-        sql(settings, f"BEGIN; UPDATE {table} SET is_active = false; COMMIT") if table != "avatar.avatars" else None
-        first = scalar(
-            settings, f"WITH t AS (UPDATE {table} SET created_by = NULL RETURNING updated_at) SELECT * FROM t"
-        )
-        second = scalar(
-            settings, f"WITH t AS (UPDATE {table} SET updated_at = 'epoch' RETURNING updated_at) SELECT * FROM t"
-        )
-        assert created < first < second
+    created = scalar(settings, f"SELECT updated_at FROM {table}")
+
+    # when: changed, and told to go back in time
+    sql(settings, f"UPDATE {table} SET deleted_at = now()")
+    changed = scalar(settings, f"SELECT updated_at FROM {table}")
+    sql(settings, f"UPDATE {table} SET updated_at = 'epoch'")
+
+    # then
+    assert created < changed < scalar(settings, f"SELECT updated_at FROM {table}")
 
 
 def test_updated_at_changes_within_one_transaction(settings: Settings) -> None:
@@ -216,8 +214,57 @@ def test_updated_at_changes_within_one_transaction(settings: Settings) -> None:
     assert len(rows) == 3
 
 
-def test_alembics_own_command_line_reads_pyproject() -> None:
-    config = Config(toml_file=Path("pyproject.toml"))
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
-    wheel = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "migrations" in wheel["packages"]
+def test_the_schemas_may_be_on_the_search_path(settings: Settings, versions: Path) -> None:
+    # given: what Alembic takes for the default schema is one of the five
+    database = scalar(settings, "SELECT current_database()")
+    sql(settings, f"ALTER DATABASE {database} SET search_path = shared, public")
+
+    # when
+    runner.upgrade(settings)
+
+    # then
+    assert runner.generate(settings, "nothing") is None
+    assert runner.show(settings).current == HEAD
+
+
+def test_the_extension_may_be_in_a_schema_of_its_own(settings: Settings, versions: Path) -> None:
+    sql(settings, "CREATE SCHEMA extensions", "CREATE EXTENSION pg_trgm SCHEMA extensions")
+    runner.upgrade(settings)
+    assert runner.generate(settings, "nothing") is None
+
+
+def test_alembics_own_command_line_works(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given
+    assert settings.postgres_url is not None
+    monkeypatch.setenv("DATABASE_URL", settings.postgres_url)
+    monkeypatch.chdir(runner.FOLDER.parent)
+
+    # when
+    alembic_command(["upgrade", "head"])
+    alembic_command(["check"])  # leaves with an error where it finds a difference
+
+    # then
+    assert scalar(settings, "SELECT version_num FROM shared.alembic_version") == HEAD
+
+    # and when, then
+    with pytest.raises(SystemExit):
+        alembic_command(["upgrade", "head", "--sql"])
+    assert "--sql is not supported" in "".join(capsys.readouterr())
+
+
+def test_the_package_has_what_running_needs(
+    settings: Settings, versions: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given: an installed package, without the pyproject.toml of the source tree
+    monkeypatch.setattr(runner, "FOLDER", tmp_path / "migrations")
+    shutil.copytree(Path(__file__).parent.parent / "migrations", runner.FOLDER)
+
+    # when
+    runner.upgrade(settings)
+
+    # then
+    assert runner.show(settings).current == HEAD
+    with pytest.raises(MigrationError, match="revisions are written in the source tree"):
+        runner.create("not here")
