@@ -353,20 +353,15 @@ async def test_designs(client: httpx.AsyncClient, stores: Stores) -> None:
 
 
 async def test_filters_leave_out_what_is_deleted(client: httpx.AsyncClient, stores: Stores) -> None:
-    moment = {"deleted_at": NOON}
-    await create_user(stores, **moment)
-    await create_avatar(stores, **moment, user_id=(await create_user(stores, **moment)).id)
-    await create_catalog_item(stores, **moment)
-    await create_design(stores, **moment)
+    owner = await create_user(stores, deleted_at=NOON)
+    await create_avatar(stores, deleted_at=NOON, user_id=owner.id)
+    await create_catalog_item(stores, deleted_at=NOON)
+    await create_design(stores, deleted_at=NOON)
+    late = {"createdAt": {"gt": NOON.isoformat()}}
+    filters: list[Any] = [None, {}, {"not": {"id": []}}, {"or": [{}, {"id": []}]}, late]
 
     for name in LISTS:
-        for filter in (
-            None,
-            {},
-            {"not": {"id": []}},
-            {"or": [{}, {"id": []}]},
-            {"createdAt": {"gt": NOON.isoformat()}},
-        ):
+        for filter in filters:
             assert await found(client, name, filter, "id") == []
 
 
