@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import strawberry
 from graphql import get_named_type
@@ -153,7 +154,9 @@ async def load_view(
     `type_name` names the object where the field returns an interface.
     """
     context: Context = info.context
-    stored = await context.loader(loader).load(key, columns_of(info, type_name))
+    stored = None
+    if not referenced or isinstance(key, (str, UUID)):  # an old document may hold anything in place of a key
+        stored = await context.loader(loader).load(key, columns_of(info, type_name))
     if stored is None:
         if referenced:
             report_dangling(loader, str(key))
