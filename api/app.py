@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Starlette:
     if settings.explorer:
         routes += explorer.routes(settings)
     app = Starlette(routes=routes, lifespan=lifespan)
-    app.state.settings = settings
+    app.state.settings, app.state.auth = settings, endpoint.auth
     return app
 
 

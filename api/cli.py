@@ -21,21 +21,33 @@ if TYPE_CHECKING:
 
     from api.config import Settings
 
-GROUPS: Final = {"migrate": "api.migrate", "user": "api.users.command", "explorer": "api.explorer.command"}
-"""Groups of commands, and the module with the typer application `app` of each."""
+LAZY: Final = {
+    "migrate": ("api.migrate", "app"),
+    "demo": ("api.demo.command", "demo"),
+    "user": ("api.users.command", "app"),
+    "explorer": ("api.explorer.command", "app"),
+}
+"""Commands of other modules: a typer application, or the function of a single command."""
 
 
 class Commands(TyperGroup):
-    """Our commands, and those of the groups; a group's module is imported when the group is named."""
+    """The commands below and the lazy ones, whose modules are imported when they are named."""
 
     def list_commands(self, ctx: Context) -> list[str]:
-        return [*super().list_commands(ctx), *(name for name in GROUPS if name not in self.commands)]
+        return list(dict.fromkeys([*super().list_commands(ctx), *LAZY]))
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        if cmd_name in GROUPS and cmd_name not in self.commands:
-            group = typer.main.get_group(import_module(GROUPS[cmd_name]).app)
-            group.name = cmd_name
-            self.commands[cmd_name] = group
+        if cmd_name in LAZY and cmd_name not in self.commands:
+            module, attribute = LAZY[cmd_name]
+            found = getattr(import_module(module), attribute)
+            if isinstance(found, typer.Typer):
+                command: Command = typer.main.get_group(found)
+            else:
+                single = typer.Typer(add_completion=False)
+                single.command(cmd_name)(found)
+                command = typer.main.get_command(single)
+            command.name = cmd_name
+            self.commands[cmd_name] = command
         return super().get_command(ctx, cmd_name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic.alias_generators import to_camel
@@ -20,7 +21,7 @@ Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "h
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """One field against one value. `value` is hashable: tuples for `in`, `has_any` and `has_all`."""
+    """One field against one value. `value` is hashable: tuples for `in`, `has_any` and `has_all` (never empty)."""
 
     field: str
     operator: Operator
@@ -87,17 +88,28 @@ def to_sql(condition: Condition, columns: Mapping[str, ColumnElement[Any]]) -> C
             return not_(func.coalesce(to_sql(inner, columns), False))
 
 
+def _whole_millisecond(value: Any) -> Any:
+    """A time rounded up to what BSON keeps: cut off, `< time` would miss the millisecond that it lies in."""
+    surplus = value.microsecond % 1000 if isinstance(value, datetime) else 0
+    if not surplus:
+        return value
+    try:
+        return value + timedelta(microseconds=1000 - surplus)
+    except OverflowError:  # the last millisecond there is
+        return value
+
+
 _MONGO: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "in": lambda values: {"$in": list(values)} if len(values) != 1 else {"$eq": values[0]},
     "gt": lambda value: {"$gt": value},
-    "gte": lambda value: {"$gte": value},
-    "lt": lambda value: {"$lt": value},
+    "gte": lambda value: {"$gte": _whole_millisecond(value)},
+    "lt": lambda value: {"$lt": _whole_millisecond(value)},
     "lte": lambda value: {"$lte": value},
     "contains": lambda text: {"$regex": re.escape(text), "$options": "i"},
     "starts_with": lambda text: {"$regex": f"^{re.escape(text)}", "$options": "i"},
     "has_any": lambda values: {"$in": list(values)},
     "is_null": lambda absent: {"$eq": None} if absent else {"$ne": None},
-    "has_all": lambda values: {"$all": list(values)} if values else {"$exists": True},
+    "has_all": lambda values: {"$all": list(values)},
 }
 
 

@@ -68,10 +68,10 @@ class Settings(BaseSettings):
     mongodb_min_pool_size: int = Field(0, ge=0, description="Connections to MongoDB kept open")
     mongodb_max_idle_time: float = Field(300.0, gt=0, description="Age at which an idle connection is closed")
     mongodb_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
-    mongodb_selection_timeout: float = Field(5.0, gt=0, description="Longest search for a usable server")
+    mongodb_selection_timeout: float = Field(2.0, gt=0, description="Longest search for a usable server")
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
-    health_timeout: float = Field(1.5, gt=0, le=2, description="Longest a health check may take")
+    health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
 
     auth_secret: SecretStr | None = Field(

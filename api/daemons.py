@@ -87,24 +87,29 @@ class Daemon:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the program on a free port, with a fresh log. Does not wait for it."""
+        """Start the program on a free port, with a fresh log. Does not wait for it.
+
+        Raises DaemonError where it can't be run.
+        """
         self.port = free_port()
         user, group = self.owner or (None, None)
-        with self.log.open("wb") as log:
-            # S603: the command is the caller's own; PLW1509: the hook makes two system calls and nothing else
-            self._process = subprocess.Popen(  # noqa: S603
-                self.command(self.port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.cwd,
-                env=dict(self.environment),
-                start_new_session=True,
-                user=user,
-                group=group,
-                extra_groups=[] if self.owner else None,
-                preexec_fn=_hook(self.stop_signal),
-            )
+        try:
+            with self.log.open("wb") as log:
+                self._process = subprocess.Popen(  # noqa: S603  the command is the caller's own
+                    self.command(self.port),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.cwd,
+                    env=dict(self.environment),
+                    start_new_session=True,
+                    user=user,
+                    group=group,
+                    extra_groups=[] if self.owner else None,
+                    preexec_fn=_hook(self.stop_signal),
+                )
+        except OSError as error:
+            raise DaemonError(f"{self.name} can't be run: {error}") from None
 
     def await_ready(self, timeout: float) -> None:
         """Return once the server answers. Raises DaemonError where it ends or stays silent for `timeout` s."""

@@ -58,12 +58,14 @@ def prepare(settings: Settings, say: Callable[[str], Any], *, embedded: bool, de
 
 async def _load_demo(settings: Settings, say: Callable[[str], Any], *, embedded: bool) -> None:
     from api.demo.loader import is_empty, load
+    from api.demo.progress import shown
 
     async with open_stores(settings) as stores:
         # our own stores are filled up again after an interrupted load; somebody else's never
         if await (_lacks_some(stores) if embedded else is_empty(stores)):
             say("Loading the demo data")
-            await load(stores, password=settings.demo_password.get_secret_value())
+            with shown() as progress:
+                await load(stores, password=settings.demo_password.get_secret_value(), progress=progress)
 
 
 async def _lacks_some(stores: Stores) -> bool:

@@ -65,16 +65,20 @@ def embedded_stores(
     Raises EmbeddedError where a package is missing, the folder is in use, or a server does not start.
     """
     data_dir = data_dir.expanduser().resolve()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        (data_dir / "lock").touch()
+    except OSError as error:
+        raise EmbeddedError(f"The data folder {data_dir} can't be used: {error.strerror}") from None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(data_dir))
         # SecantusDB starts while PostgreSQL's folder is being made
         mongo = _mongodb(data_dir, durable, secantus_args) if mongodb else None
-        if mongo:
-            stack.callback(mongo.stop, STOP_TIMEOUT)
-            mongo.start()
-        postgresql = _postgres(data_dir, durable) if postgres else None
         try:
+            if mongo:
+                stack.callback(mongo.stop, STOP_TIMEOUT)
+                mongo.start()
+            postgresql = _postgres(data_dir, durable) if postgres else None
             if postgresql:
                 stack.callback(postgresql.stop, STOP_TIMEOUT)
                 postgresql.start()
@@ -135,7 +139,7 @@ def _mongodb(data_dir: Path, durable: bool, arguments: Sequence[str]) -> Daemon:
     return Daemon(
         name="SecantusDB",
         command=lambda port: (
-            str(Path(sys.executable).with_name("secantusd-py")),
+            *(sys.executable, "-P", "-m", "secantus"),
             *("--config", str(configuration)),
             *("--host", HOST, "--port", str(port), "--storage-path", str(storage)),
             # otherwise what was committed last is lost when the process is killed, not only in a power cut
@@ -261,20 +265,23 @@ def _create_database(port: int) -> None:
 def _run(command: Sequence[str], *, cwd: Path, owner: tuple[int, int] | None = None, stdin: str | None = None) -> None:
     """Run one of PostgreSQL's programs to its end. Raises EmbeddedError with what it printed."""
     user, group = owner or (None, None)
-    done = subprocess.run(  # noqa: S603  the package's own program
-        command,
-        cwd=cwd,
-        env=_postgres_environment(),
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        user=user,
-        group=group,
-        extra_groups=[] if owner else None,
-        timeout=START_TIMEOUT,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603  the package's own program
+            command,
+            cwd=cwd,
+            env=_postgres_environment(),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            user=user,
+            group=group,
+            extra_groups=[] if owner else None,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise EmbeddedError(f"{Path(command[0]).name} did not end within {START_TIMEOUT:g} s") from None
     if done.returncode:
         raise EmbeddedError(f"{Path(command[0]).name} failed with code {done.returncode}:\n{done.stdout.strip()}")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import strawberry
 from graphql import get_named_type
@@ -107,7 +108,10 @@ class DeclaredField(StrawberryField):
                 return read(source, self.python_name)
             case Reference(loader, key):
                 reference = read(source, key)
-                return None if reference is None else load_view(loader, reference, info._raw_info)
+                if reference is None:
+                    return None
+                # by its own id an object refers to nothing: what is found by it refers to the object
+                return load_view(loader, reference, info._raw_info, referenced=key != "id")
             case References(loader, key):
                 return self._load_all(loader, read(source, key) or (), info._raw_info)
             case Lookup(loader):
@@ -118,7 +122,7 @@ class DeclaredField(StrawberryField):
 
     @staticmethod
     async def _load_all(loader: str, keys: Sequence[Any], info: ResolveInfo) -> list[View]:
-        views = await asyncio.gather(*(load_view(loader, key, info) for key in keys))
+        views = await asyncio.gather(*(load_view(loader, key, info, referenced=True) for key in keys))
         return [view for view in views if view is not None]
 
     def _page(self, declared: ListOf, source: Any, info: Info[Any, Any], arguments: dict[str, Any]) -> Any:
@@ -145,8 +149,8 @@ class DeclaredField(StrawberryField):
 
         async def fetch() -> Any:
             rows = []
-            # a list of which only the length is asked for is not read
-            if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
+            # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
+            if selects_any(raw, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
                 columns = columns_of(raw)
                 rows = await context.loader(declared.loader).load((declared.by, owner, request), columns)
             page = Page(
@@ -163,20 +167,27 @@ class DeclaredField(StrawberryField):
 
 
 async def load_view(
-    loader: str, key: Any, info: ResolveInfo, *, type_name: str | None = None, found: bool = False
+    loader: str,
+    key: Any,
+    info: ResolveInfo,
+    *,
+    type_name: str | None = None,
+    found: bool = False,
+    referenced: bool = False,
 ) -> View | None:
-    """The object with this key, or None where it is deleted or there is none; a lost reference is logged.
+    """The object with this key, or None where it is deleted or there is none; one that is `referenced` is missed: logged.
 
     What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
     `type_name` names the object where the field returns an interface.
     """
     context: Context = info.context
     name = type_name or get_named_type(info.return_type).name
-    columns = columns_of(info, type_name)
     scope = context.policy(name).scope(context.viewer) if found else LIVE
-    stored = await context.loader(loader).load(key, columns | fields_of(scope))
+    stored = None
+    if not referenced or isinstance(key, (str, UUID)):  # an old document may hold anything in place of a key
+        stored = await context.loader(loader).load(key, columns_of(info, type_name) | fields_of(scope))
     if stored is None:
-        if not found:
+        if referenced:
             report_dangling(loader, str(key))
         return None
     visible = matches(scope, partial(read, stored)) or (found and await _is_shown(name, stored, context))

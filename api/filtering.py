@@ -18,6 +18,8 @@ MAX_TEXT: Final = 255
 """Characters: no column that is filtered by text is longer."""
 MAX_VALUES: Final = 100
 """Values in one list, and conditions in one filter."""
+MAX_FILTERS: Final = 4 * MAX_VALUES
+"""Filters inside one filter, empty ones included."""
 MAX_DEPTH: Final = 8
 """How deep `and`, `or` and `not` may nest."""
 
@@ -88,10 +90,14 @@ class _Compiler:
 
     def __init__(self) -> None:
         self._conditions = 0
+        self._filters = 0
 
     def compile(self, filter_input: Any, depth: int) -> Condition:
         if depth > MAX_DEPTH:
             raise BadUserInput(f"A filter nests at most {MAX_DEPTH} levels.")
+        self._filters += 1
+        if self._filters > MAX_FILTERS:
+            raise BadUserInput(f"A filter is made of at most {MAX_FILTERS} filters.")
         parts: list[Condition] = []
         for field, value in _given(filter_input):
             match field.python_name:
@@ -130,6 +136,8 @@ class _Compiler:
                     yield self._count(target, "in", (_text(part),))
                 case "in_":
                     yield self._count(target, "in", tuple(map(_text, self._bounded(part))))
+                case "all" if not part:
+                    yield EVERYTHING  # what has no tags at all has all of none
                 case "any" | "all" as name:
                     yield self._count(target, _TAGS[name], tuple(map(_text, self._bounded(part))))
                 case "contains" | "starts_with" | "gt" | "gte" | "lt" | "lte" as operator:

@@ -61,7 +61,7 @@ class GraphQLEndpoint:
     def __init__(self, schema: Schema, settings: Settings) -> None:
         self._schema = schema
         self._settings = settings
-        self._auth = Auth(settings)
+        self.auth = Auth(settings)
         self._addresses = Addresses(settings)
 
     async def __call__(self, request: Request) -> Response:
@@ -107,7 +107,7 @@ class GraphQLEndpoint:
     async def _viewer(self, request: Request, request_id: str) -> Viewer:
         """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
         try:
-            return await self._auth.viewer_of(request.headers.get("authorization"), request.app.state.stores)
+            return await self.auth.viewer_of(request.headers.get("authorization"), request.app.state.stores)
         except Unauthenticated:
             raise
         except Exception as error:
@@ -127,7 +127,7 @@ class GraphQLEndpoint:
                 variable_values=operation.variables,
                 operation_name=operation.name,
                 context_value=Context(
-                    stores, self._settings, request_id, self._auth, viewer, self._addresses.of(request)
+                    stores, self._settings, request_id, self.auth, viewer, self._addresses.of(request)
                 ),
                 allowed_operation_types=_READS if request.method == "GET" else _ALL,
             )
@@ -235,13 +235,24 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["extensions"] = dict(known.extensions)
         if not isinstance(known, BadUserInput):
             logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
-    elif error.original_error is None:
+    elif _is_clients(error):
         formatted["extensions"] = {"code": BadUserInput.code}
     else:
         logger.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error)
         formatted["message"] = f"Internal error; the request id is {request_id}."
         formatted["extensions"] = {"code": AppError.code, "requestId": request_id}
     return formatted
+
+
+def _is_clients(error: GraphQLError) -> bool:
+    """Whether an error of graphql-core is about the document, the variables or an argument.
+
+    What it raises while it completes a result (a value outside its enum) is an error of its own kind, too, but ours.
+    """
+    original = error.original_error
+    if original is None or not isinstance(original, GraphQLError):
+        return original is None
+    return error.path is None or original.message.startswith("Argument ")
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

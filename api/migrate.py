@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.console import reported
+
 if TYPE_CHECKING:
     from api.config import Settings
     from documents.collection import CollectionState
@@ -36,7 +38,7 @@ def run(
     lock_timeout: LockTimeout = None,
 ) -> None:
     """Apply the pending revisions, and make MongoDB's collection, validator and indexes."""
-    with _reported(), _stores() as settings:
+    with reported(), _stores() as settings:
         from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT
         from migrations.runner import upgrade
 
@@ -59,7 +61,7 @@ def revert(
     """Undo revisions of PostgreSQL, the last one by default. Tables they made are dropped with their rows."""
     if to is not None and steps is not None:
         raise typer.BadParameter("give either --to or --steps")
-    with _reported(), _stores() as settings:
+    with reported(), _stores() as settings:
         from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT
         from migrations.runner import downgrade
 
@@ -75,7 +77,7 @@ def revert(
 @app.command()
 def show() -> None:
     """The revisions of PostgreSQL and the state of MongoDB's collection. Fails where a store does not answer."""
-    with _reported(), _stores() as settings:
+    with reported(), _stores() as settings:
         from migrations.runner import show as look
 
         state = look(settings)
@@ -88,7 +90,7 @@ def show() -> None:
 @app.command()
 def generate(message: Message) -> None:
     """Write a revision with the differences between the models and the database, where there are any."""
-    with _reported(), _stores() as settings:
+    with reported(), _stores() as settings:
         from migrations.runner import generate as write
 
         path = write(settings, message)
@@ -98,7 +100,7 @@ def generate(message: Message) -> None:
 @app.command()
 def create(message: Message) -> None:
     """Write an empty revision, to be filled in by hand."""
-    with _reported():
+    with reported():
         from migrations.runner import create as write
 
         typer.echo(f"Written: {write(message)}")
@@ -116,21 +118,6 @@ def _stores() -> Iterator[Settings]:
             yield complete
     else:
         yield settings
-
-
-@contextlib.contextmanager
-def _reported() -> Iterator[None]:
-    """Print what a user can put right as one line and leave with 2 (configuration) or 1; bugs keep their traceback."""
-    from api.config import ConfigurationError
-    from api.failures import describe
-
-    try:
-        yield
-    except Exception as error:
-        if (text := describe(error)) is None:
-            raise
-        typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
 
 
 def _say_all(lines: list[str], otherwise: str) -> None:

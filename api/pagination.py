@@ -22,8 +22,10 @@ from api.errors import BadUserInput
 
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
-_MAX_CURSOR: Final = 2048
-_OBJECT_ID_LENGTH: Final = 24
+_MAX_CURSOR: Final = 4096
+"""Characters: room for a name of 255 characters that JSON escapes."""
+_OF_DOCUMENTS: Final = frozenset({"designs"})
+"""The lists whose keys are ObjectIds."""
 
 
 @strawberry.enum(description="In which direction a list is ordered.")
@@ -122,20 +124,23 @@ def _decode_cursor(cursor: str, request: PageRequest) -> Position:
         if len(cursor) > _MAX_CURSOR:
             raise ValueError
         fingerprint, value, key = orjson.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        position = Position(_order_value(request.order.field, value), _key(key))
-    except (InvalidId, ValueError, TypeError, AttributeError, OverflowError):
+        if fingerprint == request.fingerprint:
+            return Position(_order_value(request.order.field, value), _key(request.list_name, key))
+        if not isinstance(fingerprint, str):
+            raise ValueError
+    except (InvalidId, ValueError, TypeError, OverflowError):
         raise BadUserInput(f"'{cursor[:64]}' is not a valid cursor.") from None
-    if fingerprint != request.fingerprint:
-        raise BadUserInput("The cursor was made with another filter or order; start again from the first page.")
-    return position
+    raise BadUserInput("The cursor was made with another filter or order; start again from the first page.")
 
 
 def _order_value(field: str, value: Any) -> Any:
     if value is None:
         return None
     if field.endswith("_at"):
-        return datetime.fromisoformat(value).astimezone(UTC)
-    if field == "price":
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    elif field == "price":
         if type(value) is int and abs(value) < 2**31:
             return value
     elif isinstance(value, str) and "\x00" not in value:
@@ -143,8 +148,10 @@ def _order_value(field: str, value: Any) -> Any:
     raise ValueError(f"no value of {field}")
 
 
-def _key(text: str) -> UUID | ObjectId:
-    return ObjectId(text) if len(text) == _OBJECT_ID_LENGTH else UUID(text)
+def _key(list_name: str, text: Any) -> UUID | ObjectId:
+    if not isinstance(text, str):  # None would make a new ObjectId
+        raise TypeError
+    return ObjectId(text) if list_name in _OF_DOCUMENTS else UUID(text)
 
 
 @dataclass(slots=True)
@@ -217,9 +224,9 @@ class Connection(Generic[T]):
         page, rows = self.page, self.page.shown()
         backwards = page.request.backwards
         return PageInfo(
-            # beyond the page, in the other direction, lies at least what its own cursor pointed at
-            has_next_page=page.request.before is not None if backwards else page.more,
-            has_previous_page=page.more if backwards else page.request.after is not None,
+            # beyond a cursor lies at least what it points at
+            has_next_page=page.request.before is not None or (not backwards and page.more),
+            has_previous_page=page.request.after is not None or (backwards and page.more),
             start_cursor=page.cursor(rows[0]) if rows else None,
             end_cursor=page.cursor(rows[-1]) if rows else None,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import strawberry
-from graphql import GraphQLError, print_schema
-from strawberry.extensions import ParserCache, ValidationCache
+from graphql import GraphQLError, OperationDefinitionNode, print_schema
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -43,6 +44,22 @@ class Schema(strawberry.Schema):
         pass
 
 
+class OneOperation(SchemaExtension):
+    """The specification's rule that a document of several operations needs a name; Strawberry runs the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        """After ValidationCache, whose verdict this one adds to."""
+        context = self.execution_context
+        document = context.graphql_document
+        if context._provided_operation_name is None and document is not None and not context.pre_execution_errors:
+            operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+            if len(operations) > 1:
+                context.pre_execution_errors = [
+                    GraphQLError("operationName must say which of the operations to run.", operations)
+                ]
+        yield
+
+
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,
@@ -51,6 +68,7 @@ schema: Final = Schema(
     extensions=[
         lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
+        OneOperation,
     ],
 )
 

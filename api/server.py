@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import logging
 import multiprocessing
 import os
 import signal
@@ -180,11 +179,11 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         timeout_graceful_shutdown=settings.shutdown_timeout,
         timeout_worker_healthcheck=_WORKER_ANSWERS,
         log_config=None,
+        log_level={"debug": "debug", "error": "error"}.get(settings.log_level, "warning"),
         access_log=False,  # the application logs requests, with what they cost
         server_header=False,
         proxy_headers=False,
     )
-    logging.getLogger("uvicorn").setLevel(logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
     stopping = threading.Event()
     announcer = threading.Thread(target=_announce, args=(url, ready, stopping), daemon=True)
     announcer.start()

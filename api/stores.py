@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
-from beanie import init_beanie
+from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from sqlalchemy import URL, make_url
@@ -124,7 +124,8 @@ def mongo_client(settings: Settings) -> MongoClient:
         maxIdleTimeMS=int(settings.mongodb_max_idle_time * 1000),
         connectTimeoutMS=int(settings.mongodb_connect_timeout * 1000),
         serverSelectionTimeoutMS=int(settings.mongodb_selection_timeout * 1000),
-        timeoutMS=int(settings.statement_timeout * 1000),
+        # not timeoutMS: it would replace the selection timeout, and a MongoDB that is down would take as long to notice
+        socketTimeoutMS=int(settings.statement_timeout * 1000),
         event_listeners=[CommandCounter()],
         **tls,
     )
@@ -137,6 +138,16 @@ def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
     return client[name]
 
 
+class _OfflineInitializer(Initializer):
+    """Beanie's `init_beanie` without its questions to the server, which only time series and views need.
+
+    A process must come up while MongoDB is down, and serve what needs only PostgreSQL.
+    """
+
+    async def _load_cached_info(self) -> None:
+        pass
+
+
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
@@ -145,7 +156,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         client = mongo_client(settings)
         try:
             database = mongo_database(settings, client)
-            await init_beanie(database=database, document_models=[Design], skip_indexes=True)
+            await _OfflineInitializer(database=database, document_models=[Design], skip_indexes=True)
             if settings.row_level_security:
                 enforce(engine)
             yield Stores(

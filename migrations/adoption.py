@@ -94,7 +94,7 @@ def _record(connection: sa.Connection, objects: list[tuple[Any, ...]]) -> None:
         )
         for target, comment in {
             f"TABLE {ADOPTED}": "What this database had before Fashion Wallet adopted it; never dropped by migrations",
-            f"COLUMN {ADOPTED}.kind": "schema, table, column, index, unique_constraint or foreign_key_constraint",
+            f"COLUMN {ADOPTED}.kind": "schema, table, column, index or kind of constraint, as Alembic calls it",
             f"COLUMN {ADOPTED}.schema_name": "Schema of the object",
             f"COLUMN {ADOPTED}.table_name": "Table of the object, or the object itself",
             f"COLUMN {ADOPTED}.name": "Name of the object",
@@ -241,6 +241,7 @@ def _extras(connection: sa.Connection, table: sa.Table) -> list[tuple[str, str |
         "index": (i["name"] for i in inspector.get_indexes(table.name, table.schema)),
         "unique_constraint": (c["name"] for c in inspector.get_unique_constraints(table.name, table.schema)),
         "foreign_key_constraint": (c["name"] for c in inspector.get_foreign_keys(table.name, table.schema)),
+        "check_constraint": (c["name"] for c in inspector.get_check_constraints(table.name, table.schema)),
     }
     return [(kind, table.schema, table.name, name) for kind in found for name in found[kind] if name not in own]
 

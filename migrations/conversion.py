@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Final
+
+UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def conversion(name: str, found: str, category: str, wanted: str) -> tuple[str, str | None] | None:
@@ -22,10 +25,9 @@ def conversion(name: str, found: str, category: str, wanted: str) -> tuple[str, 
         # the original service runs in UTC, and so are its timestamps that don't say
         return (f"{name} AT TIME ZONE 'UTC'" if found.endswith("without time zone") else name), None
     if wanted == "uuid" and textual:
-        return f"{name}::uuid", f"NOT pg_input_is_valid({name}::text, 'uuid')"
+        return f"{name}::text::uuid", f"{name}::text !~* '{UUID}'"
     if wanted == "jsonb" and (found == "json" or textual):
-        invalid = f"NOT pg_input_is_valid({name}::text, 'jsonb')" if textual else None
-        return f"{name}::text::jsonb", invalid
+        return f"{name}::text::jsonb", None
     if wanted == "integer" and category == "N":
         return f"{name}::integer", f"{name} <> trunc({name}::numeric) OR abs({name}::numeric) > 2147483647"
     return None

@@ -15,15 +15,17 @@ from sqlalchemy import Connection, text
 
 from api.config import load_settings
 from migrations.connection import exclusive_connection
-from migrations.drift import Comparison
+from migrations.drift import Comparison, leave_search_path
+from migrations.extensions import show_extension
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, has_schema
 from models import Base
 
 
 def migrate(connection: Connection) -> None:
     """Run the command on this connection, in one transaction: a revision that fails undoes those before it too."""
-    comparison = Comparison(connection)
-    connection.rollback()  # what it read; Alembic starts its own transaction
+    leave_search_path(connection)
+    comparison = Comparison(connection, skip_empty=context.config.attributes.get("skip_empty", False))
+    connection.commit()  # Alembic starts its own transaction
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -32,6 +34,7 @@ def migrate(connection: Connection) -> None:
         include_schemas=True,
         include_name=comparison.include_name,
         include_object=comparison.include_object,
+        process_revision_directives=comparison.add_differences,
         compare_type=True,
         compare_server_default=True,
         on_version_apply=context.config.attributes.get("on_version_apply"),
@@ -39,6 +42,7 @@ def migrate(connection: Connection) -> None:
     with context.begin_transaction():
         if not context.get_context().opts.get("dont_mutate") and not has_schema(connection, VERSION_SCHEMA):
             connection.execute(text(f"CREATE SCHEMA {VERSION_SCHEMA}"))
+        show_extension(connection, "pg_trgm")
         context.run_migrations()
 
 

@@ -36,6 +36,18 @@ def offer_extension(connection: sa.Connection, name: str) -> None:
                 raise
 
 
+def show_extension(connection: sa.Connection, name: str) -> None:
+    """Put the extension's schema on the search path of this transaction, where an administrator chose another."""
+    connection.execute(
+        sa.text(
+            "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), "
+            "quote_ident(nspname)), true) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace "
+            "WHERE extname = :name AND nspname <> ALL (current_schemas(true))"
+        ),
+        {"name": name},
+    )
+
+
 def is_installed(connection: sa.Connection, name: str) -> bool:
     """Whether this database has the extension."""
     return bool(connection.scalar(sa.text("SELECT count(*) FROM pg_extension WHERE extname = :name"), {"name": name}))

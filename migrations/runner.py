@@ -16,7 +16,6 @@ from typing import Any, Final, TypeVar
 import pymongo
 from alembic import command
 from alembic.config import Config
-from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection
@@ -212,20 +211,14 @@ async def _ping(settings: Settings, client: MongoClient) -> None:
 
 
 async def _generate(settings: Settings, message: str) -> Path | None:
-    def drop_if_empty(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
-        if all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
-            scripts.clear()
-
     async with exclusive_connection(settings) as connection:
 
         def run(sync: Connection) -> Path | None:
-            config = _source_config(connection=sync)
+            config = _source_config(connection=sync, skip_empty=True)
             if _heads(sync) != tuple(ScriptDirectory.from_config(config).get_heads()):
                 raise MigrationError("the database is not at the newest revision: run `migrate run` first")
             sync.rollback()
-            written = command.revision(
-                config, message=message, autogenerate=True, process_revision_directives=drop_if_empty
-            )
+            written = command.revision(config, message=message, autogenerate=True)
             return _path(written) if written else None
 
         return await connection.run_sync(run)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Executable, Row, Select, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.util import greenlet_spawn
 
@@ -108,7 +109,14 @@ class PostgresRepository(Generic[M]):
         """The rows of a statement that a store has built; leaving out soft-deleted rows is its work."""
         if self._session is not None:
             return (await self._session.execute(statement)).all()
-        return await greenlet_spawn(self._read, statement)
+        try:
+            return await greenlet_spawn(self._read, statement)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # the server has closed the connection, and the pool has dropped its others with it: a read is safe to
+            # repeat, and repeating it now and then is cheaper than a ping a checkout
+            return await greenlet_spawn(self._read, statement)
 
     def _read(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         """Inside one greenlet: AsyncConnection takes one each to connect, execute and close, a tenth of a read."""

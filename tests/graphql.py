@@ -14,6 +14,26 @@ from starlette.applications import Starlette
 
 from api.ids import encode_id
 
+LISTS = ("users", "avatars", "catalogItems", "designs")
+TYPES = {"users": "User", "avatars": "Avatar", "catalogItems": "CatalogItem", "designs": "Design"}
+
+
+def page_query(name: str) -> str:
+    """A query for a page of a root list, with all of its arguments as variables."""
+    return f"""
+        query ({page_variables(TYPES[name])}) {{
+          {name}({PAGE_ARGUMENTS}) {{ {PAGE} totalCount }}
+        }}"""
+
+
+def page_variables(kind: str) -> str:
+    """The variables of `PAGE_ARGUMENTS` for a list of this type."""
+    return f"$first: Int, $after: String, $last: Int, $before: String, $filter: {kind}Filter, $orderBy: {kind}Order"
+
+
+PAGE_ARGUMENTS = "first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy"
+PAGE = "edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+
 
 async def respond(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
     """The response's body, data and errors."""

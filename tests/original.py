@@ -13,9 +13,10 @@ USERS: Final = f"""
 CREATE SCHEMA shared;
 CREATE TABLE public.migrations (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL);
 INSERT INTO public.migrations ("timestamp", name) VALUES (1699000000000, 'InitialSchema1699000000000');
+CREATE FUNCTION public.uuid_generate_v4() RETURNS uuid LANGUAGE sql AS 'SELECT gen_random_uuid()';
 CREATE TYPE shared.users_role_enum AS ENUM ('user', 'premium', 'brand', 'admin');
 CREATE TABLE shared.users (
-    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT public.uuid_generate_v4(),
     email character varying NOT NULL,
     password_hash character varying(255) NOT NULL,
     role shared.users_role_enum NOT NULL DEFAULT 'user',

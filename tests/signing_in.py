@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 from sqlalchemy import insert
+from starlette.applications import Starlette
 
+from api.auth import Auth
 from api.config import Settings
 from api.stores import Stores
 from api.tokens import AccessTokens
+from api.users.sessions import Standing
 from models import Session, User, new_id
 from tests.factories.users import create_user
 
@@ -34,6 +38,14 @@ async def client_of(
     session_id = await open_session(stores, user.id)
     token = access_token(settings or settings_of(client), user.id, session_id)
     return with_token(client, token)
+
+
+def as_admin(client: httpx.AsyncClient, app: Starlette) -> httpx.AsyncClient:
+    """A client like the given one, signed in as an admin who has no row, in a session that the process remembers."""
+    auth: Auth = app.state.auth
+    user_id, session_id = new_id(), new_id()
+    auth.sessions._known[session_id] = math.inf, Standing(user_id, "admin")
+    return with_token(client, auth.tokens.issue(user_id, session_id)[0])
 
 
 def with_token(client: httpx.AsyncClient, token: str) -> httpx.AsyncClient:

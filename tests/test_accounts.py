@@ -27,14 +27,14 @@ mutation ($input: SignInInput!) {
 VIEWER = "{ viewer { email } }"
 
 
-async def test_who_signs_up_is_signed_in(client: httpx.AsyncClient) -> None:
+async def test_who_signs_up_is_signed_in(anonymous: httpx.AsyncClient) -> None:
     given = {"email": " Ada@Example.com ", "password": "correct horse", "firstName": "Ada"}
 
-    answer = (await execute(client, SIGN_UP, input=given))["signUp"]
+    answer = (await execute(anonymous, SIGN_UP, input=given))["signUp"]
 
     assert answer["errors"] == []
-    mine = with_token(client, answer["accessToken"])
+    mine = with_token(anonymous, answer["accessToken"])
     assert await execute(mine, VIEWER) == {"viewer": {"email": "Ada@Example.com"}}
-    answer = (await execute(client, SIGN_IN, input={"email": "ada@example.COM", "password": "correct horse"}))["signIn"]
+    answer = (await execute(anonymous, SIGN_IN, input={"email": "ada@example.COM", "password": "correct horse"}))["signIn"]
     assert answer["errors"] == []
     print(answer)

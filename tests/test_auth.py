@@ -14,9 +14,9 @@ pytestmark = pytest.mark.anyio
 EMAILS = "query ($id: ID!) { user(id: $id) { email } }"
 
 
-async def test_a_user_sees_their_own_email(client: httpx.AsyncClient, app: Starlette) -> None:
+async def test_a_user_sees_their_own_email(anonymous: httpx.AsyncClient, app: Starlette) -> None:
     from tests.graphql import gid
     stores = app.state.stores
-    mine, user = await signed_in(client, stores)
+    mine, user = await signed_in(anonymous, stores)
     assert await execute(mine, EMAILS, id=gid(user)) == {"user": {"email": user.email}}
-    assert await execute(client, EMAILS, id=gid(user)) == {"user": None}
+    assert await execute(anonymous, EMAILS, id=gid(user)) == {"user": None}

@@ -142,6 +142,15 @@ def test_a_folder_in_use_is_refused(folder: Path) -> None:
         assert stores.database_url is not None
 
 
+def test_a_folder_that_is_a_file_is_refused(folder: Path) -> None:
+    folder.write_text("")
+
+    with pytest.raises(EmbeddedError) as caught, embedded_stores(folder):
+        pass
+
+    assert str(caught.value) == f"The data folder {folder} can't be used: File exists"
+
+
 def test_only_what_is_asked_for_starts(folder: Path) -> None:
     with embedded_stores(folder, postgres=False) as stores:
         assert (stores.database_url, stores.postgres_pid) == (None, None)
@@ -197,6 +206,16 @@ def test_a_silent_server_is_given_up(tmp_path: Path) -> None:
     pid = server.pid
     server.stop(5)
     assert not is_alive(pid)
+
+
+def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+    server = daemon(tmp_path, "")
+    server.command = lambda port: (str(tmp_path / "absent"),)
+
+    with pytest.raises(DaemonError, match=r"Test server can't be run: .*No such file or directory: .*absent'"):
+        server.start()
+
+    server.stop(1)
 
 
 def test_a_port_taken_meanwhile_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

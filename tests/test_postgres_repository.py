@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import asyncpg
 import pytest
 from sqlalchemy import event, func, inspect, lateral, select
 from sqlalchemy.exc import IntegrityError
@@ -241,3 +242,22 @@ async def test_cancelling_a_read_gives_the_connection_back(narrow: Stores) -> No
 async def test_there_is_no_session_outside_a_transaction(stores: Stores) -> None:
     with pytest.raises(RuntimeError, match="no transaction is running on User"):
         _ = users(stores).session
+
+
+async def test_a_read_survives_connections_that_the_server_has_closed(stores: Stores) -> None:
+    # given a pool with a connection
+    user = await users(stores).create(account("ada@fashion-wallet.test"))
+    assert await users(stores).count() == 1
+
+    # when the server closes every connection but its own
+    admin = await asyncpg.connect(stores.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    closed = await admin.fetch(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'fashion-wallet' AND pid <> pg_backend_pid()"
+    )
+    await admin.close()
+
+    # then reads go on, and nothing is left behind
+    assert closed
+    assert [row.id for row in await users(stores).read(["id"])] == [user.id]
+    assert checked_out(stores) == 0

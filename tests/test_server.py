@@ -28,7 +28,7 @@ from tests.servers import Server, command, environment, is_alive, serving, wait_
 pytestmark = pytest.mark.anyio
 
 ITEMS = {"query": "{ catalogItems(first: 1) { nodes { name } } }"}
-NO_ITEMS = {"data": {"catalogItems": {"nodes": []}}}
+NO_ITEMS: dict[str, object] = {"data": {"catalogItems": {"nodes": []}}}
 CLOSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
 
@@ -146,6 +146,7 @@ def test_workers_share_the_port_and_end_together(settings: Settings, clean_store
 
         assert server.stop() == 0
 
+        assert server.text() == f"Fashion Wallet is ready at {server.url}\n"
         assert not any(is_alive(pid) for pid in workers)
         assert not listens(server.url)
 

@@ -30,15 +30,18 @@ def run(scale: int) -> Summary:
     `loader.load` and `embedded.embedded_stores` raise.
     """
     import asyncio
+    import signal
+    import sys
 
-    from api import development, server
+    from api import development
     from api.config import ConfigurationError, load_settings
     from migrations.runner import upgrade
 
     settings = load_settings()
     if settings.is_production:
         raise ConfigurationError("ENVIRONMENT is production: demo accounts, whose password is known, are not for there")
-    server.exit_on_signals()
+    # through the `finally` blocks, so that no server of ours is left behind
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with development.development_stores(settings) as complete:
         if complete is not settings:
             upgrade(complete)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
+import pymongo
 from argon2 import PasswordHasher
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 from sqlalchemy import text
 
 from api.demo.generator import COUNTS, Block, generate
+from api.demo.outfits import Document
 from api.demo.people import ACCOUNTS
 from api.failures import ServerError
 from api.stores import Stores
@@ -33,8 +36,8 @@ AVATARS: Final = "avatar.avatars"
 ITEMS: Final = "catalog.catalog_items"
 TABLES: Final = (USERS, AVATARS, ITEMS)
 DUPLICATE_KEY: Final = 11000
-_BATCH: Final = 500
-"""Documents a command: small enough for the client's timeout on a slow server."""
+_BATCH: Final = 100
+"""Documents a command. SecantusDB looks up a list of ids in a time that grows with its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,11 @@ async def _require_migrated(stores: Stores) -> None:
             if await connection.scalar(text("SELECT to_regclass(:table) IS NULL"), {"table": table}):
                 raise ServerError(f"PostgreSQL has no table {table}: run `fashion-wallet migrate run` first")
     name = collection.COLLECTION
+    # a server that is down is found out before anything is loaded; the client's timeoutMS alone would wait longer
+    with pymongo.timeout(stores.mongo.options.server_selection_timeout):
+        names = await stores.database.list_collection_names(filter={"name": name})
     # inserting would create the collection, without its validator and indexes
-    if name not in await stores.database.list_collection_names(filter={"name": name}):
+    if name not in names:
         raise ServerError(f"MongoDB has no collection {name}: run `fashion-wallet migrate run` first")
 
 
@@ -196,18 +202,25 @@ async def _insert_designs(stores: Stores, block: Block, owners: set[UUID]) -> in
     """Insert the designs that are not there, those of users who are missing aside, and say how many."""
     designs = stores.database[collection.COLLECTION]
     known = {str(owner) for owner in owners}
-    wanted = {design["_id"]: design for design in block.designs if design["userId"] in known}
-    async for design in designs.find({"_id": {"$in": list(wanted)}}, {"_id": True}, batch_size=len(wanted)):
-        del wanted[design["_id"]]
-    missing = list(wanted.values())
+    owned = [design for design in block.designs if design["userId"] in known]
     inserted = 0
-    for start in range(0, len(missing), _BATCH):
-        try:
-            result = await designs.insert_many(missing[start : start + _BATCH], ordered=False)
-            inserted += len(result.inserted_ids)
-        except BulkWriteError as error:
-            # another process loads at the same time
-            if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
-                raise
-            inserted += error.details["nInserted"]
+    for start in range(0, len(owned), _BATCH):
+        batch = owned[start : start + _BATCH]
+        query = {"_id": {"$in": [design["_id"] for design in batch]}}
+        present = {design["_id"] async for design in designs.find(query, {"_id": True})}
+        if missing := [design for design in batch if design["_id"] not in present]:
+            inserted += await _insert_documents(designs, missing)
     return inserted
+
+
+async def _insert_documents(designs: AsyncCollection[Document], documents: list[Document]) -> int:
+    """Insert those that are not there; another process may load at the same time."""
+    try:
+        return len((await designs.insert_many(documents, ordered=False)).inserted_ids)
+    except BulkWriteError as error:
+        if error.details["writeConcernErrors"] or any(
+            failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]
+        ):
+            raise
+        inserted: int = error.details["nInserted"]
+        return inserted

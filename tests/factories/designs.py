@@ -30,6 +30,12 @@ async def create_design(stores: Stores, **values: Any) -> Design:
     return await designs(stores).create(as_text)
 
 
+def object_id(design: Design) -> ObjectId:
+    """The id of a stored design."""
+    assert design.id is not None
+    return design.id
+
+
 async def insert_design(stores: Stores, **document: Any) -> ObjectId:
     """A document as an older service may have left it: stored names, no validation, nothing but these fields
     (and `userId`, `name`, `status` and times where they aren't given)."""

@@ -1,0 +1,494 @@
+"""What clients must not send: always `BAD_USER_INPUT` or an empty page, never a failure of ours."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+from bson import ObjectId
+
+from api.stores import Stores
+from tests.factories.avatars import create_avatar
+from tests.factories.catalog import create_catalog_item
+from tests.factories.designs import create_design
+from tests.factories.users import create_user
+from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query
+
+pytestmark = pytest.mark.anyio
+
+NO_PAGES = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
+NO_ID = UUID("01930000-0000-7000-8000-000000000000")
+
+
+def encoded(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+async def refused(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
+    """The message with which a page is refused as bad input."""
+    code, message = await error_of(client, page_query(name), **variables)
+    assert code == "BAD_USER_INPUT"
+    return message
+
+
+async def is_empty(client: httpx.AsyncClient, name: str, **variables: Any) -> bool:
+    page = (await execute(client, page_query(name), **variables))[name]
+    return bool(page["edges"] == [] and page["totalCount"] == 0 and page["pageInfo"] == NO_PAGES)
+
+
+async def fill(stores: Stores, name: str, count: int = 3) -> None:
+    for _ in range(count):
+        match name:
+            case "users":
+                await create_user(stores)
+            case "avatars":
+                await create_avatar(stores)
+            case "catalogItems":
+                await create_catalog_item(stores)
+            case "designs":
+                await create_design(stores)
+
+
+MALFORMED_IDS = {
+    "empty": "",
+    "text": "nonsense",
+    "not base64": "%%%%",
+    "not ASCII": "Üser:ä",
+    "bytes": encoded(b"\xff\xfe\x00"),
+    "no key": encoded("User:"),
+    "no type": encoded(f":{NO_ID}"),
+    "unknown type": encoded(f"Query:{NO_ID}"),
+    "null byte": "\x00",
+    "null byte inside": encoded(f"User:{NO_ID}\x00"),
+    "null byte as key": encoded("User:\x00"),
+    "key of another store": encoded(f"User:{ObjectId()}"),
+    "UUID of a design": encoded(f"Design:{NO_ID}"),
+    "another spelling": encoded(f"User:{{{NO_ID}}}"),
+    "capital letters": encoded(f"User:{str(NO_ID).upper().replace('-', '')}"),
+    "operator": encoded('Design:{"$ne": null}'),
+    "SQL": encoded("User:' OR true --"),
+    "raw UUID": str(NO_ID),
+    "raw ObjectId": str(ObjectId()),
+    "overlong": encoded("User:" + "a" * 10_000),
+}
+
+
+@pytest.mark.parametrize("given", MALFORMED_IDS.values(), ids=MALFORMED_IDS.keys())
+async def test_malformed_ids(client: httpx.AsyncClient, given: str) -> None:
+    for field in ("node", "user", "avatar", "catalogItem", "design"):
+        code, message = await error_of(client, f"query ($id: ID!) {{ {field}(id: $id) {{ id }} }}", id=given)
+        assert (code, message) == ("BAD_USER_INPUT", f"'{given[:64]}' is not a valid id.")
+    code, _ = await error_of(client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[given])
+    assert code == "BAD_USER_INPUT"
+    for name in LISTS:
+        assert await refused(client, name, filter={"id": given}) == f"'{given[:64]}' is not a valid id."
+
+
+async def test_ids_of_nothing(client: httpx.AsyncClient) -> None:
+    user, design = encoded(f"User:{NO_ID}"), encoded(f"Design:{ObjectId()}")
+
+    data = await execute(
+        client,
+        """query ($user: ID!, $design: ID!, $ids: [ID!]!) {
+             user(id: $user) { id } design(id: $design) { id } node(id: $user) { id } nodes(ids: $ids) { id }
+           }""",
+        user=user,
+        design=design,
+        ids=[user, design, user],
+    )
+
+    assert data == {"user": None, "design": None, "node": None, "nodes": [None, None, None]}
+
+
+async def test_ids_of_another_type(client: httpx.AsyncClient, stores: Stores) -> None:
+    user, design = gid(await create_user(stores)), gid(await create_design(stores))
+
+    assert await error_of(client, "query ($id: ID!) { avatar(id: $id) { id } }", id=user) == (
+        "BAD_USER_INPUT",
+        f"'{user}' is an id of type User, not Avatar.",
+    )
+    assert await error_of(client, "query ($id: ID!) { user(id: $id) { id } }", id=design) == (
+        "BAD_USER_INPUT",
+        f"'{design}' is an id of type Design, not User.",
+    )
+    for name, filter in {
+        "users": {"createdBy": design},
+        "avatars": {"owner": design},
+        "catalogItems": {"createdBy": [user, design]},
+        "designs": {"owner": design},
+    }.items():
+        assert await refused(client, name, filter=filter) == f"'{design}' is an id of type Design, not User."
+    assert await refused(client, "designs", filter={"avatar": user}) == f"'{user}' is an id of type User, not Avatar."
+    assert (
+        await refused(client, "designs", filter={"catalogItem": user})
+        == f"'{user}' is an id of type User, not CatalogItem."
+    )
+
+
+async def test_too_many_nodes(client: httpx.AsyncClient) -> None:
+    code, message = await error_of(
+        client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[encoded(f"User:{NO_ID}")] * 101
+    )
+
+    assert (code, message) == ("BAD_USER_INPUT", "nodes takes at most 100 ids; these are 101.")
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_sizes(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name)
+
+    assert await refused(client, name, first=-1) == "first must lie between 0 and 100; it is -1."
+    assert await refused(client, name, first=101) == "first must lie between 0 and 100; it is 101."
+    assert await refused(client, name, last=-1) == "last must lie between 0 and 100; it is -1."
+    assert await refused(client, name, last=101) == "last must lie between 0 and 100; it is 101."
+    assert await refused(client, name, first=2, last=2) == "Give either first or last, not both."
+    assert await refused(client, name, first=0, last=0) == "Give either first or last, not both."
+    assert len((await execute(client, page_query(name), first=100))[name]["edges"]) == 3
+    for size in ({"first": 0}, {"last": 0}):
+        page = (await execute(client, page_query(name), **size))[name]
+        assert (page["edges"], page["totalCount"]) == ([], 3)
+
+
+async def test_sizes_beyond_32_bits(client: httpx.AsyncClient) -> None:
+    sizes: tuple[Any, ...] = (2**31, -(2**31) - 1, 2**63, 10**30, 1.5, "5", True, [1], {})
+    for size in sizes:
+        await refused(client, "users", first=size)
+    assert (await error_of(client, "{ users(first: 99999999999999999999) { totalCount } }"))[0] == "BAD_USER_INPUT"
+    assert (await error_of(client, '{ users(first: "1") { totalCount } }'))[0] == "BAD_USER_INPUT"
+
+
+MALFORMED_CURSORS = {
+    "empty": "",
+    "text": "nonsense",
+    "not base64": "%%%%",
+    "not ASCII": "Ü",
+    "null byte": "\x00",
+    "bytes": encoded(b"\xff\x00"),
+    "no JSON": encoded("["),
+    "number": encoded("1"),
+    "null": encoded("null"),
+    "object": encoded("{}"),
+    "short": encoded('["a", "b"]'),
+    "nested": encoded("[" * 700 + "]" * 700),
+    "an id": encoded(f"User:{NO_ID}"),
+    "overlong": encoded(orjson.dumps(["x", "y" * 10_000, str(NO_ID)])),
+}
+
+
+@pytest.mark.parametrize("cursor", MALFORMED_CURSORS.values(), ids=MALFORMED_CURSORS.keys())
+async def test_malformed_cursors(client: httpx.AsyncClient, cursor: str) -> None:
+    for name in LISTS:
+        assert await refused(client, name, after=cursor) == f"'{cursor[:64]}' is not a valid cursor."
+        assert await refused(client, name, before=cursor) == f"'{cursor[:64]}' is not a valid cursor."
+
+
+async def cursor_of(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
+    """The cursor of the first object of a list."""
+    cursor: str = (await execute(client, page_query(name), **variables))[name]["edges"][0]["cursor"]
+    return cursor
+
+
+FOREIGN = "The cursor was made with another filter or order; start again from the first page."
+
+
+async def test_cursors_of_another_list(client: httpx.AsyncClient, stores: Stores) -> None:
+    cursors = {}
+    for name in LISTS:
+        await fill(stores, name)
+        cursors[name] = await cursor_of(client, name)
+
+    for name in LISTS:
+        for other in LISTS:
+            if other != name:
+                assert await refused(client, name, after=cursors[other]) == FOREIGN
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_cursors_of_another_filter_or_order(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name)
+    text = "email" if name == "users" else "name"
+    one, other = {"not": {text: {"equals": "x"}}}, {"not": {text: {"equals": "y"}}}
+    by_name, by_name_down = ({"field": "NAME", "direction": direction} for direction in ("ASC", "DESC"))
+    by_time = {"field": "CREATED_AT", "direction": "ASC"}
+    by_change = {"field": "UPDATED_AT", "direction": "DESC"}
+
+    plain = await cursor_of(client, name)
+    named = await cursor_of(client, name, orderBy=by_name)
+
+    assert await refused(client, name, after=plain, filter=one) == FOREIGN
+    for order in (by_name, by_name_down, by_time, by_change):
+        assert await refused(client, name, after=plain, orderBy=order) == FOREIGN
+    for order in (by_name_down, by_time, by_change):
+        assert await refused(client, name, before=named, orderBy=order) == FOREIGN
+    assert await refused(client, name, before=named) == FOREIGN
+    assert await refused(client, name, after=await cursor_of(client, name, filter=one), filter=other) == FOREIGN
+    # the default, written out, is the same order
+    newest = {"field": "CREATED_AT", "direction": "DESC"}
+    page = (await execute(client, page_query(name), after=plain, orderBy=newest))[name]
+    assert len(page["edges"]) == 2
+
+
+ORDERS = {
+    "users": ("CREATED_AT", "UPDATED_AT", "NAME", "EMAIL"),
+    "avatars": ("CREATED_AT", "UPDATED_AT", "NAME"),
+    "catalogItems": ("CREATED_AT", "UPDATED_AT", "NAME", "PRICE"),
+    "designs": ("CREATED_AT", "UPDATED_AT", "NAME"),
+}
+FORGED_VALUES: tuple[Any, ...] = (
+    *(True, 5, 1.5, -1, 2**31, -(2**31) - 1, 2**63, 1e300, "", "x", "a\x00b", "y" * 1000),
+    *([], ["x"], {}, {"$ne": None}, {"$gt": ""}),
+    *("2026-01-01T00:00:00", "2026-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "24:00"),
+)
+FORGED_KEYS: tuple[Any, ...] = (
+    *(None, True, 5, "", "x", "a\x00b", [], ["x"] * 24, {}, {"$ne": None}),
+    *(str(NO_ID) + "\x00", "z" * 24, "z" * 32),
+)
+
+
+def forged(cursor: str, **changes: Any) -> str:
+    """The cursor with another value or key, and the fingerprint that it was made with."""
+    fingerprint, value, key = orjson.loads(base64.urlsafe_b64decode(cursor))
+    return base64.urlsafe_b64encode(
+        orjson.dumps([fingerprint, changes.get("value", value), changes.get("key", key)])
+    ).decode()
+
+
+def fits(field: str, value: Any) -> bool:
+    """Whether a forged value is one that a cursor of this order could hold."""
+    if field in ("NAME", "EMAIL"):
+        return isinstance(value, str) and "\x00" not in value
+    return field == "PRICE" and type(value) is int and abs(value) < 2**31
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_forged_cursor_values(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name, 1)
+    for field in ORDERS[name]:
+        for direction in ("ASC", "DESC"):
+            order = {"field": field, "direction": direction}
+            cursor = await cursor_of(client, name, orderBy=order)
+            for value in FORGED_VALUES:
+                forgery = forged(cursor, value=value)
+                if fits(field, value):
+                    await execute(client, page_query(name), after=forgery, orderBy=order)
+                    await execute(client, page_query(name), before=forgery, orderBy=order)
+                else:
+                    message = await refused(client, name, after=forgery, orderBy=order)
+                    assert message == f"'{forgery[:64]}' is not a valid cursor.", value
+            for arguments in ({"after": None}, {"before": None}):
+                ((argument, _),) = arguments.items()
+                await execute(client, page_query(name), **{argument: forged(cursor, value=None)}, orderBy=order)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_forged_cursor_keys(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name, 1)
+    cursor = await cursor_of(client, name)
+    other_store = str(NO_ID) if name == "designs" else str(ObjectId())
+
+    for key in (*FORGED_KEYS, other_store):
+        forgery = forged(cursor, key=key)
+        assert await refused(client, name, after=forgery) == f"'{forgery[:64]}' is not a valid cursor.", key
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_contradicting_filters_are_empty_pages(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name)
+    text = "email" if name == "users" else "name"
+    noon, evening = "2026-01-01T12:00:00Z", "2026-01-01T18:00:00Z"
+
+    assert await is_empty(client, name, filter={"createdAt": {"gt": evening, "lt": noon}})
+    assert await is_empty(client, name, filter={text: {"equals": "a", "startsWith": "b"}})
+    assert await is_empty(client, name, filter={"and": [{text: {"equals": "a"}}, {text: {"equals": "b"}}]})
+    assert await is_empty(client, name, filter={"and": [{text: {"contains": "e"}}, {"not": {text: {"contains": "e"}}}]})
+    assert await is_empty(client, name, filter={"id": []})
+    if name == "catalogItems":
+        assert await is_empty(client, name, filter={"price": {"gt": 5, "lt": 5}})
+
+
+async def test_pages_that_end_before_they_begin_are_empty(client: httpx.AsyncClient, stores: Stores) -> None:
+    for name in LISTS:
+        await fill(stores, name)
+        edges = (await execute(client, page_query(name)))[name]["edges"]
+        page = (await execute(client, page_query(name), after=edges[2]["cursor"], before=edges[0]["cursor"]))[name]
+        assert (page["edges"], page["totalCount"]) == ([], 3)
+
+
+def text_filters(name: str, text: str) -> list[dict[str, Any]]:
+    """Every filter that takes a text, with this one."""
+    conditions: list[dict[str, Any]] = [
+        {"equals": text},
+        {"in": ["x", text]},
+        {"contains": text},
+        {"startsWith": text},
+    ]
+    fields = {"users": ("email", "firstName", "lastName")}.get(name, ("name",))
+    filters: list[dict[str, Any]] = [{field: condition} for field in fields for condition in conditions]
+    if name in ("catalogItems", "designs"):
+        filters += [{"tags": {"any": text}}, {"tags": {"all": ["x", text]}}]
+    return filters
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_long_texts_and_null_bytes(client: httpx.AsyncClient, name: str) -> None:
+    too_long = "A text to filter by has at most 255 characters; this one has 10000."
+    no_text = "A text can't contain a null character."
+
+    for filter in text_filters(name, "ü" * 255):
+        assert await is_empty(client, name, filter=filter)
+    for filter in text_filters(name, "a" * 10_000):
+        assert await refused(client, name, filter=filter) == too_long
+    for filter in text_filters(name, "a\x00b"):
+        assert await refused(client, name, filter=filter) == no_text
+        assert await refused(client, name, filter={"not": {"or": [filter]}}) == no_text
+
+
+async def test_null_bytes_written_in_the_document(client: httpx.AsyncClient) -> None:
+    code, message = await error_of(client, '{ users(filter: {email: {equals: "a\\u0000b"}}) { totalCount } }')
+    assert (code, message) == ("BAD_USER_INPUT", "A text can't contain a null character.")
+    code, _ = await error_of(client, '{ users(filter: {email: {equals: "a\x00b"}}) { totalCount } }')
+    assert code == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("surrogate", ["\\uD800", "\\uDC00 ", "\\u{D800}"])
+async def test_half_characters(client: httpx.AsyncClient, surrogate: str) -> None:
+    query = '{ designs(filter: {name: {contains: "' + surrogate + '"}}) { totalCount } }'
+
+    assert (await error_of(client, query))[0] == "BAD_USER_INPUT"
+
+
+INJECTIONS = ("$ne", "$where", '{"$ne": null}', "$name", "$$ROOT", "' OR true --", "%", "_", "\\", ".*", "^", "(", "[")
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_operators_are_plain_text(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name)
+
+    for text in INJECTIONS:
+        for filter in text_filters(name, text):
+            assert await is_empty(client, name, filter=filter), filter
+
+
+async def test_objects_are_no_texts(client: httpx.AsyncClient) -> None:
+    for value in ({"$ne": None}, {"$gt": ""}, 5, True, ["a"]):
+        await refused(client, "designs", filter={"name": {"equals": value}})
+        await refused(client, "designs", filter={"id": value})
+        await refused(client, "designs", filter={"status": value})
+    await refused(client, "designs", filter={"$where": "1"})
+    await refused(client, "designs", filter=[])
+    await refused(client, "designs", filter="x")
+
+
+def nested(depth: int, how: str) -> dict[str, Any]:
+    filter: dict[str, Any] = {"name": {"equals": "x"}}
+    for _ in range(depth - 1):
+        filter = {how: filter}
+    return filter
+
+
+@pytest.mark.parametrize("how", ["and", "or", "not"])
+async def test_depth_of_filters(client: httpx.AsyncClient, how: str) -> None:
+    for name in ("catalogItems", "designs"):
+        assert await is_empty(client, name, filter=nested(7, how)) or how == "not"
+        assert (await execute(client, page_query(name), filter=nested(8, how)))[name]["edges"] == []
+        assert await refused(client, name, filter=nested(9, how)) == "A filter nests at most 8 levels."
+        for depth in (100, 400):
+            await refused(client, name, filter=nested(depth, how))
+
+
+async def test_size_of_filters(client: httpx.AsyncClient) -> None:
+    condition = {"name": {"equals": "x"}}
+    for name in ("catalogItems", "designs"):
+        assert await is_empty(client, name, filter={"or": [condition] * 100})
+        await refused(client, name, filter={"or": [condition] * 101})
+        await refused(client, name, filter={"or": [{"and": [condition] * 51}, {"and": [condition] * 50}]})
+        assert await is_empty(client, name, filter={"name": {"in": ["x"] * 100}})
+        await refused(client, name, filter={"name": {"in": ["x"] * 101}})
+        await refused(client, name, filter={"tags": {"any": ["x"] * 101}})
+        await refused(client, name, filter={"tags": {"all": ["x"] * 101}})
+        await refused(client, name, filter={"id": [encoded(f"{TYPES[name]}:{NO_ID}")] * 101})
+    await refused(client, "catalogItems", filter={"type": ["FABRIC"] * 101})
+    await refused(client, "designs", filter={"status": ["DRAFT"] * 101})
+
+
+async def test_filters_of_empty_filters_are_bounded(client: httpx.AsyncClient) -> None:
+    for name in ("catalogItems", "designs"):
+        await execute(client, page_query(name), filter={"and": [{"or": [{}] * 98}] * 4})
+        message = await refused(client, name, filter={"and": [{"or": [{}] * 99}] * 4})
+        assert message == "A filter is made of at most 400 filters."
+        await refused(client, name, filter={"and": [{"and": [{"or": [{"not": {}}] * 8}] * 8}] * 4})
+
+
+BAD_TIMES: tuple[Any, ...] = (
+    5,
+    True,
+    [],
+    {},
+    "",
+    "nonsense",
+    "2026",
+    "2026-13-01T00:00:00Z",
+    "2026-01-01T25:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "\x00",
+)
+OUTSIDE = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_times(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
+    await fill(stores, name)
+
+    for time in (*BAD_TIMES, *OUTSIDE):
+        await refused(client, name, filter={"createdAt": {"gt": time}})
+    for naive in ("2026-01-31T12:00:00", "2026-01-31"):
+        assert (
+            await refused(client, name, filter={"updatedAt": {"lte": naive}})
+            == "A time needs its zone, as in 2026-01-31T12:00:00Z."
+        )
+    assert await is_empty(client, name, filter={"createdAt": {"lt": "0001-01-01T00:00:00Z"}})
+    assert await is_empty(client, name, filter={"createdAt": {"gt": "9999-12-31T23:59:59.999999Z"}})
+
+
+async def test_times_written_in_the_document(client: httpx.AsyncClient) -> None:
+    for time in ('"nonsense"', "5", "true", '"9999-12-31T23:59:59-14:00"'):
+        code, _ = await error_of(client, f"{{ designs(filter: {{createdAt: {{gt: {time}}}}}) {{ totalCount }} }}")
+        assert code == "BAD_USER_INPUT"
+
+
+async def test_prices_beyond_32_bits(client: httpx.AsyncClient, stores: Stores) -> None:
+    await fill(stores, "catalogItems")
+
+    for price in (2**31, -(2**31) - 1, 2**63, 10**30, 1.5, "5"):
+        await refused(client, "catalogItems", filter={"price": {"lt": price}})
+    assert await is_empty(client, "catalogItems", filter={"price": {"gt": 2**31 - 1}})
+    assert await is_empty(client, "catalogItems", filter={"price": {"lt": -(2**31)}})
+
+
+async def test_unknown_names(client: httpx.AsyncClient) -> None:
+    for query in (
+        "{ nothing }",
+        "{ users { nothing } }",
+        "{ users(size: 5) { totalCount } }",
+        "{ users(filter: {nothing: 1}) { totalCount } }",
+        "{ users(filter: {role: NOBODY}) { totalCount } }",
+        "{ users(orderBy: {field: PASSWORD_HASH}) { totalCount } }",
+        "{ users(orderBy: {direction: ASC}) { totalCount } }",
+        "{ users }",
+        "{ user { id } }",
+        "query ($id: ID!) { user(id: $id) { id } }",
+        "{ ...Missing }",
+        "mutation { nothing }",
+        "subscription { nothing }",
+        "fragment F on User { id ...F } { user(id: 1) { ...F } }",
+        "{",
+        "}",
+        "\x00",
+        "query A { users { totalCount } } query B { users { totalCount } }",
+    ):
+        code, _ = await error_of(client, query)
+        assert code == "BAD_USER_INPUT", query

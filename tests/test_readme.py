@@ -1,0 +1,119 @@
+"""The README, held to what it says: commands, variables, links, the first query, health, and the repository example."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.config import Settings
+from api.demo.loader import load
+from api.stores import Stores
+from tests import commands
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+OPERATORS = {"&&", "||", "|", ";", ">", ">>"}
+
+
+def _section(title: str) -> str:
+    """The text below a heading of the second level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def _block(section: str, language: str) -> str:
+    """The only block of that language."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", _section(section), re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+def _commands() -> Iterator[list[str]]:
+    """The arguments of every `fashion-wallet ...`, from blocks and from code in the text."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    for line in [*"".join(blocks).splitlines(), *re.findall(r"`([^`]+)`", text)]:
+        if "fashion-wallet " not in line:
+            continue
+        words = shlex.split(line, comments=True)
+        while "fashion-wallet" in words:
+            words = words[words.index("fashion-wallet") + 1 :]
+            end = next((index for index, word in enumerate(words) if word in OPERATORS), len(words))
+            yield words[:end]
+
+
+def test_every_command_exists() -> None:
+    mentioned = list(_commands())
+
+    for arguments in mentioned:
+        assert commands.usage(arguments)
+    assert {arguments[0] for arguments in mentioned} == {
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate")
+    }
+    assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
+        *("run", "show", "revert", "generate", "create")
+    }
+
+
+def test_configuration_names_settings_with_their_defaults() -> None:
+    rows = re.findall(r"^\| (`.+?) \| (.*?) \| ", _section("Configuration"), re.MULTILINE)
+    given = {
+        name.strip("`").lower(): default.strip("`")
+        for names, defaults in rows
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
+    }
+
+    assert given
+    for name, default in given.items():
+        value = Settings.model_fields[name].get_default()
+        assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
+    every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
+    of_compose = {"PUBLISHED_PORT"}
+    assert {name.lower() for name in every if name not in of_compose} <= set(Settings.model_fields)
+
+
+def test_links_and_paths_lead_somewhere() -> None:
+    links = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
+    paths = re.findall(r"`((?:api|models|documents|migrations|deploy|\.ci)/[\w./]*)`", README)
+
+    assert links
+    assert paths
+    for path in {*links, *paths}:
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.anyio
+async def test_first_query_is_answered_as_shown(client: httpx.AsyncClient, stores: Stores) -> None:
+    await load(stores, password="password")
+
+    answer = await client.post("/graphql", json={"query": _block("A first query", "graphql")})
+
+    assert answer.json() == json.loads(_block("A first query", "json"))
+
+
+@pytest.mark.anyio
+async def test_health_is_as_shown(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/database")
+
+    assert _shape(answer.json()) == _shape(json.loads(_block("Health", "json")))
+
+
+def _shape(value: Any) -> Any:
+    """The names and the kinds of values."""
+    return {name: _shape(part) for name, part in value.items()} if isinstance(value, dict) else type(value)
+
+
+@pytest.mark.anyio
+async def test_repository_example_runs(stores: Stores) -> None:
+    names: dict[str, Any] = {}
+
+    exec(compile(_block("Repositories", "python"), "README.md", "exec"), names)
+
+    assert await names["rename"](stores) == ["Summer dress"]
