@@ -135,7 +135,7 @@ def _order_value(field: str, value: Any) -> Any:
         return None
     if field.endswith("_at"):
         return datetime.fromisoformat(value).astimezone(UTC)
-    if field == "price":
+    if field in ("price", "version"):
         if type(value) is int and abs(value) < 2**31:
             return value
     elif isinstance(value, str) and "\x00" not in value:
