@@ -90,9 +90,14 @@ class Settings(BaseSettings):
     password_hash_time: int = Field(3, ge=1, description="Passes over that memory")
     sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
     sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
+    idempotency_key_lifetime: int = Field(
+        24 * 3600, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
+    )
     trusted_proxies: str = Field(
         "", description="Addresses or networks, with commas between, whose X-Forwarded-For is believed"
     )
+
+    design_revisions_kept: int = Field(100, ge=1, description="Earlier versions of a design that are kept")
 
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")

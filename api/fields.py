@@ -175,7 +175,7 @@ async def load_view(
     found: bool = False,
     referenced: bool = False,
 ) -> View | None:
-    """The object with this key, or None where it is deleted or there is none; one that is `referenced` is missed: logged.
+    """The object with this key, or None where it is deleted or there is none; if it is `referenced`, a loss is logged.
 
     What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
     `type_name` names the object where the field returns an interface.

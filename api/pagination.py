@@ -24,8 +24,11 @@ DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
 _MAX_CURSOR: Final = 4096
 """Characters: room for a name of 255 characters that JSON escapes."""
-_OF_DOCUMENTS: Final = frozenset({"designs"})
+_OF_DOCUMENTS: Final = frozenset({"designs", "design_revisions"})
 """The lists whose keys are ObjectIds."""
+_OF_BOTH: Final = frozenset({"audit_log"})
+"""The lists of both stores."""
+_OBJECT_ID_LENGTH: Final = 24
 
 
 @strawberry.enum(description="In which direction a list is ordered.")
@@ -140,7 +143,7 @@ def _order_value(field: str, value: Any) -> Any:
         time = datetime.fromisoformat(value)
         if time.tzinfo is not None:
             return time.astimezone(UTC)
-    elif field == "price":
+    elif field in ("price", "version"):
         if type(value) is int and abs(value) < 2**31:
             return value
     elif isinstance(value, str) and "\x00" not in value:
@@ -151,7 +154,8 @@ def _order_value(field: str, value: Any) -> Any:
 def _key(list_name: str, text: Any) -> UUID | ObjectId:
     if not isinstance(text, str):  # None would make a new ObjectId
         raise TypeError
-    return ObjectId(text) if list_name in _OF_DOCUMENTS else UUID(text)
+    of_document = list_name in _OF_DOCUMENTS or (list_name in _OF_BOTH and len(text) == _OBJECT_ID_LENGTH)
+    return ObjectId(text) if of_document else UUID(text)
 
 
 @dataclass(slots=True)

@@ -72,6 +72,7 @@ def postgres_engine(settings: Settings) -> AsyncEngine:
         pool_timeout=settings.postgres_pool_timeout,
         pool_recycle=settings.postgres_pool_recycle,
         pool_use_lifo=True,
+        hide_parameters=True,  # errors are logged, and parameters may be password hashes
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={

@@ -68,7 +68,10 @@ class Metadata(Part):
 
 
 class Design(Stored):
-    """A design. `user_id`, `avatar_id` and the layers' `item_id` refer to PostgreSQL."""
+    """A design. `user_id`, `avatar_id`, `updated_by` and the layers' `item_id` refer to PostgreSQL.
+
+    `updated_by` and `request_id` say who made this version, and in which request.
+    """
 
     user_id: UuidString
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -77,6 +80,8 @@ class Design(Stored):
     metadata: Metadata = Field(default_factory=Metadata)
     avatar_id: UuidString | None = None
     catalog_item_ids: list[UuidString] = Field(default_factory=list)
+    updated_by: UuidString | None = None
+    request_id: str | None = None
 
     class Settings:
         name = "designs"

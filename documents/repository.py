@@ -186,19 +186,27 @@ class MongoRepository(Generic[D]):
         ValueError as `Stored.changes` does; and, as reads do, ValidationError after the change where another part
         of an old document breaks the model.
         """
-        condition = {**(where or {}), "_id": id}
+        if not values:
+            return await self.find_one({**(where or {}), "_id": id})
+        found = await self.change(id, values, where=where)
+        return None if found is None else self._entity(found)
+
+    async def change(
+        self, id: ObjectId, values: Mapping[str, Any], *, where: Where | None = None
+    ) -> dict[str, Any] | None:
+        """As `update`, but the document as it is stored, whose other parts need not fit the model."""
         changes = self.document.changes(values)
-        if not changes:
-            return await self.find_one(condition)
         kept = {path: value for path, value in changes.items() if value is not None}
         removed = {path: "" for path, value in changes.items() if value is None}
         change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now()}, "$inc": {"version": 1}}
         if removed:
             change["$unset"] = removed
-        found = await self.collection.find_one_and_update(
-            _live(condition), change, return_document=ReturnDocument.AFTER, session=self._session
+        return await self.collection.find_one_and_update(
+            _live({**(where or {}), "_id": id}),
+            change,
+            return_document=ReturnDocument.AFTER,
+            session=self._session,
         )
-        return None if found is None else self._entity(found)
 
     async def delete(self, id: ObjectId) -> bool:
         """Remove the document for good, deleted or not. False where there was none."""

@@ -1,33 +1,33 @@
-"""Collection `design_revisions`: what a design was, one document a version that it has left behind."""
+"""Collection `design_revisions`: what a design was, one document a version that it has left behind.
+
+A revision repeats what was stored and is not validated: a design that was invalid before has a history too.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from bson import ObjectId
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+REVISIONS: Final = "design_revisions"
 
-from documents.design import Layer, Metadata, Status, UuidString
+CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId")
+"""What a version of a design consists of; `catalogItemIds` follows from the layers."""
 
 
-class Revision(BaseModel):
-    """A design as it was at `version`. Who made that version and when goes with it."""
+def version_of(design: Mapping[str, Any]) -> int:
+    """The version of a stored design; one from before versions were counted is the first."""
+    return int(design.get("version") or 1)
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, arbitrary_types_allowed=True)
 
-    design_id: ObjectId
-    version: int = Field(ge=1)
-    name: str
-    status: Status
-    layers: list[Layer]
-    metadata: Metadata
-    avatar_id: UuidString | None = None
-    actor_id: UuidString | None = None
-    request_id: str | None = None
-    at: datetime
-
-    def to_mongo(self) -> dict[str, Any]:
-        """As it is stored: camelCase names, absent where null."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+def revision_of(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored design as a revision: `designId`, `version`, its content, who made it and when (`actorId`,
+    `requestId`, `at`); absent where null."""
+    revision = {
+        "designId": design["_id"],
+        "version": version_of(design),
+        **{name: design.get(name) for name in CONTENT},
+        "actorId": design.get("updatedBy"),
+        "requestId": design.get("requestId"),
+        "at": design.get("updatedAt") or design.get("createdAt") or design["_id"].generation_time,
+    }
+    return {name: value for name, value in revision.items() if value is not None}

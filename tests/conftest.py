@@ -107,19 +107,24 @@ async def app(settings: Settings, clean_stores: None, anyio_backend: str) -> Asy
 
 
 @pytest.fixture
-async def anonymous(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application without an account, and without a socket between them."""
+async def client(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application that is nobody's, without a socket between them."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         yield client
 
 
 @pytest.fixture
-async def client(app: Starlette, anonymous: httpx.AsyncClient, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that may see everything, and whose requests cost no statement to tell who is asking: an admin of whom
-    there is no row. What it writes has nobody as its author, so mutations are for those of `tests.signing_in`."""
-    async with as_admin(anonymous, app) as client:
-        yield client
+async def admin(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that may see everything, for tests of what is read and not of who reads it.
+
+    Its account has no row, and its requests cost no statement to tell who is asking. What it writes would have
+    nobody as its author: mutations are for those of `tests.signing_in`.
+    """
+    transport = httpx.ASGITransport(app=app)
+    base = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")
+    async with base, as_admin(base, app) as admin:
+        yield admin
 
 
 @pytest.fixture

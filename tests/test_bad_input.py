@@ -20,6 +20,13 @@ from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client that may see everything."""
+    return admin
+
+
 NO_PAGES = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
 NO_ID = UUID("01930000-0000-7000-8000-000000000000")
 

@@ -15,6 +15,13 @@ from tests.graphql import execute, gid
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client that may see everything."""
+    return admin
+
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FIELDS = """
     __typename id name description type category properties { color texture material patternType tags }

@@ -21,6 +21,13 @@ from tests.graphql import execute, gid
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client that may see everything."""
+    return admin
+
+
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 FIELDS = """
     __typename id name status version createdAt updatedAt

@@ -22,8 +22,16 @@ from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design, layer_of
 from tests.factories.users import create_user
 from tests.graphql import execute, sent
+from tests.signing_in import as_admin
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client that may see everything."""
+    return admin
+
 
 ROWS = pytest.mark.parametrize("rows", [2, 20])
 
@@ -232,7 +240,7 @@ async def with_pool_of_one(settings: Settings) -> AsyncIterator[tuple[httpx.Asyn
         await app.state.stores.engine.dispose()  # of what was opened to look whether the server is there
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            yield client, app.state.stores.engine.sync_engine.pool
+            yield as_admin(client, app), app.state.stores.engine.sync_engine.pool
 
 
 DEEP = f"""{{

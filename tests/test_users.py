@@ -17,6 +17,13 @@ from tests.graphql import execute, gid
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client that may see everything."""
+    return admin
+
+
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 FIELDS = """
     __typename id email firstName lastName role isActive emailVerified createdAt updatedAt

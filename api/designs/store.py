@@ -32,6 +32,12 @@ async def by_id(stores: Stores, keys: Sequence[ObjectId], names: frozenset[str])
     return [by_key.get(key) for key in keys]
 
 
+async def whole(stores: Stores, key: ObjectId) -> Document | None:
+    """All of one stored design, deleted or not."""
+    found = await repository(stores).read(None, where={"_id": key}, limit=1, include_deleted=True)
+    return found[0] if found else None
+
+
 async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Document]]:
     """The designs of each page, at most one more than its size, in the order of fetching: one command a question."""
     answers: dict[PageKey, Sequence[Document]] = {}

@@ -1,64 +1,29 @@
-"""The GraphQL type `Design` and its parts."""
+"""The GraphQL type `Design`."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated
 
 import strawberry
 
 from api.avatars.types import Avatar
-from api.catalog.inputs import CatalogItemType
 from api.catalog.types import CatalogItem
+from api.context import Context
+from api.designs import revisions
+from api.designs.comparison import DesignDiff, compare
 from api.designs.inputs import DesignStatus
+from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
+from api.designs.revisions import NEEDS, DesignRevision
 from api.fields import reference, references, stored
 from api.node import Node
-from api.nodes import Part
+from api.pagination import Connection
+from api.selection import columns_of
 from api.users.types import User
 
-EMPTY: Final[dict[str, Any]] = {}
-"""What an absent part reads as: all of its own defaults."""
-
-
-@strawberry.type(description="Where a layer lies.")
-class Position(Part):
-    x: float = stored("Pixels from the left.", default=0.0)
-    y: float = stored("Pixels from the top.", default=0.0)
-    z: float = stored("Which layer covers which: the larger the nearer.", default=0.0)
-
-
-@strawberry.type(description="How a layer is stretched.")
-class Scale(Part):
-    x: float = stored("Factor across.", default=1.0)
-    y: float = stored("Factor down.", default=1.0)
-
-
-@strawberry.type(description="The size of the canvas.")
-class CanvasSize(Part):
-    width: int = strawberry.field(description="Width in pixels.")
-    height: int = strawberry.field(description="Height in pixels.")
-
-
-@strawberry.type(description="One catalog item on the canvas.")
-class DesignLayer(Part):
-    id: strawberry.ID = strawberry.field(description="Id of the layer, unique in its design.")
-    type: CatalogItemType = strawberry.field(description="What it shows.")
-    catalog_item: CatalogItem | None = reference(
-        "catalog_item", key="item_id", description="The item that it shows; null where it is gone."
-    )
-    position: Position = stored("Where it lies.", default=EMPTY)
-    rotation: float | None = strawberry.field(description="By how many degrees it is turned.")
-    scale: Scale | None = strawberry.field(description="How it is stretched.")
-    color: str | None = strawberry.field(description="Colour that it is tinted with.")
-    visible: bool = stored("Whether it is shown.", default=True)
-
-
-@strawberry.type(description="What describes a design beside its layers.")
-class DesignMetadata(Part):
-    tags: list[str] = stored("Words to find it by.", default=())
-    description: str | None = strawberry.field(description="What it is, for people.")
-    thumbnail_url: str | None = strawberry.field(description="Small picture.")
-    canvas_size: CanvasSize | None = strawberry.field(description="Size of the canvas.")
+_COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
+"""What two versions are compared by."""
 
 
 @strawberry.type(description="Layers of catalog items on an avatar.")
@@ -77,3 +42,64 @@ class Design(Node):
         key="catalog_item_ids",
         description="The distinct items of its layers, those that are gone left out.",
     )
+
+    @strawberry.field(
+        description="Its versions, the newest first: the current one, then those that are kept. Null for those who may "
+        "not edit it.",
+        metadata={"needs": NEEDS},
+    )
+    async def revisions(
+        self,
+        info: strawberry.Info[Context],
+        first: Annotated[
+            int | None,
+            strawberry.argument(
+                description="How many versions from the newest, at most 100; 20 where neither first nor last is given."
+            ),
+        ] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only what is older than the version with this cursor.")
+        ] = None,
+        last: Annotated[
+            int | None, strawberry.argument(description="How many versions from the oldest, at most 100.")
+        ] = None,
+        before: Annotated[
+            str | None, strawberry.argument(description="Only what is newer than the version with this cursor.")
+        ] = None,
+    ) -> Connection[DesignRevision] | None:
+        if not revisions.may_read(info.context, self):
+            return None
+        return await revisions.page(self.stored, info, first=first, after=after, last=last, before=before)
+
+    @strawberry.field(
+        description="One of its versions. Null where it is not kept, and for those who may not edit the design.",
+        metadata={"needs": NEEDS},
+    )
+    async def revision(
+        self,
+        info: strawberry.Info[Context],
+        version: Annotated[int, strawberry.argument(description="Which version.")],
+    ) -> DesignRevision | None:
+        if not revisions.may_read(info.context, self):
+            return None
+        found = await revisions.one(self.stored, version, info.context, columns_of(info._raw_info))
+        return None if found is None else DesignRevision.of(found)
+
+    @strawberry.field(
+        description="What differs between two of its versions, layer by layer. Null where one of them is not kept, and "
+        "for those who may not edit the design.",
+        metadata={"needs": NEEDS},
+    )
+    async def diff(
+        self,
+        info: strawberry.Info[Context],
+        from_: Annotated[int, strawberry.argument(name="from", description="The version that is compared.")],
+        to: Annotated[int, strawberry.argument(description="The version that it is compared with.")],
+    ) -> DesignDiff | None:
+        if not revisions.may_read(info.context, self):
+            return None
+        before, after = await asyncio.gather(
+            revisions.one(self.stored, from_, info.context, _COMPARED),
+            revisions.one(self.stored, to, info.context, _COMPARED),
+        )
+        return None if before is None or after is None else compare(before, after)

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy import Executable, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.stores import Stores
@@ -25,6 +25,7 @@ from models import PostgresRepository, RefreshToken, Session, User, new_id
 TOKEN_BYTES: Final = 32
 GRACE: Final = timedelta(seconds=10)
 """For how long after its exchange a refresh token that comes again is taken for a double exchange, not for a copy."""
+_AS_IT_IS: Final = {"synchronize_session": False}
 _SWEPT: Final = 100
 """Sessions that are removed with each new one, once they have ended by themselves."""
 
@@ -114,7 +115,7 @@ async def exchange(transaction: AsyncSession, token: str, lifetime: int) -> tupl
         return None, Refusal.INVALID
     now = func.clock_timestamp()  # the lock may have been long in coming
     unused = update(RefreshToken).where(of_token, RefreshToken.used_at.is_(None)).values(used_at=now)
-    if not await _run(transaction, unused.returning(RefreshToken.id)):
+    if not await _ids(transaction, unused.returning(RefreshToken.id)):
         if await transaction.scalar(select(RefreshToken.used_at > now - GRACE).where(of_token)):
             return session_id, Refusal.USED_JUST_NOW
         await _run(transaction, update(Session).where(Session.id == session_id).values(**_revoked("reuse")))
@@ -135,7 +136,7 @@ async def end(
         statement = statement.where(Session.id == only)
     if but is not None:
         statement = statement.where(Session.id != but)
-    return len(await _run(transaction, statement.values(**_revoked(why)).returning(Session.id)))
+    return len(await _ids(transaction, statement.values(**_revoked(why)).returning(Session.id)))
 
 
 def _revoked(why: str) -> dict[str, object]:
@@ -154,7 +155,10 @@ def _hashed(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def _run(transaction: AsyncSession, statement: Executable) -> Sequence[object]:
-    """Send a statement, and return what it returns."""
-    result = await transaction.execute(statement, execution_options={"synchronize_session": False})
-    return result.all() if isinstance(result, CursorResult) and result.returns_rows else ()
+async def _run(transaction: AsyncSession, statement: Executable) -> None:
+    await transaction.execute(statement, execution_options=_AS_IT_IS)
+
+
+async def _ids(transaction: AsyncSession, statement: Executable) -> Sequence[UUID]:
+    """The ids that a statement returns."""
+    return (await transaction.scalars(statement, execution_options=_AS_IT_IS)).all()

@@ -1,0 +1,164 @@
+"""What differs between two states of a design: of its layers one by one, and of what describes it.
+
+Pure functions on layers and designs as they are stored (camelCase dictionaries). What a field of an older document
+lacks, and keys that Mongoose left behind, are no differences.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+Layer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that changed, by its stored name. Null is also what is absent."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """One layer whose content changed."""
+
+    before: Layer
+    after: Layer
+    fields: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMove:
+    """One layer that lies elsewhere in the order; indexes from 0 in the old and in the new list."""
+
+    layer: Layer
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDiff:
+    """What happened to the layers. `moved` is the least number of layers whose moving explains the new order."""
+
+    added: tuple[Layer, ...]
+    removed: tuple[Layer, ...]
+    changed: tuple[LayerChange, ...]
+    moved: tuple[LayerMove, ...]
+
+
+def _parts(*names: str, default: float) -> Callable[[Any], Any]:
+    def plain(value: Any) -> dict[str, Any]:
+        return {name: default if value.get(name) is None else value[name] for name in names}
+
+    return plain
+
+
+_POSITION: Final = _parts("x", "y", "z", default=0)
+_SCALE: Final = _parts("x", "y", default=1)
+_CANVAS: Final = _parts("width", "height", default=0)
+
+_LAYER: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "type": lambda value: value,
+    "itemId": lambda value: value,
+    "position": lambda value: _POSITION(value or {}),
+    "rotation": lambda value: value,
+    "scale": lambda value: None if value is None else _SCALE(value),
+    "color": lambda value: value,
+    "visible": lambda value: value is not False,
+}
+"""Each field of a layer, and how its stored value reads."""
+
+_DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "name": lambda design: design.get("name"),
+    "status": lambda design: design.get("status"),
+    "avatarId": lambda design: design.get("avatarId"),
+    "metadata.tags": lambda design: list(_metadata(design).get("tags") or ()),
+    "metadata.description": lambda design: _metadata(design).get("description"),
+    "metadata.thumbnailUrl": lambda design: _metadata(design).get("thumbnailUrl"),
+    "metadata.canvasSize": lambda design: (size := _metadata(design).get("canvasSize")) and _CANVAS(size),
+}
+"""Each field of a design beside its layers."""
+
+
+def _metadata(design: Mapping[str, Any]) -> Mapping[str, Any]:
+    return design.get("metadata") or {}
+
+
+def diff_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """What changed beside the layers, by dotted path (`metadata.tags`)."""
+    changes = (FieldChange(path, read(before), read(after)) for path, read in _DESIGN.items())
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def diff_layer(before: Layer, after: Layer) -> tuple[FieldChange, ...]:
+    """What changed about one layer."""
+    changes = (FieldChange(name, plain(before.get(name)), plain(after.get(name))) for name, plain in _LAYER.items())
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def diff_layers(before: Sequence[Layer], after: Sequence[Layer]) -> LayerDiff:
+    """What happened to the layers, which are told apart by their ids."""
+    old, new = _by_id(before), _by_id(after)
+    common = [id for id in old if id in new]
+    changed = [LayerChange(old[id], new[id], fields) for id in common if (fields := diff_layer(old[id], new[id]))]
+    old_index = {id: index for index, id in enumerate(old)}
+    new_index = {id: index for index, id in enumerate(new)}
+    stayed = _longest_increasing([new_index[id] for id in common])
+    return LayerDiff(
+        added=tuple(layer for id, layer in new.items() if id not in old),
+        removed=tuple(layer for id, layer in old.items() if id not in new),
+        changed=tuple(changed),
+        moved=tuple(
+            LayerMove(new[id], old_index[id], new_index[id]) for place, id in enumerate(common) if place not in stayed
+        ),
+    )
+
+
+def may_have_moved(before: Sequence[str], after: Sequence[str]) -> frozenset[str]:
+    """The layers that somebody may have moved: of two neighbours that changed places, both."""
+    new_index = {id: index for index, id in enumerate(after)}
+    common = [id for id in before if id in new_index]
+    places = [new_index[id] for id in common]
+    ending = _lengths(places)
+    starting = _lengths([-place for place in reversed(places)])[::-1]
+    longest = max(ending, default=0)
+    on_a_longest = [ending[i] + starting[i] - 1 == longest for i in range(len(places))]
+    # what lies alone at its depth is part of every longest order that was kept
+    depths = Counter(depth for depth, included in zip(ending, on_a_longest, strict=True) if included)
+    return frozenset(
+        id
+        for id, depth, included in zip(common, ending, on_a_longest, strict=True)
+        if not included or depths[depth] > 1
+    )
+
+
+def _by_id(layers: Sequence[Layer]) -> dict[Any, Layer]:
+    return {layer.get("id"): layer for layer in layers}
+
+
+def _lengths(numbers: Sequence[int]) -> list[int]:
+    """For each number, the length of the longest increasing subsequence that ends with it."""
+    lengths, tails = [], list[int]()
+    for number in numbers:
+        place = bisect_left(tails, number)
+        tails[place : place + 1] = [number]
+        lengths.append(place + 1)
+    return lengths
+
+
+def _longest_increasing(numbers: Sequence[int]) -> set[int]:
+    """The indexes of one longest increasing subsequence."""
+    lengths = _lengths(numbers)
+    chosen: set[int] = set()
+    wanted, bound = max(lengths, default=0), None
+    for index in reversed(range(len(numbers))):
+        if lengths[index] == wanted and (bound is None or numbers[index] < bound):
+            chosen.add(index)
+            wanted, bound = wanted - 1, numbers[index]
+    return chosen

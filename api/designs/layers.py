@@ -1,0 +1,56 @@
+"""The GraphQL types of what a design consists of: its layers and its metadata."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import strawberry
+
+from api.catalog.inputs import CatalogItemType
+from api.catalog.types import CatalogItem
+from api.fields import reference, stored
+from api.nodes import Part
+
+EMPTY: Final[dict[str, Any]] = {}
+"""What an absent part reads as: all of its own defaults."""
+
+
+@strawberry.type(description="Where a layer lies.")
+class Position(Part):
+    x: float = stored("Pixels from the left.", default=0.0)
+    y: float = stored("Pixels from the top.", default=0.0)
+    z: float = stored("Which layer covers which: the larger the nearer.", default=0.0)
+
+
+@strawberry.type(description="How a layer is stretched.")
+class Scale(Part):
+    x: float = stored("Factor across.", default=1.0)
+    y: float = stored("Factor down.", default=1.0)
+
+
+@strawberry.type(description="The size of the canvas.")
+class CanvasSize(Part):
+    width: int = strawberry.field(description="Width in pixels.")
+    height: int = strawberry.field(description="Height in pixels.")
+
+
+@strawberry.type(description="One catalog item on the canvas.")
+class DesignLayer(Part):
+    id: strawberry.ID = strawberry.field(description="Id of the layer, unique in its design.")
+    type: CatalogItemType = strawberry.field(description="What it shows.")
+    catalog_item: CatalogItem | None = reference(
+        "catalog_item", key="item_id", description="The item that it shows; null where it is gone."
+    )
+    position: Position = stored("Where it lies.", default=EMPTY)
+    rotation: float | None = strawberry.field(description="By how many degrees it is turned.")
+    scale: Scale | None = strawberry.field(description="How it is stretched.")
+    color: str | None = strawberry.field(description="Colour that it is tinted with.")
+    visible: bool = stored("Whether it is shown.", default=True)
+
+
+@strawberry.type(description="What describes a design beside its layers.")
+class DesignMetadata(Part):
+    tags: list[str] = stored("Words to find it by.", default=())
+    description: str | None = strawberry.field(description="What it is, for people.")
+    thumbnail_url: str | None = strawberry.field(description="Small picture.")
+    canvas_size: CanvasSize | None = strawberry.field(description="Size of the canvas.")

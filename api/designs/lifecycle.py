@@ -1,0 +1,104 @@
+"""Mutations of how far a design has come, and whether it is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import strawberry
+from bson import ObjectId
+
+from api.context import Context
+from api.designs import references, store
+from api.designs.changes import (
+    ArchiveDesignInput,
+    DeleteDesignInput,
+    PublishDesignInput,
+    RestoreDesignInput,
+    ReturnDesignToDraftInput,
+)
+from api.designs.payloads import (
+    ArchiveDesignPayload,
+    DeleteDesignPayload,
+    PublishDesignPayload,
+    RestoreDesignPayload,
+    ReturnDesignToDraftPayload,
+)
+from api.designs.types import Design
+from api.designs.validation import ChangeStatus
+from api.designs.writing import Document, changed, deleted, editable, expect, forget, opened, stale
+from api.mutations import refusable
+
+
+@strawberry.type
+class LifecycleMutations:
+    @strawberry.mutation(
+        description="Show a draft or an archived design to everyone; a published one stays as it is. Needs a layer "
+        "(EMPTY), and every item of its layers to be there (NOT_FOUND), to be offered (ITEM_INACTIVE), and to be "
+        "for accounts like the owner's (PREMIUM_REQUIRED); the errors name the layers."
+    )
+    @refusable(PublishDesignPayload)
+    async def publish_design(self, info: strawberry.Info[Context], input: PublishDesignInput) -> PublishDesignPayload:
+        return PublishDesignPayload(design=await _with_status("published", info.context, input))
+
+    @strawberry.mutation(
+        description="Put a draft or a published design away: only its owner sees it. An archived one stays as it is."
+    )
+    @refusable(ArchiveDesignPayload)
+    async def archive_design(self, info: strawberry.Info[Context], input: ArchiveDesignInput) -> ArchiveDesignPayload:
+        return ArchiveDesignPayload(design=await _with_status("archived", info.context, input))
+
+    @strawberry.mutation(description="Make a published or an archived design a draft again. A draft stays as it is.")
+    @refusable(ReturnDesignToDraftPayload)
+    async def return_design_to_draft(
+        self, info: strawberry.Info[Context], input: ReturnDesignToDraftInput
+    ) -> ReturnDesignToDraftPayload:
+        return ReturnDesignToDraftPayload(design=await _with_status("draft", info.context, input))
+
+    @strawberry.mutation(description="Delete a design; it can be restored. Its version stays.")
+    @refusable(DeleteDesignPayload)
+    async def delete_design(self, info: strawberry.Info[Context], input: DeleteDesignInput) -> DeleteDesignPayload:
+        context = info.context
+        design, wanted = await opened(context, ChangeStatus, input)
+        expect(design, wanted.expected_version)
+        done = await store.repository(context.stores).soft_delete(design["_id"], where=_as_seen(design, wanted))
+        forget(context)
+        if not done:
+            raise stale(await editable(context, design["_id"]))
+        return DeleteDesignPayload(design=await _now(context, design["_id"]))
+
+    @strawberry.mutation(
+        description="Bring a deleted design back as it was; NOT_DELETED where it is there. Its version stays."
+    )
+    @refusable(RestoreDesignPayload)
+    async def restore_design(self, info: strawberry.Info[Context], input: RestoreDesignInput) -> RestoreDesignPayload:
+        context = info.context
+        design, wanted = await opened(context, ChangeStatus, input, deleted)
+        expect(design, wanted.expected_version)
+        done = await store.repository(context.stores).restore(design["_id"], where=_as_seen(design, wanted))
+        forget(context)
+        if not done:
+            raise stale(await deleted(context, design["_id"]))
+        return RestoreDesignPayload(design=await _now(context, design["_id"]))
+
+
+async def _with_status(status: str, context: Context, mutation_input: Any) -> Design:
+    design, wanted = await opened(context, ChangeStatus, mutation_input)
+
+    async def change(current: Document) -> dict[str, Any]:
+        if current.get("status") == status:
+            return {}
+        values = {"status": status}
+        await references.check(context, current, values, {})
+        return values
+
+    return Design.of(await changed(context, design, change, wanted.expected_version))
+
+
+def _as_seen(design: Document, wanted: ChangeStatus) -> dict[str, Any] | None:
+    """The condition that the design is still of the expected version."""
+    return None if wanted.expected_version is None else {"version": design.get("version")}
+
+
+async def _now(context: Context, key: ObjectId) -> Design | None:
+    design = await store.whole(context.stores, key)
+    return None if design is None else Design.of(design)

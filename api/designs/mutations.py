@@ -1,0 +1,197 @@
+"""Mutations of what a design is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import strawberry
+
+from api.context import Context
+from api.designs import patch, references, store
+from api.designs.changes import (
+    ApplyDesignPatchInput,
+    CreateDesignInput,
+    DuplicateDesignInput,
+    RestoreDesignRevisionInput,
+    UpdateDesignInput,
+)
+from api.designs.lifecycle import LifecycleMutations
+from api.designs.operations import Add, ApplyDesignPatch, OneOperation, Update
+from api.designs.payloads import (
+    ApplyDesignPatchPayload,
+    CreateDesignPayload,
+    DuplicateDesignPayload,
+    RestoreDesignRevisionPayload,
+    UpdateDesignPayload,
+)
+from api.designs.revisions import one
+from api.designs.types import Design
+from api.designs.validation import CreateDesign, DuplicateDesign, RestoreDesignRevision, UpdateDesign, checked
+from api.designs.writing import Document, changed, expect, forget, opened, stale, storable, visible
+from api.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
+from documents.revision import version_of
+
+_CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
+"""What a revision gives back: its status it does not, as publishing has rules of its own."""
+
+
+@strawberry.type
+class DesignMutations(LifecycleMutations):
+    @strawberry.mutation(description="Make a design, a draft of the viewer.")
+    @refusable(CreateDesignPayload)
+    async def create_design(self, info: strawberry.Info[Context], input: CreateDesignInput) -> CreateDesignPayload:
+        context = info.context
+        owner = str(context.viewer.account_id)
+        chosen = checked(CreateDesign, given(input))
+        layers = [layer.to_mongo() for layer in chosen.layers]
+        values = {
+            "name": chosen.name,
+            "layers": layers,
+            "metadata": chosen.metadata.model_dump(by_alias=True, exclude_none=True),
+            "avatarId": chosen.avatar_id,
+        }
+        await references.check(context, {"userId": owner}, values, references.item_paths(layers))
+        return CreateDesignPayload(design=Design.of(await _create(context, owner, values)))
+
+    @strawberry.mutation(
+        description="Change a design: its name, its avatar, its layers, what describes it. Errors beside INVALID and "
+        "NOT_FOUND: VERSION_CONFLICT; of a published design also those of publishDesign, for what is new in it."
+    )
+    @refusable(UpdateDesignPayload)
+    async def update_design(self, info: strawberry.Info[Context], input: UpdateDesignInput) -> UpdateDesignPayload:
+        context = info.context
+        design, update = await opened(context, UpdateDesign, input)
+
+        async def change(current: Document) -> dict[str, Any]:
+            values = update.values()
+            await references.check(context, current, values, references.item_paths(values.get("layers", ())))
+            return _on_metadata(current, values)
+
+        return UpdateDesignPayload(design=Design.of(await changed(context, design, change, update.expected_version)))
+
+    @strawberry.mutation(
+        description="Change the layers of a design by operations: all of them, or none where one can't be applied. "
+        "Clients that work on different layers at the same time can all succeed, with `rebase`. Errors as of "
+        "updateDesign."
+    )
+    @refusable(ApplyDesignPatchPayload)
+    async def apply_design_patch(
+        self, info: strawberry.Info[Context], input: ApplyDesignPatchInput
+    ) -> ApplyDesignPatchPayload:
+        context = info.context
+        design, wanted = await opened(context, ApplyDesignPatch, input)
+        operations, expected = [one_of.operation for one_of in wanted.operations], wanted.expected_version
+        named = _items_of(wanted.operations)
+        base: Sequence[patch.Layer] | None = None
+
+        async def change(current: Document) -> dict[str, Any]:
+            nonlocal base
+            layers, rebasing = current.get("layers") or [], version_of(current) != expected
+            if rebasing and base is None:
+                if not wanted.rebase or (revision := await _revision(context, current, expected)) is None:
+                    raise stale(current)
+                base = revision.get("layers") or []
+            elif not rebasing:
+                base = layers
+            if rebasing and patch.conflicts(base or [], layers, operations):
+                raise stale(current)
+            patched, problems = patch.apply(layers, operations, clamp=rebasing)
+            if problems:
+                raise Refusal(*(_error(problem, wanted.operations) for problem in problems))
+            await references.check(context, current, {"layers": patched}, named)
+            return {"layers": patched}
+
+        written = await changed(context, design, change, None if wanted.rebase else expected)
+        return ApplyDesignPatchPayload(design=Design.of(written))
+
+    @strawberry.mutation(
+        description="Copy a design that the viewer may see: a draft of the viewer, on the same avatar where that is "
+        "the viewer's own. Its history begins anew."
+    )
+    @refusable(DuplicateDesignPayload)
+    async def duplicate_design(
+        self, info: strawberry.Info[Context], input: DuplicateDesignInput
+    ) -> DuplicateDesignPayload:
+        context = info.context
+        original, copy = await opened(context, DuplicateDesign, input, visible)
+        expect(original, copy.expected_version)
+        owner = str(context.viewer.account_id)
+        values = {
+            "name": copy.name or original["name"],
+            "layers": original.get("layers") or [],
+            "metadata": original.get("metadata") or {},
+            "avatarId": original.get("avatarId") if original["userId"] == owner else None,
+        }
+        return DuplicateDesignPayload(design=Design.of(await _create(context, owner, values)))
+
+    @strawberry.mutation(
+        description="Give a design the name, the layers, the description and the avatar of an earlier version, as a "
+        "new version; the status stays. Errors as of updateDesign."
+    )
+    @refusable(RestoreDesignRevisionPayload)
+    async def restore_design_revision(
+        self, info: strawberry.Info[Context], input: RestoreDesignRevisionInput
+    ) -> RestoreDesignRevisionPayload:
+        context = info.context
+        design, wanted = await opened(context, RestoreDesignRevision, input)
+
+        async def change(current: Document) -> dict[str, Any]:
+            revision = await _revision(context, current, wanted.version)
+            if revision is None:
+                raise not_found("version", "version")
+            if version_of(current) == wanted.version:
+                return {}
+            values = {
+                "name": revision["name"],
+                "layers": revision.get("layers") or [],
+                "metadata": revision.get("metadata") or {},
+                "avatarId": revision.get("avatarId"),
+            }
+            await references.check(context, current, values, {}, avatar=False)
+            return values
+
+        written = await changed(context, design, change, wanted.expected_version)
+        return RestoreDesignRevisionPayload(design=Design.of(written))
+
+
+async def _create(context: Context, owner: str, values: Mapping[str, Any]) -> Document:
+    author = {"userId": owner, "updatedBy": owner, "requestId": context.request_id}
+    with storable():
+        design = await store.repository(context.stores).create({**values, **author})
+    forget(context)
+    return design.to_mongo()
+
+
+async def _revision(context: Context, design: Document, version: int) -> Document | None:
+    revision: Document | None = await one(design, version, context, _CONTENT)
+    return revision
+
+
+def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with all of the metadata in place of its parts where the stored design has none."""
+    if design.get("metadata") is not None:
+        return values
+    metadata = {path.removeprefix("metadata."): value for path, value in values.items() if path.startswith("metadata.")}
+    rest = {path: value for path, value in values.items() if not path.startswith("metadata.")}
+    return rest | {"metadata": {name: value for name, value in metadata.items() if value is not None}}
+
+
+def _items_of(operations: Sequence[OneOperation]) -> references.Paths:
+    """Where a patch names items."""
+    paths: dict[str, list[references.Path]] = defaultdict(list)
+    for number, one_of in enumerate(operations):
+        match one_of.operation:
+            case Add(layer=layer) if layer.item_id is not None:
+                paths[layer.item_id].append(("operations", str(number), "add", "layer", "itemId"))
+            case Update(item_id=item_id) if item_id is not None:
+                paths[item_id].append(("operations", str(number), "update", "itemId"))
+    return paths
+
+
+def _error(problem: patch.Problem, operations: Sequence[OneOperation]) -> MutationError:
+    path = ["operations", str(problem.operation), operations[problem.operation].kind, *problem.path]
+    if problem.missing:
+        return NotFoundError(code="NOT_FOUND", message=problem.message, path=path)
+    return InvalidInput(code="INVALID", message=problem.message, path=path)

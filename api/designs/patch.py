@@ -1,0 +1,118 @@
+"""Patches of a list of layers: applying operations in order, and telling whether they can follow other changes.
+
+Pure functions on layers as they are stored (camelCase dictionaries).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.designs.diff import diff_layers, may_have_moved
+from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
+from api.designs.validation import MAX_LAYERS
+
+Layer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an operation can't be applied. `path` leads into it; `missing`: what it names isn't there."""
+
+    operation: int
+    path: tuple[str, ...]
+    message: str
+    missing: bool = False
+
+
+def apply(
+    layers: Sequence[Layer], operations: Sequence[LayerOperation], *, clamp: bool = False
+) -> tuple[list[Layer], list[Problem]]:
+    """The layers after all operations, in their order; with problems, what it would be without those at fault.
+
+    `clamp`: an index beyond the end means the end, as layers may have gone since the client counted them.
+    """
+    patched, problems = list(layers), list[Problem]()
+    for number, operation in enumerate(operations):
+        problem = _apply_one(patched, operation, clamp)
+        if problem is not None:
+            path, message, missing = problem
+            problems.append(Problem(number, path, message, missing))
+        elif isinstance(operation, Add) and MAX_LAYERS < len(patched) > len(layers):
+            problems.append(Problem(number, (), f"a design has at most {MAX_LAYERS} layers"))
+    return patched, problems
+
+
+_Problem = tuple[tuple[str, ...], str, bool]
+
+
+def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _Problem | None:
+    """Change the layers in place, or say why not."""
+    match operation:
+        case Add(layer=new, index=index):
+            if _find(layers, new.id) is not None:
+                return ("layer", "id"), "another layer has this id", False
+            if index is not None and index > len(layers) and not clamp:
+                return _beyond(len(layers))
+            layers.insert(len(layers) if index is None else index, new.to_mongo())
+        case Reorder(layer_ids=ids):
+            by_id = {layer.get("id"): layer for layer in layers}
+            if Counter(ids) != Counter(layer.get("id") for layer in layers):
+                return ("layerIds",), "must name every layer once", False
+            layers[:] = [by_id[id] for id in ids]
+        case Move() | Update() | Remove():
+            place = _find(layers, operation.layer_id)
+            if place is None:
+                return ("layerId",), "There is no such layer.", True
+            if isinstance(operation, Update):
+                layers[place] = _changed(layers[place], operation.changes())
+                return None
+            if isinstance(operation, Move) and operation.index >= len(layers) and not clamp:
+                return _beyond(len(layers) - 1)
+            layer = layers.pop(place)
+            if isinstance(operation, Move):
+                layers.insert(operation.index, layer)
+    return None
+
+
+def _changed(layer: Layer, changes: Mapping[str, Any]) -> Layer:
+    changed = {**layer, **changes}
+    if "position" in changes:
+        changed["position"] = {"x": 0, "y": 0, "z": 0, **(layer.get("position") or {}), **changes["position"]}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def _beyond(last: int) -> _Problem:
+    return ("index",), f"must be at most {last}", False
+
+
+def _find(layers: Sequence[Layer], id: str) -> int | None:
+    return next((place for place, layer in enumerate(layers) if layer.get("id") == id), None)
+
+
+def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation]) -> list[int]:
+    """The operations, made for the layers of `base`, that can't follow what made `current` of them.
+
+    What a layer shows and where it lies are apart: an operation conflicts where the same of the same layer was
+    changed, and where the layer was added or removed. A new order of all layers conflicts with any other.
+    """
+    happened = diff_layers(base, current)
+    came_or_went = {layer.get("id") for layer in (*happened.added, *happened.removed)}
+    content = came_or_went | {change.after.get("id") for change in happened.changed}
+    before, after = [str(layer.get("id")) for layer in base], [str(layer.get("id")) for layer in current]
+    place = came_or_went | may_have_moved(before, after)
+
+    def conflict(operation: LayerOperation) -> bool:
+        match operation:
+            case Add(layer=layer):
+                return layer.id in came_or_went
+            case Update() | Remove():
+                return operation.layer_id in content
+            case Move():
+                return operation.layer_id in place
+            case Reorder():
+                return before != after
+
+    return [number for number, operation in enumerate(operations) if conflict(operation)]

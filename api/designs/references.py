@@ -1,0 +1,131 @@
+"""What a change of a design refers to in PostgreSQL: avatars and catalog items that are there, and for whom.
+
+Only what a change brings in is checked: what a design refers to already stays, even where the item is no longer
+offered or the avatar is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from api.catalog.policy import may_use_premium
+from api.conditions import fields_of, matches
+from api.context import Context
+from api.mutations import ConflictError, MutationError, NotFoundError, Refusal
+from api.nodes import read
+
+Path = tuple[str, ...]
+Paths = Mapping[str, Sequence[Path]]
+"""Where in an input each item is named."""
+
+_OFFERED: Final = frozenset(("is_active", "is_premium"))
+
+
+def item_paths(layers: Sequence[Mapping[str, Any]]) -> Paths:
+    """Where stored layers name their items."""
+    paths: dict[str, list[Path]] = defaultdict(list)
+    for index, layer in enumerate(layers):
+        if layer.get("itemId") is not None:
+            paths[layer["itemId"]].append(("layers", str(index), "itemId"))
+    return paths
+
+
+async def check(
+    context: Context,
+    design: Mapping[str, Any],
+    values: Mapping[str, Any],
+    named: Paths,
+    *,
+    avatar: bool = True,
+) -> None:
+    """Raise Refusal, with every failure, unless what the values bring into the stored design is there.
+
+    `named` says where the input names items; those must be listed for the viewer. The avatar must be the owner's
+    (where not `avatar`, it is not looked at). What is or becomes published must also be allowed to the owner.
+    """
+    status, layers = values.get("status"), values.get("layers", design.get("layers")) or ()
+    known = {layer.get("itemId") for layer in design.get("layers") or ()}
+    new = {key: paths for key, paths in named.items() if key not in known}
+    shown: Paths = {}
+    if status == "published":
+        shown = item_paths(layers)
+    elif design.get("status") == "published" and "layers" in values:
+        shown = {key: paths for key, paths in item_paths(layers).items() if key not in known}
+    errors: list[MutationError] = []
+    if not layers and "published" in (status, None if "layers" not in values else design.get("status")):
+        errors.append(ConflictError(code="EMPTY", message="A published design has layers.", path=["layers"]))
+    items, wrong_avatar = await asyncio.gather(
+        _rows(context, "catalog_item", new.keys() | shown.keys(), _OFFERED | _listed_by(context)),
+        _wrong_avatar(context, design, values if avatar else {}),
+    )
+    missing = {key for key in new if not _is_listed(context, items[key])}
+    errors += [*wrong_avatar, *(_not_found("catalog item", path) for key in missing for path in new[key])]
+    published = {key: paths for key, paths in shown.items() if key not in missing}
+    errors += await _unpublishable(context, design["userId"], published, items)
+    if errors:
+        raise Refusal(*errors)
+
+
+async def _unpublishable(
+    context: Context, owner_id: str, shown: Paths, items: Mapping[str, Any]
+) -> list[MutationError]:
+    """An error for each layer that may not be shown to everyone."""
+    errors: list[MutationError] = []
+    premium = any(items[key] is not None and items[key].is_premium for key in shown)
+    allowed = premium and may_use_premium(await _role_of(context, owner_id))
+    for key, paths in shown.items():
+        item = items[key]
+        for path in paths:
+            if item is None or item.deleted_at is not None:
+                errors.append(_not_found("catalog item", path))
+            elif not item.is_active:
+                message = "This item is no longer offered."
+                errors.append(ConflictError(code="ITEM_INACTIVE", message=message, path=[*path]))
+            elif item.is_premium and not allowed:
+                message = "This item is for premium accounts; the owner of the design has none."
+                errors.append(ConflictError(code="PREMIUM_REQUIRED", message=message, path=[*path]))
+    return errors
+
+
+async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Mapping[str, Any]) -> list[MutationError]:
+    """An error where the design comes onto an avatar that isn't its owner's."""
+    key = values.get("avatarId")
+    if key is None or key == design.get("avatarId"):
+        return []
+    row = (await _rows(context, "avatar", (key,), frozenset(("user_id",))))[key]
+    if row is not None and row.deleted_at is None and str(row.user_id) == design["userId"]:
+        return []
+    return [_not_found("avatar", ("avatarId",))]
+
+
+async def _role_of(context: Context, user_id: str) -> str | None:
+    if str(context.viewer.id) == user_id:
+        return context.viewer.role
+    row = (await _rows(context, "user", (user_id,), frozenset(("role",))))[user_id]
+    return None if row is None or row.deleted_at is not None else str(row.role)
+
+
+async def _rows(context: Context, loader: str, keys: Iterable[str], columns: frozenset[str]) -> Mapping[str, Any]:
+    """The rows as they are now, deleted ones too, None for those that aren't there: one statement."""
+    wanted, rows = list(keys), context.loader(loader)
+    for key in wanted:
+        rows.clear(key)  # an earlier mutation of the same request may have changed it
+    found = await asyncio.gather(*(rows.load(key, columns) for key in wanted))
+    return dict(zip(wanted, found, strict=True))
+
+
+def _listed_by(context: Context) -> frozenset[str]:
+    return fields_of(context.policy("CatalogItem").scope(context.viewer))
+
+
+def _is_listed(context: Context, row: Any) -> bool:
+    scope = context.policy("CatalogItem").scope(context.viewer)
+    return row is not None and matches(scope, partial(read, row))
+
+
+def _not_found(what: str, path: Path) -> NotFoundError:
+    return NotFoundError(code="NOT_FOUND", message=f"There is no such {what}.", path=[*path])

@@ -1,0 +1,110 @@
+"""The GraphQL type of a version of a design, and its pages: the design itself, then its revisions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import strawberry
+
+from api.avatars.types import Avatar
+from api.conditions import EVERYTHING, matches
+from api.designs.history import Span
+from api.designs.inputs import DesignStatus
+from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
+from api.fields import reference, stored
+from api.nodes import View, read
+from api.pagination import Connection, Order, Page, page_request
+from api.selection import columns_of, selects_any
+from api.users.types import User
+from documents.revision import revision_of, version_of
+
+if TYPE_CHECKING:
+    from api.context import Context
+
+NEEDS: Final = (
+    *("id", "user_id", "version", "name", "status", "layers", "metadata", "avatar_id"),
+    *("created_at", "updated_at", "updated_by", "request_id"),
+)
+"""What a version of a design is made of."""
+
+_NEWEST_FIRST: Final = Order("version", descending=True)
+
+
+@strawberry.type(description="A design as it was in one of its versions.")
+class DesignRevision(View):
+    version: int = strawberry.field(description="Which version.")
+    at: datetime = strawberry.field(description="When this version was made.")
+    actor: User | None = reference("user", key="actor_id", description="Who made it; null where that is not known.")
+    request_id: str | None = strawberry.field(description="Id of the request that made it.")
+    name: str = strawberry.field(description="Name that the design had.")
+    status: DesignStatus = strawberry.field(description="How far it had come.")
+    layers: list[DesignLayer] = stored("Its layers, in their order.", default=())
+    metadata: DesignMetadata = stored("What described it.", default=EMPTY)
+    avatar: Avatar | None = reference("avatar", key="avatar_id", description="On whom it was worn.")
+
+
+def may_read(context: Context, design: Any) -> bool:
+    """Whether the viewer may read the history of a design: who may edit it may."""
+    return matches(context.policy("Design").editable(context.viewer), partial(read, design))
+
+
+async def page(
+    design: dict[str, Any],
+    info: strawberry.Info[Context],
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+) -> Connection[DesignRevision]:
+    """A page of the versions of a stored design, the current one first."""
+    context, raw = info.context, info._raw_info
+    id, current = design["_id"], version_of(design)
+    request = page_request(
+        "design_revisions",
+        first=first,
+        after=after,
+        last=last,
+        before=before,
+        scope=EVERYTHING,
+        order=_NEWEST_FIRST,
+    )
+    span = Span(
+        request.size,
+        request.backwards,
+        above=request.before.value if request.before else None,
+        below=request.after.value if request.after else None,
+    )
+    rows: list[Any] = []
+    if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
+        kept = await context.loader("design_revisions").load((id, current, span), columns_of(raw))
+        begins = (span.below is None or current < span.below) and (span.above is None or current > span.above)
+        itself = [revision_of(design)] if begins else []
+        rows = [*kept, *itself] if request.backwards else [*itself, *kept]
+
+    async def count() -> int:
+        kept: int = await context.loader("design_revisions_count").load((id, current))
+        return kept + 1
+
+    return Connection(
+        page=Page(
+            request=request,
+            rows=rows,
+            node=DesignRevision.of,
+            order_value=version_of,
+            key=lambda row: id,
+            count=count,
+        )
+    )
+
+
+async def one(design: dict[str, Any], version: int, context: Context, columns: frozenset[str]) -> Any:
+    """One stored version of a stored design, None where it isn't kept."""
+    current = version_of(design)
+    if version == current:
+        return revision_of(design)
+    if not 1 <= version < current:
+        return None
+    return await context.loader("design_revision").load((design["_id"], version), columns)

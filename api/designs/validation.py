@@ -1,0 +1,212 @@
+"""What the inputs of designs must be: one schema each, on the parts of the stored document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from bson import ObjectId
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
+
+from api.errors import BadUserInput
+from api.ids import decode_id_of
+from api.mutations import InvalidInput, MutationError, Refusal, S, validated
+from documents.base import Part
+from documents.design import CanvasSize, Finite, LayerType, Scale
+from models import new_id
+
+MAX_LAYERS: Final = 200
+MAX_TAGS: Final = 50
+UNGIVEN: Final[Any] = None
+"""Default of what may be left out but not be null."""
+
+
+class Schema(Part):
+    """What an input must be."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+
+def _without_null(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("can't contain a null character")
+    return text
+
+
+def _web_address(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest.strip("/") or any(c.isspace() for c in text):
+        raise ValueError("must be an address that starts with http:// or https://")
+    return text
+
+
+def _key_of(type_name: str) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        try:
+            key = decode_id_of(type_name, str(value))
+        except BadUserInput as error:
+            raise ValueError(error.message) from None
+        return key if isinstance(key, ObjectId) else str(key)
+
+    return parse
+
+
+NoNull: Final = AfterValidator(_without_null)
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), NoNull]
+Description = Annotated[str, StringConstraints(max_length=10_000), NoNull]
+Color = Annotated[str, StringConstraints(max_length=64), NoNull]
+Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address), NoNull]
+LayerId = Annotated[str, StringConstraints(min_length=1, max_length=64), NoNull]
+ExpectedVersion = Annotated[int, Field(ge=1)]
+
+DesignKey = Annotated[ObjectId, PlainValidator(_key_of("Design"))]
+AvatarKey = Annotated[str, PlainValidator(_key_of("Avatar"))]
+ItemKey = Annotated[str, PlainValidator(_key_of("CatalogItem"))]
+"""Keys of PostgreSQL are text in a design."""
+
+
+class _NullsLeftOut(Schema):
+    """Null is as if it were not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: Any) -> Any:
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class PositionValues(_NullsLeftOut):
+    """Where a layer lies; without `z`, as near as it was."""
+
+    x: Finite
+    y: Finite
+    z: Finite = 0
+
+
+class LayerValues(_NullsLeftOut):
+    """A new layer."""
+
+    id: LayerId = Field(default_factory=lambda: str(new_id()))
+    type: LayerType
+    item_id: ItemKey | None = None
+    position: PositionValues = Field(default_factory=lambda: PositionValues(x=0, y=0))
+    rotation: Finite | None = None
+    scale: Scale | None = None
+    color: Color | None = None
+    visible: bool = True
+
+    def to_mongo(self) -> dict[str, Any]:
+        """As it is stored."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class LayerChanges(Schema):
+    """Fields of a layer; what is not given stays, null removes."""
+
+    type: LayerType = UNGIVEN
+    item_id: ItemKey | None = None
+    position: PositionValues = UNGIVEN
+    rotation: Finite | None = None
+    scale: Scale | None = None
+    color: Color | None = None
+    visible: bool = UNGIVEN
+
+
+class MetadataValues(_NullsLeftOut):
+    """What describes a new design."""
+
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_TAGS)
+    description: Description | None = None
+    thumbnail_url: Url | None = None
+    canvas_size: CanvasSize | None = None
+
+
+class MetadataChanges(Schema):
+    """What describes a design; what is not given stays, null removes."""
+
+    tags: list[Tag] = Field(default=UNGIVEN, max_length=MAX_TAGS)
+    description: Description | None = None
+    thumbnail_url: Url | None = None
+    canvas_size: CanvasSize | None = None
+
+
+class CreateDesign(_NullsLeftOut):
+    """The input of `createDesign`."""
+
+    name: Name
+    avatar_id: AvatarKey | None = None
+    layers: list[LayerValues] = Field(default_factory=list, max_length=MAX_LAYERS)
+    metadata: MetadataValues = Field(default_factory=MetadataValues)
+
+
+class UpdateDesign(Schema):
+    """The input of `updateDesign`."""
+
+    id: DesignKey
+    expected_version: ExpectedVersion
+    name: Name = UNGIVEN
+    avatar_id: AvatarKey | None = None
+    layers: list[LayerValues] = Field(default=UNGIVEN, max_length=MAX_LAYERS)
+    metadata: MetadataChanges = UNGIVEN
+
+    def values(self) -> dict[str, Any]:
+        """What is to be stored, by dotted path; None for what is to be absent."""
+        given = self.model_fields_set
+        values: dict[str, Any] = {}
+        if "name" in given:
+            values["name"] = self.name
+        if "avatar_id" in given:
+            values["avatarId"] = self.avatar_id
+        if "layers" in given:
+            values["layers"] = [layer.to_mongo() for layer in self.layers]
+        if "metadata" in given:
+            described = self.metadata.model_dump(by_alias=True, exclude_unset=True)
+            values.update({f"metadata.{name}": value for name, value in described.items()})
+        return values
+
+
+class ChangeStatus(Schema):
+    """The input of what changes no more than a status, or deletes and restores."""
+
+    id: DesignKey
+    expected_version: ExpectedVersion | None = None
+
+
+class DuplicateDesign(ChangeStatus):
+    """The input of `duplicateDesign`."""
+
+    name: Name | None = None
+
+
+class RestoreDesignRevision(Schema):
+    """The input of `restoreDesignRevision`."""
+
+    id: DesignKey
+    version: Annotated[int, Field(ge=1)]
+    expected_version: ExpectedVersion
+
+
+def checked(schema: type[S], values: Mapping[str, Any]) -> S:
+    """As `validated`, layers that share an id among the failures."""
+    repeated = _repeated_ids(values.get("layers") or ())
+    try:
+        result = validated(schema, values)
+    except Refusal as refusal:
+        raise Refusal(*refusal.errors, *repeated) from None
+    if repeated:
+        raise Refusal(*repeated)
+    return result
+
+
+def _repeated_ids(layers: Sequence[Mapping[str, Any]]) -> list[MutationError]:
+    seen: set[str] = set()
+    errors: list[MutationError] = []
+    for index, layer in enumerate(layers):
+        id = layer.get("id")
+        if id is None:
+            continue
+        if id in seen:
+            message, path = "another layer has this id", ["layers", str(index), "id"]
+            errors.append(InvalidInput(code="INVALID", message=message, path=path))
+        seen.add(id)
+    return errors

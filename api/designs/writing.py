@@ -1,0 +1,158 @@
+"""How mutations change a design: rights, validation, and one atomic change of the version that was looked at."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from bson import ObjectId
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from api.conditions import Condition, matches
+from api.context import Context
+from api.designs import history, store
+from api.designs.payloads import VersionConflict
+from api.designs.types import Design
+from api.designs.validation import checked
+from api.errors import BadUserInput, Forbidden
+from api.ids import decode_id_of
+from api.mutations import InvalidInput, Refusal, S, conflict, given, not_found
+from api.nodes import read
+from documents.revision import version_of
+
+Document = dict[str, Any]
+Find = Callable[[Context, ObjectId], Awaitable[Document]]
+Change = Callable[[Document], Awaitable[dict[str, Any]]]
+"""From the stored design to what is to be stored, by dotted path; nothing where it stays as it is."""
+
+ATTEMPTS: Final = 100
+"""Tries of a change that other writers keep getting ahead of; with each of them, one of those others is done."""
+
+LOADERS: Final = ("design", "designs", "designs_count", "design_revision", "design_revisions", "design_revisions_count")
+
+
+async def opened(
+    context: Context, schema: type[S], mutation_input: Any, find: Find | None = None
+) -> tuple[Document, S]:
+    """The stored design that an input names, and the input, validated.
+
+    The viewer must be signed in and may edit the design, where `find` doesn't find it otherwise. Raises
+    Unauthenticated, Forbidden where they only may see it, and Refusal.
+    """
+    _ = context.viewer.account_id
+    values = given(mutation_input)
+    key = _key(values["id"])
+    design = await (find or editable)(context, key) if key is not None else None
+    change = checked(schema, values)
+    assert design is not None, "an id that is no id is not valid"
+    return design, change
+
+
+async def visible(context: Context, key: ObjectId) -> Document:
+    """The live design of this key, which the viewer may see. Raises Refusal where there is none for them."""
+    design = await store.whole(context.stores, key)
+    if design is None or not _matches(design, context.policy("Design").scope(context.viewer)):
+        raise not_found("design", "id")
+    return design
+
+
+async def editable(context: Context, key: ObjectId) -> Document:
+    """The live design of this key, which the viewer may edit.
+
+    Raises Forbidden where they may see it but not edit it, Refusal where there is none for them.
+    """
+    design = await visible(context, key)
+    if not _matches(design, context.policy("Design").editable(context.viewer)):
+        raise Forbidden
+    return design
+
+
+async def deleted(context: Context, key: ObjectId) -> Document:
+    """The deleted design of this key, which the viewer may bring back.
+
+    Raises Forbidden where it is live and another's, Refusal where it is live or there is none for them.
+    """
+    design = await store.whole(context.stores, key)
+    scope = context.policy("Design").scope(context.viewer, deleted=True)
+    if design is None or not _matches(design, scope):
+        await editable(context, key)
+        raise conflict("NOT_DELETED", "The design is not deleted.", "id")
+    return design
+
+
+def _matches(design: Document, condition: Condition) -> bool:
+    return matches(condition, partial(read, design))
+
+
+async def changed(context: Context, design: Document, change: Change, expected: int | None) -> Document:
+    """The design after the change made a new version of it.
+
+    `change` is asked again, of the newer design, as long as other writers are faster, except where a version is
+    `expected`. Raises Refusal with VersionConflict where that is no longer the current one.
+    """
+    actor = {"updatedBy": str(context.viewer.account_id), "requestId": context.request_id}
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            design = await editable(context, design["_id"])
+        expect(design, expected)
+        values = await change(design)
+        if not values:
+            return design
+        with storable():
+            kept = context.settings.design_revisions_kept
+            written = await history.replace(context.stores, design, values | actor, kept)
+        if written is not None:
+            forget(context)
+            return written
+    raise stale(await editable(context, design["_id"]))
+
+
+def expect(design: Document, expected: int | None) -> None:
+    """Raise Refusal with VersionConflict where the design has another version than the client expects."""
+    if expected is not None and version_of(design) != expected:
+        raise stale(design)
+
+
+def stale(current: Document) -> Refusal:
+    """The design has changed since the client saw it."""
+    message = f"The design has changed; its version is {version_of(current)}."
+    return Refusal(
+        VersionConflict(code="VERSION_CONFLICT", message=message, path=["expectedVersion"], current=Design.of(current))
+    )
+
+
+@contextlib.contextmanager
+def storable() -> Iterator[None]:
+    """What the document doesn't take is a Refusal: parts that an older service stored may break today's rules."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        raise Refusal(
+            *(
+                InvalidInput(
+                    code="INVALID",
+                    message=f"What is stored breaks a rule: {problem['msg']}",
+                    path=[to_camel(str(part)) for part in problem["loc"]] or None,
+                )
+                for problem in problems
+            )
+        ) from None
+
+
+def forget(context: Context) -> None:
+    """Drop what the loaders know of designs, after a write."""
+    for name in LOADERS:
+        context.loader(name).clear_all()
+
+
+def _key(global_id: str) -> ObjectId | None:
+    try:
+        key = decode_id_of("Design", global_id)
+    except BadUserInput:
+        return None
+    assert isinstance(key, ObjectId)
+    return key
