@@ -27,6 +27,7 @@ from migrations import runner
 from migrations.connection import LOCK_KEY
 from migrations.errors import AdoptionError, MigrationError, MigrationRunning
 from migrations.extensions import require_extension
+from migrations.roles import create_application_role
 from models import SCHEMAS, Base
 from tests import original
 
@@ -352,6 +353,82 @@ def test_downgrade_keeps_adopted_tables(settings: Settings) -> None:
     assert runner.generate(settings, "nothing") is None
 
 
+TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+WALLED = "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1"
+
+
+def test_adopted_tables_get_triggers_and_policies_and_lose_them(settings: Settings) -> None:
+    # given
+    sql(settings, original.USERS, original.REST)
+
+    # when
+    runner.upgrade(settings)
+
+    # then
+    tables = ("avatars", "catalog_items", "users")
+    assert [row[0] for row in sql(settings, TRIGGERS)] == [
+        f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")
+    ]
+    assert [row[0] for row in sql(settings, WALLED)] == ["audit_log", "avatars", "users"]
+    assert scalar(settings, "SELECT count(*) FROM audit.audit_log") == 0
+    sql(settings, f"UPDATE shared.users SET \"lastLogin\" = now(), role = 'brand' WHERE id = '{original.BOB}'")
+    [entry] = sql(settings, "SELECT record_id::text, new_values ->> 'role' AS role, new_values FROM audit.audit_log")
+    assert (entry["record_id"], entry["role"]) == (original.BOB, "brand")
+    assert "lastLogin" not in entry["new_values"]
+    assert "bob" in entry["new_values"]
+    assert "$2b$10$bob" not in entry["new_values"]
+
+    # and when
+    runner.downgrade(settings, "base")
+
+    # then
+    assert sql(settings, TRIGGERS) == []
+    assert sql(settings, WALLED) == []
+    assert sql(settings, "SELECT polname FROM pg_policy") == []
+    grants = "SELECT 1 FROM information_schema.table_privileges WHERE grantee = 'fashion_wallet_app'"
+    assert sql(settings, grants) == []
+    sql(settings, "UPDATE shared.users SET role = 'user'")
+
+
+@pytest.mark.parametrize("table", ["account_sessions", "operations"])
+def test_a_table_that_only_shares_its_name_is_left_alone(settings: Settings, table: str) -> None:
+    sql(settings, original.USERS, f"CREATE TABLE shared.{table} (id serial PRIMARY KEY)")
+    with pytest.raises(AdoptionError, match=f"shared.{table} is there already and is not this application's"):
+        runner.upgrade(settings)
+    assert scalar(settings, "SELECT to_regclass('shared.alembic_version')") is None
+
+
+async def _create_role(settings: Settings, name: str, member: str) -> bool:
+    assert settings.postgres_url is not None
+    url = re.sub(r"//[^@]*@", f"//{member}@", settings.postgres_url)
+    engine = postgres_engine(settings.model_copy(update={"database_url": SecretStr(url)}))
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(create_application_role, name)
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_application_role_is_made_where_the_user_may(settings: Settings, allowed: bool) -> None:
+    # given
+    name, member = f"app_{uuid.uuid4().hex}", f"role_{uuid.uuid4().hex}"
+    sql(settings, f"CREATE ROLE {member} LOGIN {'CREATEROLE' if allowed else ''}")
+    try:
+        # when
+        made = asyncio.run(_create_role(settings, name, member))
+
+        # then
+        assert made is allowed
+        found = sql(settings, f"SELECT rolcanlogin, pg_has_role('{member}', oid, 'SET') FROM pg_roles "
+                              f"WHERE rolname = '{name}'")  # fmt: skip
+        assert [tuple(row) for row in found] == ([(False, True)] if allowed else [])
+        if allowed:  # and again: it is there
+            assert asyncio.run(_create_role(settings, name, member)) is True
+    finally:
+        sql(settings, f"DROP ROLE IF EXISTS {name}", f"DROP ROLE {member}")
+
+
 def test_emails_that_differ_only_in_case_are_refused(settings: Settings) -> None:
     # given
     extra = "77777777-7777-4777-8777-777777777777"
@@ -496,8 +573,9 @@ def test_a_required_extension_that_the_user_may_not_create_is_named(settings: Se
             runner.upgrade(limited)
         # then: with the extension there, the same user can go on
         sql(settings, "CREATE EXTENSION pg_trgm")
-        runner.upgrade(limited)
+        lines = runner.upgrade(limited)
         assert runner.show(limited).current == HEAD
+        assert [line for line in lines if "fashion_wallet_app" in line] != []  # what an administrator has left to do
     finally:
         sql(settings, f"DROP OWNED BY {role}", f"REASSIGN OWNED BY {role} TO CURRENT_USER", f"DROP ROLE {role}")
 
