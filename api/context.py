@@ -12,6 +12,7 @@ from api.avatars import policy as policies_of_avatars
 from api.avatars.loaders import avatars
 from api.catalog import policy as policies_of_catalog
 from api.catalog.loaders import catalog_items
+from api.claims import Claim
 from api.config import Settings
 from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
@@ -38,7 +39,7 @@ POLICIES: Final[Mapping[str, Policy]] = {
 class Context:
     """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
 
-    Under row-level security its `stores` are those of the viewer.
+    Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
     """
 
     stores: Stores
@@ -47,6 +48,7 @@ class Context:
     auth: Auth
     viewer: Viewer = ANONYMOUS
     address: str | None = None
+    claim: Claim | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

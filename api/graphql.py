@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,9 +21,11 @@ from strawberry.types.graphql import OperationType
 
 from api.addresses import Addresses
 from api.auth import Auth
+from api.claims import Claim, IdempotencyError
 from api.config import Settings
 from api.context import Context
 from api.errors import AppError, BadUserInput, StoreUnavailable, Unauthenticated, as_app_error
+from api.idempotency import HEADER, Idempotency, key_of
 from api.log import Cost, current_cost, logger
 from api.stores import Stores
 from api.viewer import Viewer
@@ -63,6 +66,7 @@ class GraphQLEndpoint:
         self._settings = settings
         self.auth = Auth(settings)
         self._addresses = Addresses(settings)
+        self._idempotency = Idempotency(settings)
 
     async def __call__(self, request: Request) -> Response:
         """Answer with a well-formed GraphQL response, whatever comes in."""
@@ -72,13 +76,22 @@ class GraphQLEndpoint:
         token = current_cost.set(cost)
         operation: Operation | None = None
         viewer: Viewer | None = None
+        replayed = False
         try:
             if media_type is None:
                 raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
             operation = await read_operation(request)
             viewer = await self._viewer(request, request_id)
-            status, body = await self._execute(operation, request, request_id, viewer, media_type)
-        except BadRequest as error:
+            run = partial(self._execute, operation, request, request_id, viewer, media_type)
+            key = key_of(request.headers.getlist(HEADER), operation) if request.method == "POST" else None
+            if key is None:
+                status, body = await run()
+            else:
+                actor = f"account:{viewer.id}" if viewer.id else f"address:{self._addresses.of(request)}"
+                stores: Stores = request.app.state.stores
+                answer = await self._idempotency.once(key, actor, operation, stores, run)
+                status, body, replayed = answer.status, answer.body, answer.replayed
+        except (BadRequest, IdempotencyError) as error:
             status, body = error.status, _only(error)
         except Unauthenticated as error:
             status, body = 401, _only(error)
@@ -88,7 +101,9 @@ class GraphQLEndpoint:
             current_cost.reset(token)
         headers = {"x-request-id": request_id, "cache-control": "no-store", "vary": "accept"}
         if status == 405:
-            headers["allow"] = "POST"
+            headers["allow"] = "POST" if request.method == "GET" else "GET, POST"
+        if replayed:
+            headers["idempotency-replayed"] = "true"
         if status == 401:
             headers["www-authenticate"] = "Bearer"
         logger.info(
@@ -118,7 +133,13 @@ class GraphQLEndpoint:
             raise known from None
 
     async def _execute(
-        self, operation: Operation, request: Request, request_id: str, viewer: Viewer, media_type: str
+        self,
+        operation: Operation,
+        request: Request,
+        request_id: str,
+        viewer: Viewer,
+        media_type: str,
+        claim: Claim | None = None,
     ) -> tuple[int, dict[str, Any]]:
         stores: Stores = request.app.state.stores
         try:
@@ -127,7 +148,7 @@ class GraphQLEndpoint:
                 variable_values=operation.variables,
                 operation_name=operation.name,
                 context_value=Context(
-                    stores, self._settings, request_id, self.auth, viewer, self._addresses.of(request)
+                    stores, self._settings, request_id, self.auth, viewer, self._addresses.of(request), claim
                 ),
                 allowed_operation_types=_READS if request.method == "GET" else _ALL,
             )
@@ -233,7 +254,7 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     if known is not None:
         formatted["message"] = known.message
         formatted["extensions"] = dict(known.extensions)
-        if not isinstance(known, BadUserInput):
+        if isinstance(known, StoreUnavailable):
             logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
     elif _is_clients(error):
         formatted["extensions"] = {"code": BadUserInput.code}

@@ -49,11 +49,15 @@ class ConflictError(MutationError):
 
 
 class Refusal(Exception):
-    """What the client asked for can't be done; nothing has changed. Its errors go into the payload."""
+    """What the client asked for can't be done; nothing has changed. Its errors go into the payload.
 
-    def __init__(self, *errors: MutationError) -> None:
+    `shown` are other fields of the payload, such as the object as it is now.
+    """
+
+    def __init__(self, *errors: MutationError, **shown: Any) -> None:
         super().__init__(*(error.message for error in errors))
         self.errors = list(errors)
+        self.shown = shown
 
 
 def invalid(message: str, *path: str) -> Refusal:
@@ -84,7 +88,7 @@ def refusable(payload: Callable[..., R]) -> Callable[[Callable[P, Awaitable[R]]]
             try:
                 return await resolver(*args, **kwargs)
             except Refusal as refusal:
-                return payload(errors=refusal.errors)
+                return payload(errors=refusal.errors, **refusal.shown)
 
         return resolve
 
@@ -136,11 +140,14 @@ def validated(schema: type[S], values: Mapping[str, Any]) -> S:
 
 
 @contextlib.asynccontextmanager
-async def write_block(context: Context, *, system: bool = False) -> AsyncIterator[AsyncSession]:
+async def write_block(
+    context: Context, *, system: bool = False, resumable: bool = False
+) -> AsyncIterator[AsyncSession]:
     """One PostgreSQL transaction that knows who acts: triggers and row-level security read it from its settings.
 
     `system` is for writes to accounts that aren't the viewer's, such as sign-up: row-level security lets them pass.
-    Leaving the block commits; any error, cancellation included, rolls back.
+    A mutation with an idempotency key has run once it has written, and will not run again; `resumable` is for a step of
+    an operation that may. Leaving the block commits; any error, cancellation included, rolls back.
     """
     stores = context.system_stores if system else context.stores
     async with stores.sessions.begin() as session:
@@ -148,6 +155,8 @@ async def write_block(context: Context, *, system: bool = False) -> AsyncIterato
             identity = identity_of(context.viewer, context.request_id, system=system)
             await session.execute(IDENTIFY, dataclasses.asdict(identity))
         yield session
+        if context.claim is not None and not resumable:
+            await context.claim.mark(session)
 
 
 IDENTIFY = text(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.config import ConfigurationError
@@ -20,6 +21,8 @@ from api.viewer import Viewer
 
 ROLE: Final = "fashion_wallet_app"
 
+_REFUSALS: Final = frozenset({"42501", "22023"})
+"""Not a member of the role; no such role."""
 _IDENTITY: Final = "identity"
 _REFERENCES: Final = "references"
 
@@ -70,10 +73,13 @@ def referring(engine: AsyncEngine, ids: Iterable[UUID]) -> AsyncEngine:
 
 async def verify(engine: AsyncEngine) -> None:
     """Raise ConfigurationError where the connected user can't take on the role."""
-    statement = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER'))")
     async with engine.connect() as connection:
-        if not await connection.scalar(statement, {"role": ROLE}):
+        try:
+            await connection.exec_driver_sql(f"SET LOCAL ROLE {ROLE}")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _REFUSALS:
+                raise
             raise ConfigurationError(
-                f"ROW_LEVEL_SECURITY: the user of DATABASE_URL is no member of the role {ROLE}; run "
+                f"ROW_LEVEL_SECURITY: the user of DATABASE_URL can't take on the role {ROLE}; run "
                 f"`fashion-wallet migrate run`, or let an administrator run: GRANT {ROLE} TO <that user>"
-            )
+            ) from None

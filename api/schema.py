@@ -12,7 +12,9 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from api.audit.queries import AuditQueries
+from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
+from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
@@ -21,6 +23,8 @@ from api.health.queries import HealthQueries
 from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
 from api.queries import NodeQueries
+from api.users.deletion_mutations import DeletionMutations
+from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
 
@@ -28,12 +32,14 @@ _CACHED_DOCUMENTS: Final = 1000
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, AuditQueries, HealthQueries):
+class Query(
+    NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, AuditQueries, HealthQueries, DeletionQueries
+):
     pass
 
 
 @strawberry.type(description="Everything that can be changed. Errors that a client can cause are in the payloads.")
-class Mutation(AccountMutations, DesignMutations):
+class Mutation(AccountMutations, AvatarMutations, CatalogMutations, DesignMutations, DeletionMutations):
     pass
 
 

@@ -43,12 +43,9 @@ class AccessTokens:
     """Issues and verifies access tokens. Two keys verify while they are rotated; the current one signs."""
 
     def __init__(self, settings: Settings) -> None:
-        current = _current_secret(settings)
-        previous = settings.auth_secret_previous
-        self._kid = key_id(current)
-        self._keys = {self._kid: OctKey.import_key(current)}
-        if previous is not None:
-            self._keys[key_id(previous.get_secret_value())] = OctKey.import_key(previous.get_secret_value())
+        secrets = secrets_of(settings)
+        self._kid = key_id(secrets[0])
+        self._keys = {key_id(secret): OctKey.import_key(secret) for secret in secrets}
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
         self._lifetime = settings.access_token_lifetime
         self._claims = JWTClaimsRegistry(
@@ -96,6 +93,15 @@ class AccessTokens:
 def key_id(secret: str) -> str:
     """The name of a key: a hash of it, so that instances agree without a setting more."""
     return hashlib.sha256(b"kid:" + secret.encode()).hexdigest()[:16]
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """The current secret, and the one before where there is one.
+
+    Raises ConfigurationError where none is set in production.
+    """
+    previous = settings.auth_secret_previous
+    return [_current_secret(settings), *([previous.get_secret_value()] if previous is not None else [])]
 
 
 def _current_secret(settings: Settings) -> str:

@@ -22,10 +22,18 @@ def create_application_role(connection: sa.Connection, name: str) -> bool:
     exists = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = :name")
     if not connection.scalar(exists, {"name": name}) and not _attempt(connection, f"CREATE ROLE {name} NOLOGIN"):
         return False
-    member = sa.text("SELECT pg_has_role(current_user, :name, 'MEMBER')")
-    if not connection.scalar(member, {"name": name}) and not _attempt(connection, f"GRANT {name} TO CURRENT_USER"):
+    if not _may_assume(connection, name) and not _attempt(connection, f"GRANT {name} TO CURRENT_USER"):
         note(f"before ROW_LEVEL_SECURITY is set, let an administrator run: GRANT {name} TO <user of the API>")
     return True
+
+
+def _may_assume(connection: sa.Connection, name: str) -> bool:
+    """Whether the user may SET ROLE; since PostgreSQL 16 not every member may."""
+    attempt = connection.begin_nested()
+    try:
+        return _attempt(connection, f"SET LOCAL ROLE {name}")
+    finally:
+        attempt.rollback()
 
 
 def _attempt(connection: sa.Connection, statement: str) -> bool:

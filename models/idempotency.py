@@ -24,7 +24,8 @@ class IdempotencyKey(Identified, Base):
 
     actor: Mapped[str] = mapped_column(Text, comment="Account that sent it, or the address of an anonymous one")
     key: Mapped[str] = mapped_column(Text, comment="The header's value")
-    fingerprint: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of document, variables and operation")
-    response: Mapped[dict[str, Any] | None] = mapped_column(JSONB, comment="The answer; null while it runs")
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary, comment="HMAC-SHA-256 of document, operation and variables")
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSONB, comment="The answer, encrypted; null while it runs")
     locked_until: Mapped[datetime] = mapped_column(comment="Until when the running one holds it")
+    written_at: Mapped[datetime | None] = mapped_column(comment="When it had written to PostgreSQL; it runs no more")
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"), comment="When it was first seen")

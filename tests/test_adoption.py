@@ -247,3 +247,48 @@ def test_a_required_column_that_is_unknown_is_reported(settings: Settings) -> No
     sql(settings, "ALTER TABLE shared.users ALTER username DROP DEFAULT")
     lines = runner.upgrade(settings)
     assert [line for line in lines if "shared.users.username is required" in line]
+
+
+TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+WALLED = "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1"
+
+
+def test_adopted_tables_get_triggers_and_policies_and_lose_them(settings: Settings) -> None:
+    # given
+    sql(settings, original.USERS, original.REST)
+
+    # when
+    runner.upgrade(settings)
+
+    # then
+    tables = ("avatars", "catalog_items", "users")
+    assert [row[0] for row in sql(settings, TRIGGERS)] == [
+        f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")
+    ]
+    assert [row[0] for row in sql(settings, WALLED)] == ["audit_log", "avatars", "users"]
+    assert scalar(settings, "SELECT count(*) FROM audit.audit_log") == 0
+    sql(settings, f"UPDATE shared.users SET \"lastLogin\" = now(), role = 'brand' WHERE id = '{original.BOB}'")
+    [entry] = sql(settings, "SELECT record_id::text, new_values ->> 'role' AS role, new_values FROM audit.audit_log")
+    assert (entry["record_id"], entry["role"]) == (original.BOB, "brand")
+    assert "lastLogin" not in entry["new_values"]
+    assert "bob" in entry["new_values"]
+    assert "$2b$10$bob" not in entry["new_values"]
+
+    # and when
+    runner.downgrade(settings, "base")
+
+    # then
+    assert sql(settings, TRIGGERS) == []
+    assert sql(settings, WALLED) == []
+    assert sql(settings, "SELECT polname FROM pg_policy") == []
+    grants = "SELECT 1 FROM information_schema.table_privileges WHERE grantee = 'fashion_wallet_app'"
+    assert sql(settings, grants) == []
+    sql(settings, "UPDATE shared.users SET role = 'user'")
+
+
+@pytest.mark.parametrize("table", ["account_sessions", "operations"])
+def test_a_table_that_only_shares_its_name_is_left_alone(settings: Settings, table: str) -> None:
+    sql(settings, original.USERS, f"CREATE TABLE shared.{table} (id serial PRIMARY KEY)")
+    with pytest.raises(AdoptionError, match=f"shared.{table} is there already and is not this application's"):
+        runner.upgrade(settings)
+    assert scalar(settings, "SELECT to_regclass('shared.alembic_version')") is None

@@ -20,6 +20,7 @@ from migrations import runner
 from migrations.connection import LOCK_KEY
 from migrations.errors import MigrationError, MigrationRunning
 from migrations.extensions import require_extension
+from migrations.roles import create_application_role
 from models import SCHEMAS
 from tests import original
 from tests.databases import HEAD, REVISIONS, fresh_database, scalar, sql
@@ -119,8 +120,9 @@ def test_a_required_extension_that_the_user_may_not_create_is_named(settings: Se
             runner.upgrade(limited)
         # then: with the extension there, the same user can go on
         sql(settings, "CREATE EXTENSION pg_trgm")
-        runner.upgrade(limited)
+        lines = runner.upgrade(limited)
         assert runner.show(limited).current == HEAD
+        assert [line for line in lines if "fashion_wallet_app" in line] != []  # what an administrator has left to do
     finally:
         sql(settings, f"DROP OWNED BY {role}", f"REASSIGN OWNED BY {role} TO CURRENT_USER", f"DROP ROLE {role}")
 
@@ -200,3 +202,34 @@ def test_with_mongodb_down_postgres_is_left_as_it_is(settings: Settings, mongodb
 def test_no_server_configured_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="is not set"):
         runner.upgrade(Settings(_env_file=None, database_url=None, mongodb_uri=None))
+
+
+async def _create_role(settings: Settings, name: str, member: str) -> bool:
+    assert settings.postgres_url is not None
+    url = re.sub(r"//[^@]*@", f"//{member}@", settings.postgres_url)
+    engine = postgres_engine(settings.model_copy(update={"database_url": SecretStr(url)}))
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(create_application_role, name)
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_application_role_is_made_where_the_user_may(settings: Settings, allowed: bool) -> None:
+    # given
+    name, member = f"app_{uuid.uuid4().hex}", f"role_{uuid.uuid4().hex}"
+    sql(settings, f"CREATE ROLE {member} LOGIN {'CREATEROLE' if allowed else ''}")
+    try:
+        # when
+        made = asyncio.run(_create_role(settings, name, member))
+
+        # then
+        assert made is allowed
+        found = sql(settings, f"SELECT rolcanlogin, pg_has_role('{member}', oid, 'SET') FROM pg_roles "
+                              f"WHERE rolname = '{name}'")  # fmt: skip
+        assert [tuple(row) for row in found] == ([(False, True)] if allowed else [])
+        if allowed:  # and again: it is there
+            assert asyncio.run(_create_role(settings, name, member)) is True
+    finally:
+        sql(settings, f"DROP ROLE IF EXISTS {name}", f"DROP ROLE {member}")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio.to_thread
 import asyncpg
@@ -28,7 +29,7 @@ from tests.servers import Server, command, environment, is_alive, serving, wait_
 pytestmark = pytest.mark.anyio
 
 ITEMS = {"query": "{ catalogItems(first: 1) { nodes { name } } }"}
-NO_ITEMS: dict[str, object] = {"data": {"catalogItems": {"nodes": []}}}
+NO_ITEMS: dict[str, Any] = {"data": {"catalogItems": {"nodes": []}}}
 CLOSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
 

@@ -1,7 +1,8 @@
-"""Filters and orders of avatars."""
+"""Filters and orders of avatars, and what their mutations take."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 
 import strawberry
@@ -43,3 +44,65 @@ class AvatarOrderField(Enum):
 class AvatarOrder:
     field: AvatarOrderField = strawberry.field(description="By what.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+
+
+_URL = "an http or https address of at most 2048 characters"
+_EXPECTED = "`updatedAt` as the client knows it: where it is another by now, nothing changes, and the error is STALE."
+
+
+@strawberry.input(description="The measures of a body; each is positive. What is left out or null is not known.")
+class MeasurementsInput:
+    height: float | None = strawberry.field(default=None, description="Height in cm.")
+    weight: float | None = strawberry.field(default=None, description="Weight in kg.")
+    chest: float | None = strawberry.field(default=None, description="Girth of the chest in cm.")
+    waist: float | None = strawberry.field(default=None, description="Girth of the waist in cm.")
+    hips: float | None = strawberry.field(default=None, description="Girth of the hips in cm.")
+    shoulder_width: float | None = strawberry.field(default=None, description="Width of the shoulders in cm.")
+
+
+@strawberry.input(description="A new avatar.")
+class CreateAvatarInput:
+    name: str = strawberry.field(description="Its name: 1 to 255 characters.")
+    gender: Gender = strawberry.field(default=Gender.UNISEX, description="For whom it stands.")
+    measurements: MeasurementsInput | None = strawberry.field(default=None, description="Its measures.")
+    model_url: str | None = strawberry.field(default=None, description=f"3D model: {_URL}.")
+    thumbnail_url: str | None = strawberry.field(default=None, description=f"Small picture: {_URL}.")
+    is_default: bool | None = strawberry.field(
+        default=None,
+        description="True: it becomes the default in place of the present one. False: it does not become the default. "
+        "Where it is left out or null, it becomes the default if its owner has none.",
+    )
+    user_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose avatar it is; only admins may name somebody else. The viewer where left out."
+    )
+
+
+@strawberry.input(description="What changes about an avatar. What is left out stays; null removes, where it says so.")
+class UpdateAvatarInput:
+    id: strawberry.ID = strawberry.field(description="The avatar.")
+    name: strawberry.Maybe[str | None] = strawberry.field(description="Its name: 1 to 255 characters.")
+    gender: strawberry.Maybe[Gender | None] = strawberry.field(description="For whom it stands.")
+    measurements: strawberry.Maybe[MeasurementsInput | None] = strawberry.field(
+        description="All its measures, in place of those until now. Null removes them."
+    )
+    model_url: strawberry.Maybe[str | None] = strawberry.field(description=f"3D model: {_URL}. Null removes it.")
+    thumbnail_url: strawberry.Maybe[str | None] = strawberry.field(
+        description=f"Small picture: {_URL}. Null removes it."
+    )
+    expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
+
+
+@strawberry.input(description="Which avatar becomes its owner's default.")
+class SetDefaultAvatarInput:
+    id: strawberry.ID = strawberry.field(description="The avatar.")
+
+
+@strawberry.input(description="Which avatar is deleted.")
+class DeleteAvatarInput:
+    id: strawberry.ID = strawberry.field(description="The avatar.")
+    expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
+
+
+@strawberry.input(description="Which deleted avatar comes back.")
+class RestoreAvatarInput:
+    id: strawberry.ID = strawberry.field(description="The avatar.")

@@ -1,7 +1,8 @@
-"""Filters and orders of catalog items."""
+"""Filters and orders of catalog items, and what their mutations take."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 
 import strawberry
@@ -60,3 +61,96 @@ class CatalogItemOrderField(Enum):
 class CatalogItemOrder:
     field: CatalogItemOrderField = strawberry.field(description="By what.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+
+
+_URL = "an http or https address of at most 2048 characters"
+_EXPECTED = "`updatedAt` as the client knows it: where it is another by now, nothing changes, and the error is STALE."
+
+
+@strawberry.input(
+    description="What a catalog item looks and feels like. Texts have 1 to 255 characters; what is left out or null is "
+    "not said."
+)
+class CatalogItemPropertiesInput:
+    color: str | None = strawberry.field(default=None, description="Main colour.")
+    texture: str | None = strawberry.field(default=None, description="How its surface feels.")
+    material: str | None = strawberry.field(default=None, description="What it is made of.")
+    pattern_type: str | None = strawberry.field(default=None, description="Kind of pattern.")
+    tags: list[str] | None = strawberry.field(
+        default=None, description="Words to find it by: at most 50, all different, each of 1 to 64 characters."
+    )
+
+
+@strawberry.input(description="A new catalog item.")
+class CreateCatalogItemInput:
+    name: str = strawberry.field(description="Display name: 1 to 255 characters.")
+    description: str | None = strawberry.field(
+        default=None, description="What it is, for people; at most 10000 characters."
+    )
+    type: CatalogItemType = strawberry.field(description="Silhouette, fabric or pattern.")
+    category: CatalogItemCategory | None = strawberry.field(
+        default=None, description="Kind of garment; left out where none fits."
+    )
+    properties: CatalogItemPropertiesInput | None = strawberry.field(
+        default=None, description="What it looks and feels like."
+    )
+    asset_url: str | None = strawberry.field(default=None, description=f"3D asset: {_URL}.")
+    thumbnail_url: str | None = strawberry.field(default=None, description=f"Small picture: {_URL}.")
+    is_premium: bool = strawberry.field(default=False, description="Whether the asset is for premium accounts only.")
+    is_active: bool = strawberry.field(default=True, description="Whether it is offered already.")
+    price: int = strawberry.field(default=0, description="Price in cents; not negative.")
+
+
+@strawberry.input(
+    description="What changes about a catalog item. What is left out stays; null removes, where it says so."
+)
+class UpdateCatalogItemInput:
+    id: strawberry.ID = strawberry.field(description="The item.")
+    name: strawberry.Maybe[str | None] = strawberry.field(description="Display name: 1 to 255 characters.")
+    description: strawberry.Maybe[str | None] = strawberry.field(
+        description="What it is, for people; at most 10000 characters. Null removes it."
+    )
+    type: strawberry.Maybe[CatalogItemType | None] = strawberry.field(description="Silhouette, fabric or pattern.")
+    category: strawberry.Maybe[CatalogItemCategory | None] = strawberry.field(
+        description="Kind of garment; null where none fits."
+    )
+    properties: strawberry.Maybe[CatalogItemPropertiesInput | None] = strawberry.field(
+        description="All its properties, in place of those until now. Null removes them."
+    )
+    asset_url: strawberry.Maybe[str | None] = strawberry.field(description=f"3D asset: {_URL}. Null removes it.")
+    thumbnail_url: strawberry.Maybe[str | None] = strawberry.field(
+        description=f"Small picture: {_URL}. Null removes it."
+    )
+    is_premium: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether the asset is for premium accounts only."
+    )
+    is_active: strawberry.Maybe[bool | None] = strawberry.field(
+        description="False: it is no longer listed, but still shown in the designs that use it."
+    )
+    price: strawberry.Maybe[int | None] = strawberry.field(description="Price in cents; not negative.")
+    expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
+
+
+@strawberry.input(description="Which catalog item is deleted.")
+class DeleteCatalogItemInput:
+    id: strawberry.ID = strawberry.field(description="The item.")
+    expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
+
+
+@strawberry.input(description="Which deleted catalog item comes back.")
+class RestoreCatalogItemInput:
+    id: strawberry.ID = strawberry.field(description="The item.")
+
+
+@strawberry.enum(description="What an import does where some of its items are not what they should be.")
+class ImportMode(Enum):
+    ATOMIC = strawberry.enum_value("atomic", description="Nothing is written: all items or none.")
+    BEST_EFFORT = strawberry.enum_value("best_effort", description="The others are written.")
+
+
+@strawberry.input(description="New catalog items.")
+class ImportCatalogItemsInput:
+    items: list[CreateCatalogItemInput] = strawberry.field(description="The items; at most 500.")
+    mode: ImportMode = strawberry.field(
+        default=ImportMode.ATOMIC, description="What happens where some items are not what they should be."
+    )

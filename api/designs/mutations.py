@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
+from pymongo.errors import DuplicateKeyError
 
+from api.claims import idempotent_object_id
 from api.context import Context
 from api.designs import patch, references, store
 from api.designs.changes import (
@@ -41,7 +43,11 @@ _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
 class DesignMutations(LifecycleMutations):
     @strawberry.mutation(description="Make a design, a draft of the viewer.")
     @refusable(CreateDesignPayload)
-    async def create_design(self, info: strawberry.Info[Context], input: CreateDesignInput) -> CreateDesignPayload:
+    async def create_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[CreateDesignInput, strawberry.argument(description="The new design.")],
+    ) -> CreateDesignPayload:
         context = info.context
         owner = str(context.viewer.account_id)
         chosen = checked(CreateDesign, given(input))
@@ -53,14 +59,18 @@ class DesignMutations(LifecycleMutations):
             "avatarId": chosen.avatar_id,
         }
         await references.check(context, {"userId": owner}, values, references.item_paths(layers))
-        return CreateDesignPayload(design=Design.of(await _create(context, owner, values)))
+        return CreateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
     @strawberry.mutation(
         description="Change a design: its name, its avatar, its layers, what describes it. Errors beside INVALID and "
         "NOT_FOUND: VERSION_CONFLICT; of a published design also those of publishDesign, for what is new in it."
     )
     @refusable(UpdateDesignPayload)
-    async def update_design(self, info: strawberry.Info[Context], input: UpdateDesignInput) -> UpdateDesignPayload:
+    async def update_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[UpdateDesignInput, strawberry.argument(description="The design and its changes.")],
+    ) -> UpdateDesignPayload:
         context = info.context
         design, update = await opened(context, UpdateDesign, input)
 
@@ -78,7 +88,9 @@ class DesignMutations(LifecycleMutations):
     )
     @refusable(ApplyDesignPatchPayload)
     async def apply_design_patch(
-        self, info: strawberry.Info[Context], input: ApplyDesignPatchInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ApplyDesignPatchInput, strawberry.argument(description="The design and the operations.")],
     ) -> ApplyDesignPatchPayload:
         context = info.context
         design, wanted = await opened(context, ApplyDesignPatch, input)
@@ -112,7 +124,11 @@ class DesignMutations(LifecycleMutations):
     )
     @refusable(DuplicateDesignPayload)
     async def duplicate_design(
-        self, info: strawberry.Info[Context], input: DuplicateDesignInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[
+            DuplicateDesignInput, strawberry.argument(description="The design, and what the copy is called.")
+        ],
     ) -> DuplicateDesignPayload:
         context = info.context
         original, copy = await opened(context, DuplicateDesign, input, visible)
@@ -124,7 +140,7 @@ class DesignMutations(LifecycleMutations):
             "metadata": original.get("metadata") or {},
             "avatarId": original.get("avatarId") if original["userId"] == owner else None,
         }
-        return DuplicateDesignPayload(design=Design.of(await _create(context, owner, values)))
+        return DuplicateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
     @strawberry.mutation(
         description="Give a design the name, the layers, the description and the avatar of an earlier version, as a "
@@ -132,7 +148,9 @@ class DesignMutations(LifecycleMutations):
     )
     @refusable(RestoreDesignRevisionPayload)
     async def restore_design_revision(
-        self, info: strawberry.Info[Context], input: RestoreDesignRevisionInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[RestoreDesignRevisionInput, strawberry.argument(description="The design and the version.")],
     ) -> RestoreDesignRevisionPayload:
         context = info.context
         design, wanted = await opened(context, RestoreDesignRevision, input)
@@ -156,10 +174,18 @@ class DesignMutations(LifecycleMutations):
         return RestoreDesignRevisionPayload(design=Design.of(written))
 
 
-async def _create(context: Context, owner: str, values: Mapping[str, Any]) -> Document:
+async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[str, Any]) -> Document:
+    context = info.context
     author = {"userId": owner, "updatedBy": owner, "requestId": context.request_id}
+    key = idempotent_object_id(context, info.path)
     with storable():
-        design = await store.repository(context.stores).create({**values, **author})
+        try:
+            named = {} if key is None else {"_id": key}
+            design = await store.repository(context.stores).create({**values, **author, **named})
+        except DuplicateKeyError:  # the request comes again: it was interrupted when it had created the design
+            if key is None or (found := await store.whole(context.stores, key)) is None:
+                raise
+            return found
     forget(context)
     return design.to_mongo()
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Any
 
 import strawberry
 
 import models
 from api.context import Context
-from api.ids import decode_id_of
-from api.mutations import not_found, refusable, write_block
+from api.mutations import not_found, refusable, validated, write_block
 from api.users import accounts, sessions
+from api.users.changes import Chosen
 from api.users.inputs import DeactivateUserInput, ReactivateUserInput, SetUserRoleInput
 from api.users.payloads import DeactivateUserPayload, ReactivateUserPayload, SetUserRolePayload
 from api.users.types import User
@@ -21,7 +20,11 @@ from api.users.types import User
 class AdministrationMutations:
     @strawberry.mutation(description="Say what an account may do; for admins. Takes effect within a second.")
     @refusable(SetUserRolePayload)
-    async def set_user_role(self, info: strawberry.Info[Context], input: SetUserRoleInput) -> SetUserRolePayload:
+    async def set_user_role(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[SetUserRoleInput, strawberry.argument(description="The account and its role.")],
+    ) -> SetUserRolePayload:
         user = await _change(info.context, input.id, {"role": input.role.value})
         return SetUserRolePayload(user=User.of(user))
 
@@ -31,7 +34,9 @@ class AdministrationMutations:
     )
     @refusable(DeactivateUserPayload)
     async def deactivate_user(
-        self, info: strawberry.Info[Context], input: DeactivateUserInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[DeactivateUserInput, strawberry.argument(description="The account.")],
     ) -> DeactivateUserPayload:
         user = await _change(info.context, input.id, {"is_active": False})
         return DeactivateUserPayload(user=User.of(user))
@@ -39,7 +44,9 @@ class AdministrationMutations:
     @strawberry.mutation(description="Let an account sign in again; for admins.")
     @refusable(ReactivateUserPayload)
     async def reactivate_user(
-        self, info: strawberry.Info[Context], input: ReactivateUserInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ReactivateUserInput, strawberry.argument(description="The account.")],
     ) -> ReactivateUserPayload:
         user = await _change(info.context, input.id, {"is_active": True})
         return ReactivateUserPayload(user=User.of(user))
@@ -48,8 +55,7 @@ class AdministrationMutations:
 async def _change(context: Context, global_id: str, values: dict[str, Any]) -> models.User:
     """The account after an admin's change. Raises Forbidden, and Refusal where it is gone or the last admin."""
     actor = context.viewer.require("admin")
-    user_id = decode_id_of("User", global_id)
-    assert isinstance(user_id, UUID)
+    user_id = validated(Chosen, {"id": global_id}).id
     users = accounts.repository(context.stores)
     async with write_block(context) as transaction:
         if values.get("role", "admin") != "admin" or not values.get("is_active", True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel
 
 from api.passwords import normalised
+from api.validation import Moment, UserKey
 
 LONGEST_EMAIL: Final = 255
 LONGEST_NAME: Final = 100
@@ -53,6 +54,18 @@ class Profile(BaseModel):
     first_name: Name | None = None
     last_name: Name | None = None
     email: Email | None = None
+    current_password: str | None = None
+    expected_updated_at: Moment | None = None
+
+    def values(self) -> dict[str, Any]:
+        """What changes, by column."""
+        return self.model_dump(exclude={"current_password", "expected_updated_at"}, exclude_unset=True)
+
+
+class Chosen(BaseModel):
+    """An account."""
+
+    id: UserKey
 
 
 class NewPassword(BaseModel):

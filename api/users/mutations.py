@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -44,7 +44,11 @@ ATTEMPTS = 2
 class AccountMutations(ProfileMutations, AdministrationMutations):
     @strawberry.mutation(description="Make an account and sign in to it.")
     @refusable(SignUpPayload)
-    async def sign_up(self, info: strawberry.Info[Context], input: SignUpInput) -> SignUpPayload:
+    async def sign_up(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[SignUpInput, strawberry.argument(description="The new account.")],
+    ) -> SignUpPayload:
         context = info.context
         account = validated(NewAccount, given(input))
         context.auth.limits.arrive(context.address)
@@ -65,7 +69,11 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         "in is the same, INVALID_CREDENTIALS."
     )
     @refusable(SignInPayload)
-    async def sign_in(self, info: strawberry.Info[Context], input: SignInInput) -> SignInPayload:
+    async def sign_in(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[SignInInput, strawberry.argument(description="Email and password.")],
+    ) -> SignInPayload:
         context, email = info.context, input.email.strip()
         context.auth.limits.arrive(context.address)
         with context.auth.limits.attempt(email, context.address):
@@ -96,7 +104,9 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
     )
     @refusable(RefreshSessionPayload)
     async def refresh_session(
-        self, info: strawberry.Info[Context], input: RefreshSessionInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[RefreshSessionInput, strawberry.argument(description="The refresh token.")],
     ) -> RefreshSessionPayload:
         context = info.context
         user_id = await sessions.holder(context.system_stores, input.refresh_token)
@@ -125,7 +135,11 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
 
     @strawberry.mutation(description="End the session of the request, or all sessions of the account.")
     @refusable(SignOutPayload)
-    async def sign_out(self, info: strawberry.Info[Context], input: SignOutInput) -> SignOutPayload:
+    async def sign_out(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[SignOutInput, strawberry.argument(description="Which sessions.")],
+    ) -> SignOutPayload:
         context = info.context
         user_id = context.viewer.account_id
         async with write_block(context) as transaction:

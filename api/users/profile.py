@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+from typing import Annotated
 
 import strawberry
-from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 
 import models
 from api.context import Context
+from api.edits import unchanged, why_not
 from api.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
 from api.users import accounts, sessions
 from api.users.accounts import Credentials
@@ -19,29 +18,26 @@ from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
 from api.users.types import User
 
-MILLISECOND: Final = timedelta(milliseconds=1)
-
 
 @strawberry.type
 class ProfileMutations:
     @strawberry.mutation(description="Change the viewer's name or email.")
     @refusable(UpdateProfilePayload)
-    async def update_profile(self, info: strawberry.Info[Context], input: UpdateProfileInput) -> UpdateProfilePayload:
+    async def update_profile(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[UpdateProfileInput, strawberry.argument(description="The changes.")],
+    ) -> UpdateProfilePayload:
         context = info.context
         user_id = context.viewer.account_id
-        profile = given(input)
-        expected = profile.pop("expected_updated_at", None)
-        password = profile.pop("current_password", None)
-        changes = validated(Profile, profile).model_dump(exclude_unset=True)
-        where: ColumnElement[bool] = models.User.is_active.is_(True)
+        profile = validated(Profile, given(input))
+        changes, where = profile.values(), unchanged(models.User, profile.expected_updated_at)
         if "email" in changes:
-            if password is None:
+            if profile.current_password is None:
                 raise invalid("is needed for a change of the email", "currentPassword")
-            verified = await _verified(context, password)
+            verified = await _verified(context, profile.current_password)
             changes["email_verified"] = False
             where &= models.User.password_hash == verified.password_hash
-        if expected is not None:
-            where &= models.User.updated_at.between(expected - MILLISECOND, expected + MILLISECOND)
         users = accounts.repository(context.stores)
         try:
             async with write_block(context) as transaction:
@@ -52,14 +48,16 @@ class ProfileMutations:
                 raise
             raise conflict("EMAIL_TAKEN", "There is an account with this email already.", "email") from None
         if user is None:
-            raise conflict("CHANGED", "The account has changed in the meantime: read it again.", "expectedUpdatedAt")
+            raise await why_not(context, users, User, user_id, "user")
         context.loader("user").clear(user_id)
         return UpdateProfilePayload(user=User.of(user))
 
     @strawberry.mutation(description="Replace the viewer's password. All other sessions of the account end.")
     @refusable(ChangePasswordPayload)
     async def change_password(
-        self, info: strawberry.Info[Context], input: ChangePasswordInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ChangePasswordInput, strawberry.argument(description="Both passwords.")],
     ) -> ChangePasswordPayload:
         context = info.context
         user_id = context.viewer.account_id
@@ -74,7 +72,7 @@ class ProfileMutations:
                 where=models.User.password_hash == verified.password_hash,
             )
             if user is None:
-                raise conflict("CHANGED", "The password has changed in the meantime.", "currentPassword")
+                raise conflict("STALE", "The password has changed in the meantime.", "currentPassword")
             await sessions.end(transaction, user_id, "password", but=context.viewer.session_id)
         context.auth.sessions.forget_user(user_id)
         context.loader("user").clear(user_id)

@@ -36,11 +36,17 @@ IDEMPOTENCY_KEYS = sa.Table(
         "fingerprint",
         sa.LargeBinary(),
         nullable=False,
-        comment="SHA-256 of document, variables and operation",
+        comment="HMAC-SHA-256 of document, operation and variables",
     ),
-    sa.Column("response", postgresql.JSONB(), nullable=True, comment="The answer; null while it runs"),
+    sa.Column("response", postgresql.JSONB(), nullable=True, comment="The answer, encrypted; null while it runs"),
     sa.Column(
         "locked_until", sa.DateTime(timezone=True), nullable=False, comment="Until when the running one holds it"
+    ),
+    sa.Column(
+        "written_at",
+        sa.DateTime(timezone=True),
+        nullable=True,
+        comment="When it had written to PostgreSQL; it runs no more",
     ),
     sa.Column(
         "created_at",

@@ -1,0 +1,65 @@
+"""Which avatar is a user's default: at most one among the live ones, whoever else is changing them.
+
+Whatever changes that, holds the owner's row first; so changes of one user's default come one after another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+import models
+from models import Avatar, PostgresRepository, User
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose avatars may change until the transaction ends."""
+
+    id: UUID
+    is_live: bool
+
+
+async def hold_owner_of(transaction: AsyncSession, where: ColumnElement[bool]) -> Owner | None:
+    """The owner of the one avatar of this condition, held; None where there is no such avatar."""
+    owner_id = select(Avatar.user_id).where(where).scalar_subquery()
+    return await _hold(transaction, User.id == owner_id)
+
+
+async def hold_owner(transaction: AsyncSession, user_id: UUID) -> Owner | None:
+    """The account, held; None where there is none."""
+    return await _hold(transaction, User.id == user_id)
+
+
+async def _hold(transaction: AsyncSession, where: ColumnElement[bool]) -> Owner | None:
+    # key_share: references to the account don't wait for it
+    statement = select(User.id, User.deleted_at).where(where).with_for_update(key_share=True)
+    row = (await transaction.execute(statement)).one_or_none()
+    return None if row is None else Owner(row.id, is_live=row.deleted_at is None)
+
+
+def is_free(user_id: UUID) -> ColumnElement[bool]:
+    """Whether the user has no default avatar."""
+    other = aliased(Avatar)
+    return ~select(other.id).where(other.user_id == user_id, other.is_default, other.deleted_at.is_(None)).exists()
+
+
+async def release(transaction: AsyncSession, user_id: UUID, actor: UUID) -> None:
+    """Leave the user without a default avatar."""
+    await transaction.execute(
+        update(Avatar)
+        .where(Avatar.user_id == user_id, Avatar.is_default, Avatar.deleted_at.is_(None))
+        .values(is_default=False, updated_by=actor),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def pass_on(avatars: PostgresRepository[models.Avatar], user_id: UUID, actor: UUID) -> None:
+    """Make the newest of the user's avatars the default, where there is any left."""
+    heir = await avatars.find_all(Avatar.user_id == user_id, sort=["-created_at"], limit=1)
+    for avatar in heir:
+        await avatars.update(avatar.id, {"is_default": True, "updated_by": actor})

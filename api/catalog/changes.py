@@ -1,0 +1,85 @@
+"""What inputs of the catalog must be like."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+
+from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Moment, Name, NoNull, Tag, Url
+
+MAX_TAGS: Final = 50
+MAX_PRICE: Final = 2**31 - 1
+"""What the column and GraphQL's Int can hold; in cents."""
+
+Type = Literal["silhouette", "fabric", "pattern"]
+Category = Literal["top", "bottom", "dress", "outerwear", "accessory", "other"]
+Price = Annotated[int, Field(ge=0, le=MAX_PRICE)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
+
+
+def _distinct(tags: list[str]) -> list[str]:
+    repeated = sorted({tag for tag in tags if tags.count(tag) > 1})
+    if repeated:
+        raise ValueError(f"has '{repeated[0]}' more than once")
+    return tags
+
+
+class Properties(Embedded):
+    """What an item looks and feels like."""
+
+    color: Word | None = None
+    texture: Word | None = None
+    material: Word | None = None
+    pattern_type: Word | None = None
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)] | None = None
+
+
+Described = Annotated[Properties, BeforeValidator(lambda value: {} if value is None else value)]
+"""Properties; none at all for null."""
+
+
+class NewCatalogItem(BaseModel):
+    """An item as it is created."""
+
+    name: Name
+    description: Description | None = None
+    type: Type
+    category: Category | None = None
+    properties: Described = Field(default_factory=Properties)
+    asset_url: Url | None = None
+    thumbnail_url: Url | None = None
+    is_premium: bool = False
+    is_active: bool = True
+    price: Price = 0
+
+
+class CatalogItemChoice(BaseModel):
+    """One item."""
+
+    id: CatalogItemKey
+
+
+class CatalogItemDeletion(CatalogItemChoice):
+    """One item, as the client knows it."""
+
+    expected_updated_at: Moment | None = None
+
+
+class CatalogItemChanges(CatalogItemDeletion):
+    """What changes about an item; only what is set."""
+
+    name: Name = UNGIVEN
+    description: Description | None = None
+    type: Type = UNGIVEN
+    category: Category | None = None
+    properties: Described = UNGIVEN
+    asset_url: Url | None = None
+    thumbnail_url: Url | None = None
+    is_premium: bool = UNGIVEN
+    is_active: bool = UNGIVEN
+    price: Price = UNGIVEN
+
+    def values(self) -> dict[str, Any]:
+        """By column."""
+        return self.model_dump(exclude={"id", "expected_updated_at"}, exclude_unset=True)

@@ -1,0 +1,53 @@
+"""Many catalog items at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+from api.catalog import store
+from api.catalog.changes import NewCatalogItem
+from api.catalog.inputs import ImportCatalogItemsInput, ImportMode
+from api.catalog.payloads import ImportCatalogItemsPayload, ImportResult
+from api.catalog.types import CatalogItem
+from api.context import Context
+from api.mutations import InvalidInput, MutationError, Refusal, given, invalid, validated, write_block
+
+MAX_ITEMS: Final = 500
+
+
+async def import_items(context: Context, input: ImportCatalogItemsInput) -> ImportCatalogItemsPayload:
+    """Write the items that are as they should be: in one statement, or none of them in mode ATOMIC unless all are.
+
+    Raises Unauthenticated, Forbidden, and Refusal for too many items.
+    """
+    actor = context.viewer.require("brand")
+    if len(input.items) > MAX_ITEMS:
+        raise invalid(f"An import takes at most {MAX_ITEMS} items; this one has {len(input.items)}.", "items")
+    results = [ImportResult(index=index) for index in range(len(input.items))]
+    valid: dict[int, NewCatalogItem] = {}
+    for index, item in enumerate(input.items):
+        try:
+            valid[index] = validated(NewCatalogItem, given(item))
+        except Refusal as refusal:
+            results[index].errors = list(_inside(refusal.errors, index))
+    wrong = len(results) - len(valid)
+    if wrong and input.mode is ImportMode.ATOMIC:
+        message = f"{wrong} of {len(results)} items are not what they should be: nothing was written."
+        return ImportCatalogItemsPayload(
+            results=results, errors=[InvalidInput(code="INVALID", message=message, path=["items"])]
+        )
+    if valid:
+        rows = [item.model_dump() | {"created_by": actor, "updated_by": actor} for item in valid.values()]
+        async with write_block(context) as transaction:
+            written = await store.add(transaction, rows)
+        for index, row in zip(valid, written, strict=True):
+            results[index].item = CatalogItem.of(row)
+    return ImportCatalogItemsPayload(results=results, imported=len(valid))
+
+
+def _inside(errors: list[MutationError], index: int) -> Iterator[MutationError]:
+    """The errors of an item, with their path in the whole input."""
+    for error in errors:
+        yield dataclasses.replace(error, path=["items", str(index), *(error.path or ())])

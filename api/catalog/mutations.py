@@ -1,0 +1,131 @@
+"""What brands and admins change about the catalog."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from sqlalchemy import func
+
+import models
+from api.catalog import loaders, store
+from api.catalog.changes import CatalogItemChanges, CatalogItemChoice, CatalogItemDeletion, NewCatalogItem
+from api.catalog.importing import import_items
+from api.catalog.inputs import (
+    CreateCatalogItemInput,
+    DeleteCatalogItemInput,
+    ImportCatalogItemsInput,
+    RestoreCatalogItemInput,
+    UpdateCatalogItemInput,
+)
+from api.catalog.payloads import (
+    CreateCatalogItemPayload,
+    DeleteCatalogItemPayload,
+    ImportCatalogItemsPayload,
+    RestoreCatalogItemPayload,
+    UpdateCatalogItemPayload,
+)
+from api.catalog.types import CatalogItem
+from api.context import Context
+from api.edits import editable, restore, unchanged, why_not
+from api.mutations import given, not_found, refusable, validated, write_block
+
+
+@strawberry.type
+class CatalogMutations:
+    @strawberry.mutation(description="Offer an item; for brands and admins.")
+    @refusable(CreateCatalogItemPayload)
+    async def create_catalog_item(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[CreateCatalogItemInput, strawberry.argument(description="The new item.")],
+    ) -> CreateCatalogItemPayload:
+        context = info.context
+        actor = context.viewer.require("brand")
+        values = validated(NewCatalogItem, given(input)).model_dump()
+        async with write_block(context) as transaction:
+            items = store.repository(context.stores).within(transaction)
+            item = await items.create(values | {"created_by": actor, "updated_by": actor})
+        _forget(context)
+        return CreateCatalogItemPayload(catalog_item=CatalogItem.of(item))
+
+    @strawberry.mutation(description="Change an item; for the brand that created it and admins.")
+    @refusable(UpdateCatalogItemPayload)
+    async def update_catalog_item(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[UpdateCatalogItemInput, strawberry.argument(description="The item and its changes.")],
+    ) -> UpdateCatalogItemPayload:
+        context = info.context
+        actor = context.viewer.require("brand")
+        changes = validated(CatalogItemChanges, given(input))
+        values, items = changes.values(), store.repository(context.stores)
+        where = editable(context, models.CatalogItem) & unchanged(models.CatalogItem, changes.expected_updated_at)
+        if values:
+            async with write_block(context) as transaction:
+                values["updated_by"] = actor
+                item = await items.within(transaction).update(changes.id, values, where=where)
+        else:
+            item = await items.update(changes.id, {}, where=where)
+        if item is None:
+            raise await why_not(context, items, CatalogItem, changes.id, "catalog item")
+        _forget(context)
+        return UpdateCatalogItemPayload(catalog_item=CatalogItem.of(item))
+
+    @strawberry.mutation(
+        description="Delete an item; for the brand that created it and admins. Designs keep their reference to it, "
+        "which reads as null until it is restored. To end only its offer, update `isActive`."
+    )
+    @refusable(DeleteCatalogItemPayload)
+    async def delete_catalog_item(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[DeleteCatalogItemInput, strawberry.argument(description="The item.")],
+    ) -> DeleteCatalogItemPayload:
+        context = info.context
+        actor = context.viewer.require("brand")
+        deletion = validated(CatalogItemDeletion, given(input))
+        items = store.repository(context.stores)
+        where = editable(context, models.CatalogItem) & unchanged(models.CatalogItem, deletion.expected_updated_at)
+        async with write_block(context) as transaction:
+            values = {"deleted_at": func.now(), "updated_by": actor}
+            item = await items.within(transaction).update(deletion.id, values, where=where)
+        if item is None:
+            raise await why_not(context, items, CatalogItem, deletion.id, "catalog item")
+        _forget(context)
+        return DeleteCatalogItemPayload(catalog_item=CatalogItem.of(item))
+
+    @strawberry.mutation(description="Bring a deleted item back; for the brand that created it and admins.")
+    @refusable(RestoreCatalogItemPayload)
+    async def restore_catalog_item(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[RestoreCatalogItemInput, strawberry.argument(description="The item.")],
+    ) -> RestoreCatalogItemPayload:
+        context = info.context
+        actor = context.viewer.require("brand")
+        key = validated(CatalogItemChoice, given(input)).id
+        where = (models.CatalogItem.id == key) & editable(context, models.CatalogItem, deleted=True)
+        async with write_block(context) as transaction:
+            item = await restore(transaction, models.CatalogItem, where, updated_by=actor)
+        if item is None:
+            raise not_found("deleted catalog item", "id")
+        _forget(context)
+        return RestoreCatalogItemPayload(catalog_item=CatalogItem.of(item))
+
+    @strawberry.mutation(description="Offer up to 500 items at once; for brands and admins.")
+    @refusable(ImportCatalogItemsPayload)
+    async def import_catalog_items(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ImportCatalogItemsInput, strawberry.argument(description="The items.")],
+    ) -> ImportCatalogItemsPayload:
+        payload = await import_items(info.context, input)
+        _forget(info.context)
+        return payload
+
+
+def _forget(context: Context) -> None:
+    """Drop what the loaders know of the catalog, after a write."""
+    for name in loaders.catalog_items:
+        context.loader(name).clear_all()

@@ -1,0 +1,64 @@
+"""Edits of one row: which rows a viewer may edit, whether one is as the client knows it, and why nothing was edited."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.conditions import And, matches, to_sql
+from api.context import Context
+from api.errors import Forbidden
+from api.mutations import ConflictError, Refusal, not_found
+from api.nodes import View, read
+from models import Base, PostgresRepository
+
+M = TypeVar("M", bound=Base)
+
+
+def editable(context: Context, model: type[Base], *, deleted: bool = False) -> ColumnElement[bool]:
+    """The live rows that the viewer may find and edit, or the deleted ones.
+
+    Raises Unauthenticated or Forbidden where deleted ones are not for them.
+    """
+    policy = context.policy(model.__name__)
+    condition = And((policy.scope(context.viewer, deleted=deleted), policy.editable(context.viewer)))
+    return to_sql(condition, dict(model.__table__.c))
+
+
+def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[bool]:
+    """The rows whose `updated_at` the client knows, in full or cut to the milliseconds that JavaScript keeps."""
+    if expected is None:
+        return true()
+    updated_at = model.__table__.c.updated_at
+    cut = func.date_trunc("milliseconds", updated_at, type_=updated_at.type)
+    return literal(expected, updated_at.type).in_((updated_at, cut))
+
+
+async def restore(transaction: AsyncSession, model: type[M], where: ColumnElement[bool], **values: Any) -> M | None:
+    """The deleted row of this condition, live again and with these values; None where there is none."""
+    statement = update(model).where(where).values(deleted_at=None, **values).returning(model)
+    restored: M | None = await transaction.scalar(statement, execution_options={"synchronize_session": False})
+    return restored
+
+
+async def why_not(
+    context: Context, rows: PostgresRepository[M], view: type[View], key: UUID, what: str
+) -> Refusal | Forbidden:
+    """Why the live row of this key was not edited: it isn't there for the viewer, not theirs to edit, or has changed.
+
+    In the last case the payload shows it as it is now, in the field that is named like `what` it is.
+    """
+    current = await rows.find_by_id(key)
+    policy = context.policy(rows.model.__name__)
+    if current is None or not matches(policy.scope(context.viewer), partial(read, current)):
+        return not_found(what, "id")
+    if not matches(policy.editable(context.viewer), partial(read, current)):
+        return Forbidden()
+    message = f"The {what} has changed since it was read."
+    stale = ConflictError(code="STALE", message=message, path=["expectedUpdatedAt"])
+    return Refusal(stale, **{what.replace(" ", "_"): view.of(current)})

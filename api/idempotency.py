@@ -1,0 +1,224 @@
+"""Mutations that run once: what the header `Idempotency-Key` does.
+
+The first request with a key claims it (`api.claims`), runs, and leaves its answer for IDEMPOTENCY_KEY_LIFETIME. The
+same request with that key gets the answer again, another one an error, and one that comes while the first runs waits
+for it. A key belongs to the account that sends it, or to the address of somebody who isn't signed in.
+
+If the process dies in between: a mutation that has written to PostgreSQL does not run again, and its key answers
+IDEMPOTENCY_INTERRUPTED, since the answer is lost. Any other runs again once the claim has lapsed. Writes to MongoDB
+can't be noted on the claim in one step, so there a second run has to be harmless: a new design has an `_id` that
+follows from the key, and changes name the version that they expect. deleteUser and restoreUser go on where they were.
+
+Answers may hold tokens, and inputs passwords, so neither is stored in clear: an answer is encrypted with a key that
+takes AUTH_SECRET and the whole request to compute, and of the request only a keyed hash is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from graphql import GraphQLError, OperationType, parse
+from graphql.utilities import get_operation_ast
+from joserfc import jwe
+from joserfc.jwk import OctKey
+
+from api import claims
+from api.claims import Claim, IdempotencyError, InProgress
+from api.config import Settings
+from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.log import logger
+from api.stores import Stores
+from api.tokens import secrets_of
+
+if TYPE_CHECKING:
+    from api.graphql import Operation
+
+HEADER: Final = "Idempotency-Key"
+PATIENCE: Final = 5.0
+"""Seconds for which a request waits for another one with its key."""
+_POLL: Final = 0.05
+_SWEPT: Final = 100
+"""Expired keys that are removed with each answer that is kept."""
+_VISIBLE: Final = re.compile(r"[!-~]{1,255}")
+_TRANSIENT: Final = frozenset({StoreUnavailable.code, AppError.code, "RATE_LIMITED", InProgress.code})
+"""Codes of errors after which the same request may be tried again."""
+
+
+class BadKey(IdempotencyError):
+    """Not what a key looks like."""
+
+    code = BadUserInput.code
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__(f"{HEADER} must be given once, as 1 to 255 visible ASCII characters.")
+
+
+class KeyReused(IdempotencyError):
+    """The key stands for another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("This key came with another request before: a new request needs a new key.")
+
+
+class Interrupted(IdempotencyError):
+    """The mutation has run, and nobody knows its answer."""
+
+    code = "IDEMPOTENCY_INTERRUPTED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this key was interrupted after it had changed something, and its answer is lost: "
+            "read what is there now, and use a new key for what is left to do."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """HTTP's status and the body; whether an earlier request got it too."""
+
+    status: int
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+def key_of(headers: Sequence[str], operation: Operation) -> str | None:
+    """The key of a request, by its headers of that name; None where there is none, or nothing that changes anything.
+
+    Raises BadKey.
+    """
+    if not headers:
+        return None
+    if len(headers) > 1 or not _VISIBLE.fullmatch(headers[0]):
+        raise BadKey
+    try:
+        document = parse(operation.query, no_location=True)
+    except (GraphQLError, RecursionError):
+        return None  # executing it says what is wrong
+    asked = get_operation_ast(document, operation.name)
+    return headers[0] if asked is not None and asked.operation is OperationType.MUTATION else None
+
+
+class Idempotency:
+    """Runs mutations once, over all processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secrets = [secret.encode() for secret in secrets_of(settings)]
+        self._lifetime = timedelta(seconds=settings.idempotency_key_lifetime)
+
+    async def once(
+        self,
+        key: str,
+        actor: str,
+        operation: Operation,
+        stores: Stores,
+        run: Callable[[Claim], Awaitable[tuple[int, dict[str, Any]]]],
+    ) -> Answer:
+        """The answer to the mutation, which is run unless it has been. Raises IdempotencyError, StoreUnavailable."""
+        seals = [_Seal.of(operation, secret) for secret in self._secrets]
+        fingerprints = [seal.fingerprint for seal in seals]
+        deadline = time.monotonic() + PATIENCE
+        with _unavailable():
+            while True:
+                claim = await claims.claim(stores, actor, key, fingerprints, self._lifetime)
+                if claim is not None:
+                    break
+                known = await self._await_answer(actor, key, seals, stores, deadline)
+                if known is not None:
+                    return known
+        async with claims.renewed(stores, claim):
+            try:
+                status, body = await run(claim)
+            except AppError:  # not a request that could be executed
+                with _unavailable():
+                    await claims.withdraw(stores, claim)
+                raise
+        await self._end(claim, stores, seals[0], Answer(status, body))
+        return Answer(status, body)
+
+    async def _await_answer(
+        self, actor: str, key: str, seals: Sequence[_Seal], stores: Stores, deadline: float
+    ) -> Answer | None:
+        """The answer that is there, or comes in time; None where the key may be claimed."""
+        while (found := await claims.find(stores, actor, key)) is not None:
+            seal = next((each for each in seals if hmac.compare_digest(each.fingerprint, found.fingerprint)), None)
+            if seal is None:
+                raise KeyReused
+            if found.response is not None:
+                return seal.open(found.response)
+            if not found.running:
+                if found.written_at is not None:
+                    raise Interrupted
+                return None
+            if time.monotonic() > deadline:
+                raise InProgress
+            await asyncio.sleep(_POLL)
+        return None
+
+    async def _end(self, claim: Claim, stores: Stores, seal: _Seal, answer: Answer) -> None:
+        """End the claim. Where PostgreSQL is gone by now, it lapses by itself: the client has the answer."""
+        codes = {error.get("extensions", {}).get("code") for error in answer.body.get("errors", ())}
+        try:
+            if "data" not in answer.body:
+                await claims.withdraw(stores, claim)
+                return
+            await claims.answer(stores, claim, seal.close(answer), final=not codes & _TRANSIENT)
+            await claims.sweep(stores, self._lifetime, _SWEPT)
+        except Exception as error:
+            if as_app_error(error) is None:
+                raise
+            logger.warning("answer not kept for its idempotency key", claim=str(claim.id), error=repr(error))
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turn the errors of a store that doesn't answer into StoreUnavailable: without a claim nothing may run."""
+    try:
+        yield
+    except Exception as error:
+        known = as_app_error(error)
+        if not isinstance(known, StoreUnavailable):
+            raise
+        logger.warning("failure", code=known.code, error=repr(error))
+        raise known from None
+
+
+class _Registry(jwe.JWERegistry):
+    max_ciphertext_length = 1 << 28  # the default, 64 KB, is less than answers may have
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    """A request as one of our secrets makes it out: what it is recognised by, and what its answer is encrypted with."""
+
+    fingerprint: bytes
+    key: OctKey
+
+    @classmethod
+    def of(cls, operation: Operation, secret: bytes) -> _Seal:
+        asked = orjson.dumps([operation.query, operation.name, operation.variables or {}], option=orjson.OPT_SORT_KEYS)
+        fingerprint = hmac.digest(secret, b"idempotency fingerprint:" + asked, "sha256")
+        return cls(fingerprint, OctKey.import_key(hmac.digest(secret, b"idempotency answer:" + asked, "sha256")))
+
+    def close(self, answer: Answer) -> dict[str, Any]:
+        """The answer as it is stored."""
+        text = orjson.dumps(answer.body, default=str)
+        sealed = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, text, self.key, registry=_Registry())
+        return {"status": answer.status, "sealed": sealed}
+
+    def open(self, stored: dict[str, Any]) -> Answer:
+        """The answer that was stored."""
+        text = jwe.decrypt_compact(stored["sealed"], self.key, registry=_Registry()).plaintext
+        return Answer(stored["status"], orjson.loads(text or b"{}"), replayed=True)

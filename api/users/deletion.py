@@ -1,0 +1,200 @@
+"""Deleting and restoring a user with what is theirs, in both stores.
+
+One moment, in whole milliseconds, becomes the `deleted_at` of everything that a deletion takes; no other deletion of
+the user's things has it. Restoring the user restores what carries it, and so exactly that.
+
+Each operation is begun in one transaction of PostgreSQL and noted in `shared.operations`; what is left to do is
+finished under a lock on that note, by whoever comes: the same mutation again, or `fashion-wallet reconcile --repair`.
+Every step may be repeated. The account goes first and comes back last, so that after a crash there may be designs
+without their owner, which nobody misses, but never an owner who misses designs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from pymongo.asynchronous.collection import AsyncCollection
+from sqlalchemy import Executable, func, insert, literal, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from api.context import Context
+from api.mutations import conflict, not_found, write_block
+from api.stores import Stores
+from api.users import accounts, sessions
+from documents import Design, MongoRepository, truncate, utc_now
+from models import Avatar, Operation, User, new_id
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_UNFINISHED: Final = {
+    "delete_user": "The deletion of this user has not been finished: repeat it first.",
+    "restore_user": "The restoration of this user has not been finished: repeat it first.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An operation that has begun. `moment` is the `deleted_at` of what the deletion took or takes."""
+
+    id: UUID
+    kind: str  # delete_user or restore_user
+    user_id: UUID
+    moment: datetime
+
+
+async def begin_deletion(context: Context, user_id: UUID) -> Unfinished:
+    """Delete the account and its avatars, and end its sessions; its designs are still to follow.
+
+    Where that has been done by a deletion that was interrupted, it is that one. Raises Refusal: NOT_FOUND, LAST_ADMIN,
+    and OPERATION_UNFINISHED where the user is being restored.
+    """
+    after = await _newest_deletion_of_designs(context.stores, user_id)
+    async with write_block(context, resumable=True) as transaction:
+        await accounts.keep_an_admin(transaction, without=user_id)
+        user = await _hold(transaction, user_id)
+        if (begun := await _unfinished(transaction, user_id, "delete_user")) is not None:
+            return begun
+        if user is None or user.deleted_at is not None:
+            raise not_found("user", "id")
+        moment = await _new_moment(transaction, user_id, after)
+        taken = {"deleted_at": moment, "updated_by": context.viewer.id}
+        await _run(transaction, update(User).where(User.id == user_id).values(taken))
+        await _run(
+            transaction, update(Avatar).where(Avatar.user_id == user_id, Avatar.deleted_at.is_(None)).values(taken)
+        )
+        await sessions.end(transaction, user_id, "deleted")
+        return await _note(transaction, context, "delete_user", user_id, moment)
+
+
+async def begin_restoration(context: Context, user_id: UUID) -> Unfinished:
+    """Note that the account and what its deletion took are to come back; nothing does yet.
+
+    Raises Refusal: NOT_FOUND, NOT_DELETED, and OPERATION_UNFINISHED where the deletion isn't done.
+    """
+    async with write_block(context, resumable=True) as transaction:
+        user = await _hold(transaction, user_id)
+        if (begun := await _unfinished(transaction, user_id, "restore_user")) is not None:
+            return begun
+        if user is None:
+            raise not_found("user", "id")
+        if user.deleted_at is None:
+            raise conflict("NOT_DELETED", "The user is not deleted.", "id")
+        return await _note(transaction, context, "restore_user", user_id, user.deleted_at)
+
+
+async def finish(context: Context, begun: Unfinished) -> None:
+    """Do what is left of the operation, unless somebody else has.
+
+    The lock on its note is held while MongoDB works: two who finish the same operation must not both be at it, or the
+    slower one could still delete what the opposite operation has restored by then.
+    """
+    async with write_block(context, resumable=True) as transaction:
+        held = select(Operation.id).where(Operation.id == begun.id, Operation.finished_at.is_(None)).with_for_update()
+        if await transaction.scalar(held) is None:
+            return
+        if begun.kind == "delete_user":
+            await take_designs(context.stores, begun.user_id, begun.moment)
+        else:
+            await give_designs_back(context.stores, begun.user_id, begun.moment)
+            await _restore_rows(transaction, begun, context.viewer.id)
+        done = update(Operation).where(Operation.id == begun.id).values(finished_at=func.clock_timestamp())
+        await _run(transaction, done)
+
+
+async def unfinished(stores: Stores, limit: int) -> list[Unfinished]:
+    """Operations that nobody works on, the oldest first."""
+    async with stores.sessions.begin() as transaction:
+        rows = await transaction.execute(
+            select(Operation.id, Operation.kind, Operation.subject_id, Operation.moment)
+            .where(Operation.finished_at.is_(None))
+            .order_by(Operation.created_at, Operation.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [Unfinished(*row) for row in rows]
+
+
+async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
+    """Delete the user's live designs as of this moment. How many there were."""
+    change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
+    result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": None}, change)
+    return result.modified_count
+
+
+async def give_designs_back(stores: Stores, user_id: UUID, moment: datetime) -> int:
+    """Restore the designs that were deleted at this moment. How many there were."""
+    change = {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}}
+    result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": truncate(moment)}, change)
+    return result.modified_count
+
+
+async def _restore_rows(transaction: AsyncSession, begun: Unfinished, actor: UUID | None) -> None:
+    author = {} if actor is None else {"updated_by": actor}
+    other = aliased(Avatar)
+    # one that got in while the owner was deleted may be the default by now; there is room for one
+    has_default = select(other.id).where(other.user_id == begun.user_id, other.is_default, other.deleted_at.is_(None))
+    avatars = update(Avatar).where(Avatar.user_id == begun.user_id, Avatar.deleted_at == begun.moment)
+    await _run(
+        transaction,
+        avatars.values(deleted_at=None, is_default=Avatar.is_default & ~has_default.exists(), **author),
+    )
+    user = update(User).where(User.id == begun.user_id, User.deleted_at == begun.moment)
+    await _run(transaction, user.values(deleted_at=None, **author))
+
+
+async def _hold(transaction: AsyncSession, user_id: UUID) -> Any:
+    """The account's `deleted_at`, and a lock on it that operations and `reconcile` share: one at a time."""
+    return (
+        await transaction.execute(select(User.deleted_at).where(User.id == user_id).with_for_update())
+    ).one_or_none()
+
+
+async def _unfinished(transaction: AsyncSession, user_id: UUID, wanted: str) -> Unfinished | None:
+    """The unfinished operation of a user. Raises Refusal where it is of the other kind."""
+    found = await transaction.execute(
+        select(Operation.id, Operation.kind, Operation.subject_id, Operation.moment).where(
+            Operation.subject_id == user_id, Operation.finished_at.is_(None)
+        )
+    )
+    begun = next((Unfinished(*row) for row in found), None)
+    if begun is not None and begun.kind != wanted:
+        raise conflict("OPERATION_UNFINISHED", _UNFINISHED[begun.kind], "id")
+    return begun
+
+
+async def _note(transaction: AsyncSession, context: Context, kind: str, user_id: UUID, moment: datetime) -> Unfinished:
+    begun = Unfinished(new_id(), kind, user_id, moment)
+    values = {"id": begun.id, "kind": kind, "subject_id": user_id, "moment": moment, "actor_id": context.viewer.id}
+    await _run(transaction, insert(Operation).values(values))
+    return begun
+
+
+async def _newest_deletion_of_designs(stores: Stores, user_id: UUID) -> datetime | None:
+    """The latest time from now on at which a design of the user was deleted: clocks differ."""
+    later = {"userId": str(user_id), "deletedAt": {"$gte": utc_now()}}
+    found = await _designs(stores).find_one(later, {"deletedAt": True}, sort=[("deletedAt", -1)])
+    moment: datetime | None = None if found is None else found["deletedAt"]
+    return moment
+
+
+async def _new_moment(transaction: AsyncSession, user_id: UUID, after: datetime | None) -> datetime:
+    """Now, or as much later as it takes to be after everything of the user's that was deleted before."""
+    deleted = union_all(
+        select(func.max(Avatar.deleted_at).label("at")).where(Avatar.user_id == user_id),
+        select(func.max(Operation.moment)).where(Operation.subject_id == user_id),
+        select(literal(after, User.deleted_at.type)),
+    ).subquery()
+    newest: datetime | None = await transaction.scalar(select(func.max(deleted.c.at)))
+    now = utc_now()
+    return now if newest is None else max(now, truncate(newest) + _MILLISECOND)
+
+
+def _designs(stores: Stores) -> AsyncCollection[dict[str, Any]]:
+    return MongoRepository(Design, stores.database).collection
+
+
+async def _run(transaction: AsyncSession, statement: Executable) -> None:
+    await transaction.execute(statement, execution_options={"synchronize_session": False})

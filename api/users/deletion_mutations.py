@@ -1,0 +1,86 @@
+"""Mutations that delete and restore users."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+
+import models
+from api.context import Context
+from api.ids import decode_id_of
+from api.mutations import MutationError, conflict, refusable
+from api.users import accounts, deletion
+from api.users.types import User
+
+
+@strawberry.input(description="Who is deleted.")
+class DeleteUserInput:
+    id: strawberry.ID = strawberry.field(description="Global id of the user.")
+
+
+@strawberry.input(description="Who is restored.")
+class RestoreUserInput:
+    id: strawberry.ID = strawberry.field(description="Global id of the deleted user.")
+
+
+@strawberry.type(description="A user who is deleted, with their avatars and designs; their sessions have ended.")
+class DeleteUserPayload:
+    user: User | None = strawberry.field(default=None, description="The deleted account.")
+    errors: list[MutationError] = strawberry.field(
+        default_factory=list, description="Why nobody was deleted; empty where somebody was."
+    )
+
+
+@strawberry.type(description="A user who is back, with the avatars and designs that were deleted with them.")
+class RestoreUserPayload:
+    user: User | None = strawberry.field(default=None, description="The restored account.")
+    errors: list[MutationError] = strawberry.field(
+        default_factory=list, description="Why nobody was restored; empty where somebody was."
+    )
+
+
+@strawberry.type
+class DeletionMutations:
+    @strawberry.mutation(
+        description="Delete a user with their avatars and designs, and end their sessions; for admins, and not for "
+        "their own account. Where it was interrupted, the same call goes on with it."
+    )
+    @refusable(DeleteUserPayload)
+    async def delete_user(self, info: strawberry.Info[Context], input: DeleteUserInput) -> DeleteUserPayload:
+        context = info.context
+        actor = context.viewer.require("admin")
+        user_id = _user_id(input.id)
+        if user_id == actor:
+            raise conflict("OWN_ACCOUNT", "Nobody can delete their own account: ask another admin.", "id")
+        try:
+            await deletion.finish(context, await deletion.begin_deletion(context, user_id))
+        finally:  # the account may be deleted even where its designs aren't yet
+            context.auth.sessions.forget_user(user_id)
+        return DeleteUserPayload(user=await _user(context, user_id))
+
+    @strawberry.mutation(
+        description="Bring a deleted user back, with exactly the avatars and designs that were deleted with them; for "
+        "admins. Where it was interrupted, the same call goes on with it."
+    )
+    @refusable(RestoreUserPayload)
+    async def restore_user(self, info: strawberry.Info[Context], input: RestoreUserInput) -> RestoreUserPayload:
+        context = info.context
+        context.viewer.require("admin")
+        user_id = _user_id(input.id)
+        await deletion.finish(context, await deletion.begin_restoration(context, user_id))
+        context.auth.sessions.forget_user(user_id)
+        return RestoreUserPayload(user=await _user(context, user_id))
+
+
+def _user_id(global_id: str) -> UUID:
+    user_id = decode_id_of("User", global_id)
+    assert isinstance(user_id, UUID)
+    return user_id
+
+
+async def _user(context: Context, user_id: UUID) -> User | None:
+    """The account as it is now, deleted or not; what was loaded before is forgotten."""
+    context.loader("user").clear(user_id)
+    user: models.User | None = await accounts.repository(context.stores).find_by_id(user_id, include_deleted=True)
+    return None if user is None else User.of(user)

@@ -1,0 +1,77 @@
+"""What values of inputs must be wherever they occur: names, addresses, ids, times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, StringConstraints, model_serializer
+from pydantic.alias_generators import to_camel
+
+from api.errors import BadUserInput
+from api.ids import decode_id_of
+
+UNGIVEN: Final[Any] = None
+"""Default of what may be left out but not be null."""
+
+
+class Embedded(BaseModel):
+    """What is stored as one JSON object: camelCase keys, absent where null."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    @model_serializer
+    def _stored(self) -> dict[str, Any]:
+        return {to_camel(name): value for name, value in self if value is not None}
+
+
+def _without_null(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("can't contain a null character")
+    return text
+
+
+def _web_address(text: str) -> str:
+    try:
+        address = urlsplit(text)
+    except ValueError:  # brackets that hold no IPv6 address
+        address = urlsplit("")
+    if address.scheme not in ("http", "https") or not address.hostname or " " in text or not text.isprintable():
+        raise ValueError("must be an address that begins with http:// or https://")
+    return text
+
+
+def _moment(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("needs its zone, as in 2026-01-31T12:00:00Z")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies between the years 1 and 9999") from None
+
+
+def _key_of(type_name: str) -> Callable[[Any], UUID]:
+    def parse(value: Any) -> UUID:
+        try:
+            key = decode_id_of(type_name, str(value))
+        except BadUserInput as error:
+            raise ValueError(error.message) from None
+        assert isinstance(key, UUID)
+        return key
+
+    return parse
+
+
+NoNull: Final = AfterValidator(_without_null)
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), NoNull]
+Description = Annotated[str, StringConstraints(max_length=10_000), NoNull]
+Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
+Moment = Annotated[datetime, AfterValidator(_moment)]
+
+UserKey = Annotated[UUID, PlainValidator(_key_of("User"))]
+AvatarKey = Annotated[UUID, PlainValidator(_key_of("Avatar"))]
+CatalogItemKey = Annotated[UUID, PlainValidator(_key_of("CatalogItem"))]
