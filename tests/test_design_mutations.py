@@ -172,7 +172,7 @@ async def test_numbers_are_finite(client: httpx.AsyncClient, stores: Stores) -> 
 async def test_references_must_be_there_for_the_owner(client: httpx.AsyncClient, stores: Stores) -> None:
     ada, user = await signed_in(client, stores)
     strangers, deleted = await create_avatar(stores), await create_avatar(stores, user_id=user.id)
-    await avatars(stores).soft_delete(key(deleted))
+    await avatars(stores).soft_delete(deleted.id)
     inactive, gone = await create_catalog_item(stores, is_active=False), await create_catalog_item(stores)
     await catalog_items(stores).soft_delete(gone.id)
     nowhere = encode_id("CatalogItem", new_id())

@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 from api.stores import Stores
 from documents import Design
 from models import User
-from tests.designing import changed, mutate, problems, revisions, seen, stored
+from tests.designing import changed, mutate, problems, query, revisions, seen, stored
 from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design, layer_of
 from tests.graphql import gid, respond
 from tests.signing_in import signed_in
+from tests.test_idempotency import lose_answers, send
 
 pytestmark = pytest.mark.anyio
 
@@ -167,9 +168,9 @@ async def test_an_operation_is_one(
     ada: httpx.AsyncClient, stores: Stores, design: Design, operation: dict[str, Any]
 ) -> None:
     before = await stored(stores, design)
-    query = "mutation ($input: ApplyDesignPatchInput!) { applyDesignPatch(input: $input) { errors { code } } }"
+    document = "mutation ($input: ApplyDesignPatchInput!) { applyDesignPatch(input: $input) { errors { code } } }"
 
-    body = await respond(ada, query, input=seen(design, operations=[operation]))
+    body = await respond(ada, document, input=seen(design, operations=[operation]))
 
     assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_USER_INPUT"]
     assert await stored(stores, design) == before
@@ -294,3 +295,19 @@ async def test_of_50_writers_of_one_layer_one_succeeds(ada: httpx.AsyncClient, s
     document = await stored(stores, design)
     assert document is not None
     assert (document["version"], document["layers"][0]["color"]) == (2, str(winner))
+
+
+async def test_a_layer_is_not_added_twice_when_the_answer_is_lost(
+    ada: httpx.AsyncClient, stores: Stores, design: Design
+) -> None:
+    patch = seen(design, operations=[{"add": {"layer": {"type": "FABRIC"}}}], rebase=True)
+    first = await send(ada, query("applyDesignPatch"), "k", input=patch)
+    await lose_answers(stores)
+
+    second = await send(ada, query("applyDesignPatch"), "k", input=patch)
+
+    assert first.json()["data"]["applyDesignPatch"]["errors"] == []
+    assert [error["code"] for error in second.json()["data"]["applyDesignPatch"]["errors"]] == ["VERSION_CONFLICT"]
+    document = await stored(stores, design)
+    assert document is not None
+    assert (document["version"], len(document["layers"])) == (2, 4)
