@@ -464,3 +464,23 @@ async def test_the_answer_of_a_mutation_has_the_new_history(ada: httpx.AsyncClie
         ["c", "b", "Evening"],
     ]
     assert [found["diff"] for found in both] == [{"toVersion": 2}, {"toVersion": 2}]
+
+
+async def test_an_admin_who_deletes_a_design_is_not_taken_for_the_author_of_its_version(
+    client: httpx.AsyncClient, stores: Stores, settings: Settings
+) -> None:
+    # given a design of Ada's
+    ada, _ = await signed_in(client, stores)
+    admin, root = await signed_in(client, stores, role="admin")
+    design = (await changed(ada, "createDesign", name="Coat"))["id"]
+
+    # when an admin deletes it
+    await changed(admin, "deleteDesign", id=design)
+
+    # then the log has both: who made the version, and who deleted the design
+    found = await execute(
+        admin, "query ($id: ID!) { auditLog(filter: { record: [$id] }) { nodes { version actor { id } } } }", id=design
+    )
+    assert [node["version"] for node in found["auditLog"]["nodes"]] == [1, 1]
+    assert found["auditLog"]["nodes"][0]["actor"]["id"] == gid(root)
+    assert found["auditLog"]["nodes"][1]["actor"]["id"] != gid(root)

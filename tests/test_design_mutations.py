@@ -511,9 +511,11 @@ async def test_deleting_and_restoring(client: httpx.AsyncClient, stores: Stores)
     document = await stored(stores, design)
     assert document is not None
     assert (restored["id"], restored["version"]) == (gid(design), 4)
-    assert {**document, "updatedAt": before["updatedAt"]} == before
+    author = {"updatedBy": str(user.id), "requestId": document["requestId"]}
+    assert {**document, "updatedAt": before["updatedAt"]} == before | author
     assert await problems(ada, "restoreDesign", id=gid(design)) == [("NOT_DELETED", "id")]
-    assert await revisions(stores, design) == []
+    # who made the version is kept, since the document now names who deleted and restored it
+    assert [revision["version"] for revision in await revisions(stores, design)] == [4]
 
 
 async def test_the_owner_is_restored_before_the_design(client: httpx.AsyncClient, stores: Stores) -> None:

@@ -8,7 +8,7 @@ import strawberry
 from bson import ObjectId
 
 from api.context import Context
-from api.designs import references, store
+from api.designs import history, references, store
 from api.designs.changes import (
     ArchiveDesignInput,
     DeleteDesignInput,
@@ -25,7 +25,7 @@ from api.designs.payloads import (
 )
 from api.designs.types import Design
 from api.designs.validation import ChangeStatus
-from api.designs.writing import Document, changed, deleted, editable, expect, forget, opened, stale
+from api.designs.writing import Document, author, changed, deleted, editable, expect, forget, opened, stale
 from api.mutations import conflict, refusable
 
 
@@ -74,7 +74,10 @@ class LifecycleMutations:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input)
         expect(design, wanted.expected_version)
-        done = await store.repository(context.stores).soft_delete(design["_id"], where=_as_seen(design, wanted))
+        # the version stays, and with it, in the history, those who made it
+        await history.keep(context.stores, design)
+        designs = store.repository(context.stores)
+        done = await designs.soft_delete(design["_id"], where=_as_seen(design, wanted), values=author(context))
         forget(context)
         if not done:
             raise stale(await editable(context, design["_id"]))
@@ -95,7 +98,9 @@ class LifecycleMutations:
         expect(design, wanted.expected_version)
         if not await references.owner_is_live(context, design["userId"]):
             raise conflict("OWNER_DELETED", "The owner of the design is deleted.", "id")
-        done = await store.repository(context.stores).restore(design["_id"], where=_as_seen(design, wanted))
+        await history.keep(context.stores, design)
+        designs = store.repository(context.stores)
+        done = await designs.restore(design["_id"], where=_as_seen(design, wanted), values=author(context))
         forget(context)
         if not done:
             raise stale(await deleted(context, design["_id"]))

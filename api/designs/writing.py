@@ -57,6 +57,11 @@ async def opened(
     return design, change
 
 
+def author(context: Context) -> dict[str, str]:
+    """Who changes a design, as it is stored in it: revisions and the audit log tell it from there."""
+    return {"updatedBy": str(context.viewer.account_id), "requestId": context.request_id}
+
+
 async def visible(context: Context, key: ObjectId) -> Document:
     """The live design of this key, which the viewer may see. Raises Refusal where there is none for them."""
     design = await store.whole(context.stores, key)
@@ -118,7 +123,7 @@ async def _change_once(context: Context, design: Document, change: Change, expec
     values = await change(design)
     if not values:
         return design
-    actor = {"updatedBy": str(context.viewer.account_id), "requestId": context.request_id}
+    actor = author(context)
     with storable():
         written = await history.replace(context.stores, design, values | actor, context.settings.design_revisions_kept)
     if written is not None:

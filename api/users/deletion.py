@@ -120,14 +120,15 @@ async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[
 
 async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
     """Delete the user's live designs as of this moment. How many there were."""
-    change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
+    # updatedAt stays: it goes with updatedBy, and the history and the audit log read when a version was made there
+    change = {"$set": {"deletedAt": truncate(moment)}}
     result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": None}, change)
     return result.modified_count
 
 
 async def give_designs_back(stores: Stores, user_id: UUID, moment: datetime) -> int:
     """Restore the designs that were deleted at this moment. How many there were."""
-    change = {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}}
+    change = {"$unset": {"deletedAt": ""}}
     result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": truncate(moment)}, change)
     return result.modified_count
 
