@@ -166,6 +166,20 @@ def config(
     _write(env_example(), output)
 
 
+@app.command()
+def reconcile(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without loss.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report for machines.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Rows or documents looked at together.")] = 1000,
+) -> None:
+    """Find where the two stores have come apart. Exits with 1 where problems remain."""
+    with reported():
+        from api.reconcile.command import run
+
+        code = run(repair=repair, json=json, batch=batch_size)
+    raise typer.Exit(code)
+
+
 def _settings(*, production: bool = True, **options: Any) -> Settings:
     """Settings with the command line's options, which go into the environment of the processes that serve."""
     from api.config import load_settings

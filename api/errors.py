@@ -9,6 +9,7 @@ import asyncpg
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from strawberry.exceptions import StrawberryInputCoercionError
 
 _POSTGRES_FAILURES: Final = (
     PoolTimeout,
@@ -85,6 +86,8 @@ def as_app_error(error: BaseException | None) -> AppError | None:
         seen.add(id(error))
         if isinstance(error, AppError):
             return error
+        if isinstance(error, StrawberryInputCoercionError):  # null for a `Maybe` that takes none, in a variable
+            return BadUserInput(f"{error.message.partition('. ')[0]}.")
         if isinstance(error, _POSTGRES_FAILURES) or (isinstance(error, DBAPIError) and error.connection_invalidated):
             return StoreUnavailable("PostgreSQL")
         if isinstance(error, _MONGO_FAILURES) or (isinstance(error, PyMongoError) and error.timeout):

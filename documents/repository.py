@@ -213,21 +213,31 @@ class MongoRepository(Generic[D]):
         result = await self.collection.delete_one({"_id": id}, session=self._session)
         return result.deleted_count == 1
 
-    async def soft_delete(self, id: ObjectId, *, where: Where | None = None) -> bool:
-        """Mark a live document as deleted. False where no live one of that id matches `where`."""
+    async def soft_delete(
+        self, id: ObjectId, *, where: Where | None = None, values: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Mark a live document as deleted. False where no live one of that id matches `where`.
+
+        `values` are set with it, by stored name: who does it.
+        """
         now = utc_now()
         result = await self.collection.update_one(
             _live({**(where or {}), "_id": id}),
-            {"$set": {"deletedAt": now, "updatedAt": now}},
+            {"$set": {**(values or {}), "deletedAt": now, "updatedAt": now}},
             session=self._session,
         )
         return result.modified_count == 1
 
-    async def restore(self, id: ObjectId, *, where: Where | None = None) -> bool:
-        """Bring a soft-deleted document back. False where no deleted one of that id matches `where`."""
+    async def restore(
+        self, id: ObjectId, *, where: Where | None = None, values: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Bring a soft-deleted document back. False where no deleted one of that id matches `where`.
+
+        `values` are set with it, by stored name: who does it.
+        """
         result = await self.collection.update_one(
             {"$and": [{"_id": id, "deletedAt": {"$ne": None}}, where or {}]},
-            {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}},
+            {"$unset": {"deletedAt": ""}, "$set": {**(values or {}), "updatedAt": utc_now()}},
             session=self._session,
         )
         return result.modified_count == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from bson import ObjectId
 
 from api.stores import Stores
 from documents import Design
@@ -58,6 +59,11 @@ async def denied(client: httpx.AsyncClient, name: str, /, **values: Any) -> str:
 async def stored(stores: Stores, design: Design) -> dict[str, Any] | None:
     """The document as it is stored now."""
     return await designs(stores).collection.find_one({"_id": design.id})
+
+
+def key(design: Design) -> ObjectId:
+    assert design.id is not None
+    return design.id
 
 
 async def revisions(stores: Stores, design: Design) -> list[dict[str, Any]]:

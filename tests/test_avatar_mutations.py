@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from starlette.applications import Starlette
 
 from api.ids import encode_id
@@ -632,6 +632,32 @@ async def test_avatars_of_deleted_owners_stay_deleted(client: httpx.AsyncClient,
     assert await stored(stores, avatar) == before
     await users(stores).restore(owner.id)
     assert (await change(admin, "restoreAvatar", id=gid(avatar)))["owner"] == {"id": gid(owner)}
+
+
+async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(client: httpx.AsyncClient, stores: Stores) -> None:
+    # given: a deletion that is held up by another transaction at the first of two avatars
+    mine, user = await signed_in(client, stores)
+    admin, _ = await signed_in(client, stores, "admin")
+    first = await create_avatar(stores, user_id=user.id, name="First")
+    second = await create_avatar(stores, user_id=user.id, name="Second")
+    query = "mutation ($id: ID!) { deleteUser(input: {id: $id}) { errors { code } } }"
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    async with stores.sessions.begin() as blocker:
+        await blocker.execute(select(Avatar.id).where(Avatar.id == first.id).with_for_update())
+        deletion = asyncio.create_task(execute(admin, query, id=gid(user)))
+        async with asyncio.timeout(10):
+            while await blocker.scalar(waiting) == 0:
+                assert not deletion.done()
+
+            # when: the owner, who is there until the deletion is done, changes the second
+            changed = await change(mine, "updateAvatar", id=gid(second), name="Changed")
+
+    # then: neither waits for the other in a circle
+    assert changed["name"] == "Changed"
+    assert await deletion == {"deleteUser": {"errors": []}}
+    after = await stored(stores, second)
+    assert after["name"] == "Changed"
+    assert after["deleted_at"] is not None
 
 
 async def test_later_fields_of_an_operation_see_what_earlier_ones_did(

@@ -19,6 +19,7 @@ from api.app import create_app
 from api.auth import Auth
 from api.config import ConfigurationError, Settings
 from api.context import Context
+from api.ids import encode_id
 from api.row_level_security import ROLE, Identity
 from api.stores import Stores
 from api.viewer import ANONYMOUS, Viewer
@@ -28,7 +29,7 @@ from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design, layer_of
 from tests.factories.users import create_user
 from tests.graphql import execute, gid, respond, sent
-from tests.signing_in import client_of, signed_in
+from tests.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +130,57 @@ async def test_one_statement_says_who_acts_before_each_read(
         await execute(mine, query, id=gid(user))
     assert len(counted.sql) == 2
     assert counted.sql[0].startswith("SELECT set_config('role'")
+
+
+async def mutate(client: httpx.AsyncClient, name: str, selection: str, /, **values: Any) -> dict[str, Any]:
+    """The payload of a mutation that was carried out."""
+    kind = f"{name[0].upper()}{name[1:]}Input"
+    query = f"mutation ($input: {kind}!) {{ {name}(input: $input) {{ {selection} errors {{ code path }} }} }}"
+    payload: dict[str, Any] = (await execute(client, query, input=values))[name]
+    assert payload["errors"] == []
+    return payload
+
+
+async def test_accounts_and_what_is_theirs_are_written_as_without_it(client: httpx.AsyncClient, stores: Stores) -> None:
+    password = "correct horse battery"
+    await mutate(client, "signUp", "user { id }", email="eve@example.com", password=password)
+    signed = await mutate(client, "signIn", "accessToken refreshToken", email="eve@example.com", password=password)
+    signed = await mutate(client, "refreshSession", "accessToken", refreshToken=signed["refreshToken"])
+    mine = with_token(client, signed["accessToken"])
+    profile = await mutate(mine, "updateProfile", "user { firstName }", firstName="Eve")
+    assert profile["user"] == {"firstName": "Eve"}
+    avatar = await mutate(mine, "createAvatar", "avatar { id isDefault }", name="Standing")
+    id = avatar["avatar"]["id"]
+    renamed = await mutate(mine, "updateAvatar", "avatar { name }", id=id, name="Sitting")
+    assert renamed["avatar"] == {"name": "Sitting"}
+    design = await mutate(mine, "createDesign", "design { avatar { name } }", name="Evening", avatarId=id)
+    assert design["design"] == {"avatar": {"name": "Sitting"}}
+    await mutate(mine, "deleteAvatar", "avatar { id }", id=id)
+    await mutate(mine, "restoreAvatar", "avatar { id }", id=id)
+    await mutate(mine, "changePassword", "user { id }", currentPassword=password, newPassword=password + "!")
+
+    admin, _ = await signed_in(client, stores, "admin")
+    [(eve,)] = await run(stores, "SELECT id FROM shared.users WHERE email = 'eve@example.com'")
+    user = encode_id("User", eve)
+    assert (await mutate(admin, "setUserRole", "user { role }", id=user, role="BRAND"))["user"] == {"role": "BRAND"}
+    await mutate(admin, "deleteUser", "user { id }", id=user)
+    assert await run(stores, "SELECT count(*) FROM avatar.avatars WHERE deleted_at IS NULL") == [(0,)]
+    await mutate(admin, "restoreUser", "user { id }", id=user)
+    assert await run(stores, "SELECT name FROM avatar.avatars WHERE deleted_at IS NULL") == [("Sitting",)]
+
+
+@pytest.mark.parametrize("mutation", ["updateAvatar", "deleteAvatar"])
+async def test_avatars_of_others_are_refused_as_without_it(
+    client: httpx.AsyncClient, stores: Stores, mutation: str
+) -> None:
+    avatar = await create_avatar(stores)
+    mine, _ = await signed_in(client, stores)
+    kind = f"{mutation[0].upper()}{mutation[1:]}Input"
+    query = f"mutation ($input: {kind}!) {{ {mutation}(input: $input) {{ errors {{ code path }} }} }}"
+    payload = (await execute(mine, query, input={"id": gid(avatar)}))[mutation]
+    assert payload["errors"] == [{"code": "NOT_FOUND", "path": ["id"]}]
+    rows = await run(stores, "SELECT name, deleted_at FROM avatar.avatars WHERE id = :id", id=avatar.id)
+    assert rows == [("Standing", None)]
 
 
 FOREIGN: list[tuple[str, str]] = [

@@ -98,6 +98,8 @@ def diff_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Fi
 
 def diff_layer(before: Layer, after: Layer) -> tuple[FieldChange, ...]:
     """What changed about one layer."""
+    if before == after:
+        return ()
     changes = (FieldChange(name, plain(before.get(name)), plain(after.get(name))) for name, plain in _LAYER.items())
     return tuple(change for change in changes if change.before != change.after)
 

@@ -53,7 +53,7 @@ async def keep(stores: Stores, design: Mapping[str, Any]) -> None:
         await revisions(stores).update_one(key, {"$setOnInsert": revision}, upsert=True)
 
 
-async def replace(stores: Stores, design: Document, values: Mapping[str, Any], kept: int) -> Document | None:
+async def replace(stores: Stores, design: Document, values: Document, kept: int) -> Document | None:
     """The design after these values made a new version of it; None where it has changed or gone since it was read.
 
     `values` are by dotted camelCase path and say who acts (`updatedBy`, `requestId`). Of the versions before, the

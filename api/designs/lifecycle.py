@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 from bson import ObjectId
 
 from api.context import Context
-from api.designs import references, store
+from api.designs import history, references, store
 from api.designs.changes import (
     ArchiveDesignInput,
     DeleteDesignInput,
@@ -25,8 +25,8 @@ from api.designs.payloads import (
 )
 from api.designs.types import Design
 from api.designs.validation import ChangeStatus
-from api.designs.writing import Document, changed, deleted, editable, expect, forget, opened, stale
-from api.mutations import refusable
+from api.designs.writing import Document, author, changed, deleted, editable, expect, forget, opened, stale
+from api.mutations import conflict, refusable
 
 
 @strawberry.type
@@ -37,44 +37,70 @@ class LifecycleMutations:
         "for accounts like the owner's (PREMIUM_REQUIRED); the errors name the layers."
     )
     @refusable(PublishDesignPayload)
-    async def publish_design(self, info: strawberry.Info[Context], input: PublishDesignInput) -> PublishDesignPayload:
+    async def publish_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[PublishDesignInput, strawberry.argument(description="The design.")],
+    ) -> PublishDesignPayload:
         return PublishDesignPayload(design=await _with_status("published", info.context, input))
 
     @strawberry.mutation(
         description="Put a draft or a published design away: only its owner sees it. An archived one stays as it is."
     )
     @refusable(ArchiveDesignPayload)
-    async def archive_design(self, info: strawberry.Info[Context], input: ArchiveDesignInput) -> ArchiveDesignPayload:
+    async def archive_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ArchiveDesignInput, strawberry.argument(description="The design.")],
+    ) -> ArchiveDesignPayload:
         return ArchiveDesignPayload(design=await _with_status("archived", info.context, input))
 
     @strawberry.mutation(description="Make a published or an archived design a draft again. A draft stays as it is.")
     @refusable(ReturnDesignToDraftPayload)
     async def return_design_to_draft(
-        self, info: strawberry.Info[Context], input: ReturnDesignToDraftInput
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[ReturnDesignToDraftInput, strawberry.argument(description="The design.")],
     ) -> ReturnDesignToDraftPayload:
         return ReturnDesignToDraftPayload(design=await _with_status("draft", info.context, input))
 
     @strawberry.mutation(description="Delete a design; it can be restored. Its version stays.")
     @refusable(DeleteDesignPayload)
-    async def delete_design(self, info: strawberry.Info[Context], input: DeleteDesignInput) -> DeleteDesignPayload:
+    async def delete_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[DeleteDesignInput, strawberry.argument(description="The design.")],
+    ) -> DeleteDesignPayload:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input)
         expect(design, wanted.expected_version)
-        done = await store.repository(context.stores).soft_delete(design["_id"], where=_as_seen(design, wanted))
+        # the version stays, and with it, in the history, those who made it
+        await history.keep(context.stores, design)
+        designs = store.repository(context.stores)
+        done = await designs.soft_delete(design["_id"], where=_as_seen(design, wanted), values=author(context))
         forget(context)
         if not done:
             raise stale(await editable(context, design["_id"]))
         return DeleteDesignPayload(design=await _now(context, design["_id"]))
 
     @strawberry.mutation(
-        description="Bring a deleted design back as it was; NOT_DELETED where it is there. Its version stays."
+        description="Bring a deleted design back as it was; its version stays. Errors beside NOT_FOUND: NOT_DELETED "
+        "where it is there, OWNER_DELETED where its owner must be restored first."
     )
     @refusable(RestoreDesignPayload)
-    async def restore_design(self, info: strawberry.Info[Context], input: RestoreDesignInput) -> RestoreDesignPayload:
+    async def restore_design(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[RestoreDesignInput, strawberry.argument(description="The design.")],
+    ) -> RestoreDesignPayload:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input, deleted)
         expect(design, wanted.expected_version)
-        done = await store.repository(context.stores).restore(design["_id"], where=_as_seen(design, wanted))
+        if not await references.owner_is_live(context, design["userId"]):
+            raise conflict("OWNER_DELETED", "The owner of the design is deleted.", "id")
+        await history.keep(context.stores, design)
+        designs = store.repository(context.stores)
+        done = await designs.restore(design["_id"], where=_as_seen(design, wanted), values=author(context))
         forget(context)
         if not done:
             raise stale(await deleted(context, design["_id"]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import strawberry
+from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from api.claims import idempotent_object_id
@@ -94,6 +95,7 @@ class DesignMutations(LifecycleMutations):
     ) -> ApplyDesignPatchPayload:
         context = info.context
         design, wanted = await opened(context, ApplyDesignPatch, input)
+        _name_new_layers(wanted.operations, idempotent_object_id(context, info.path))
         operations, expected = [one_of.operation for one_of in wanted.operations], wanted.expected_version
         named = _items_of(wanted.operations)
         base: Sequence[patch.Layer] | None = None
@@ -202,6 +204,14 @@ def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
     metadata = {path.removeprefix("metadata."): value for path, value in values.items() if path.startswith("metadata.")}
     rest = {path: value for path, value in values.items() if not path.startswith("metadata.")}
     return rest | {"metadata": {name: value for name, value in metadata.items() if value is not None}}
+
+
+def _name_new_layers(operations: Sequence[OneOperation], key: ObjectId | None) -> None:
+    """In a request with an idempotency key, which may have to run again: the same ids as then, so that a layer that
+    was added is not added twice."""
+    for number, one_of in enumerate(operations):
+        if key is not None and one_of.add is not None and "id" not in one_of.add.layer.model_fields_set:
+            one_of.add.layer.id = f"{key}-{number}"
 
 
 def _items_of(operations: Sequence[OneOperation]) -> references.Paths:

@@ -102,7 +102,13 @@ async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Map
     return [_not_found("avatar", ("avatarId",))]
 
 
+async def owner_is_live(context: Context, owner_id: str) -> bool:
+    """Whether the account of a design is there."""
+    return await _role_of(context, owner_id) is not None
+
+
 async def _role_of(context: Context, user_id: str) -> str | None:
+    """The role of an account, None where it is gone. Who asks is there."""
     if str(context.viewer.id) == user_id:
         return context.viewer.role
     row = (await _rows(context, "user", (user_id,), frozenset(("role",))))[user_id]

@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from bson import ObjectId
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 
 from api.errors import BadUserInput
 from api.ids import decode_id_of
 from api.mutations import InvalidInput, MutationError, Refusal, S, validated
+from api.validation import UNGIVEN, Description, Name, NoNull, Tag, Url
 from documents.base import Part
 from documents.design import CanvasSize, Finite, LayerType, Scale
 from models import new_id
 
 MAX_LAYERS: Final = 200
 MAX_TAGS: Final = 50
-UNGIVEN: Final[Any] = None
-"""Default of what may be left out but not be null."""
 
 
 class Schema(Part):
@@ -27,21 +26,10 @@ class Schema(Part):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
-def _without_null(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("can't contain a null character")
-    return text
-
-
-def _web_address(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    if scheme.lower() not in ("http", "https") or not rest.strip("/") or any(c.isspace() for c in text):
-        raise ValueError("must be an address that starts with http:// or https://")
-    return text
-
-
 def _key_of(type_name: str) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
+    """As a design has them: its own id, and the keys of PostgreSQL as text."""
+
+    def parse(value: Any) -> ObjectId | str:
         try:
             key = decode_id_of(type_name, str(value))
         except BadUserInput as error:
@@ -51,19 +39,12 @@ def _key_of(type_name: str) -> Callable[[Any], Any]:
     return parse
 
 
-NoNull: Final = AfterValidator(_without_null)
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), NoNull]
-Description = Annotated[str, StringConstraints(max_length=10_000), NoNull]
 Color = Annotated[str, StringConstraints(max_length=64), NoNull]
-Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address), NoNull]
 LayerId = Annotated[str, StringConstraints(min_length=1, max_length=64), NoNull]
 ExpectedVersion = Annotated[int, Field(ge=1)]
-
 DesignKey = Annotated[ObjectId, PlainValidator(_key_of("Design"))]
 AvatarKey = Annotated[str, PlainValidator(_key_of("Avatar"))]
 ItemKey = Annotated[str, PlainValidator(_key_of("CatalogItem"))]
-"""Keys of PostgreSQL are text in a design."""
 
 
 class _NullsLeftOut(Schema):
@@ -72,6 +53,8 @@ class _NullsLeftOut(Schema):
     @model_validator(mode="before")
     @classmethod
     def _leave_out(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         return {name: value for name, value in values.items() if value is not None}
 
 

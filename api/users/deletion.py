@@ -104,29 +104,31 @@ async def finish(context: Context, begun: Unfinished) -> None:
         await _run(transaction, done)
 
 
-async def unfinished(stores: Stores, limit: int) -> list[Unfinished]:
-    """Operations that nobody works on, the oldest first."""
+async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[Unfinished]:
+    """Operations that nobody works on, in the order of their ids."""
+    statement = (
+        select(Operation.id, Operation.kind, Operation.subject_id, Operation.moment)
+        .where(Operation.finished_at.is_(None))
+        .order_by(Operation.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     async with stores.sessions.begin() as transaction:
-        rows = await transaction.execute(
-            select(Operation.id, Operation.kind, Operation.subject_id, Operation.moment)
-            .where(Operation.finished_at.is_(None))
-            .order_by(Operation.created_at, Operation.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        rows = await transaction.execute(statement if after is None else statement.where(Operation.id > after))
         return [Unfinished(*row) for row in rows]
 
 
 async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
     """Delete the user's live designs as of this moment. How many there were."""
-    change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
+    # updatedAt stays: it goes with updatedBy, and the history and the audit log read when a version was made there
+    change = {"$set": {"deletedAt": truncate(moment)}}
     result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": None}, change)
     return result.modified_count
 
 
 async def give_designs_back(stores: Stores, user_id: UUID, moment: datetime) -> int:
     """Restore the designs that were deleted at this moment. How many there were."""
-    change = {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}}
+    change = {"$unset": {"deletedAt": ""}}
     result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": truncate(moment)}, change)
     return result.modified_count
 
@@ -148,7 +150,7 @@ async def _restore_rows(transaction: AsyncSession, begun: Unfinished, actor: UUI
 async def _hold(transaction: AsyncSession, user_id: UUID) -> Any:
     """The account's `deleted_at`, and a lock on it that operations and `reconcile` share: one at a time."""
     return (
-        await transaction.execute(select(User.deleted_at).where(User.id == user_id).with_for_update())
+        await transaction.execute(select(User.deleted_at).where(User.id == user_id).with_for_update(key_share=True))
     ).one_or_none()
 
 

@@ -1,0 +1,149 @@
+"""One pass over all designs, in batches: their owners, their references, and what is derived from their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+
+from api.context import Context
+from api.reconcile.accounts import UNDER_WAY, held
+from api.reconcile.report import Progress, Report
+from documents import Design, MongoRepository, truncate, utc_now
+from models import Avatar, CatalogItem, User
+
+FIELDS: Final = ("userId", "avatarId", "catalogItemIds", "version", "deletedAt", "layers.itemId")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Which of the keys that a batch refers to PostgreSQL has rows for, deleted ones among them."""
+
+    users: frozenset[UUID]
+    deleted_users: frozenset[UUID]
+    avatars: frozenset[UUID]
+    items: frozenset[UUID]
+
+
+async def check_designs(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
+    """Compare every design with PostgreSQL and with itself."""
+    designs = MongoRepository(Design, context.stores.database)
+    done, total = 0, await designs.collection.estimated_document_count()
+    where: Document = {}
+    while found := await designs.read(FIELDS, where=where, sort=["_id"], limit=batch, include_deleted=True):
+        where = {"_id": {"$gt": found[-1]["_id"]}}
+        await _check_references(context, report, [each for each in found if each.get("deletedAt") is None], repair)
+        await _check_derived(designs, report, found, repair)
+        done += len(found)
+        progress("designs", done, max(done, total))
+
+
+async def _check_references(context: Context, report: Report, found: Sequence[Document], repair: bool) -> None:
+    known = await _look_up(context, found)
+    orphans: dict[UUID, list[Any]] = {}
+    for design in found:
+        owner = _uuid(design.get("userId"))
+        if owner is None or owner not in known.users:
+            report.ownerless_designs.remaining += report.ownerless_designs.add([design["_id"]])
+        elif owner in known.deleted_users:
+            orphans.setdefault(owner, []).append(design["_id"])
+        if design.get("avatarId") is not None and _uuid(design["avatarId"]) not in known.avatars:
+            report.dangling_avatars.remaining += report.dangling_avatars.add([design["_id"]])
+        if any(_uuid(item) not in known.items for item in _items(design)):
+            report.dangling_items.remaining += report.dangling_items.add([design["_id"]])
+    tally = report.orphaned_designs
+    number = tally.add(id for ids in orphans.values() for id in ids)
+    if not repair:
+        tally.remaining += number
+    elif orphans:
+        tally.repaired += await _take(context, orphans)
+
+
+async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
+    """Delete designs as if the deletion of their owners had taken them. How many were there still."""
+    taken, designs = 0, MongoRepository(Design, context.stores.database).collection
+    async with held(context, orphans) as (_, deleted):
+        for owner, moment in deleted.items():
+            where = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": None}
+            change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
+            taken += (await designs.update_many(where, change)).modified_count
+    return taken
+
+
+async def _check_derived(
+    designs: MongoRepository[Design], report: Report, found: Sequence[Document], repair: bool
+) -> None:
+    """`catalogItemIds` against the layers. Whoever writes layers writes both and another version, so a design that has
+    changed since it was read is right, and is left alone."""
+    wrong = [
+        design for design in found if sorted(map(str, design.get("catalogItemIds") or ())) != sorted(_items(design))
+    ]
+    tally = report.wrong_catalog_item_ids
+    tally.add(design["_id"] for design in wrong)
+    if not repair:
+        tally.remaining += len(wrong)
+    elif wrong:
+        changes = [
+            UpdateOne(
+                {"_id": design["_id"], "version": design.get("version")}, {"$set": {"catalogItemIds": _items(design)}}
+            )
+            for design in wrong
+        ]
+        try:
+            tally.repaired += (await designs.collection.bulk_write(changes, ordered=False)).modified_count
+        except BulkWriteError as error:  # one that the validator refuses keeps the others from nothing
+            tally.repaired += error.details["nModified"]
+            tally.remaining += len(error.details["writeErrors"])
+
+
+async def _look_up(context: Context, found: Sequence[Document]) -> _Known:
+    """Three statements, one a table."""
+    users = _keys(design.get("userId") for design in found)
+    avatars = _keys(design.get("avatarId") for design in found)
+    items = _keys(item for design in found for item in _items(design))
+    async with context.stores.sessions() as session:
+        owners = (
+            await session.execute(
+                select(User.id, User.deleted_at.is_not(None) & ~UNDER_WAY).where(_any_of(User.id, users))
+            )
+        ).all()
+        known_avatars = await session.scalars(select(Avatar.id).where(_any_of(Avatar.id, avatars)))
+        known_items = await session.scalars(select(CatalogItem.id).where(_any_of(CatalogItem.id, items)))
+        return _Known(
+            users=frozenset(id for id, _ in owners),
+            deleted_users=frozenset(id for id, deleted in owners if deleted),
+            avatars=frozenset(known_avatars),
+            items=frozenset(known_items),
+        )
+
+
+def _any_of(column: Any, keys: list[UUID]) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = column == func.any(literal(keys, ARRAY(UUIDType(as_uuid=True))))
+    return condition
+
+
+def _items(design: Document) -> list[str]:
+    """The distinct items of the layers, in the order of their first use."""
+    layers = design.get("layers")
+    named = (layer.get("itemId") for layer in (layers if isinstance(layers, list) else ()) if isinstance(layer, dict))
+    return list(dict.fromkeys(str(item) for item in named if item is not None))
+
+
+def _keys(texts: Iterable[Any]) -> list[UUID]:
+    return list({key for key in map(_uuid, texts) if key is not None})
+
+
+def _uuid(text: Any) -> UUID | None:
+    try:
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

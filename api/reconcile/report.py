@@ -1,0 +1,76 @@
+"""What a run of `reconcile` finds and does, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+EXAMPLES: Final = 10
+"""Ids that are named for each kind of problem, in the order in which they are found."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Told how much of what is done, and of how much, where that is known."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """One kind of problem. What was found and is neither repaired nor remains had been put right by somebody else."""
+
+    found: int = 0
+    repaired: int = 0
+    remaining: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, ids: Iterable[object]) -> int:
+        """Count these objects as found. How many they are."""
+        names = [str(id) for id in ids]
+        self.found += len(names)
+        self.examples += names[: EXAMPLES - len(self.examples)]
+        return len(names)
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that a run found, by kind."""
+
+    unfinished_operations: Tally = field(default_factory=Tally)
+    """Deletions and restorations of users that were interrupted: users."""
+    unrestored_designs: Tally = field(default_factory=Tally)
+    """Designs that a finished restoration should have brought back."""
+    orphaned_avatars: Tally = field(default_factory=Tally)
+    """Live avatars of deleted users."""
+    orphaned_designs: Tally = field(default_factory=Tally)
+    """Live designs of deleted users."""
+    ownerless_designs: Tally = field(default_factory=Tally)
+    """Live designs whose owner PostgreSQL doesn't know. Never repaired: it may be PostgreSQL that has lost somebody."""
+    dangling_avatars: Tally = field(default_factory=Tally)
+    """Live designs on an avatar that PostgreSQL doesn't know. Never repaired: it reads as null, and may come back."""
+    dangling_items: Tally = field(default_factory=Tally)
+    """Live designs with an item that PostgreSQL doesn't know. Never repaired, likewise."""
+    wrong_catalog_item_ids: Tally = field(default_factory=Tally)
+    """Designs whose `catalogItemIds` are not the items of their layers."""
+    expired_sessions: Tally = field(default_factory=Tally)
+    expired_idempotency_keys: Tally = field(default_factory=Tally)
+
+    def kinds(self) -> dict[str, Tally]:
+        """The tallies by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def problems(self) -> int:
+        """How many problems remain. What has only expired is none."""
+        return sum(tally.remaining for name, tally in self.kinds().items() if not name.startswith("expired_"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        kinds = {
+            name: {
+                "found": tally.found,
+                "repaired": tally.repaired,
+                "remaining": tally.remaining,
+                "examples": tally.examples,
+            }
+            for name, tally in self.kinds().items()
+        }
+        return {"problems": self.problems, **kinds}

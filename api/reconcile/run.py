@@ -1,0 +1,46 @@
+"""A whole run, in the order in which one thing depends on another."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import uuid_utils
+
+from api.auth import Auth
+from api.config import Settings
+from api.context import Context
+from api.log import logger
+from api.reconcile.accounts import finish_operations, return_designs, sweep_avatars
+from api.reconcile.designs import check_designs
+from api.reconcile.expiry import sweep_expired
+from api.reconcile.report import Progress, Report
+from api.stores import Stores
+from api.viewer import SYSTEM
+
+BATCH: Final = 1000
+"""Rows or documents that are looked at together."""
+
+# what is left of an operation would look like orphans, so operations come first
+STEPS: Final = (finish_operations, return_designs, sweep_avatars, check_designs, sweep_expired)
+
+
+async def reconcile(
+    stores: Stores,
+    settings: Settings,
+    *,
+    repair: bool,
+    batch: int = BATCH,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Look at everything, and repair what can be, where told to.
+
+    May run beside the API and beside itself, be interrupted and be repeated: each batch stands for itself, and each
+    repair is conditional on what it repairs.
+    """
+    report, context = Report(), Context(stores, settings, f"reconcile-{uuid_utils.uuid7()}", Auth(settings), SYSTEM)
+    for step in STEPS:
+        await step(context, report, repair=repair, batch=batch, progress=progress)
+    counts = {name: tally.found for name, tally in report.kinds().items() if tally.found}
+    repaired = sum(tally.repaired for tally in report.kinds().values())
+    logger.info("reconciled", repair=repair, problems=report.problems, repaired=repaired, **counts)
+    return report

@@ -1,0 +1,228 @@
+"""Clients that leave in the middle of a mutation, and servers that give one up: no half write, no connection kept.
+
+A mutation whose client has left is carried on: nobody can tell the client what became of it, but it is whole. A server
+that stops cancels what doesn't end in time; then PostgreSQL rolls back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import httpx
+import orjson
+import pytest
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from api.server import url_of
+from api.stores import Stores
+from models import Avatar, User
+from tests.factories.avatars import avatars, create_avatar
+from tests.factories.designs import create_design, designs
+from tests.factories.users import create_user, users
+from tests.graphql import gid
+from tests.signing_in import signed_in
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+pytestmark = pytest.mark.anyio
+
+RENAME = """mutation ($input: UpdateProfileInput!) {
+  updateProfile(input: $input) { user { firstName } errors { code } }
+}"""
+DELETE = "mutation ($input: DeleteUserInput!) { deleteUser(input: $input) { errors { code } } }"
+
+
+@pytest.fixture
+def stores(app: Starlette) -> Stores:
+    """Those of the application."""
+    stores: Stores = app.state.stores
+    return stores
+
+
+@pytest.fixture
+async def locks(postgres_url: str, anyio_backend: str) -> AsyncIterator[Connection]:
+    """A connection that stands in the way of others."""
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def address(app: Starlette, anyio_backend: str) -> AsyncIterator[str]:
+    """The application behind a socket of this process, as `serve` puts it there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        configuration = uvicorn.Config(app, lifespan="off", log_config=None, http="httptools")
+        server = uvicorn.Server(configuration)
+        serving = asyncio.create_task(server._serve([listener]))
+        yield url_of(listener)
+        server.should_exit = True
+        await serving
+
+
+async def waiting(connection: Connection) -> None:
+    """Return once a statement waits for a lock."""
+    await until(lambda: connection.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+
+
+async def until(condition: Any) -> None:
+    with anyio.fail_after(30):
+        while not await condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def no_transaction_is_left(connection: Connection, stores: Stores) -> None:
+    """Return once the application has no connection checked out, and none in a transaction."""
+    pool: Any = stores.engine.sync_engine.pool
+
+    async def is_idle() -> bool:
+        return bool(pool.checkedout() == 0)
+
+    await until(is_idle)
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fashion-wallet' AND state LIKE 'idle in%'"
+    assert await connection.fetchval(left) == 0
+
+
+async def leave_in_the_middle(
+    address: str, headers: httpx.Headers, query: str, given: dict[str, Any], locks: Connection
+) -> None:
+    """Send a mutation, and go away without a word when it waits for a lock."""
+    host, port = address.removeprefix("http://").split(":")
+    body = orjson.dumps({"query": query, "variables": {"input": given}})
+    _, writer = await asyncio.open_connection(host, int(port))
+    lines = [f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items() if name in ("authorization", "idempotency-key")]
+    writer.write("".join([*lines, f"content-length: {len(body)}\r\n\r\n"]).encode() + body)
+    await writer.drain()
+    await waiting(locks)
+    writer.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def test_a_mutation_whose_client_has_left_is_whole(
+    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+) -> None:
+    mine, user = await signed_in(client, stores)
+    headers = httpx.Headers({**mine.headers, "idempotency-key": "k"})
+    with structlog.testing.capture_logs() as logs:
+        async with locks.transaction():
+            await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", user.id)
+            await leave_in_the_middle(address, headers, RENAME, {"firstName": "Grace", "lastName": "Hopper"}, locks)
+
+        async def is_logged() -> bool:
+            return any(entry["event"] == "request" for entry in logs)
+
+        await until(is_logged)
+    await no_transaction_is_left(locks, stores)
+
+    stored = await users(stores).find_by_id(user.id)
+    assert stored is not None
+    assert (stored.first_name, stored.last_name) == ("Grace", "Hopper")
+    assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 200)]
+    # what it would have been told waits for it
+    body = {"query": RENAME, "variables": {"input": {"firstName": "Grace", "lastName": "Hopper"}}}
+    answer = await mine.post("/graphql", json=body, headers={"idempotency-key": "k"})
+    assert answer.headers["idempotency-replayed"] == "true"
+    assert answer.json() == {"data": {"updateProfile": {"user": {"firstName": "Grace"}, "errors": []}}}
+
+
+async def test_many_clients_that_leave_take_no_connections(
+    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+) -> None:
+    people = [await signed_in(client, stores) for _ in range(5)]
+    async with locks.transaction():
+        await locks.execute("SELECT FROM shared.users FOR UPDATE")
+        async with asyncio.TaskGroup() as tasks:
+            for mine, _ in people:
+                for _ in range(4):
+                    arguments = (address, mine.headers, RENAME, {"firstName": "Grace"}, locks)
+                    tasks.create_task(one_at_a_time(*arguments))
+    await no_transaction_is_left(locks, stores)
+
+    assert {user.first_name for user in await users(stores).find_all()} == {"Grace"}
+
+
+_turn = asyncio.Lock()
+
+
+async def one_at_a_time(*arguments: Any) -> None:
+    """`leave_in_the_middle`, whose questions share one connection."""
+    async with _turn:
+        await leave_in_the_middle(*arguments)
+
+
+async def test_a_deletion_whose_client_has_left_is_whole(
+    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+) -> None:
+    admin, _ = await signed_in(client, stores, "admin")
+    user = await create_user(stores)
+    await create_avatar(stores, user_id=user.id)
+    await create_design(stores, user_id=user.id)
+    async with locks.transaction():
+        await locks.execute("SELECT FROM avatar.avatars FOR UPDATE")
+        await leave_in_the_middle(address, admin.headers, DELETE, {"id": gid(user)}, locks)
+
+    async def is_finished() -> bool:
+        return bool(await locks.fetchval("SELECT count(*) FROM shared.operations WHERE finished_at IS NOT NULL"))
+
+    await until(is_finished)
+    await no_transaction_is_left(locks, stores)
+    assert await designs(stores).count() == 0
+    assert await avatars(stores).count(Avatar.user_id == user.id) == 0
+
+
+async def given_up(client: httpx.AsyncClient, query: str, given: dict[str, Any], locks: Connection) -> None:
+    """Send a mutation that the server cancels when it waits for a lock, as it does with what won't end at shutdown."""
+    body = {"query": query, "variables": {"input": given}}
+    headers = {"idempotency-key": "k"}
+    request = asyncio.create_task(client.post("/graphql", json=body, headers=headers))
+    await waiting(locks)
+    request.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await request
+    assert request.cancelled()
+
+
+async def test_a_mutation_that_is_given_up_leaves_nothing(
+    client: httpx.AsyncClient, stores: Stores, locks: Connection
+) -> None:
+    mine, user = await signed_in(client, stores)
+    async with locks.transaction():
+        await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", user.id)
+        await given_up(mine, RENAME, {"firstName": "Grace"}, locks)
+        await no_transaction_is_left(locks, stores)
+
+    stored = await users(stores).find_by_id(user.id)
+    assert stored is not None
+    assert stored.first_name == "Ada"
+    # nothing was written, so the key is free when its lease is over
+    assert await locks.fetchval("SELECT written_at IS NULL AND response IS NULL FROM shared.idempotency_keys")
+
+
+@pytest.mark.parametrize("table", ["avatar.avatars", "shared.operations"])
+async def test_a_deletion_that_is_given_up_can_be_taken_up(
+    client: httpx.AsyncClient, stores: Stores, locks: Connection, table: str
+) -> None:
+    admin, _ = await signed_in(client, stores, "admin")
+    user: User = await create_user(stores)
+    await create_avatar(stores, user_id=user.id)
+    await create_design(stores, user_id=user.id)
+    async with locks.transaction():
+        await locks.execute(f"LOCK TABLE {table} IN SHARE MODE")
+        await given_up(admin, DELETE, {"id": gid(user)}, locks)
+        await no_transaction_is_left(locks, stores)
+
+    assert (await users(stores).find_by_id(user.id)) is not None
+    assert await designs(stores).count() == 1
+    answer = await admin.post("/graphql", json={"query": DELETE, "variables": {"input": {"id": gid(user)}}})
+    assert answer.json() == {"data": {"deleteUser": {"errors": []}}}
+    assert await users(stores).find_by_id(user.id) is None
+    assert await designs(stores).count() == 0
