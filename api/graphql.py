@@ -77,7 +77,7 @@ class GraphQLEndpoint:
             current_cost.reset(token)
         headers = {"x-request-id": request_id, "cache-control": "no-store", "vary": "accept"}
         if status == 405:
-            headers["allow"] = "POST"
+            headers["allow"] = "POST" if request.method == "GET" else "GET, POST"
         logger.info(
             "request",
             operation=operation.name if operation else None,

@@ -16,7 +16,7 @@ from tests.factories.avatars import create_avatar
 from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
-from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query
+from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +127,20 @@ async def test_ids_of_another_type(client: httpx.AsyncClient, stores: Stores) ->
         await refused(client, "designs", filter={"catalogItem": user})
         == f"'{user}' is an id of type User, not CatalogItem."
     )
+
+
+async def test_one_bad_id_spoils_no_other(client: httpx.AsyncClient, stores: Stores) -> None:
+    user, design = gid(await create_user(stores)), gid(await create_design(stores))
+
+    body = await respond(
+        client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[user, "nonsense", design, encoded("User:")]
+    )
+
+    assert body["data"] == {"nodes": [{"id": user}, None, {"id": design}, None]}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+        (["nodes", 1], "BAD_USER_INPUT"),
+        (["nodes", 3], "BAD_USER_INPUT"),
+    ]
 
 
 async def test_too_many_nodes(client: httpx.AsyncClient) -> None:
