@@ -34,9 +34,7 @@ class Avatar(Identified, Timestamped, Authored, Base):
         Index("idx_avatars_gender", "gender", "created_at", "id", postgresql_where=LIVE),
         Index("idx_avatars_created_by", "created_by"),
         Index("idx_avatars_updated_by", "updated_by"),
-        Index(
-            "idx_avatars_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
-        ),
+        Index("idx_avatars_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
         Index(
             "uidx_avatars_user_id_default",
             "user_id",
@@ -46,13 +44,9 @@ class Avatar(Identified, Timestamped, Authored, Base):
         {"schema": "avatar", "comment": "Bodies that designs are worn on"},
     )
 
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("shared.users.id", ondelete="CASCADE"), comment="Owner"
-    )
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("shared.users.id", ondelete="CASCADE"), comment="Owner")
     name: Mapped[str] = mapped_column(String(255), comment="Name the owner gave it")
-    gender: Mapped[str] = mapped_column(
-        Text, server_default=text("'unisex'"), comment="male, female or unisex"
-    )
+    gender: Mapped[str] = mapped_column(Text, server_default=text("'unisex'"), comment="male, female or unisex")
     measurements: Mapped[dict[str, Any]] = mapped_column(
         JSONB,
         server_default=text("'{}'::jsonb"),

@@ -26,9 +26,7 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
     __tablename__ = "catalog_items"
     __table_args__ = (
         CheckConstraint("type IN ('silhouette', 'fabric', 'pattern')", name="type"),
-        CheckConstraint(
-            "category IN ('top', 'bottom', 'dress', 'outerwear', 'accessory', 'other')", name="category"
-        ),
+        CheckConstraint("category IN ('top', 'bottom', 'dress', 'outerwear', 'accessory', 'other')", name="category"),
         CheckConstraint("price >= 0", name="price"),
         CheckConstraint("jsonb_typeof(properties) = 'object'", name="properties"),
         Index("idx_catalog_items_created_at", "created_at", "id", postgresql_where=LIVE),

@@ -297,7 +297,7 @@ def test_samples_fit_the_schema(sample: str) -> None:
 @pytest.fixture
 def installed_for_server(settings: Settings, installed: Path) -> Iterator[None]:
     """The files are in the data folder of the `server` fixture during the test."""
-    folder = shutil.copytree(installed / "explorer", settings.data_dir / "explorer")
+    folder = shutil.copytree(installed / "explorer", settings.data_dir / "explorer", dirs_exist_ok=True)
     yield
     shutil.rmtree(folder)
 
