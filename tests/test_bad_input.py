@@ -282,20 +282,18 @@ def fits(field: str, value: Any) -> bool:
 async def test_forged_cursor_values(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
     await fill(stores, name, 1)
     for field in ORDERS[name]:
-        for direction in ("ASC", "DESC"):
-            order = {"field": field, "direction": direction}
-            cursor = await cursor_of(client, name, orderBy=order)
-            for value in FORGED_VALUES:
-                forgery = forged(cursor, value=value)
-                if fits(field, value):
-                    await execute(client, page_query(name), after=forgery, orderBy=order)
-                    await execute(client, page_query(name), before=forgery, orderBy=order)
-                else:
-                    message = await refused(client, name, after=forgery, orderBy=order)
-                    assert message == f"'{forgery[:64]}' is not a valid cursor.", value
-            for arguments in ({"after": None}, {"before": None}):
-                ((argument, _),) = arguments.items()
-                await execute(client, page_query(name), **{argument: forged(cursor, value=None)}, orderBy=order)
+        order = {"field": field, "direction": "DESC"}
+        cursor = await cursor_of(client, name, orderBy=order)
+        for value in FORGED_VALUES:
+            forgery = forged(cursor, value=value)
+            if fits(field, value):
+                await execute(client, page_query(name), after=forgery, orderBy=order)
+            else:
+                message = await refused(client, name, after=forgery, orderBy=order)
+                assert message == f"'{forgery[:64]}' is not a valid cursor.", value
+        # what has no value is paged, too, though no object of most lists is without
+        await execute(client, page_query(name), after=forged(cursor, value=None), orderBy=order)
+        await execute(client, page_query(name), before=forged(cursor, value=None), orderBy=order)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -383,8 +381,7 @@ async def test_operators_are_plain_text(client: httpx.AsyncClient, stores: Store
     await fill(stores, name)
 
     for text in INJECTIONS:
-        for filter in text_filters(name, text):
-            assert await is_empty(client, name, filter=filter), filter
+        assert await is_empty(client, name, filter={"or": text_filters(name, text)}), text
 
 
 async def test_objects_are_no_texts(client: httpx.AsyncClient) -> None:
