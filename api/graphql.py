@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 import uuid_utils
@@ -88,7 +87,7 @@ class GraphQLEndpoint:
             mongo=cost.mongo,
             request_id=request_id,
         )
-        return Response(_json(body), status, headers, f"{media_type or JSON}; charset=utf-8")
+        return Response(orjson.dumps(body), status, headers, f"{media_type or JSON}; charset=utf-8")
 
     async def _execute(
         self, operation: Operation, request: Request, request_id: str, media_type: str
@@ -219,13 +218,3 @@ def _is_clients(error: GraphQLError) -> bool:
     if original is None or not isinstance(original, GraphQLError):
         return original is None
     return error.path is None or original.message.startswith("Argument ")
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(body, default=_jsonable)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")

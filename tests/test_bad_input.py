@@ -185,6 +185,7 @@ MALFORMED_CURSORS = {
     "no JSON": encoded("["),
     "number": encoded("1"),
     "null": encoded("null"),
+    "numbers": encoded("[1, 2, 3]"),
     "object": encoded("{}"),
     "short": encoded('["a", "b"]'),
     "nested": encoded("[" * 700 + "]" * 700),

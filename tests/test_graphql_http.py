@@ -163,6 +163,29 @@ async def test_a_body_beyond_the_limit(client: httpx.AsyncClient) -> None:
     assert (await post(client, {"query": COUNT + comment[:-1000]})).json() == COUNTED
 
 
+async def test_a_client_that_leaves_while_it_sends(app: Starlette) -> None:
+    """Straight to ASGI: httpx always sends what it has begun."""
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"qu', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "app": app}
+
+    with structlog.testing.capture_logs() as logs:
+        await app({**scope, "headers": [(b"content-type", b"application/json")]}, receive, send)
+
+    assert sent[0]["status"] == 400
+    assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 400)]
+
+
 async def test_get(client: httpx.AsyncClient, stores: Stores) -> None:
     user = await create_user(stores)
     query = "query A($id: ID!) { user(id: $id) { id } } query B { users { totalCount } }"

@@ -174,6 +174,32 @@ async def test_pages_of_a_filtered_list(client: httpx.AsyncClient, stores: Store
     assert page["totalCount"] == 7
 
 
+async def test_pages_selected_through_fragments(client: httpx.AsyncClient, stores: Stores) -> None:
+    expected = in_order(await nine(stores, "users", "EMAIL"), "ASC")
+
+    data = await execute(
+        client,
+        """
+        { a: users(orderBy: {field: EMAIL}, first: 2) { ...Counted ...Outer }
+          b: users(orderBy: {field: EMAIL}, first: 1) { ... { ... on UserConnection { nodes { id } } } }
+          c: users(first: 3) { ...Counted ...Counted ... @include(if: true) { totalCount } } }
+        fragment Counted on UserConnection { totalCount }
+        fragment Outer on UserConnection { ...Counted ...Inner ...Inner }
+        fragment Inner on UserConnection { edges { node { ... on Node { id } } } pageInfo { hasNextPage } }
+        """,
+    )
+
+    assert data == {
+        "a": {
+            "totalCount": 9,
+            "edges": [{"node": {"id": id}} for id in expected[:2]],
+            "pageInfo": {"hasNextPage": True},
+        },
+        "b": {"nodes": [{"id": expected[0]}]},
+        "c": {"totalCount": 9},
+    }
+
+
 @pytest.mark.parametrize("name", LISTS)
 async def test_between_two_cursors(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
     rows = await nine(stores, name, "NAME")
