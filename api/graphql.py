@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 import uuid_utils
@@ -117,7 +116,7 @@ class GraphQLEndpoint:
             mongo=cost.mongo,
             request_id=request_id,
         )
-        return Response(_json(body), status, headers, f"{media_type or JSON}; charset=utf-8")
+        return Response(orjson.dumps(body), status, headers, f"{media_type or JSON}; charset=utf-8")
 
     async def _viewer(self, request: Request, request_id: str) -> Viewer:
         """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
@@ -274,13 +273,3 @@ def _is_clients(error: GraphQLError) -> bool:
     if original is None or not isinstance(original, GraphQLError):
         return original is None
     return error.path is None or original.message.startswith("Argument ")
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(body, default=_jsonable)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")

@@ -90,9 +90,6 @@ class Loader(Generic[K, V]):
 
     def _dispatch(self, batch: _Batch[K, V]) -> None:
         self._open = None
-        if batch.waiting == 0:  # everybody left before anything was asked
-            self._forget(batch)
-            return
         batch.task = asyncio.get_running_loop().create_task(self._run(batch))
 
     async def _run(self, batch: _Batch[K, V]) -> None:

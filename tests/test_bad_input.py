@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
-from uuid import UUID
 
 import httpx
-import orjson
 import pytest
 from bson import ObjectId
 from starlette.applications import Starlette
 
 from api.stores import Stores
-from tests.factories.avatars import create_avatar
-from tests.factories.catalog import create_catalog_item
+from tests.bad_input import NO_ID, encoded, fill, refused
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
-from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query
+from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
 from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
@@ -30,36 +26,11 @@ def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
 
 
 NO_PAGES = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
-NO_ID = UUID("01930000-0000-7000-8000-000000000000")
-
-
-def encoded(text: str | bytes) -> str:
-    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-
-
-async def refused(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
-    """The message with which a page is refused as bad input."""
-    code, message = await error_of(client, page_query(name), **variables)
-    assert code == "BAD_USER_INPUT"
-    return message
 
 
 async def is_empty(client: httpx.AsyncClient, name: str, **variables: Any) -> bool:
     page = (await execute(client, page_query(name), **variables))[name]
     return bool(page["edges"] == [] and page["totalCount"] == 0 and page["pageInfo"] == NO_PAGES)
-
-
-async def fill(stores: Stores, name: str, count: int = 3) -> None:
-    for _ in range(count):
-        match name:
-            case "users":
-                await create_user(stores)
-            case "avatars":
-                await create_avatar(stores)
-            case "catalogItems":
-                await create_catalog_item(stores)
-            case "designs":
-                await create_design(stores)
 
 
 MALFORMED_IDS = {
@@ -138,6 +109,20 @@ async def test_ids_of_another_type(client: httpx.AsyncClient, stores: Stores) ->
     )
 
 
+async def test_one_bad_id_spoils_no_other(client: httpx.AsyncClient, stores: Stores) -> None:
+    user, design = gid(await create_user(stores)), gid(await create_design(stores))
+
+    body = await respond(
+        client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[user, "nonsense", design, encoded("User:")]
+    )
+
+    assert body["data"] == {"nodes": [{"id": user}, None, {"id": design}, None]}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+        (["nodes", 1], "BAD_USER_INPUT"),
+        (["nodes", 3], "BAD_USER_INPUT"),
+    ]
+
+
 async def test_too_many_nodes(client: httpx.AsyncClient) -> None:
     code, message = await error_of(
         client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[encoded(f"User:{NO_ID}")] * 101
@@ -168,140 +153,6 @@ async def test_sizes_beyond_32_bits(client: httpx.AsyncClient) -> None:
         await refused(client, "users", first=size)
     assert (await error_of(client, "{ users(first: 99999999999999999999) { totalCount } }"))[0] == "BAD_USER_INPUT"
     assert (await error_of(client, '{ users(first: "1") { totalCount } }'))[0] == "BAD_USER_INPUT"
-
-
-MALFORMED_CURSORS = {
-    "empty": "",
-    "text": "nonsense",
-    "not base64": "%%%%",
-    "not ASCII": "Ü",
-    "null byte": "\x00",
-    "bytes": encoded(b"\xff\x00"),
-    "no JSON": encoded("["),
-    "number": encoded("1"),
-    "null": encoded("null"),
-    "object": encoded("{}"),
-    "short": encoded('["a", "b"]'),
-    "nested": encoded("[" * 700 + "]" * 700),
-    "an id": encoded(f"User:{NO_ID}"),
-    "overlong": encoded(orjson.dumps(["x", "y" * 10_000, str(NO_ID)])),
-}
-
-
-@pytest.mark.parametrize("cursor", MALFORMED_CURSORS.values(), ids=MALFORMED_CURSORS.keys())
-async def test_malformed_cursors(client: httpx.AsyncClient, cursor: str) -> None:
-    for name in LISTS:
-        assert await refused(client, name, after=cursor) == f"'{cursor[:64]}' is not a valid cursor."
-        assert await refused(client, name, before=cursor) == f"'{cursor[:64]}' is not a valid cursor."
-
-
-async def cursor_of(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
-    """The cursor of the first object of a list."""
-    cursor: str = (await execute(client, page_query(name), **variables))[name]["edges"][0]["cursor"]
-    return cursor
-
-
-FOREIGN = "The cursor was made with another filter or order; start again from the first page."
-
-
-async def test_cursors_of_another_list(client: httpx.AsyncClient, stores: Stores) -> None:
-    cursors = {}
-    for name in LISTS:
-        await fill(stores, name)
-        cursors[name] = await cursor_of(client, name)
-
-    for name in LISTS:
-        for other in LISTS:
-            if other != name:
-                assert await refused(client, name, after=cursors[other]) == FOREIGN
-
-
-@pytest.mark.parametrize("name", LISTS)
-async def test_cursors_of_another_filter_or_order(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
-    await fill(stores, name)
-    text = "email" if name == "users" else "name"
-    one, other = {"not": {text: {"equals": "x"}}}, {"not": {text: {"equals": "y"}}}
-    by_name, by_name_down = ({"field": "NAME", "direction": direction} for direction in ("ASC", "DESC"))
-    by_time = {"field": "CREATED_AT", "direction": "ASC"}
-    by_change = {"field": "UPDATED_AT", "direction": "DESC"}
-
-    plain = await cursor_of(client, name)
-    named = await cursor_of(client, name, orderBy=by_name)
-
-    assert await refused(client, name, after=plain, filter=one) == FOREIGN
-    for order in (by_name, by_name_down, by_time, by_change):
-        assert await refused(client, name, after=plain, orderBy=order) == FOREIGN
-    for order in (by_name_down, by_time, by_change):
-        assert await refused(client, name, before=named, orderBy=order) == FOREIGN
-    assert await refused(client, name, before=named) == FOREIGN
-    assert await refused(client, name, after=await cursor_of(client, name, filter=one), filter=other) == FOREIGN
-    # the default, written out, is the same order
-    newest = {"field": "CREATED_AT", "direction": "DESC"}
-    page = (await execute(client, page_query(name), after=plain, orderBy=newest))[name]
-    assert len(page["edges"]) == 2
-
-
-ORDERS = {
-    "users": ("CREATED_AT", "UPDATED_AT", "NAME", "EMAIL"),
-    "avatars": ("CREATED_AT", "UPDATED_AT", "NAME"),
-    "catalogItems": ("CREATED_AT", "UPDATED_AT", "NAME", "PRICE"),
-    "designs": ("CREATED_AT", "UPDATED_AT", "NAME"),
-}
-FORGED_VALUES: tuple[Any, ...] = (
-    *(True, 5, 1.5, -1, 2**31, -(2**31) - 1, 2**63, 1e300, "", "x", "a\x00b", "y" * 1000),
-    *([], ["x"], {}, {"$ne": None}, {"$gt": ""}),
-    *("2026-01-01T00:00:00", "2026-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "24:00"),
-)
-FORGED_KEYS: tuple[Any, ...] = (
-    *(None, True, 5, "", "x", "a\x00b", [], ["x"] * 24, {}, {"$ne": None}),
-    *(str(NO_ID) + "\x00", "z" * 24, "z" * 32),
-)
-
-
-def forged(cursor: str, **changes: Any) -> str:
-    """The cursor with another value or key, and the fingerprint that it was made with."""
-    fingerprint, value, key = orjson.loads(base64.urlsafe_b64decode(cursor))
-    return base64.urlsafe_b64encode(
-        orjson.dumps([fingerprint, changes.get("value", value), changes.get("key", key)])
-    ).decode()
-
-
-def fits(field: str, value: Any) -> bool:
-    """Whether a forged value is one that a cursor of this order could hold."""
-    if field in ("NAME", "EMAIL"):
-        return isinstance(value, str) and "\x00" not in value
-    return field == "PRICE" and type(value) is int and abs(value) < 2**31
-
-
-@pytest.mark.parametrize("name", LISTS)
-async def test_forged_cursor_values(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
-    await fill(stores, name, 1)
-    for field in ORDERS[name]:
-        for direction in ("ASC", "DESC"):
-            order = {"field": field, "direction": direction}
-            cursor = await cursor_of(client, name, orderBy=order)
-            for value in FORGED_VALUES:
-                forgery = forged(cursor, value=value)
-                if fits(field, value):
-                    await execute(client, page_query(name), after=forgery, orderBy=order)
-                    await execute(client, page_query(name), before=forgery, orderBy=order)
-                else:
-                    message = await refused(client, name, after=forgery, orderBy=order)
-                    assert message == f"'{forgery[:64]}' is not a valid cursor.", value
-            for arguments in ({"after": None}, {"before": None}):
-                ((argument, _),) = arguments.items()
-                await execute(client, page_query(name), **{argument: forged(cursor, value=None)}, orderBy=order)
-
-
-@pytest.mark.parametrize("name", LISTS)
-async def test_forged_cursor_keys(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
-    await fill(stores, name, 1)
-    cursor = await cursor_of(client, name)
-    other_store = str(NO_ID) if name == "designs" else str(ObjectId())
-
-    for key in (*FORGED_KEYS, other_store):
-        forgery = forged(cursor, key=key)
-        assert await refused(client, name, after=forgery) == f"'{forgery[:64]}' is not a valid cursor.", key
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -378,8 +229,7 @@ async def test_operators_are_plain_text(client: httpx.AsyncClient, stores: Store
     await fill(stores, name)
 
     for text in INJECTIONS:
-        for filter in text_filters(name, text):
-            assert await is_empty(client, name, filter=filter), filter
+        assert await is_empty(client, name, filter={"or": text_filters(name, text)}), text
 
 
 async def test_objects_are_no_texts(client: httpx.AsyncClient) -> None:

@@ -27,6 +27,7 @@ from tests import commands, servers
 
 ROOT = Path(__file__).parent.parent
 PASSWORDS = {name: f"password-{name}" for name in ("POSTGRES_PASSWORD", "MONGODB_PASSWORD", "MONGODB_ROOT_PASSWORD")}
+SECRETS = PASSWORDS | {"AUTH_SECRET": "a secret of 32 bytes and some more"}
 INTERPOLATED = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 
 
@@ -48,7 +49,7 @@ def _text() -> str:
 
 
 def _compose(**variables: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(_interpolate(_text(), **PASSWORDS, **variables))
+    loaded: dict[str, Any] = yaml.safe_load(_interpolate(_text(), **SECRETS, **variables))
     return loaded
 
 
@@ -113,9 +114,9 @@ def test_images_are_pinned_to_a_major_version() -> None:
     assert services["api"]["image"] == services["migrate"]["image"]
 
 
-@pytest.mark.parametrize("missing", PASSWORDS)
-def test_no_password_has_a_default(missing: str) -> None:
-    given = {name: value for name, value in PASSWORDS.items() if name != missing}
+@pytest.mark.parametrize("missing", SECRETS)
+def test_no_secret_has_a_default(missing: str) -> None:
+    given = {name: value for name, value in SECRETS.items() if name != missing}
 
     assert f"${{{missing}:?" in _text()
     for variables in (given, {**given, missing: ""}):
@@ -169,6 +170,8 @@ def test_environment_is_made_of_settings(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setenv(name, str(value))
         settings = Settings(_env_file=None)
         assert settings.is_production
+        assert settings.auth_secret is not None
+        assert settings.auth_secret.get_secret_value() == SECRETS["AUTH_SECRET"]
         assert (settings.host, settings.port) == ("0.0.0.0", 8000)
         assert settings.postgres_url == (
             f"postgresql://fashion_wallet:{PASSWORDS['POSTGRES_PASSWORD']}@postgres:5432/fashion_wallet"

@@ -240,7 +240,8 @@ async def test_users_that_are_not_there(admin: httpx.AsyncClient, stores: Stores
     await delete(admin, user)
     assert await delete(admin, user) == {"user": None, "errors": NOT_FOUND}
     design = await create_design(stores)
-    assert (await error_of(admin, DELETE, id=gid(design)))[0] == "BAD_USER_INPUT"
+    [error] = (await execute(admin, DELETE, id=gid(design)))["deleteUser"]["errors"]
+    assert (error["code"], error["path"]) == ("INVALID", ["id"])
     assert await operations(stores) == [("delete_user", True)]
 
 

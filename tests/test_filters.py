@@ -163,6 +163,7 @@ async def test_times(client: httpx.AsyncClient, stores: Stores, name: str) -> No
         assert await timed(gte=f"{day}T12:00:00.000500Z") == ["c"]
         assert await timed(lt=f"{day}T12:00:00.000500Z") == ["a", "b"]
         assert await timed(lte=f"{day}T12:00:00.000500Z") == ["a", "b"]
+        assert await timed(lt="9999-12-31T23:59:59.999999Z") == ["a", "b", "c"]
         assert await timed() == ["a", "b", "c"]
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from api.loaders import Loader
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 A, B, AB = frozenset({"a"}), frozenset({"b"}), frozenset({"a", "b"})
 
@@ -56,11 +58,14 @@ async def turn_until(condition: Callable[[], bool]) -> None:
 
 
 async def together(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
-    return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
+    async with asyncio.timeout(5):
+        return list(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
 
 
-async def in_task(awaitable: Awaitable[int]) -> int:
-    return await awaitable
+async def answer(awaitable: Awaitable[T]) -> T:
+    """What is awaited, or an error where it never comes."""
+    async with asyncio.timeout(5):
+        return await awaitable
 
 
 async def test_one_batch_a_turn_of_distinct_keys() -> None:
@@ -76,7 +81,7 @@ async def test_one_batch_a_turn_of_distinct_keys() -> None:
 async def test_a_loaded_key_is_not_fetched_again() -> None:
     source = Source()
     loader = Loader(source)
-    await loader.load(1)
+    await answer(loader.load(1))
 
     assert await together(loader.load(1), loader.load(2)) == [2, 4]
     assert source.calls == [([1], frozenset()), ([2], frozenset())]
@@ -107,10 +112,10 @@ async def test_a_batch_fetches_the_union_of_the_columns() -> None:
 async def test_a_value_with_too_few_columns_is_loaded_again() -> None:
     source = Source()
     loader = Loader(source)
-    await loader.load(1, AB)
+    await answer(loader.load(1, AB))
 
-    await loader.load(1, B)
-    await loader.load(1, frozenset({"c"}))
+    await answer(loader.load(1, B))
+    await answer(loader.load(1, frozenset({"c"})))
 
     assert source.calls == [([1], AB), ([1], frozenset({"c"}))]
 
@@ -168,12 +173,12 @@ async def test_a_failed_reload_keeps_nobody_from_the_next(complaints: list[dict[
         return [",".join(sorted(columns)) for _ in keys]
 
     loader = Loader(fails_for_b)
-    await loader.load(1, A)
+    await answer(loader.load(1, A))
 
     with pytest.raises(OSError, match="no such column"):
-        await loader.load(1, B)
+        await answer(loader.load(1, B))
 
-    assert await loader.load(1, A) == "a"
+    assert await answer(loader.load(1, A)) == "a"
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -191,8 +196,8 @@ async def test_a_wrong_number_of_values_is_an_error(count: int) -> None:
 async def test_a_cancelled_waiter_cancels_nobody_else() -> None:
     source = Source(hold=True)
     loader = Loader(source)
-    leaving, staying = (asyncio.create_task(in_task(loader.load(1))) for _ in range(2))
-    other = asyncio.create_task(in_task(loader.load(2)))
+    leaving, staying = (asyncio.create_task(answer(loader.load(1))) for _ in range(2))
+    other = asyncio.create_task(answer(loader.load(2)))
     await source.started.wait()
 
     leaving.cancel()
@@ -207,7 +212,7 @@ async def test_a_cancelled_waiter_cancels_nobody_else() -> None:
 async def test_a_batch_that_nobody_waits_for_is_cancelled_and_forgotten(complaints: list[dict[str, Any]]) -> None:
     source = Source(hold=True)
     loader = Loader(source)
-    waiters = [asyncio.create_task(in_task(loader.load(key))) for key in (1, 2)]
+    waiters = [asyncio.create_task(answer(loader.load(key))) for key in (1, 2)]
     await source.started.wait()
 
     for waiter in waiters:
@@ -215,7 +220,7 @@ async def test_a_batch_that_nobody_waits_for_is_cancelled_and_forgotten(complain
     await turn_until(lambda: source.cancelled == 1)
     source.release.set()
 
-    assert await loader.load(1) == 2
+    assert await answer(loader.load(1)) == 2
     assert source.calls == [([1, 2], frozenset()), ([1], frozenset())]
     gc.collect()
     assert complaints == []
@@ -235,7 +240,7 @@ async def test_who_comes_while_an_abandoned_batch_ends_gets_a_batch_of_their_own
     calls: list[list[int]] = []
     ending, ended = asyncio.Event(), asyncio.Event()
     loader = Loader(slow_to_end)
-    waiter = asyncio.create_task(in_task(loader.load(1)))
+    waiter = asyncio.create_task(answer(loader.load(1)))
     await turn_until(lambda: bool(calls))
     waiter.cancel()
     await ending.wait()
@@ -243,7 +248,7 @@ async def test_who_comes_while_an_abandoned_batch_ends_gets_a_batch_of_their_own
     late = loader.load(1)
     ended.set()
 
-    assert await late == 1
+    assert await answer(late) == 1
     assert calls == [[1], [1]]
 
 
@@ -257,7 +262,7 @@ async def test_who_comes_in_the_turn_of_the_cancellation_is_not_cancelled() -> N
     late = loader.load(1)
     source.release.set()
 
-    assert await late == 2
+    assert await answer(late) == 2
 
 
 async def test_nothing_is_fetched_for_waiters_that_left_at_once() -> None:
@@ -269,7 +274,7 @@ async def test_nothing_is_fetched_for_waiters_that_left_at_once() -> None:
     await asyncio.sleep(0)
 
     assert source.calls == []
-    assert await loader.load(1) == 2
+    assert await answer(loader.load(1)) == 2
     assert source.calls == [([1], frozenset())]
 
 

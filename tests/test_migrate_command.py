@@ -72,7 +72,7 @@ def test_run_show_and_revert(migrate: Migrate) -> None:
         *(f"  [ ] {revision}" for revision in REVISIONS[-2:]),
         "MongoDB",
         "  collection designs: present",
-        "  validator: current",
+        "  collection design_revisions: present",
     ]
     assert "  index idx_designs_tags: present" in output.splitlines()
 
@@ -85,8 +85,9 @@ def test_run_show_and_revert(migrate: Migrate) -> None:
 def test_show_of_empty_stores(migrate: Migrate) -> None:
     code, output, _ = migrate("show")
     assert code == 0
-    assert output.splitlines()[1:3] == ["  current: none", "  pending: 5"]
-    assert "  collection designs: missing\n  validator: missing\n" in output
+    assert output.splitlines()[1:3] == ["  current: none", f"  pending: {len(REVISIONS)}"]
+    assert "  collection designs: missing\n" in output
+    assert "  collection design_revisions: missing\n" in output
     assert "  index idx_designs_tags: missing\n" in output
 
 

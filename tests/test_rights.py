@@ -14,7 +14,7 @@ import pytest
 from api.config import Settings
 from tests.graphql import gid, respond
 from tests.walking import Seen, everything, fields_of, object_type, reachable, record, selection, table, type_of
-from tests.world import VIEWERS, World, living
+from tests.world import OPEN, VIEWERS, WALLED, World, living, walled
 
 pytestmark = pytest.mark.anyio
 
@@ -134,16 +134,19 @@ def arguments(field: str, world: World) -> str:
             return ""
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["", "row-level security"])
-async def world(
-    request: pytest.FixtureRequest,
-    settings: Settings,
-    delete_everything: Callable[[], Awaitable[None]],
-    anyio_backend: str,
-) -> AsyncIterator[World]:
+@pytest.fixture(scope="module")
+async def worlds(
+    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
+) -> AsyncIterator[Mapping[str, World]]:
+    """The same objects without and with row-level security."""
     await delete_everything()
-    async with living(settings.model_copy(update={"row_level_security": request.param})) as world:
-        yield world
+    async with living(settings) as world, walled(world) as behind_the_wall:
+        yield {OPEN: world, WALLED: behind_the_wall}
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
+    return worlds[getattr(request, "param", OPEN)]
 
 
 async def seen_of_subjects(client: httpx.AsyncClient, world: World) -> Seen:
@@ -175,6 +178,7 @@ def test_the_table_names_what_can_be_queried() -> None:
     assert set(QUERIES) == set(object_type("Query").fields)
 
 
+@pytest.mark.parametrize("world", [OPEN, WALLED], indirect=True)
 @pytest.mark.parametrize("viewer", VIEWERS)
 async def test_every_field_as_everyone(world: World, viewer: str) -> None:
     client = world.viewer(viewer)

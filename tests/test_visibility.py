@@ -13,7 +13,7 @@ from api.config import Settings
 from api.ids import encode_id
 from tests.graphql import execute, gid, respond
 from tests.walking import SCHEMA
-from tests.world import ACCOUNTS, World, living
+from tests.world import ACCOUNTS, OPEN, WALLED, World, living, walled
 
 pytestmark = pytest.mark.anyio
 
@@ -22,12 +22,10 @@ ACTIVE_ITEMS: Final = {"plain", "premium", "dora's", "nobody's"}
 PUBLISHED: Final = {"ada's published", "ada's complete", "ben's published", "idle's published", "gone's published"}
 OWN_DESIGNS: Final = {"draft", "archived"}
 
-OPEN, WALLED = "without row-level security", "with row-level security"
 as_everyone: Final = pytest.mark.parametrize(
     ("world", "viewer"),
     [*((OPEN, viewer) for viewer in VIEWERS), *((WALLED, viewer) for viewer in ("anonymous", "eve", "ada", "root"))],
     indirect=["world"],
-    scope="module",
 )
 
 Names = set[str]
@@ -109,17 +107,18 @@ PAGE: Final = "{ totalCount nodes { id } edges { node { id } } pageInfo { hasNex
 
 
 @pytest.fixture(scope="module")
-async def world(
-    request: pytest.FixtureRequest,
-    settings: Settings,
-    delete_everything: Callable[[], Awaitable[None]],
-    anyio_backend: str,
-) -> AsyncIterator[World]:
+async def worlds(
+    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
+) -> AsyncIterator[Mapping[str, World]]:
+    """The same objects without and with row-level security."""
     await delete_everything()
-    async with living(
-        settings.model_copy(update={"row_level_security": getattr(request, "param", None) == WALLED})
-    ) as world:
-        yield world
+    async with living(settings) as world, walled(world) as behind_the_wall:
+        yield {OPEN: world, WALLED: behind_the_wall}
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
+    return worlds[getattr(request, "param", OPEN)]
 
 
 def names_of(world: World) -> dict[str, str]:

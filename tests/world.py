@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,9 +24,11 @@ from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design, layer_of
 from tests.factories.users import create_user, users
 from tests.graphql import execute, gid
-from tests.signing_in import client_of
+from tests.signing_in import client_of, with_token
 
 PASSWORD: Final = "correct horse battery"
+OPEN: Final = "without row-level security"
+WALLED: Final = "with row-level security"
 DELETED: Final = datetime(2026, 1, 2, tzinfo=UTC)
 
 ACCOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -123,6 +126,20 @@ async def living(settings: Settings) -> AsyncIterator[World]:
                 world.clients[name] = await client_of(client, world.stores, user)
             await _furnish(world)
             yield world
+
+
+@contextlib.asynccontextmanager
+async def walled(world: World) -> AsyncIterator[World]:
+    """The same world, seen through an application with row-level security."""
+    app = create_app(world.settings.model_copy(update={"row_level_security": True}))
+    async with app.router.lifespan_context(app):
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=world.anonymous.base_url)
+        clients = {
+            name: with_token(client, signed_in.headers["authorization"].removeprefix("Bearer "))
+            for name, signed_in in world.clients.items()
+        }
+        async with client:
+            yield dataclasses.replace(world, app=app, anonymous=client, clients=clients)
 
 
 async def _people(app: Starlette) -> dict[str, User]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
 import models
 from api.context import Context
-from api.ids import decode_id_of
-from api.mutations import MutationError, conflict, refusable
+from api.mutations import MutationError, conflict, refusable, validated
 from api.users import accounts, deletion
+from api.users.changes import Chosen
 from api.users.types import User
 
 
@@ -47,10 +48,14 @@ class DeletionMutations:
         "their own account. Where it was interrupted, the same call goes on with it."
     )
     @refusable(DeleteUserPayload)
-    async def delete_user(self, info: strawberry.Info[Context], input: DeleteUserInput) -> DeleteUserPayload:
+    async def delete_user(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[DeleteUserInput, strawberry.argument(description="The user.")],
+    ) -> DeleteUserPayload:
         context = info.context
         actor = context.viewer.require("admin")
-        user_id = _user_id(input.id)
+        user_id = validated(Chosen, {"id": input.id}).id
         if user_id == actor:
             raise conflict("OWN_ACCOUNT", "Nobody can delete their own account: ask another admin.", "id")
         try:
@@ -64,19 +69,17 @@ class DeletionMutations:
         "admins. Where it was interrupted, the same call goes on with it."
     )
     @refusable(RestoreUserPayload)
-    async def restore_user(self, info: strawberry.Info[Context], input: RestoreUserInput) -> RestoreUserPayload:
+    async def restore_user(
+        self,
+        info: strawberry.Info[Context],
+        input: Annotated[RestoreUserInput, strawberry.argument(description="The user.")],
+    ) -> RestoreUserPayload:
         context = info.context
         context.viewer.require("admin")
-        user_id = _user_id(input.id)
+        user_id = validated(Chosen, {"id": input.id}).id
         await deletion.finish(context, await deletion.begin_restoration(context, user_id))
         context.auth.sessions.forget_user(user_id)
         return RestoreUserPayload(user=await _user(context, user_id))
-
-
-def _user_id(global_id: str) -> UUID:
-    user_id = decode_id_of("User", global_id)
-    assert isinstance(user_id, UUID)
-    return user_id
 
 
 async def _user(context: Context, user_id: UUID) -> User | None:

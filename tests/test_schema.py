@@ -1,0 +1,228 @@
+"""The schema: its file, its descriptions, and the names that clients rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+)
+
+from api.schema import print_sdl, schema
+
+TYPES = schema._schema.type_map
+FILE = Path(__file__).parent.parent / "schema.graphql"
+
+
+def test_the_schema_file_is_current() -> None:
+    assert FILE.read_text() == print_sdl(), "run: fashion-wallet schema > schema.graphql"
+
+
+def members(kind: Any) -> Iterator[tuple[str, Any]]:
+    """A type's fields with their arguments, or its values, by their path."""
+    if isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType)):
+        for name, field in kind.fields.items():
+            yield name, field
+            for argument, definition in field.args.items():
+                yield f"{name}({argument})", definition
+    elif isinstance(kind, GraphQLInputObjectType):
+        yield from kind.fields.items()
+    elif isinstance(kind, GraphQLEnumType):
+        yield from kind.values.items()
+
+
+def test_everything_is_described() -> None:
+    described, bare = 0, []
+    for name, kind in TYPES.items():
+        if name.startswith("__"):
+            continue
+        for path, definition in [("", kind), *members(kind)]:
+            described += 1
+            if not (definition.description or "").strip():
+                bare.append(f"{name}.{path}")
+
+    assert bare == []
+    assert described > 300
+
+
+def fields(kind: str) -> dict[str, str]:
+    """The fields of a type, each with its type."""
+    found: Any = TYPES[kind]
+    return {name: str(field.type) for name, field in found.fields.items()}
+
+
+def arguments(kind: str, field: str) -> dict[str, str]:
+    found: Any = TYPES[kind]
+    return {name: str(argument.type) for name, argument in found.fields[field].args.items()}
+
+
+def values(kind: str) -> set[str]:
+    found: Any = TYPES[kind]
+    return set(found.values)
+
+
+NODE = {"id": "ID!"}
+CONTRACT: dict[str, dict[str, str]] = {
+    "Query": {
+        "node": "Node",
+        "nodes": "[Node]!",
+        "user": "User",
+        "users": "UserConnection!",
+        "avatar": "Avatar",
+        "avatars": "AvatarConnection!",
+        "catalogItem": "CatalogItem",
+        "catalogItems": "CatalogItemConnection!",
+        "design": "Design",
+        "designs": "DesignConnection!",
+        "health": "Health!",
+    },
+    "User": NODE
+    | {
+        "email": "String",
+        "firstName": "String",
+        "lastName": "String",
+        "role": "UserRole",
+        "isActive": "Boolean",
+        "emailVerified": "Boolean",
+        "createdAt": "DateTime",
+        "updatedAt": "DateTime",
+        "createdBy": "User",
+        "updatedBy": "User",
+        "defaultAvatar": "Avatar",
+        "avatars": "AvatarConnection!",
+        "designs": "DesignConnection!",
+    },
+    "Avatar": NODE
+    | {
+        "name": "String!",
+        "gender": "Gender!",
+        "measurements": "Measurements",
+        "modelUrl": "String",
+        "thumbnailUrl": "String",
+        "isDefault": "Boolean!",
+        "createdAt": "DateTime!",
+        "updatedAt": "DateTime!",
+        "owner": "User",
+        "designs": "DesignConnection!",
+    },
+    "Measurements": dict.fromkeys(("height", "weight", "chest", "waist", "hips", "shoulderWidth"), "Float"),
+    "CatalogItem": NODE
+    | {
+        "name": "String!",
+        "description": "String",
+        "type": "CatalogItemType!",
+        "category": "CatalogItemCategory",
+        "properties": "CatalogItemProperties!",
+        "assetUrl": "String",
+        "thumbnailUrl": "String",
+        "isPremium": "Boolean!",
+        "isActive": "Boolean!",
+        "price": "Int!",
+        "createdAt": "DateTime!",
+        "updatedAt": "DateTime!",
+        "designs": "DesignConnection!",
+    },
+    "CatalogItemProperties": {
+        "color": "String",
+        "texture": "String",
+        "material": "String",
+        "patternType": "String",
+        "tags": "[String!]!",
+    },
+    "Design": NODE
+    | {
+        "name": "String!",
+        "status": "DesignStatus!",
+        "version": "Int!",
+        "createdAt": "DateTime!",
+        "updatedAt": "DateTime!",
+        "layers": "[DesignLayer!]!",
+        "metadata": "DesignMetadata!",
+        "owner": "User",
+        "avatar": "Avatar",
+        "catalogItems": "[CatalogItem!]!",
+    },
+    "DesignLayer": {
+        "id": "ID!",
+        "type": "CatalogItemType!",
+        "catalogItem": "CatalogItem",
+        "position": "Position!",
+        "rotation": "Float",
+        "scale": "Scale",
+        "color": "String",
+        "visible": "Boolean!",
+    },
+    "Position": dict.fromkeys("xyz", "Float!"),
+    "Scale": dict.fromkeys("xy", "Float!"),
+    "DesignMetadata": {
+        "tags": "[String!]!",
+        "description": "String",
+        "thumbnailUrl": "String",
+        "canvasSize": "CanvasSize",
+    },
+    "CanvasSize": dict.fromkeys(("width", "height"), "Int!"),
+    "PageInfo": {
+        "hasNextPage": "Boolean!",
+        "hasPreviousPage": "Boolean!",
+        "startCursor": "String",
+        "endCursor": "String",
+    },
+    "DesignConnection": {
+        "edges": "[DesignEdge!]!",
+        "nodes": "[Design!]!",
+        "pageInfo": "PageInfo!",
+        "totalCount": "Int!",
+    },
+    "DesignEdge": {"node": "Design!", "cursor": "String!"},
+    "Health": {"status": "HealthStatus!", "timestamp": "DateTime!", "checks": "HealthChecks!"},
+}
+
+
+def test_the_contract_is_kept() -> None:
+    kept = {kind: {name: fields(kind).get(name) for name in contract} for kind, contract in CONTRACT.items()}
+
+    assert kept == CONTRACT
+
+
+def test_every_list_takes_the_same_arguments() -> None:
+    lists = {
+        ("Query", "users"): "User",
+        ("Query", "avatars"): "Avatar",
+        ("Query", "catalogItems"): "CatalogItem",
+        ("Query", "designs"): "Design",
+        ("User", "avatars"): "Avatar",
+        ("User", "designs"): "Design",
+        ("Avatar", "designs"): "Design",
+        ("CatalogItem", "designs"): "Design",
+    }
+
+    for (kind, field), listed in lists.items():
+        assert arguments(kind, field) == {
+            "first": "Int",
+            "after": "String",
+            "last": "Int",
+            "before": "String",
+            "filter": f"{listed}Filter",
+            "orderBy": f"{listed}Order",
+        }
+
+
+def test_the_objects_with_an_id_are_nodes() -> None:
+    node: Any = TYPES["Node"]
+    nodes = {kind.name for kind in schema._schema.get_possible_types(node)}
+
+    assert nodes == {"User", "Avatar", "CatalogItem", "Design"}
+
+
+def test_enums() -> None:
+    assert values("UserRole") == {"USER", "PREMIUM", "BRAND", "ADMIN"}
+    assert values("Gender") == {"MALE", "FEMALE", "UNISEX"}
+    assert values("CatalogItemType") == {"SILHOUETTE", "FABRIC", "PATTERN"}
+    assert values("CatalogItemCategory") == {"TOP", "BOTTOM", "DRESS", "OUTERWEAR", "ACCESSORY", "OTHER"}
+    assert values("DesignStatus") == {"DRAFT", "PUBLISHED", "ARCHIVED"}
+    assert values("OrderDirection") == {"ASC", "DESC"}
