@@ -178,5 +178,6 @@ def _change(claim: Claim, **values: Any) -> Executable:
 
 
 async def _send(stores: Stores, statement: Executable) -> Sequence[Row[Any]]:
-    """One statement in a transaction of its own."""
-    return await PostgresRepository(IdempotencyKey, stores.reads, stores.sessions).read_statement(statement)
+    """One statement that is committed when it returns. As the connected user: keys are nobody's rows."""
+    autocommit = stores.engine.execution_options(isolation_level="AUTOCOMMIT")
+    return await PostgresRepository(IdempotencyKey, autocommit, stores.sessions).read_statement(statement)

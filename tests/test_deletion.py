@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import func, select, update
 from starlette.applications import Starlette
 
+from api.app import create_app
 from api.auth import Auth
+from api.config import Settings
 from api.context import Context
 from api.stores import Stores
 from api.users import deletion
@@ -355,3 +357,23 @@ async def test_a_preview_counts_what_would_go(
             )
         )
     assert taken == preview["avatars"]
+
+
+async def test_one_connection_is_enough(settings: Settings, clean_stores: None, anyio_backend: str) -> None:
+    one = settings.model_copy(
+        update={"postgres_pool_size": 1, "postgres_max_overflow": 0, "postgres_pool_timeout": 2.0}
+    )
+    app = create_app(one)
+    async with app.router.lifespan_context(app):
+        stores, transport = app.state.stores, httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            mine, _ = await signed_in(client, stores, "admin")
+            user = await create_user(stores)
+            await create_design(stores, user_id=user.id)
+            for query in (DELETE, RESTORE):
+                body, headers = {"query": query, "variables": {"id": gid(user)}}, {"idempotency-key": str(len(query))}
+                answers = await asyncio.gather(*(mine.post("/graphql", json=body, headers=headers) for _ in range(5)))
+                assert {answer.status_code for answer in answers} == {200}
+                assert len({answer.content for answer in answers}) == 1
+                assert "errors" not in answers[0].json()
+        assert await operations(stores) == [("delete_user", True), ("restore_user", True)]

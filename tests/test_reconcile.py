@@ -19,7 +19,7 @@ from api.config import Settings
 from api.context import Context
 from api.reconcile.report import EXAMPLES, Report, Tally
 from api.reconcile.run import reconcile
-from api.stores import Stores
+from api.stores import Stores, open_stores
 from api.users import deletion
 from api.viewer import SYSTEM
 from documents import Design
@@ -290,6 +290,31 @@ async def test_two_runs_at_once(stores: Stores, settings: Settings) -> None:
     await asyncio.gather(*(run(stores, settings, repair=True) for _ in range(3)))
 
     assert await designs(stores).count() == 0
+    assert counts(await run(stores, settings)) == {}
+
+
+async def test_it_works_behind_row_level_security(stores: Stores, settings: Settings) -> None:
+    context = system(stores, settings)
+    user = await create_user(stores)
+    await create_avatar(stores, user_id=user.id)
+    await create_design(stores, user_id=user.id)
+    await open_session(stores, user.id, expires_at=MOMENT)
+    async with stores.sessions.begin() as session:
+        values = {"actor": "a", "key": "k", "fingerprint": b"", "created_at": MOMENT, "locked_until": MOMENT}
+        await session.execute(insert(IdempotencyKey).values(values))
+    await deletion.begin_deletion(context, user.id)
+    await create_avatar(stores, user_id=user.id)
+
+    walled = settings.model_copy(update={"row_level_security": True})
+    async with open_stores(walled) as behind, asyncio.timeout(60):
+        report = await run(behind, walled, repair=True)
+
+    assert counts(report) == {
+        "unfinished_operations": (1, 1, 0),
+        "orphaned_avatars": (1, 1, 0),
+        "expired_sessions": (1, 1, 0),
+        "expired_idempotency_keys": (1, 1, 0),
+    }
     assert counts(await run(stores, settings)) == {}
 
 
