@@ -1,0 +1,234 @@
+"""Who may change what: every mutation of the schema, as each kind of viewer; a refused one changes nothing.
+
+A mutation that is new belongs into the table, or the test fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import httpx
+import pytest
+from bson import ObjectId
+
+from api.config import Settings
+from api.ids import encode_id
+from tests.digest import digest
+from tests.graphql import respond
+from tests.mutating import INPUTS, Input, mutation
+from tests.walking import Seen, fields_of, object_type, reachable, record, table, type_of
+from tests.world import OPEN, VIEWERS, WALLED, World, living, walled
+
+pytestmark = pytest.mark.anyio
+
+EVERYONE: Final = frozenset(VIEWERS)
+SIGNED_IN: Final = EVERYONE - {"anonymous"}
+OWNER: Final = frozenset({"owner", "admin"})
+MAKER: Final = frozenset({"maker", "admin"})
+BRANDS: Final = frozenset({"brand", "maker", "admin"})
+ADMIN: Final = frozenset({"admin"})
+
+# what is reached by mutations only; `errors` are for whoever gets a payload
+FIELDS: Final = table(
+    {
+        EVERYONE: """
+            SignUpPayload: accessToken refreshToken expiresAt user errors
+            SignInPayload: accessToken refreshToken expiresAt user errors
+            RefreshSessionPayload: accessToken refreshToken expiresAt user errors
+            InvalidInput: code message path
+            ConflictError: code message path
+        """,
+        SIGNED_IN: """
+            SignOutPayload: ended errors
+            UpdateProfilePayload: user errors
+            ChangePasswordPayload: user errors
+            CreateAvatarPayload: avatar errors
+            UpdateAvatarPayload: errors
+            SetDefaultAvatarPayload: errors
+            DeleteAvatarPayload: errors
+            RestoreAvatarPayload: errors
+            CreateDesignPayload: design errors
+            DuplicateDesignPayload: design errors
+            UpdateDesignPayload: errors
+            ApplyDesignPatchPayload: errors
+            PublishDesignPayload: errors
+            ArchiveDesignPayload: errors
+            ReturnDesignToDraftPayload: errors
+            DeleteDesignPayload: errors
+            RestoreDesignPayload: errors
+            RestoreDesignRevisionPayload: errors
+            NotFoundError: code message path
+            VersionConflict: code message path current
+        """,
+        OWNER: """
+            UpdateAvatarPayload: avatar
+            SetDefaultAvatarPayload: avatar
+            DeleteAvatarPayload: avatar
+            RestoreAvatarPayload: avatar
+            UpdateDesignPayload: design
+            ApplyDesignPatchPayload: design
+            PublishDesignPayload: design
+            ArchiveDesignPayload: design
+            ReturnDesignToDraftPayload: design
+            DeleteDesignPayload: design
+            RestoreDesignPayload: design
+            RestoreDesignRevisionPayload: design
+        """,
+        BRANDS: """
+            CreateCatalogItemPayload: catalogItem errors
+            ImportCatalogItemsPayload: results imported errors
+            ImportResult: index item errors
+            UpdateCatalogItemPayload: errors
+            DeleteCatalogItemPayload: errors
+            RestoreCatalogItemPayload: errors
+        """,
+        MAKER: """
+            UpdateCatalogItemPayload: catalogItem
+            DeleteCatalogItemPayload: catalogItem
+            RestoreCatalogItemPayload: catalogItem
+        """,
+        ADMIN: """
+            SetUserRolePayload: user errors
+            DeactivateUserPayload: user errors
+            ReactivateUserPayload: user errors
+            DeleteUserPayload: user errors
+            RestoreUserPayload: user errors
+        """,
+    }
+)
+
+OK: Final = "ok"
+Outcomes = Mapping[str, str]
+
+
+def only(allowed: frozenset[str], otherwise: str = "FORBIDDEN", **others: str) -> Outcomes:
+    """Done for these; UNAUTHENTICATED for nobody, a code for the rest."""
+    return {
+        viewer: OK
+        if viewer in allowed
+        else others.get(viewer, "UNAUTHENTICATED" if viewer == "anonymous" else otherwise)
+        for viewer in VIEWERS
+    }
+
+
+FOR_EVERYONE: Final = only(EVERYONE)
+FOR_SIGNED_IN: Final = only(SIGNED_IN)
+FOR_ADMINS: Final = only(ADMIN)
+FOR_BRANDS: Final = only(BRANDS)
+OF_SEEN: Final = only(OWNER)
+OF_UNSEEN: Final = only(OWNER, "NOT_FOUND")
+OF_SEEN_ITEM: Final = only(MAKER)
+OF_UNSEEN_ITEM: Final = only(MAKER, brand="NOT_FOUND")
+
+# on an object that strangers may see, and on one that is hidden from them: Ada's, or Cleo's item
+OUTCOMES: Final[Mapping[str, tuple[Outcomes, Outcomes]]] = {
+    "signUp": (FOR_EVERYONE, FOR_EVERYONE),
+    "signIn": (FOR_EVERYONE, FOR_EVERYONE),
+    "refreshSession": (FOR_EVERYONE, FOR_EVERYONE),
+    "signOut": (FOR_SIGNED_IN, FOR_SIGNED_IN),
+    "updateProfile": (FOR_SIGNED_IN, FOR_SIGNED_IN),
+    "changePassword": (FOR_SIGNED_IN, FOR_SIGNED_IN),
+    "setUserRole": (FOR_ADMINS, FOR_ADMINS),
+    "deactivateUser": (FOR_ADMINS, FOR_ADMINS),
+    "reactivateUser": (FOR_ADMINS, FOR_ADMINS),
+    "deleteUser": (FOR_ADMINS, FOR_ADMINS),
+    "restoreUser": (FOR_ADMINS, FOR_ADMINS),
+    "createAvatar": (FOR_SIGNED_IN, OF_SEEN),  # for the viewer, for Ada
+    "updateAvatar": (OF_UNSEEN, OF_UNSEEN),  # worn or not: it is not listed for others
+    "setDefaultAvatar": (OF_UNSEEN, OF_UNSEEN),
+    "deleteAvatar": (OF_UNSEEN, OF_UNSEEN),
+    "restoreAvatar": (OF_UNSEEN, OF_UNSEEN),
+    "createCatalogItem": (FOR_BRANDS, FOR_BRANDS),
+    "updateCatalogItem": (OF_SEEN_ITEM, OF_UNSEEN_ITEM),
+    "deleteCatalogItem": (OF_SEEN_ITEM, OF_UNSEEN_ITEM),
+    "restoreCatalogItem": (OF_UNSEEN_ITEM, OF_UNSEEN_ITEM),
+    "importCatalogItems": (FOR_BRANDS, FOR_BRANDS),
+    "createDesign": (FOR_SIGNED_IN, FOR_SIGNED_IN),
+    "updateDesign": (OF_SEEN, OF_UNSEEN),
+    "applyDesignPatch": (OF_SEEN, OF_UNSEEN),
+    "publishDesign": (OF_SEEN, OF_UNSEEN),
+    "archiveDesign": (OF_SEEN, OF_UNSEEN),
+    "returnDesignToDraft": (OF_SEEN, OF_UNSEEN),
+    "duplicateDesign": (FOR_SIGNED_IN, OF_UNSEEN),
+    "deleteDesign": (OF_SEEN, OF_UNSEEN),
+    "restoreDesign": (OF_UNSEEN, OF_UNSEEN),
+    "restoreDesignRevision": (OF_SEEN, OF_UNSEEN),
+}
+
+# refusals that have nothing to do with rights, for the fields of errors
+REFUSALS: Final[Mapping[str, tuple[Input, Outcomes]]] = {
+    "refreshSession": ({"refreshToken": "nonsense"}, dict.fromkeys(VIEWERS, "INVALID_REFRESH_TOKEN")),
+    "signUp": ({"email": "ada@example.com", "password": "long enough"}, dict.fromkeys(VIEWERS, "EMAIL_TAKEN")),
+    "publishDesign": ({"id": encode_id("Design", ObjectId())}, only(frozenset(), "NOT_FOUND")),
+    "duplicateDesign": ({"expectedVersion": 9}, only(frozenset(), "VERSION_CONFLICT")),
+}
+
+
+@pytest.fixture(scope="module")
+async def worlds(
+    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
+) -> AsyncIterator[Mapping[str, World]]:
+    """The same objects without and with row-level security."""
+    await delete_everything()
+    async with living(settings) as world, walled(world) as behind_the_wall:
+        yield {OPEN: world, WALLED: behind_the_wall}
+
+
+async def outcome(client: httpx.AsyncClient, name: str, values: Input, seen: Seen) -> str:
+    """`ok`, or the codes of the errors, which are either top-level or in the payload."""
+    body = await respond(client, mutation(name), input=values)
+    if "errors" in body:
+        assert body["data"] is None
+        return " ".join(error["extensions"]["code"] for error in body["errors"])
+    payload = body["data"]["it"]
+    record(type_of(object_type("Mutation").fields[name]), payload, seen)
+    return " ".join(error["code"] for error in payload["errors"]) or OK
+
+
+async def outcomes(
+    world: World, name: str, build: Callable[[], Awaitable[Input]], expected: Outcomes, seen: dict[str, Seen]
+) -> dict[str, str]:
+    """What a mutation answers each viewer: those who are to be refused one after the other, who must change nothing,
+    then the others, each on an object of their own."""
+    found = {}
+    clients = {viewer: await world.sign_in_anew(viewer) for viewer in VIEWERS}
+    values, before = await build(), await digest(world.stores)
+    for viewer in VIEWERS:
+        if expected[viewer] != OK:
+            found[viewer] = await outcome(clients[viewer], name, values, seen[viewer])
+    assert await digest(world.stores) == before, name
+    for viewer in VIEWERS:
+        if expected[viewer] == OK:
+            found[viewer] = await outcome(clients[viewer], name, await build(), seen[viewer])
+    return found
+
+
+def test_the_tables_name_what_can_be_changed() -> None:
+    assert set(FIELDS) == fields_of(reachable(["Mutation"]) - reachable(["Query"]) - {"Mutation"})
+    assert set(OUTCOMES) == set(INPUTS) == set(object_type("Mutation").fields)
+
+
+@pytest.mark.parametrize("wall", [OPEN, WALLED])
+async def test_every_mutation_as_everyone(worlds: Mapping[str, World], wall: str) -> None:
+    world, seen = worlds[wall], {viewer: record(object_type("Mutation"), None) for viewer in VIEWERS}
+    expected: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    for name, by_target in OUTCOMES.items():
+        for hidden, wanted in zip((False, True), by_target, strict=True):
+            expected[f"{name} {hidden}"] = wanted
+            found[f"{name} {hidden}"] = await outcomes(
+                world, name, lambda name=name, hidden=hidden: INPUTS[name](world, hidden), wanted, seen
+            )
+    for name, (given, wanted) in REFUSALS.items():
+        expected[f"{name} refused"] = wanted
+
+        async def build(name: str = name, given: Input = given) -> Input:
+            return await INPUTS[name](world, False) | given
+
+        found[f"{name} refused"] = await outcomes(world, name, build, wanted, seen)
+
+    assert found == expected
+    for viewer in VIEWERS:
+        with_values = {field for field, values in seen[viewer].items() if any(value is not None for value in values)}
+        assert with_values == {field for field, viewers in FIELDS.items() if viewer in viewers}, viewer
