@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, print_schema
+from graphql import GraphQLError, GraphQLInputObjectType, OperationDefinitionNode, print_schema
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -50,6 +50,13 @@ class Schema(strawberry.Schema):
         pass
 
 
+def _mark_one_of(schema: Schema) -> None:
+    """Tell graphql-core which inputs take exactly one field: Strawberry knows, but only its own rules ask it."""
+    for named in schema._schema.type_map.values():
+        if isinstance(named, GraphQLInputObjectType):
+            named.is_one_of = named.extensions["strawberry-definition"].is_one_of
+
+
 class OneOperation(SchemaExtension):
     """The specification's rule that a document of several operations needs a name; Strawberry runs the first."""
 
@@ -77,6 +84,7 @@ schema: Final = Schema(
         OneOperation,
     ],
 )
+_mark_one_of(schema)
 
 
 def print_sdl() -> str:

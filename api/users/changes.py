@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel
 
 from api.passwords import normalised
-from api.validation import Moment, UserKey
+from api.validation import UNGIVEN, Moment, UserKey
 
 LONGEST_EMAIL: Final = 255
 LONGEST_NAME: Final = 100
@@ -53,7 +53,7 @@ class Profile(BaseModel):
 
     first_name: Name | None = None
     last_name: Name | None = None
-    email: Email | None = None
+    email: Email = UNGIVEN
     current_password: str | None = None
     expected_updated_at: Moment | None = None
 

@@ -83,7 +83,7 @@ class UpdateProfileInput:
     last_name: strawberry.Maybe[str | None] = strawberry.field(
         description="Family name; at most 100 characters. Null removes it."
     )
-    email: strawberry.Maybe[str] = strawberry.field(
+    email: strawberry.Maybe[str | None] = strawberry.field(
         description="Another address to sign in with; needs the current password, and is unconfirmed again."
     )
     current_password: str | None = strawberry.field(default=None, description="For a change of the email.")
