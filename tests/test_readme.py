@@ -55,7 +55,7 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate")
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create")
