@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.claims import IdempotencyError
 from api.config import Settings
 from api.demo.loader import load
 from api.stores import Stores
@@ -76,7 +77,9 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT"}
-    assert {name.lower() for name in every if name not in of_compose} <= set(Settings.model_fields)
+    errors = {IdempotencyError, *IdempotencyError.__subclasses__()}
+    codes = {error.code for error in errors}
+    assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 
 
 def test_links_and_paths_lead_somewhere() -> None:
