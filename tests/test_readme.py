@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from api.claims import InProgress
 from api.config import Settings
 from api.demo.loader import load
+from api.idempotency import Interrupted, KeyReused
 from api.stores import Stores
 from tests import commands
 
@@ -55,7 +57,7 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate")
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create")
@@ -76,7 +78,8 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT"}
-    assert {name.lower() for name in every if name not in of_compose} <= set(Settings.model_fields)
+    codes = {error.code for error in (InProgress, Interrupted, KeyReused)}
+    assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 
 
 def test_links_and_paths_lead_somewhere() -> None:
