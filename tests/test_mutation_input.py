@@ -333,7 +333,8 @@ async def test_what_is_wrong_with_an_input_is_told_and_changes_nothing(world: Wo
                 found = await outcome(client, name, with_value(values, case.path, case.value))
                 if found != case.expected:
                     wrong[case.place, case.label] = (found, case.expected)
-        for nothing in (None, [], "text", 5, {"unknownField": 1}):
+        nothings: list[Any] = [None, [], "text", 5, {"unknownField": 1}]
+        for nothing in nothings:
             assert await outcome(client, name, nothing) == REFUSED
 
     assert wrong == {}
