@@ -235,7 +235,8 @@ async def test_reads_are_no_transactions(client: httpx.AsyncClient, app: Starlet
 @asynccontextmanager
 async def with_pool_of_one(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, QueuePool]]:
     """A client of a fresh application with one connection to each store, none of them open yet."""
-    changes = {"postgres_pool_size": 1, "postgres_max_overflow": 0, "mongodb_max_pool_size": 1}
+    changes: dict[str, Any] = {"postgres_pool_size": 1, "postgres_max_overflow": 0, "mongodb_max_pool_size": 1}
+    changes["postgres_pool_timeout"] = 120.0  # only a stall may exhaust the tests' patience, not a slow machine
     app = create_app(settings.model_copy(update=changes))
     async with app.router.lifespan_context(app):
         await app.state.stores.engine.dispose()  # of what was opened to look whether the server is there
@@ -261,7 +262,7 @@ DEEP = f"""{{
 async def test_deep_queries_need_one_connection(settings: Settings, stores: Stores) -> None:
     await fill(stores, 3)
 
-    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(15):
+    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(60):
         assert (pool.size(), pool.checkedin()) == (1, 0)  # cold
         data = await execute(client, DEEP)
 
@@ -273,20 +274,23 @@ async def test_deep_queries_need_one_connection(settings: Settings, stores: Stor
 async def test_many_requests_share_one_connection(settings: Settings, stores: Stores) -> None:
     await fill(stores, 2)
 
-    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(30):
-        answers = await asyncio.gather(*(execute(client, DEEP) for _ in range(20)))
+    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group:  # which leaves none of them behind
+            tasks = [group.create_task(execute(client, DEEP)) for _ in range(20)]
+        answers = [task.result() for task in tasks]
 
         assert (pool.checkedin(), pool.checkedout(), pool.overflow()) == (1, 0, 0)
     assert all(answer == answers[0] for answer in answers)
     assert len(answers[0]["designs"]["nodes"]) == 2
 
 
-# graphql-core drops the coroutines that it had not come to
+# graphql-core drops the coroutines that it had not come to, pymongo a socket that it was connecting
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 async def test_cancelled_requests_give_their_connection_back(settings: Settings, stores: Stores) -> None:
     await fill(stores, 2)
 
-    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(30):
+    async with with_pool_of_one(settings) as (client, pool), asyncio.timeout(60):
         for turns in range(0, 60, 3):
             request = asyncio.create_task(execute(client, DEEP))
             for _ in range(turns):
