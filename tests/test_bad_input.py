@@ -7,14 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from bson import ObjectId
-from starlette.applications import Starlette
 
 from api.stores import Stores
 from tests.bad_input import NO_ID, encoded, fill, refused
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
 from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
-from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 
@@ -351,12 +349,3 @@ async def test_unknown_names(client: httpx.AsyncClient) -> None:
     ):
         code, _ = await error_of(client, query)
         assert code == "BAD_USER_INPUT", query
-
-
-async def test_null_for_what_may_only_be_left_out(client: httpx.AsyncClient, app: Starlette) -> None:
-    ada, _ = await signed_in(client, app.state.stores)
-    mutation = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { user { id } } }"
-
-    code, message = await error_of(ada, mutation, input={"email": None})
-
-    assert (code, message) == ("BAD_USER_INPUT", "Expected value of type 'str', found null.")

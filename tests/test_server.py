@@ -92,8 +92,8 @@ def in_thread(call: Callable[[], httpx.Response]) -> Iterator[Future[httpx.Respo
 def test_serve_prints_its_address_when_it_is_ready(server: Server) -> None:
     assert server.text() == f"Fashion Wallet is ready at {server.url}\n"
     assert not server.url.endswith(":0")
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
-    assert httpx.post(f"{server.url}/graphql", json=ITEMS).json() == NO_ITEMS
+    assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+    assert httpx.post(f"{server.url}/graphql", json=ITEMS, timeout=30).json() == NO_ITEMS
 
     # Ctrl-C
     assert server.stop(signal.SIGINT) == 0
@@ -143,7 +143,7 @@ def test_workers_share_the_port_and_end_together(settings: Settings, clean_store
     with serving("serve", "--workers", "2", folder=tmp_path, variables=variables) as server:
         workers = children(server)
         assert len(workers) == 2
-        assert httpx.post(f"{server.url}/graphql", json=ITEMS).json() == NO_ITEMS
+        assert httpx.post(f"{server.url}/graphql", json=ITEMS, timeout=30).json() == NO_ITEMS
 
         assert server.stop() == 0
 
@@ -244,7 +244,9 @@ def test_reload_starts_again_after_a_change(settings: Settings, clean_stores: No
         os.utime(api.__file__)
 
         wait_until(lambda: (now := children(server)) and now.isdisjoint(before), "another process serves")
-        wait_until(lambda: listens(server.url) and httpx.get(f"{server.url}/livez").is_success, "it answers")
+        wait_until(
+            lambda: listens(server.url) and httpx.get(f"{server.url}/livez", timeout=30).is_success, "it answers"
+        )
         assert server.stop() == 0
 
 
@@ -265,13 +267,14 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             mutation = (
                 f'mutation {{ signIn(input: {{ email: "{login[1]}", password: "{login[2]}" }}) {{ accessToken }} }}'
             )
-            token = httpx.post(f"{server.url}/graphql", json={"query": mutation}).json()["data"]["signIn"][
+            token = httpx.post(f"{server.url}/graphql", json={"query": mutation}, timeout=30).json()["data"]["signIn"][
                 "accessToken"
             ]
             answer = httpx.post(
                 f"{server.url}/graphql",
                 json={"query": "{ users { totalCount } designs { totalCount } }"},
                 headers={"authorization": f"Bearer {token}"},
+                timeout=30,
             )
             assert answer.json() == {"data": {"users": {"totalCount": 200}, "designs": {"totalCount": 1000}}}
 
@@ -282,7 +285,7 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
                 f"Error: {folder / 'data'} is in use by process {server.process.pid}: "
                 "stop that one, or choose another folder (--data-dir, DATA_DIR)\n",
             )
-            assert httpx.get(f"{server.url}/readyz").status_code == 200
+            assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
 
             stores = [child.pid for child in psutil.Process(server.process.pid).children()]
             assert server.stop() == 0
