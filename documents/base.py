@@ -51,7 +51,7 @@ class Stored(Document):
 
     version: int = Field(default=1, ge=1)
     created_at: Moment = Field(default_factory=utc_now)
-    updated_at: Moment = Field(default_factory=utc_now)
+    updated_at: Moment = Field(default_factory=lambda made: made.get("created_at") or utc_now())
     deleted_at: Moment | None = None
 
     def to_mongo(self) -> dict[str, Any]:
