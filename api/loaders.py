@@ -1,14 +1,16 @@
 """The loader: keys asked for in one turn of the event loop become one batch.
 
 Why not Strawberry's: its loader caches a failed batch and cancels the batch with one of its waiters. Here a failed
-key is forgotten, every waiter has a future of its own, and a batch ends early only when nobody waits for it.
+key is forgotten, every call has a future of its own, and a batch ends early only when nobody waits for it. It costs
+one future a call, not two a key: a whole level of an operation asks in one call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -20,15 +22,49 @@ NO_COLUMNS: frozenset[str] = frozenset()
 
 
 class _Batch(Generic[K, V]):
-    """Keys collected until the event loop turns, then fetched by one task."""
+    """Keys collected until the event loop turns, then fetched by one task. Until it is `done`, no value is there."""
 
-    __slots__ = ("columns", "results", "task", "waiting")
+    __slots__ = ("calls", "columns", "done", "task", "values")
 
     def __init__(self) -> None:
-        self.columns: set[str] = set()
-        self.results: dict[K, asyncio.Future[V]] = {}
+        self.columns = NO_COLUMNS
+        self.values: dict[K, V | None] = {}
+        self.calls: set[_Call[K, V]] = set()
         self.task: asyncio.Task[None] | None = None
-        self.waiting = 0
+        self.done = False
+
+
+class _Call(Generic[K, V]):
+    """Who waits for which keys. `sources` are their batches: one for all of the keys, or one each."""
+
+    __slots__ = ("alone", "answer", "keys", "pending", "sources")
+
+    def __init__(self, keys: Sequence[K], sources: Sequence[_Batch[K, V]], *, alone: bool) -> None:
+        self.keys = keys
+        self.sources = sources
+        self.alone = alone
+        self.pending = {source for source in sources if not source.done}
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(self) -> None:
+        """Answer, once every batch is done."""
+        if self.pending or self.answer.done():
+            return
+        if len(self.sources) == 1:
+            values = list(map(self.sources[0].values.__getitem__, self.keys))
+        else:
+            values = [source.values[key] for source, key in zip(self.sources, self.keys, strict=True)]
+        self.answer.set_result(values[0] if self.alone else values)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with what one of the batches has raised."""
+        if self.answer.done():
+            return
+        if isinstance(error, asyncio.CancelledError):
+            self.answer.cancel()
+        else:
+            self.answer.set_exception(error)
+            self.answer.exception()  # retrieved: who asked may have given up without cancelling
 
 
 class Loader(Generic[K, V]):
@@ -44,12 +80,14 @@ class Loader(Generic[K, V]):
 
     def load(self, key: K, columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[V]:
         """A future of the value of this key. Raises, when awaited, what the batch raised."""
-        batch = self._batch_of.get(key)
-        if batch is None or (batch is not self._open and not columns <= batch.columns):
-            batch = self._join_open_batch(key)
-        if batch is self._open:
-            batch.columns |= columns
-        return self._wait(batch, key)
+        return self._wait(_Call((key,), self._sources((key,), columns), alone=True))
+
+    def load_many(self, keys: Sequence[K], columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[list[V]]:
+        """A future of the values of these keys, in their order; a key may be there twice.
+
+        Raises, when awaited, what the first of their batches to fail raised. The keys must not be changed meanwhile.
+        """
+        return self._wait(_Call(keys, self._sources(keys, columns), alone=False))
 
     def clear(self, key: K) -> None:
         """Forget what was loaded for this key, after a write to it."""
@@ -59,72 +97,70 @@ class Loader(Generic[K, V]):
         """Forget everything that was loaded."""
         self._batch_of.clear()
 
-    def _join_open_batch(self, key: K) -> _Batch[K, V]:
-        loop = asyncio.get_running_loop()
+    def _sources(self, keys: Sequence[K], columns: frozenset[str]) -> Sequence[_Batch[K, V]]:
+        """Where the values are or will be: batches with enough columns, for all other keys the open one."""
+        if self._batch_of.keys().isdisjoint(keys):  # the usual case
+            return (self._join(keys, columns),) if keys else ()
+        found = [self._batch_of.get(key) for key in keys]
+        enough = {batch for batch in set(found) if batch and (batch is self._open or columns <= batch.columns)}
+        others = [key for key, batch in zip(keys, found, strict=True) if batch not in enough]
+        joined = self._join(others, columns) if others or self._open in enough else None
+        sources = [cast("_Batch[K, V]", batch if batch in enough else joined) for batch in found]
+        return sources if len(set(sources)) > 1 else sources[:1]
+
+    def _join(self, keys: Sequence[K], columns: frozenset[str]) -> _Batch[K, V]:
+        """The open batch, with these keys and columns."""
         batch = self._open
         if batch is None:
             batch = self._open = _Batch()
-            loop.call_soon(self._dispatch, batch)
-        if key not in batch.results:
-            batch.results[key] = loop.create_future()
-        self._batch_of[key] = batch
+            asyncio.get_running_loop().call_soon(self._dispatch, batch)
+        batch.columns |= columns
+        batch.values.update(dict.fromkeys(keys))
+        self._batch_of.update(dict.fromkeys(keys, batch))
         return batch
 
-    def _wait(self, batch: _Batch[K, V], key: K) -> asyncio.Future[V]:
-        result = batch.results[key]
-        waiter: asyncio.Future[V] = asyncio.get_running_loop().create_future()
-        if result.done():
-            _settle(waiter, result)
-            return waiter
-        batch.waiting += 1
+    def _wait(self, call: _Call[K, V]) -> asyncio.Future[Any]:
+        if call.pending:
+            for batch in call.pending:
+                batch.calls.add(call)
+            call.answer.add_done_callback(partial(self._left, call))
+        else:
+            call.settle()
+        return call.answer
 
-        def left(done: asyncio.Future[V]) -> None:
-            batch.waiting -= 1
-            if done.cancelled() and batch.waiting == 0 and batch.task is not None and not batch.task.done():
+    def _left(self, call: _Call[K, V], answer: asyncio.Future[Any]) -> None:
+        """The call has its answer, or was cancelled, or failed with another of its batches."""
+        for batch in call.pending:
+            batch.calls.discard(call)
+            if answer.cancelled() and not batch.calls and batch.task is not None and not batch.task.done():
                 self._forget(batch)  # who asks from now on must not be cancelled with it
                 batch.task.cancel()
-
-        waiter.add_done_callback(left)
-        result.add_done_callback(lambda done: _settle(waiter, done))
-        return waiter
 
     def _dispatch(self, batch: _Batch[K, V]) -> None:
         self._open = None
         batch.task = asyncio.get_running_loop().create_task(self._run(batch))
 
     async def _run(self, batch: _Batch[K, V]) -> None:
-        keys = list(batch.results)
+        keys = list(batch.values)
         try:
-            values = await self._fetch(keys, frozenset(batch.columns))
+            values = await self._fetch(keys, batch.columns)
             if len(values) != len(keys):
                 raise RuntimeError(f"a batch of {len(keys)} keys returned {len(values)} values")
         except BaseException as error:
             self._forget(batch)
-            for result in batch.results.values():
-                if isinstance(error, asyncio.CancelledError):
-                    result.cancel()
-                else:
-                    result.set_exception(error)
-                    result.exception()  # retrieved: where every waiter has left, the loop must not complain
+            for call in batch.calls:
+                call.fail(error)
             if not isinstance(error, Exception):
                 raise
         else:
-            for result, value in zip(batch.results.values(), values, strict=True):
-                result.set_result(value)
+            batch.values.update(zip(keys, values, strict=True))
+            batch.done = True
+            for call in batch.calls:
+                call.pending.discard(batch)
+                call.settle()
+            batch.calls.clear()
 
     def _forget(self, batch: _Batch[K, V]) -> None:
-        for key in batch.results:
+        for key in batch.values:
             if self._batch_of.get(key) is batch:
                 del self._batch_of[key]
-
-
-def _settle(waiter: asyncio.Future[V], result: asyncio.Future[V]) -> None:
-    if waiter.done():
-        return
-    if result.cancelled():
-        waiter.cancel()
-    elif (error := result.exception()) is not None:
-        waiter.set_exception(error)
-        waiter.exception()  # retrieved: who asked may have given up without cancelling
-    else:
-        waiter.set_result(result.result())

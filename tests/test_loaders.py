@@ -332,3 +332,87 @@ async def test_what_was_under_way_when_its_key_was_cleared_is_not_kept() -> None
 
     assert await together(before, after) == [2, 2]
     assert source.calls == [([1], frozenset())] * 2
+
+
+async def test_many_keys_of_several_calls_are_one_batch() -> None:
+    source = Source()
+    loader = Loader(source)
+
+    values = await together(
+        loader.load_many([1, 2, 1], A), loader.load(3, B), loader.load_many([3, 2]), loader.load_many([])
+    )
+
+    assert values == [[2, 4, 2], 6, [6, 4], []]
+    assert source.calls == [([1, 2, 3], AB)]
+
+
+async def test_of_many_keys_only_the_new_ones_are_fetched() -> None:
+    source = Source()
+    loader = Loader(source)
+    await answer(loader.load_many([1, 2], A))
+    await answer(loader.load_many([5], B))
+
+    assert await answer(loader.load_many([4, 2, 3, 1, 5, 4], A)) == [8, 4, 6, 2, 10, 8]
+    assert await answer(loader.load_many([2, 1], A)) == [4, 2]
+    assert source.calls == [([1, 2], A), ([5], B), ([4, 3, 5], A)]
+
+
+async def test_many_keys_wait_for_those_under_way() -> None:
+    source = Source(hold=True)
+    loader = Loader(source)
+    first = loader.load_many([1, 2])
+    await source.started.wait()
+
+    second = loader.load_many([2, 3])
+    source.release.set()
+
+    assert await together(first, second) == [[2, 4], [4, 6]]
+    assert source.calls == [([1, 2], frozenset()), ([3], frozenset())]
+
+
+async def test_the_answers_of_two_calls_are_two_lists() -> None:
+    loader = Loader(Source())
+
+    first, second = await together(loader.load_many([1, 2]), loader.load_many([1, 2]))
+    first.clear()
+
+    assert second == [2, 4]
+    assert await answer(loader.load_many([1, 2])) == [2, 4]
+
+
+async def test_many_keys_fail_with_any_of_their_batches(complaints: list[dict[str, Any]]) -> None:
+    async def fails_for_3(keys: Sequence[int], columns: frozenset[str]) -> list[int]:
+        calls.append(list(keys))
+        if 3 in keys and len(calls) == 2:
+            raise OSError("gone")
+        return list(keys)
+
+    calls: list[list[int]] = []
+    loader = Loader(fails_for_3)
+    await answer(loader.load(1))
+
+    with pytest.raises(OSError, match="gone"):
+        await answer(loader.load_many([1, 3]))
+
+    assert await answer(loader.load_many([1, 3])) == [1, 3]
+    assert calls == [[1], [3], [3]]
+    gc.collect()
+    assert complaints == []
+
+
+async def test_many_keys_that_nobody_waits_for_cancel_only_what_is_theirs() -> None:
+    source = Source(hold=True)
+    loader = Loader(source)
+    staying = loader.load(1)
+    await source.started.wait()
+    source.started.clear()
+    leaving = loader.load_many([1, 2])
+    await source.started.wait()
+
+    leaving.cancel()
+    await turn_until(lambda: source.cancelled == 1)
+    source.release.set()
+
+    assert await answer(staying) == 2
+    assert await answer(loader.load_many([1, 2])) == [2, 4]
+    assert source.calls == [([1], frozenset()), ([2], frozenset()), ([2], frozenset())]
