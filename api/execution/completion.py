@@ -1,0 +1,255 @@
+"""Values to response values, a whole level at a time: lists are laid out flat, objects become the next level.
+
+After the specification's CompleteValue. What comes in may be null, a failure or an exception; what is still awaited
+makes the level wait, not the others. Results are delivered once, one a value; objects as soon as they exist, while
+their fields may still be on the way.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    GraphQLError,
+    GraphQLLeafType,
+    GraphQLObjectType,
+    Undefined,
+)
+from graphql.pyutils import Path, inspect, is_awaitable, is_iterable
+
+from api.execution.errors import Failure, null_error
+from api.execution.leaves import Leaf, leaf
+
+if TYPE_CHECKING:
+    from api.execution.execution import Execution
+    from api.execution.plan import FieldPlan, ObjectPlan
+
+Deliver = Callable[[Sequence[Any]], None]
+PathOf = Callable[[int], Path | None]
+"""The path of a value by its index in the level; asked only for what calls a resolver."""
+
+
+class Completion:
+    """How the values of one position are completed: of a field, or of the items of a list."""
+
+    item: Completion | None = None
+    leaf: Leaf | None = None
+    leaf_type: GraphQLLeafType | None = None
+
+    def __init__(self, field: FieldPlan, *, non_null: bool) -> None:
+        self.field = field
+        self.non_null = non_null
+
+    def complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        """Deliver the completed values, now or later."""
+        if self.field.may_await:
+            waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
+            if waiting:
+                self._await(execution, values, waiting, path_of, deliver)
+                return
+        self._complete(execution, values, path_of, deliver)
+
+    def _await(
+        self, execution: Execution, values: Sequence[Any], waiting: list[int], path_of: PathOf, deliver: Deliver
+    ) -> None:
+        settled = list(values)
+
+        def arrived(results: list[Any]) -> None:
+            for index, result in zip(waiting, results, strict=True):
+                settled[index] = result
+            self._complete(execution, settled, path_of, deliver)
+
+        execution.jobs.start_all([values[index] for index in waiting], arrived)
+
+    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        raise NotImplementedError
+
+    def _absent(self, execution: Execution, value: Any) -> Any:
+        """What stands for null, a failure or an exception; Undefined for a value that is to be completed."""
+        if value is None or value is Undefined:
+            return execution.fail(null_error(self.field.parent, self.field.name)) if self.non_null else None
+        if type(value) is Failure:
+            execution.failed = True
+            return value
+        if isinstance(value, Exception):
+            return execution.fail(value)
+        return Undefined
+
+    def plan_of(self, value: Any, plans: dict[int, ObjectPlan]) -> ObjectPlan | None:
+        """The plan that a completed value was made by, None where it is no object."""
+        return None
+
+
+class LeafCompletion(Completion):
+    """A scalar or an enum."""
+
+    def __init__(self, field: FieldPlan, type_: GraphQLLeafType, *, non_null: bool) -> None:
+        super().__init__(field, non_null=non_null)
+        self.leaf_type = type_
+        self.leaf = leaf(type_)
+
+    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        deliver([self._one(execution, value) for value in values])
+
+    def _one(self, execution: Execution, value: Any) -> Any:
+        absent = self._absent(execution, value)
+        if absent is not Undefined:
+            return absent
+        assert self.leaf is not None
+        try:
+            return self.leaf(value)
+        except Exception as error:
+            return execution.fail(error)
+
+
+class ListCompletion(Completion):
+    """A list: the items of all lists are completed as one level."""
+
+    def __init__(self, field: FieldPlan, item: Completion, *, non_null: bool) -> None:
+        super().__init__(field, non_null=non_null)
+        self.item = item
+
+    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        asynchronous = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
+        if asynchronous:
+            collected = [*values]
+            for index in asynchronous:
+                collected[index] = _collect(values[index])
+            self._await(execution, collected, asynchronous, path_of, deliver)
+            return
+        results: list[Any] = []
+        items: list[Any] = []
+        ends: list[int] = []
+        for value in values:
+            absent = self._absent(execution, value)
+            if absent is Undefined:
+                try:
+                    items.extend(value if type(value) is list else self._items(value))
+                except Exception as error:
+                    absent = execution.fail(error)
+            results.append(absent)
+            ends.append(len(items))
+        assert self.item is not None
+        if not items:
+            deliver([[] if result is Undefined else result for result in results])
+            return
+
+        def item_path(index: int) -> Path:
+            owner = bisect_right(ends, index)
+            return Path(path_of(owner), index - (ends[owner - 1] if owner else 0), None)
+
+        def place(completed: Sequence[Any]) -> None:
+            start = 0
+            for index, end in enumerate(ends):
+                if results[index] is Undefined:
+                    results[index] = list(completed[start:end])
+                start = end
+            deliver(results)
+
+        self.item.complete(execution, items, item_path, place)
+
+    def _items(self, value: Any) -> list[Any]:
+        if not is_iterable(value):
+            field = self.field
+            raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
+        return list(_closing_on_error(value))
+
+
+class ObjectCompletion(Completion):
+    """An object of a known type: its sources are the next level."""
+
+    def __init__(self, field: FieldPlan, type_: GraphQLObjectType, *, non_null: bool) -> None:
+        super().__init__(field, non_null=non_null)
+        self.type = type_
+        self._class = field.selections.declarations.source_class(type_) or _Nothing
+
+    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        exact = self._class
+        if set(map(type, values)) == {exact}:
+            deliver(self._objects(execution, values, path_of))
+            return
+        results = [self._absent(execution, value) for value in values]
+        indices = [index for index, result in enumerate(results) if result is Undefined]
+
+        def checked(answers: Sequence[Any]) -> None:
+            kept = []
+            for index, answer in zip(indices, answers, strict=True):
+                if type(answer) is Failure:
+                    results[index] = execution.fail(answer.error)
+                elif not answer:
+                    results[index] = execution.fail(self._wrong(values[index]))
+                else:
+                    kept.append(index)
+            objects = self._objects(execution, [values[index] for index in kept], lambda at: path_of(kept[at]))
+            for index, made in zip(kept, objects, strict=True):
+                results[index] = made
+            deliver(results)
+
+        if self.type.is_type_of is not None:
+            answers = [self._ask(execution, values[index], path_of(index)) for index in indices]
+            execution.settle(answers, checked)
+        else:
+            checked([True] * len(indices))
+
+    def _ask(self, execution: Execution, value: Any, path: Path | None) -> Any:
+        if type(value) is self._class:
+            return True
+        assert self.type.is_type_of is not None
+        try:
+            return self.type.is_type_of(value, execution.info(self.field, path))
+        except Exception as error:
+            return Failure(error)
+
+    def _objects(self, execution: Execution, sources: Sequence[Any], path_of: PathOf) -> Sequence[Any]:
+        try:
+            plan = self.field.plan_of(self.type)
+        except GraphQLError as error:  # a condition that is null
+            return [execution.fail(error) for _ in sources]
+        if self.field.shares and len(unique := {id(source): source for source in sources}) < len(sources):
+            firsts: dict[int, int] = {}
+            for index, source in enumerate(sources):
+                firsts.setdefault(id(source), index)
+            indices = list(firsts.values())
+            made = plan.run(execution, list(unique.values()), lambda at: path_of(indices[at]))
+            objects = dict(zip(unique, made, strict=True))
+            return [objects[id(source)] for source in sources]
+        return plan.run(execution, sources, path_of)
+
+    def _wrong(self, value: Any) -> GraphQLError:
+        return GraphQLError(f"Expected value of type '{self.type}' but got: {inspect(value)}.", self.field.nodes)
+
+    def plan_of(self, value: Any, plans: dict[int, ObjectPlan]) -> ObjectPlan | None:
+        return self.field.plan_of(self.type)
+
+
+class _Nothing:
+    """The class of no source."""
+
+
+async def _collect(iterable: Any) -> list[Any]:
+    """The items of an asynchronous iterable, which is closed where it fails."""
+    iterator = aiter(iterable)
+    try:
+        return [item async for item in iterator]
+    except BaseException:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+        raise
+
+
+def _closing_on_error(iterable: Any) -> Iterator[Any]:
+    """The items; where the iterable fails half-way, the coroutines among them are closed, for nobody awaits them."""
+    given = []
+    try:
+        for item in iterable:
+            given.append(item)
+            yield item
+    except Exception:
+        for item in given:
+            if iscoroutine(item):
+                item.close()
+        raise

@@ -1,0 +1,82 @@
+"""What a schema may tell the executor about its fields, so that it needn't call their resolvers one by one.
+
+A field without a declaration is called as it is. A declared one must behave exactly as its resolver would: the
+declaration says the same thing for all objects of a level at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A value that is read off the source: no arguments, nothing to wait for, the same however often it is read.
+
+    `expression` is the same as `read` in Python, of the name `source`; generated code is made of it. It may raise where
+    `read` would not (then the level is shaped again with `read`), but never give another value.
+    """
+
+    read: Callable[[Any], Any]
+    expression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Values under way: what to wait for, and how to lay out what arrives, one value a source."""
+
+    awaitable: Awaitable[Any]
+    place: Callable[[Any], Sequence[Any]]
+
+
+Load = Callable[[Sequence[Any], GraphQLResolveInfo[Any], Any], Sequence[Any] | Loading]
+"""`load(sources, info, arguments)`: one value a source, in their order; an exception as a value fails that source's
+field, one that is raised fails all. `info` is that of the field, its path without the indices of lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Values that are loaded for all sources of a level with one call.
+
+    An object that is loaded for several of them is executed once and shared. `prepare` turns the coerced arguments into
+    what `load` takes; without variables among them that happens once a plan, so the result must not be changed.
+    """
+
+    load: Load
+    prepare: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+Declaration = Plain | Batch
+
+
+class Declarations(Protocol):
+    """What is declared of a schema."""
+
+    def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
+        """The declaration of a field, None where its resolver is to be called."""
+        ...
+
+    def source_class(self, type_: GraphQLObjectType) -> type | None:
+        """The Python class whose own instances (not a subclass's) are of this type without asking `is_type_of`."""
+        ...
+
+    def weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What executing the field for one object costs, in whatever unit the caller counts."""
+        ...
+
+
+class NothingDeclared:
+    """A schema that says nothing: every resolver is called."""
+
+    def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
+        return None
+
+    def source_class(self, type_: GraphQLObjectType) -> type | None:
+        return None
+
+    def weight(self, parent: GraphQLObjectType, name: str) -> int:
+        return 0

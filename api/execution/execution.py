@@ -1,0 +1,121 @@
+"""The state of one operation while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, OperationDefinitionNode, OperationType
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path, gather_with_cancel, is_awaitable
+from graphql.type.definition import GraphQLResolveInfoHelpers
+
+from api.execution.errors import Failure, Nulled, Repair
+from api.execution.jobs import Jobs
+from api.execution.plan import FieldPlan, ObjectPlan, root_path
+
+if TYPE_CHECKING:
+    from api.execution.executor import Executor, OperationPlan
+
+
+class Execution:
+    """One run of a plan."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        operation: OperationPlan,
+        variables: VariableValues,
+        context: Any,
+        root: Any,
+    ) -> None:
+        self.executor = executor
+        self.variables = variables
+        self.jobs = Jobs()
+        self.failed = False
+        self.weight = 0
+        self.plans: dict[int, ObjectPlan] = {}  # of the objects in abstract places, by their identity
+        self._operation = operation
+        self._context = context
+        self._root = root
+        self._helpers = GraphQLResolveInfoHelpers(self._gather, self._track)
+
+    def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
+        """What a resolver is told about where it is."""
+        operation = self._operation
+        return GraphQLResolveInfo(
+            field.name,
+            field.nodes,
+            field.definition.type,
+            field.parent,
+            path,  # type: ignore[arg-type]
+            self.executor.schema,
+            operation.fragments,
+            self._root,
+            operation.node,
+            self.variables,
+            self._context,
+            is_awaitable,
+            None,
+            self._helpers,
+        )
+
+    def fail(self, error: Exception) -> Failure:
+        """What to put in the place of a value that failed."""
+        self.failed = True
+        return Failure(error)
+
+    def settle(self, values: list[Any], then: Callable[[Sequence[Any]], None]) -> None:
+        """Go on with these values, once those that have to be awaited are there."""
+        waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
+        if not waiting:
+            then(values)
+            return
+
+        def arrived(results: list[Any]) -> None:
+            for index, result in zip(waiting, results, strict=True):
+                values[index] = result
+            then(values)
+
+        self.jobs.start_all([values[index] for index in waiting], arrived)
+
+    async def run(self, plan: ObjectPlan) -> ExecutionResult:
+        """The response of the operation whose root level this is. Raises only cancellations."""
+        node: OperationDefinitionNode = self._operation.node
+        try:
+            if node.operation is OperationType.MUTATION:
+                data = await self._run_serially(plan)
+            else:
+                data = plan.run(self, [self._root], root_path)[0]
+                await self.jobs.finish()
+        except Nulled as nulled:  # later fields of the mutation are not begun
+            return ExecutionResult(None, [*self._errors, nulled.error])
+        if not self.failed:
+            return ExecutionResult(data, None)
+        repair = Repair(self.plans)
+        repaired = repair.root(plan, data)
+        return ExecutionResult(repaired, repair.errors or None)
+
+    async def _run_serially(self, plan: ObjectPlan) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for field, made in plan.run_serially(self, self._root):
+            await self.jobs.finish()
+            if self.failed:
+                repair = Repair(self.plans)
+                for done in plan.fields:
+                    self._errors = repair.errors
+                    repair.field(done, made[done.key], None)
+                    if done is field:
+                        break
+        return made
+
+    _errors: Sequence[GraphQLError] = ()
+
+    def _gather(self, awaitables: Sequence[Any]) -> Any:
+        return gather_with_cancel(*awaitables)
+
+    def _track(self, values: Sequence[Any]) -> None:
+        """Await what a resolver has left behind, before the operation ends."""
+        for value in values:
+            if is_awaitable(value):
+                self.jobs.start(value, lambda _: None)

@@ -1,0 +1,196 @@
+"""The executor: from a validated document to a result, by a plan that is made once."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    Undefined,
+    assert_valid_schema,
+    execute,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+from graphql.pyutils import is_awaitable
+from graphql.type.directives import GraphQLDisableErrorPropagationDirective
+
+from api.execution.declarations import Declarations, NothingDeclared
+from api.execution.execution import Execution
+from api.execution.plan import ObjectPlan, SelectionPlans
+from api.execution.selections import INCREMENTAL, Selections, condition_variables, directives_of
+
+MAX_PLANS: Final = 1000
+"""Operations whose plans are kept."""
+MAX_VARIANTS: Final = 32
+"""Plans of one operation: one for each choice of the variables that decide what is selected (`@skip`, `@include`)."""
+_MAX_COERCION_ERRORS: Final = 50
+_NO_VARIABLES: Final = VariableValues({}, {})
+
+
+class Unsupported(Exception):
+    """An operation that graphql-core has to execute; the argument names the reason."""
+
+
+class OperationPlan:
+    """The plans of one operation of a document."""
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, name: str | None, declarations: Declarations
+    ) -> None:
+        """Raises GraphQLError where the document has no such operation, and Unsupported."""
+        self.document = document
+        self.node = _operation(document, name)
+        self.fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        directives = list(directives_of(document))
+        _require_supported(schema, self.node, self.fragments, {directive.name.value for directive in directives})
+        root_type = schema.get_root_type(self.node.operation)
+        assert root_type is not None
+        self._schema, self._declarations, self._root_type = schema, declarations, root_type
+        self._conditions = condition_variables(directives)
+        self._variants: OrderedDict[tuple[Any, ...], ObjectPlan] = OrderedDict()
+
+    def variables(self, given: Mapping[str, Any], *, hide_suggestions: bool) -> VariableValues | list[GraphQLError]:
+        """The coerced variables, or what is wrong with them."""
+        definitions = self.node.variable_definitions
+        if not definitions:
+            return _NO_VARIABLES
+        return get_variable_values(
+            self._schema, definitions, dict(given), _MAX_COERCION_ERRORS, hide_suggestions=hide_suggestions
+        )
+
+    def root(self, variables: VariableValues) -> ObjectPlan:
+        """The plan of the root level. Raises GraphQLError where a condition is null."""
+        choice = tuple([variables.coerced.get(name, Undefined) for name in self._conditions])
+        plan = self._variants.get(choice)
+        if plan is None:
+            collect = Selections(self._schema, self.fragments, variables).fields
+            plans = SelectionPlans(self._schema, self._declarations, collect)
+            plan = ObjectPlan(plans, self._root_type, [self.node.selection_set])
+            self._variants[choice] = plan
+            if len(self._variants) > MAX_VARIANTS:
+                self._variants.popitem(last=False)
+        return plan
+
+
+class Executor:
+    """Executes validated operations of one schema.
+
+    `fallbacks` counts, by reason, what was left to graphql-core.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        declarations: Declarations | None = None,
+        *,
+        hide_suggestions: bool = False,
+        max_plans: int = MAX_PLANS,
+    ) -> None:
+        """Raises TypeError for a schema that is not valid."""
+        assert_valid_schema(schema)
+        self.schema = schema
+        self.hide_suggestions = hide_suggestions
+        self.fallbacks: Counter[str] = Counter()
+        self._declarations = declarations or NothingDeclared()
+        self._max_plans = max_plans
+        self._plans: OrderedDict[tuple[int, str | None], OperationPlan] = OrderedDict()
+
+    async def execute(
+        self,
+        document: DocumentNode,
+        *,
+        root_value: Any = None,
+        context_value: Any = None,
+        variable_values: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> ExecutionResult:
+        """The response, as `graphql.execute` gives it; the weight of what was executed is in `extensions["weight"]`."""
+        try:
+            plan = self._plan(document, operation_name)
+            variables = plan.variables(variable_values or {}, hide_suggestions=self.hide_suggestions)
+            if isinstance(variables, list):
+                return ExecutionResult(None, variables)
+            root = plan.root(variables)
+        except GraphQLError as error:
+            return ExecutionResult(None, [error])
+        except Unsupported as unsupported:
+            self.fallbacks[str(unsupported)] += 1
+            return await self._execute_in_core(document, root_value, context_value, variable_values, operation_name)
+        execution = Execution(self, plan, variables, context_value, root_value)
+        result = await execution.run(root)
+        return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
+
+    def _plan(self, document: DocumentNode, name: str | None) -> OperationPlan:
+        # by identity, for comparing whole documents takes longer than executing them; a kept plan keeps its document
+        # alive, so that no other can take on its id
+        key = (id(document), name)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = OperationPlan(self.schema, document, name, self._declarations)
+            if len(self._plans) > self._max_plans:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan
+
+    async def _execute_in_core(
+        self,
+        document: DocumentNode,
+        root_value: Any,
+        context_value: Any,
+        variable_values: Mapping[str, Any] | None,
+        operation_name: str | None,
+    ) -> ExecutionResult:
+        result = execute(
+            self.schema,
+            document,
+            root_value,
+            context_value,
+            dict(variable_values or {}),
+            operation_name,
+            hide_suggestions=self.hide_suggestions,
+        )
+        finished: Any = await result if is_awaitable(result) else result
+        return cast("ExecutionResult", finished)
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is None:
+        if len(operations) > 1:
+            raise GraphQLError("Must provide operation name if query contains multiple operations.")
+        if not operations:
+            raise GraphQLError("Must provide an operation.")
+        return operations[0]
+    named = [node for node in operations if node.name is not None and node.name.value == name]
+    if not named:
+        raise GraphQLError(f"Unknown operation named '{name}'.")
+    return named[-1]
+
+
+def _require_supported(
+    schema: GraphQLSchema,
+    node: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    directives: set[str],
+) -> None:
+    if node.operation is OperationType.SUBSCRIPTION:
+        raise Unsupported("subscription")
+    if schema.get_root_type(node.operation) is None:
+        raise Unsupported("no such root type")
+    if directives & INCREMENTAL:
+        raise Unsupported("incremental delivery")
+    if GraphQLDisableErrorPropagationDirective.name in directives:
+        raise Unsupported("no error propagation")
+    if any(fragment.variable_definitions for fragment in fragments.values()):
+        raise Unsupported("fragment variables")

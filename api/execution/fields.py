@@ -1,0 +1,89 @@
+"""Resolving one field for all objects of a level: read, loaded in one batch, or asked of its resolver one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphql.pyutils import Path
+
+from api.execution.completion import Deliver, PathOf
+from api.execution.declarations import Batch, Loading, Plain
+from api.execution.errors import Failure
+
+if TYPE_CHECKING:
+    from api.execution.execution import Execution
+    from api.execution.plan import FieldPlan
+
+
+def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    """Deliver the field's completed values, one a source, now or later."""
+    match field.declaration:
+        case Plain(read=read):
+            field.completion.complete(execution, _read(read, sources), path_of, deliver)
+        case Batch() as batch:
+            _load(batch, field, execution, sources, path_of, deliver)
+        case None:
+            values = [_call(field, execution, source, path_of(index)) for index, source in enumerate(sources)]
+            field.completion.complete(execution, values, path_of, deliver)
+
+
+def _read(read: Any, sources: Sequence[Any]) -> list[Any]:
+    try:
+        return [read(source) for source in sources]
+    except Exception:  # which of them it is tells only one at a time
+        return [_read_one(read, source) for source in sources]
+
+
+def _read_one(read: Any, source: Any) -> Any:
+    try:
+        return read(source)
+    except Exception as error:
+        return Failure(error)
+
+
+def _call(field: FieldPlan, execution: Execution, source: Any, path: Path | None) -> Any:
+    try:
+        return field.resolve(source, execution.info(field, path), **field.arguments.fresh(execution))
+    except Exception as error:
+        return Failure(error)
+
+
+def _load(
+    batch: Batch,
+    field: FieldPlan,
+    execution: Execution,
+    sources: Sequence[Any],
+    path_of: PathOf,
+    deliver: Deliver,
+) -> None:
+    def complete(values: Sequence[Any]) -> None:
+        field.completion.complete(execution, values, path_of, deliver)
+
+    try:
+        path = Path(None, field.key, field.parent.name)
+        loaded = batch.load(sources, execution.info(field, path), field.arguments.prepared(execution))
+    except Exception as error:
+        complete([Failure(error)] * len(sources))
+        return
+    if not isinstance(loaded, Loading):
+        complete(_one_each(field, loaded, sources))
+        return
+    place = loaded.place
+
+    def arrived(result: Any) -> None:
+        if type(result) is not Failure:
+            try:
+                result = _one_each(field, place(result), sources)
+            except Exception as error:
+                result = Failure(error)
+        complete([result] * len(sources) if type(result) is Failure else result)
+
+    execution.jobs.start(loaded.awaitable, arrived)
+
+
+def _one_each(field: FieldPlan, values: Sequence[Any], sources: Sequence[Any]) -> Sequence[Any]:
+    if len(values) != len(sources):
+        message = f"the batch of {field.parent}.{field.name} gave {len(values)} values for {len(sources)} sources"
+        return [Failure(RuntimeError(message))] * len(sources)
+    return values

@@ -1,0 +1,88 @@
+"""What an operation waits for. No task is made for waiting: what is under way calls back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from api.execution.errors import Failure
+
+
+class Jobs:
+    """Awaitables under way, and what goes on with each result. What goes on may start more of them."""
+
+    def __init__(self) -> None:
+        self._pending: dict[asyncio.Future[Any], None] = {}  # in the order in which they were started
+        self._waiter: asyncio.Future[None] | None = None
+        self._broken: BaseException | None = None
+
+    def start(self, awaitable: Awaitable[Any], then: Callable[[Any], None]) -> None:
+        """Call `then` with the result of the awaitable, or with the Failure that it ended in."""
+        try:
+            future = asyncio.ensure_future(awaitable)
+        except TypeError as error:  # only looks like an awaitable
+            then(Failure(error))
+            return
+        self._pending[future] = None
+        future.add_done_callback(partial(self._done, then))
+
+    def start_all(self, awaitables: Sequence[Awaitable[Any]], then: Callable[[list[Any]], None]) -> None:
+        """Call `then` with all results or Failures, in the order of the awaitables, once the last is there."""
+        if len(awaitables) == 1:
+            self.start(awaitables[0], lambda result: then([result]))
+            return
+        results: list[Any] = [None] * len(awaitables)
+        missing = len(awaitables)
+
+        def arrived(index: int, result: Any) -> None:
+            nonlocal missing
+            results[index] = result
+            missing -= 1
+            if not missing:
+                then(results)
+
+        for index, awaitable in enumerate(awaitables):
+            self.start(awaitable, partial(arrived, index))
+
+    async def finish(self) -> None:
+        """Wait until nothing is under way any more. Cancelled, it cancels what is, and waits for that.
+
+        Raises what is no field's error: a cancellation that came from within, or a bug of the executor.
+        """
+        try:
+            while self._pending and self._broken is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+        finally:
+            await self._stop()
+        if self._broken is not None:
+            raise self._broken
+
+    def _done(self, then: Callable[[Any], None], future: asyncio.Future[Any]) -> None:
+        self._pending.pop(future, None)
+        try:
+            if self._broken is None:
+                then(_result(future))
+        except BaseException as error:
+            self._broken = error
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and (not self._pending or self._broken is not None):
+            waiter.set_result(None)
+
+    async def _stop(self) -> None:
+        if not self._pending:
+            return
+        self._broken = self._broken or asyncio.CancelledError()
+        left = list(self._pending)
+        for future in left:
+            future.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+def _result(future: asyncio.Future[Any]) -> Any:
+    try:
+        return future.result()
+    except Exception as error:
+        return Failure(error)

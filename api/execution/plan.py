@@ -1,0 +1,190 @@
+"""Plans: what is done for the objects of one type below one field, compiled once and run for every request.
+
+A plan of a level is made when the first object gets there, so a plan is never larger than what was executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    SelectionSetNode,
+    TypeNameMetaFieldDef,
+    default_field_resolver,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.pyutils import Path
+
+from api.execution import fields
+from api.execution.abstract import AbstractCompletion
+from api.execution.arguments import Arguments
+from api.execution.completion import Completion, LeafCompletion, ListCompletion, ObjectCompletion, PathOf
+from api.execution.declarations import Batch, Declaration, Declarations, Plain
+from api.execution.shaping import MAX_FIELDS, Shape, shape_of
+
+if TYPE_CHECKING:
+    from api.execution.execution import Execution
+
+Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str, list[FieldNode]]]
+
+GENERATED_FROM: Final = 1
+"""How often a level was shaped field by field before code is generated for it: most documents that nobody registered
+are sent once."""
+
+
+class SelectionPlans:
+    """What all plans of one operation share."""
+
+    def __init__(self, schema: GraphQLSchema, declarations: Declarations, collect: Collect) -> None:
+        self.schema = schema
+        self.declarations = declarations
+        self.collect = collect
+
+
+class FieldPlan:
+    """One field of a selection: how it is resolved, and how its values are completed."""
+
+    __slots__ = (
+        "_plans",
+        "arguments",
+        "completion",
+        "constant",
+        "declaration",
+        "definition",
+        "is_leaf",
+        "key",
+        "may_await",
+        "name",
+        "nodes",
+        "parent",
+        "resolve",
+        "selections",
+        "shares",
+    )
+
+    def __init__(
+        self,
+        selections: SelectionPlans,
+        parent: GraphQLObjectType,
+        key: str,
+        nodes: list[FieldNode],
+        definition: GraphQLField,
+    ) -> None:
+        self.selections = selections
+        self.parent = parent
+        self.key = key
+        self.nodes = nodes
+        self.name = nodes[0].name.value
+        self.definition = definition
+        self.constant = parent.name if definition is TypeNameMetaFieldDef else None
+        self.declaration: Declaration | None = selections.declarations.field(parent, self.name, definition)
+        self.may_await = self.declaration is None and self.constant is None
+        self.shares = isinstance(self.declaration, Batch)
+        self.is_leaf = isinstance(self.declaration, Plain) and is_leaf_type(get_named_type(definition.type))
+        self.resolve = definition.resolve or default_field_resolver
+        self.arguments = Arguments(definition, nodes[0], getattr(self.declaration, "prepare", None))
+        self.completion = _completion_of(self, definition.type)
+        self._plans: dict[str, ObjectPlan] = {}
+
+    def plan_of(self, type_: GraphQLObjectType) -> ObjectPlan:
+        """The plan of the level below, for objects of this type. Raises GraphQLError where a condition is null."""
+        plan = self._plans.get(type_.name)
+        if plan is None:
+            sets = [node.selection_set for node in self.nodes if node.selection_set is not None]
+            plan = self._plans[type_.name] = ObjectPlan(self.selections, type_, sets)
+        return plan
+
+    def run(
+        self, execution: Execution, sources: Sequence[Any], objects: Sequence[dict[str, Any]], path_of: PathOf
+    ) -> None:
+        """Resolve the field for every source, and put the completed values into their objects, now or later."""
+
+        def deliver(values: Sequence[Any]) -> None:
+            key = self.key
+            for made, value in zip(objects, values, strict=True):
+                made[key] = value
+
+        if self.constant is not None:
+            deliver([self.constant] * len(sources))
+            return
+        key, parent = self.key, self.parent.name
+        fields.resolve(self, execution, sources, lambda index: Path(path_of(index), key, parent), deliver)
+
+
+class ObjectPlan:
+    """The fields that are selected of an object type."""
+
+    def __init__(
+        self, selections: SelectionPlans, type_: GraphQLObjectType, selection_sets: Iterable[SelectionSetNode]
+    ) -> None:
+        self.type = type_
+        self.fields = [
+            FieldPlan(selections, type_, key, nodes, definition)
+            for key, nodes in selections.collect(type_, selection_sets).items()
+            if (definition := selections.schema.get_field(type_, nodes[0].name.value)) is not None
+        ]
+        self._later = [field for field in self.fields if field.constant is None and not field.is_leaf]
+        self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
+        self._shape: Shape | None = None
+        self._runs = 0
+
+    def run(self, execution: Execution, sources: Sequence[Any], path_of: PathOf) -> Sequence[dict[str, Any]]:
+        """The objects of a level. Those of their fields that take longer are put in when they are there."""
+        execution.weight += self._weight * len(sources)
+        objects = self._shaped(sources)
+        later = self._later
+        if objects is None:
+            empty = dict.fromkeys(field.key for field in self.fields)
+            objects, later = [empty.copy() for _ in sources], self.fields
+        for field in later:
+            field.run(execution, sources, objects, path_of)
+        return objects
+
+    def run_serially(self, execution: Execution, source: Any) -> Iterable[tuple[FieldPlan, dict[str, Any]]]:
+        """One root object, field by field; who iterates waits for each before the next."""
+        execution.weight += self._weight
+        made: dict[str, Any] = {}
+        for field in self.fields:
+            made[field.key] = None
+            field.run(execution, [source], [made], root_path)
+            yield field, made
+
+    def _shaped(self, sources: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """The objects with their leaves, None where they have to be completed field by field."""
+        shape = self._shape
+        if shape is None:
+            self._runs += 1
+            if self._runs <= GENERATED_FROM or len(self.fields) > MAX_FIELDS:
+                return None
+            shape = self._shape = shape_of(self.fields)
+        try:
+            return shape(sources)
+        except Exception:
+            return None  # one of them fails: which, and with which error, is found out field by field
+
+
+def _completion_of(field: FieldPlan, type_: GraphQLOutputType) -> Completion:
+    non_null = is_non_null_type(type_)
+    bare: Any = type_.of_type if is_non_null_type(type_) else type_
+    if is_list_type(bare):
+        return ListCompletion(field, _completion_of(field, bare.of_type), non_null=non_null)
+    if is_leaf_type(bare):
+        return LeafCompletion(field, bare, non_null=non_null)
+    if is_abstract_type(bare):
+        return AbstractCompletion(field, bare, non_null=non_null)
+    return ObjectCompletion(field, bare, non_null=non_null)
+
+
+def root_path(index: int) -> None:
+    """The path of the root object."""
+    return
