@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from api import explorer, row_level_security
 from api.config import Settings
@@ -19,17 +19,10 @@ from api.log import logger
 from api.schema import schema
 from api.stores import Stores, open_stores
 
-METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
-
 
 def create_app(settings: Settings) -> Starlette:
     """The application over the stores of these settings; nothing is opened before its lifespan begins."""
     endpoint = GraphQLEndpoint(schema, settings)
-
-    async def graphql(request: Request) -> Response:
-        if settings.explorer and _is_browser(request):
-            return explorer.page(settings)
-        return await endpoint(request)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -38,12 +31,27 @@ def create_app(settings: Settings) -> Starlette:
             await _verify(stores, settings)
             yield
 
-    routes = [Route("/graphql", graphql, methods=list(METHODS)), *health_routes()]
+    graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
+    routes = [Route("/graphql", graphql), *health_routes()]  # without methods: the endpoint has an answer to each
     if settings.explorer:
         routes += explorer.routes(settings)
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.settings, app.state.auth = settings, endpoint.auth
     return app
+
+
+class _ExplorerOrGraphQL:
+    """`/graphql`: the explorer for a person who opens the address, GraphQL for everybody else."""
+
+    def __init__(self, endpoint: GraphQLEndpoint, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET" and _is_browser(Request(scope)):
+            await explorer.page(self._settings)(scope, receive, send)
+        else:
+            await self._endpoint(scope, receive, send)
 
 
 async def _verify(stores: Stores, settings: Settings) -> None:
@@ -58,9 +66,5 @@ async def _verify(stores: Stores, settings: Settings) -> None:
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether a person opens the address: a GET for a page, without a query."""
-    return (
-        request.method == "GET"
-        and "query" not in request.query_params
-        and "text/html" in request.headers.get("accept", "")
-    )
+    """Whether a GET asks for a page, without a query."""
+    return "text/html" in request.headers.get("accept", "") and "query" not in request.query_params

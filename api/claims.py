@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
@@ -38,7 +38,7 @@ _RENEWAL: Final = LEASE.total_seconds() / 3
 class IdempotencyError(AppError):
     """A key that can't be used so; `status` is HTTP's word for it."""
 
-    status: ClassVar[int] = 409
+    status: int = 409
 
 
 class InProgress(IdempotencyError):

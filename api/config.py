@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
 
+    max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
+    max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
+
     auth_secret: SecretStr | None = Field(
         None, description="Key that signs access tokens: 32 bytes or more; development makes one in DATA_DIR"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import asyncpg
@@ -24,9 +25,14 @@ _MONGO_FAILURES: Final = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutE
 
 
 class AppError(Exception):
-    """An error with a code and a message for the client. Subclasses say which code."""
+    """An error with a code and a message for the client. Subclasses say which code.
+
+    `status` and `headers` are those of an HTTP response that has nothing but this error; None: as for any bad request.
+    """
 
     code: ClassVar[str] = "INTERNAL"
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str, **extensions: Any) -> None:
         super().__init__(message)
@@ -44,6 +50,8 @@ class Unauthenticated(AppError):
     """Nobody is signed in, or no longer."""
 
     code = "UNAUTHENTICATED"
+    status = 401
+    headers = MappingProxyType({"www-authenticate": "Bearer"})
 
     def __init__(self, message: str = "Sign in first.") -> None:
         super().__init__(message)
@@ -62,8 +70,10 @@ class RateLimited(AppError):
     """Too much at once, or again and again. `retryAfter` is in seconds."""
 
     code = "RATE_LIMITED"
+    status = 429
 
     def __init__(self, retry_after: int) -> None:
+        self.headers = {"retry-after": str(retry_after)}
         super().__init__(f"Too many attempts; try again in {retry_after} s.", retryAfter=retry_after)
 
 
@@ -71,6 +81,7 @@ class StoreUnavailable(AppError):
     """PostgreSQL or MongoDB does not answer; trying later may help. `store` names which."""
 
     code = "STORE_UNAVAILABLE"
+    status = 503
 
     def __init__(self, store: str) -> None:
         super().__init__(f"{store} is not available; try again later.", store=store)

@@ -40,7 +40,7 @@ from api.stores import Stores
 from api.tokens import secrets_of
 
 if TYPE_CHECKING:
-    from api.graphql import Operation
+    from api.http_request import Operation
 
 HEADER: Final = "Idempotency-Key"
 PATIENCE: Final = 5.0

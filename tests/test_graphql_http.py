@@ -111,13 +111,34 @@ async def test_what_nobody_can_answer(client: httpx.AsyncClient, accept: str) ->
     assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
+INVALID = "The body is not valid JSON"
 BODIES = {
-    "empty": ("", "The body is not valid JSON."),
-    "no JSON": ("{", "The body is not valid JSON."),
-    "half a character": ('{"query": "\\ud800"}', "The body is not valid JSON."),
-    "not UTF-8": (b'{"query": "\xff"}', "The body is not valid JSON."),
-    "too deep": ("[" * 100_000, "The body is not valid JSON."),
-    "list": ([{"query": COUNT}], "The body must be a JSON object with a query."),
+    "empty": ("", f"{INVALID}: Input is a zero-length, empty document: line 1 column 1 (char 0)."),
+    "no JSON": ("{", f"{INVALID}: unexpected end of data: line 1 column 2 (char 1)."),
+    "half a character": ('{"query": "\\ud800"}', f"{INVALID}: no low surrogate in string: line 1 column 12 (char 11)."),
+    "not UTF-8": (
+        b'{"query": "\xff"}',
+        f"{INVALID}: str is not valid UTF-8: surrogates not allowed: line 1 column 1 (char 0).",
+    ),
+    "too deep": ("[" * 100_000, f"{INVALID}: depth limit exceeded: line 1 column 1026 (char 1025)."),
+    "5,000 digits": (
+        f'{{"query": "{{ users {{ totalCount }} }}", "variables": {{"n": {"9" * 5000}}}}}',
+        f"{INVALID}: number is infinity when parsed as double: line 1 column 58 (char 57).",
+    ),
+    "beyond any float": (
+        '{"variables": 1e400}',
+        f"{INVALID}: number is infinity when parsed as double: line 1 column 15 (char 14).",
+    ),
+    "not a number": (
+        '{"variables": NaN}',
+        f"{INVALID}: unexpected character, expected a JSON value: line 1 column 15 (char 14).",
+    ),
+    "a character's first half": (
+        b'{"query": "\xc3',
+        f"{INVALID}: str is not valid UTF-8: surrogates not allowed: line 1 column 1 (char 0).",
+    ),
+    "number": ("5", "The body must be a JSON object with a query."),
+    "true": ("true", "The body must be a JSON object with a query."),
     "text": ('"x"', "The body must be a JSON object with a query."),
     "null": ("null", "The body must be a JSON object with a query."),
     "no query": ({}, "query must be a text with a GraphQL document."),
@@ -203,10 +224,19 @@ async def test_get(client: httpx.AsyncClient, stores: Stores) -> None:
     [
         ({}, "query must be a text with a GraphQL document."),
         ({"query": ""}, "query must be a text with a GraphQL document."),
-        ({"query": COUNT, "variables": ""}, "variables is not valid JSON."),
-        ({"query": COUNT, "variables": "nonsense"}, "variables is not valid JSON."),
+        (
+            {"query": COUNT, "variables": ""},
+            "variables is not valid JSON: Input is a zero-length, empty document: line 1 column 1 (char 0).",
+        ),
+        (
+            {"query": COUNT, "variables": "nonsense"},
+            "variables is not valid JSON: invalid literal, expected 'null': line 1 column 1 (char 0).",
+        ),
         ({"query": COUNT, "variables": "[]"}, "variables must be an object."),
-        ({"query": COUNT, "extensions": "{"}, "extensions is not valid JSON."),
+        (
+            {"query": COUNT, "extensions": "{"},
+            "extensions is not valid JSON: unexpected end of data: line 1 column 2 (char 1).",
+        ),
         ({"query": COUNT, "operationName": "X"}, "The document has no operation of this name."),
     ],
 )

@@ -1,0 +1,170 @@
+"""From an HTTP request to the operations that it asks for: media types, body, JSON, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+import uuid_utils
+from starlette.requests import ClientDisconnect, Request
+
+from api.config import Settings
+from api.errors import AppError, BadUserInput
+
+RESPONSE_JSON: Final = "application/graphql-response+json"
+JSON: Final = "application/json"
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
+
+
+class BadRequest(AppError):
+    """A request that is no GraphQL request; `status` and `headers` are HTTP's words for it."""
+
+    code = BadUserInput.code
+
+    def __init__(self, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a request asks to be executed. `query` is empty where only `document_id` or `extensions` say what it is."""
+
+    query: str
+    variables: dict[str, Any] | None
+    name: str | None
+    document_id: str | None = None
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+def request_id_of(request: Request) -> str:
+    """The request id that the client or a proxy sent, `[A-Za-z0-9._-]{1,64}`; a new one where there is none such."""
+    given = request.headers.get("x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+
+
+def response_type(accept: str) -> str | None:
+    """The media type to answer with: the preferred of the two, `application/json` for old clients; None for neither."""
+    best: tuple[float, str] | None = None
+    for entry in accept.split(",") if accept.strip() else ["*/*"]:
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
+        if name in ("*/*", "application/*"):
+            name = JSON
+        if name in (JSON, RESPONSE_JSON) and quality > 0 and (best is None or quality > best[0]):
+            best = quality, name
+    return best[1] if best else None
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+async def read_operations(request: Request, settings: Settings) -> Operation | list[Operation]:
+    """What the request asks for; a list for a batch. Raises BadRequest for everything that isn't a GraphQL request."""
+    if request.method == "POST":
+        return await _read_post(request, settings)
+    if request.method == "GET":
+        return _operation(_read_get(request, settings))
+    raise BadRequest("Use POST, or GET for queries.", 405, {"allow": "GET, POST"})
+
+
+async def _read_post(request: Request, settings: Settings) -> Operation | list[Operation]:
+    _require_json(request.headers.get("content-type", ""))
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise BadRequest("The body must be sent without a Content-Encoding.", 415, {"accept-encoding": "identity"})
+    given = _parse(await _body(request, settings.max_body_size), "The body")
+    if not isinstance(given, list):
+        return _operation(given)
+    if not settings.max_batch_size:
+        raise BadRequest("The body must be a JSON object with a query: batches are switched off.")
+    if not 0 < len(given) <= settings.max_batch_size:
+        raise BadRequest(f"A batch has 1 to {settings.max_batch_size} operations, and this one {len(given)}.")
+    return [_operation(each) for each in given]
+
+
+def _require_json(content_type: str) -> None:
+    """Refuse what isn't JSON in UTF-8. A page of another site can't send this type without asking first (CORS)."""
+    if content_type == JSON:
+        return
+    name, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if name != JSON:
+        raise BadRequest(f"Content-Type must be {JSON}.", 415, {"accept": JSON})
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise BadRequest(f"The charset of {JSON} is UTF-8.", 415, {"accept": JSON})
+
+
+def _read_get(request: Request, settings: Settings) -> dict[str, Any]:
+    text: bytes = request.scope["query_string"]
+    if len(text) > settings.max_body_size:
+        raise BadRequest(f"The query string has more than {settings.max_body_size} bytes.", 414)
+    try:
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeError:
+        raise BadRequest("The query string is not UTF-8.") from None
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in _PARAMETERS:
+            if name in given:
+                raise BadRequest(f"{name} is given twice.")
+            given[name] = value
+    for name in ("variables", "extensions"):
+        if name in given:
+            given[name] = _parse(given[name].encode(), name)
+    return given
+
+
+def _operation(given: Any) -> Operation:
+    if not isinstance(given, dict):
+        raise BadRequest("The body must be a JSON object with a query.")
+    query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+    document_id, extensions = given.get("documentId"), given.get("extensions")
+    if query is not None and not isinstance(query, str):
+        raise BadRequest("query must be a text with a GraphQL document.")
+    if variables is not None and not isinstance(variables, dict):
+        raise BadRequest("variables must be an object.")
+    if name is not None and not isinstance(name, str):
+        raise BadRequest("operationName must be a text.")
+    if document_id is not None and not isinstance(document_id, str):
+        raise BadRequest("documentId must be a text.")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadRequest("extensions must be an object.")
+    return Operation(query or "", variables, name or None, document_id or None, extensions or {})
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    refusal = BadRequest(f"The body has more than {limit} bytes.", 413)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise refusal
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise refusal
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise BadRequest("The client left.") from None
+    return b"".join(chunks)
+
+
+def _parse(text: bytes, name: str) -> Any:
+    """The value of a JSON text. orjson refuses what others let in: lone surrogates, NaN, what is too large for a
+    float or nested deeper than 1,024."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"{name} is not valid JSON: {error}.") from None

@@ -1,0 +1,136 @@
+"""From what was executed to an HTTP response: statuses, headers, and errors that tell nothing of the inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import GraphQLError
+from starlette.types import Send
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+
+from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.http_request import RESPONSE_JSON
+from api.log import logger
+
+Body = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Answer:
+    """HTTP's status, the body (a list answers a batch), and headers beside those that every response has."""
+
+    status: int
+    body: Body | list[Body]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def error_count(self) -> int:
+        """How many errors the body lists."""
+        bodies = self.body if isinstance(self.body, list) else [self.body]
+        return sum(len(body.get("errors", ())) for body in bodies)
+
+
+def executed(result: ExecutionResult | PreExecutionError, media_type: str, request_id: str) -> Answer:
+    """The answer to an operation. Of one that was refused before its execution, an error may say status and headers
+    (`AppError.status`); else it is 400, and 200 for old clients."""
+    body: Body = {}
+    if result.errors:
+        body["errors"] = [format_error(error, request_id) for error in result.errors]
+    refused = isinstance(result, PreExecutionError) or _refused(result)
+    if not refused:
+        body["data"] = result.data
+    if result.extensions:
+        body["extensions"] = result.extensions
+    if not refused:
+        return Answer(200, body)
+    for error in result.errors or ():
+        known = as_app_error(error)
+        if known is not None and known.status is not None:
+            return Answer(known.status, body, dict(known.headers))
+    return Answer(400 if media_type == RESPONSE_JSON else 200, body)
+
+
+def refusal(error: AppError) -> Answer:
+    """The answer that has nothing but this error."""
+    body = {"errors": [{"message": error.message, "extensions": dict(error.extensions)}]}
+    return Answer(error.status or 400, body, dict(error.headers))
+
+
+def failure(error: Exception, request_id: str) -> Answer:
+    """The answer to a request that hit a bug outside of any field: logged, masked, 500."""
+    logger.error("internal error", request_id=request_id, exc_info=error)
+    return Answer(500, {"errors": [{"message": _masked(request_id), "extensions": _internal(request_id)}]})
+
+
+def of_batch(answers: list[Answer]) -> Answer:
+    """One answer to a batch: the status that all of them have, else 200."""
+    statuses = {answer.status for answer in answers}
+    headers = {name: value for answer in answers for name, value in answer.headers.items()}
+    bodies = [answer.body for answer in answers if isinstance(answer.body, dict)]
+    return Answer(statuses.pop() if len(statuses) == 1 else 200, bodies, headers)
+
+
+async def send_answer(answer: Answer, media_type: str, request_id: str, send: Send) -> None:
+    """Send it, as bytes straight from orjson."""
+    content = orjson.dumps(answer.body)
+    headers = [
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"x-request-id", request_id.encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if answer.headers:
+        headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
+    """An error as clients see it: a code always, internals never (they are logged under the request id)."""
+    formatted: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        formatted["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path:
+        formatted["path"] = error.path
+    known = as_app_error(error)
+    if known is not None:
+        formatted["message"] = known.message
+        formatted["extensions"] = dict(known.extensions)
+        if isinstance(known, StoreUnavailable):
+            logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
+    elif _is_clients(error):
+        formatted["extensions"] = {"code": BadUserInput.code}
+    else:
+        logger.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error)
+        formatted["message"] = _masked(request_id)
+        formatted["extensions"] = _internal(request_id)
+    return formatted
+
+
+def _masked(request_id: str) -> str:
+    return f"Internal error; the request id is {request_id}."
+
+
+def _internal(request_id: str) -> dict[str, Any]:
+    return {"code": AppError.code, "requestId": request_id}
+
+
+def _refused(result: ExecutionResult) -> bool:
+    """Whether execution never began: variables that don't fit are found by the executor, before any field."""
+    return result.data is None and bool(result.errors) and all(not error.path for error in result.errors or ())
+
+
+def _is_clients(error: GraphQLError) -> bool:
+    """Whether an error of graphql-core is about the document, the variables or an argument.
+
+    What it raises while it completes a result (a value outside its enum) is an error of its own kind, too, but ours.
+    """
+    original = error.original_error
+    if original is None or not isinstance(original, GraphQLError):
+        return original is None
+    return error.path is None or original.message.startswith("Argument ")
