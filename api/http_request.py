@@ -19,6 +19,9 @@ RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAMES_JSON: Final = re.compile(r"application/(graphql-response\+)?json", re.IGNORECASE)
+_PREFLIGHTED: Final = frozenset({"authorization", "apollo-require-preflight", "x-requested-with"})
+"""Headers that a page of another site can't send without asking first (CORS), nor a form at all."""
 _PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
 
 
@@ -107,6 +110,9 @@ def _require_json(content_type: str) -> None:
 
 
 def _read_get(request: Request, settings: Settings) -> dict[str, Any]:
+    """The parameters of a query string. What a form, an image or a script of another site could send is refused."""
+    if not _PREFLIGHTED.intersection(request.headers) and not _NAMES_JSON.search(request.headers.get("accept", "")):
+        raise BadRequest(f"A GET names {JSON} or {RESPONSE_JSON} in its Accept header: any page's form sends the rest.")
     text: bytes = request.scope["query_string"]
     if len(text) > settings.max_body_size:
         raise BadRequest(f"The query string has more than {settings.max_body_size} bytes.", 414)

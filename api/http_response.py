@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from graphql import GraphQLError
+from graphql import GraphQLError, IntValueNode
 from starlette.types import Send
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
@@ -103,6 +103,9 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["extensions"] = dict(known.extensions)
         if isinstance(known, StoreUnavailable):
             logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
+    elif _has_too_many_digits(error):
+        formatted["message"] = "A number in the document has too many digits."
+        formatted["extensions"] = {"code": BadUserInput.code}
     elif _is_clients(error):
         formatted["extensions"] = {"code": BadUserInput.code}
     else:
@@ -123,6 +126,12 @@ def _internal(request_id: str) -> dict[str, Any]:
 def _refused(result: ExecutionResult) -> bool:
     """Whether execution never began: variables that don't fit are found by the executor, before any field."""
     return result.data is None and bool(result.errors) and all(not error.path for error in result.errors or ())
+
+
+def _has_too_many_digits(error: GraphQLError) -> bool:
+    """Whether Python has refused to convert an integer of the document; graphql-core lets its error pass."""
+    nodes = error.nodes or ()
+    return isinstance(error.original_error, ValueError) and any(isinstance(node, IntValueNode) for node in nodes)
 
 
 def _is_clients(error: GraphQLError) -> bool:
