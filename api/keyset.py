@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, column, func, literal, or_, select, true, tuple_
@@ -17,9 +18,14 @@ from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
 from api.conditions import Condition, both, stored_name, to_mongo, to_sql
 from api.pagination import Order, PageRequest, Position
+from models.statements import Parameters, Statement, compile_select
+
+MAX_STATEMENTS: Final = 512
+"""Compiled statements that are kept, of each kind."""
+_UUIDS: Final = ARRAY(UUIDType(as_uuid=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """What the lists of one PostgreSQL table need: its columns by Python name, for selecting, filtering, ordering."""
 
@@ -28,6 +34,17 @@ class Table:
     def select(self, names: frozenset[str]) -> list[ColumnElement[Any]]:
         """The columns of these paths; of a path into JSONB (`measurements.height`) the column."""
         return [self.columns[name] for name in sorted({path.partition(".")[0] for path in names})]
+
+
+@lru_cache(MAX_STATEMENTS)
+def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElement[bool]) -> Statement:
+    """The rows whose `column` is one of the values in its one parameter; with `where`, the live ones that meet it."""
+    columns = table.columns
+    if where:
+        where = (columns["deleted_at"].is_(None), *where)
+    keys = Parameters().take(_UUIDS)
+    wanted = table.select(names | {column, "id", "deleted_at"})
+    return compile_select(select(*wanted).where(columns[column] == func.any(keys), *where))
 
 
 def sql_page(table: Table, request: PageRequest, names: frozenset[str]) -> Select[Any]:

@@ -33,10 +33,13 @@ current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)
 def count_statements(engine: AsyncEngine) -> None:
     """Add every statement that the engine sends to the current request's cost."""
 
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def count(*_: Any) -> None:
-        if (cost := current_cost.get()) is not None:
-            cost.sql += 1
+    event.listen(engine.sync_engine, "before_cursor_execute", count_statement)
+
+
+def count_statement(*_: object) -> None:
+    """Add one statement to the current request's cost."""
+    if (cost := current_cost.get()) is not None:
+        cost.sql += 1
 
 
 class CommandCounter(monitoring.CommandListener):

@@ -7,9 +7,9 @@ It all ends with the transaction, so a pooled connection carries nothing to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, event
@@ -53,12 +53,20 @@ def enforce(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def assume(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        identity: Identity | None = options.get(_IDENTITY)
-        if identity is not None:
-            references: str = options.get(_REFERENCES, "")
-            parameters = (ROLE, identity.user_id, identity.role, identity.request_id, references)
-            connection.exec_driver_sql(_ASSUME, parameters)
+        if (first := _first_statement(connection.get_execution_options())) is not None:
+            connection.exec_driver_sql(*first)
+
+
+def first_statement(engine: AsyncEngine) -> tuple[str, tuple[str, ...]] | None:
+    """SQL and arguments with which a transaction of this engine takes on the role; None where it doesn't."""
+    return _first_statement(engine.sync_engine.get_execution_options())
+
+
+def _first_statement(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+    identity: Identity | None = options.get(_IDENTITY)
+    if identity is None:
+        return None
+    return _ASSUME, (ROLE, identity.user_id, identity.role, identity.request_id, options.get(_REFERENCES, ""))
 
 
 def bound(engine: AsyncEngine, identity: Identity) -> AsyncEngine:

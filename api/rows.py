@@ -7,16 +7,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from asyncpg.pgproto import pgproto
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from api.conditions import Condition, to_sql
-from api.keyset import Table, sql_counts_by_owner, sql_page, sql_pages_by_owner
+from api.keyset import Table, by_keys, sql_counts_by_owner, sql_page, sql_pages_by_owner
 from api.pagination import PageRequest
 from api.stores import Stores
 from models.base import Base
 from models.repository import PostgresRepository
+from models.statements import Record
 
 PageKey = tuple[str | None, Any, PageRequest]
 """A page: by which column it belongs to an owner and to which one (both None: a list of everything), and what of it."""
@@ -43,34 +43,22 @@ class RowReader:
         columns = {column.key: column for column in model.__table__.columns}
         self._table = Table({**columns, **(special or {})})
 
-    async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Row[Any] | None]:
+    async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
         """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
-        ids = {key: _uuid(key) for key in keys}
-        known = [value for value in ids.values() if value is not None]
-        rows = await self._rows_by(stores.referring_to(known), "id", known, names)
-        return [rows.get(ids[key]) for key in keys]
-
-    async def _rows_by(
-        self,
-        stores: Stores,
-        column: str,
-        keys: Sequence[UUID],
-        names: frozenset[str],
-        *where: ColumnElement[bool],
-    ) -> Mapping[UUID | None, Row[Any]]:
-        """The rows by the value of a column that is unique among them."""
-        if not keys:
-            return {}
-        statement = select(*self._table.select(names | {column, "id", "deleted_at"})).where(
-            self._table.columns[column] == func.any(literal(keys, ARRAY(UUIDType(as_uuid=True)))), *where
-        )
-        return {getattr(row, column): row for row in await self._fetch(stores, statement)}
+        ids = [_uuid(key) for key in keys]
+        known = [id for id in ids if id is not None]
+        if not known:
+            return [None] * len(keys)
+        found = await stores.referring_to(known).fetch(by_keys(self._table, "id", names), (known,))
+        rows = {row.id: row for row in found}
+        return [rows.get(id) for id in ids]
 
     async def one_by(
         self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
-    ) -> list[Row[Any] | None]:
+    ) -> list[Record | None]:
         """The live row of each owner that `where` makes unique, None where there is none."""
-        rows = await self._rows_by(stores, column, keys, names, self._table.columns["deleted_at"].is_(None), where)
+        found = await stores.fetch(by_keys(self._table, column, names, where), (keys,))
+        rows = {getattr(row, column): row for row in found}
         return [rows.get(key) for key in keys]
 
     async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Row[Any]]]:
@@ -110,6 +98,6 @@ def _uuid(key: UUID | str) -> UUID | None:
     if isinstance(key, UUID):
         return key
     try:
-        return UUID(key)
+        return pgproto.UUID(key)  # a UUID that is made, hashed and compared five times as fast
     except ValueError:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +18,11 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from api.config import ConfigurationError, Settings
-from api.log import CommandCounter, count_statements
-from api.row_level_security import Identity, bound, enforce, referring
+from api.log import CommandCounter, count_statement, count_statements
+from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
+from models.pool import ConnectionPool
+from models.statements import Statement, StatementRunner
 
 MongoDatabase = AsyncDatabase[dict[str, Any]]
 MongoClient = AsyncMongoClient[dict[str, Any]]
@@ -31,10 +33,12 @@ class Stores:
     """Open connections to both stores.
 
     `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and ROLLBACK around it.
+    `statements` runs those that are compiled once; `fetch` is the way to it.
     """
 
     engine: AsyncEngine
     reads: AsyncEngine
+    statements: StatementRunner
     sessions: async_sessionmaker[AsyncSession]
     mongo: MongoClient
     database: MongoDatabase
@@ -56,6 +60,14 @@ class Stores:
             return self
         return dataclasses.replace(self, reads=referring(self.reads, ids))
 
+    async def fetch(self, statement: Statement, values: Sequence[Any]) -> list[Any]:
+        """The rows of a compiled SELECT with these values of its parameters, read as `reads` would.
+
+        Raises what `StatementRunner.fetch` raises.
+        """
+        first = first_statement(self.reads) if self.row_level_security else None
+        return await self.statements.fetch(statement, values, first=first)
+
 
 def postgres_engine(settings: Settings) -> AsyncEngine:
     """An engine on the configured server, not yet connected.
@@ -67,6 +79,7 @@ def postgres_engine(settings: Settings) -> AsyncEngine:
     url, tls = _postgres_address(settings)
     engine = create_async_engine(
         url,
+        poolclass=ConnectionPool,
         pool_size=settings.postgres_pool_size,
         max_overflow=settings.postgres_max_overflow,
         pool_timeout=settings.postgres_pool_timeout,
@@ -163,6 +176,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             yield Stores(
                 engine=engine,
                 reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                statements=StatementRunner(engine, [count_statement]),
                 sessions=async_sessionmaker(engine, expire_on_commit=False),
                 mongo=client,
                 database=database,

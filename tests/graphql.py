@@ -84,17 +84,20 @@ class Sent:
 def sent(app: Starlette) -> Iterator[Sent]:
     """What the requests inside the block send. SQL is counted at the engine, MongoDB by the requests' log lines,
     which must agree about SQL."""
-    engine, counted = app.state.stores.engine.sync_engine, Sent()
+    stores, counted = app.state.stores, Sent()
+    engine = stores.engine.sync_engine
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         counted.sql.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
+    stores.statements.listeners.append(counted.sql.append)
     try:
         with structlog.testing.capture_logs() as logs:
             yield counted
     finally:
         event.remove(engine, "before_cursor_execute", note)
+        stores.statements.listeners.remove(counted.sql.append)
     requests = [entry for entry in logs if entry["event"] == "request"]
     assert sum(entry["sql"] for entry in requests) == len(counted.sql)
     counted.mongo = sum(entry["mongo"] for entry in requests)

@@ -32,6 +32,7 @@ from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
 from api.health.routes import routes, timestamp
 from api.stores import Stores, mongo_client, mongo_database, postgres_engine
+from models.statements import StatementRunner
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +57,7 @@ async def unverified_stores(settings: Settings) -> AsyncIterator[Stores]:
         yield Stores(
             engine=engine,
             reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+            statements=StatementRunner(engine),
             sessions=async_sessionmaker(engine),
             mongo=client,
             database=mongo_database(settings, client),
