@@ -77,6 +77,19 @@ class Settings(BaseSettings):
     max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
 
+    max_document_length: int = Field(50_000, ge=1, description="Characters of a GraphQL document")
+    max_tokens: int = Field(2000, ge=1, description="Words and signs of a GraphQL document")
+    max_depth: int = Field(15, ge=1, description="How deep fields may nest; introspection takes 15")
+    max_root_fields: int = Field(20, ge=1, description="Root fields of an operation")
+    max_aliases: int = Field(50, ge=0, description="Aliases of an operation, counted wherever fragments are spread")
+    max_fields: int = Field(1000, ge=1, description="Fields of an operation, counted likewise")
+    max_cost: int = Field(10_000, ge=1, description="What an operation may cost: about the objects that it returns")
+    max_list_items: int = Field(500, ge=1, description="Items of a list in variables or arguments")
+    max_variable_values: int = Field(10_000, ge=1, description="Values in the variables, objects and lists included")
+    report_cost: bool = Field(True, description="Say in `extensions.cost` of each response what it cost")
+    execution_timeout: float = Field(30.0, gt=0, description="Longest an operation may take; then it is ended")
+    document_cache_size: int = Field(64 * 1024 * 1024, ge=0, description="Bytes that parsed documents take, a process")
+
     auth_secret: SecretStr | None = Field(
         None, description="Key that signs access tokens: 32 bytes or more; development makes one in DATA_DIR"
     )

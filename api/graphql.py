@@ -105,7 +105,7 @@ class GraphQLEndpoint:
             if keys:
                 raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
             return of_batch(await asyncio.gather(*(self._one_of_batch(exchange, each) for each in asked)))
-        key = key_of(keys, asked) if keys and exchange.request.method == "POST" else None
+        key = key_of(keys, asked, self._settings) if keys and exchange.request.method == "POST" else None
         if key is None:
             return await self._execute(exchange, asked)
         actor = f"account:{exchange.viewer.id}" if exchange.viewer.id else f"address:{exchange.address}"

@@ -26,8 +26,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from graphql import GraphQLError, OperationType, parse
-from graphql.utilities import get_operation_ast
+from graphql import OperationType
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
@@ -35,6 +34,8 @@ from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
 from api.config import Settings
 from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.limits.documents import documents
+from api.limits.refusals import TimedOut
 from api.log import logger
 from api.stores import Stores
 from api.tokens import secrets_of
@@ -49,7 +50,7 @@ _POLL: Final = 0.05
 _SWEPT: Final = 100
 """Expired keys that are removed with each answer that is kept."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
-_TRANSIENT: Final = frozenset({StoreUnavailable.code, AppError.code, "RATE_LIMITED", InProgress.code})
+_TRANSIENT: Final = frozenset({StoreUnavailable.code, AppError.code, "RATE_LIMITED", InProgress.code, TimedOut.code})
 """Codes of errors after which the same request may be tried again."""
 
 
@@ -94,7 +95,7 @@ class Answer:
     replayed: bool = False
 
 
-def key_of(headers: Sequence[str], operation: Operation) -> str | None:
+def key_of(headers: Sequence[str], operation: Operation, settings: Settings) -> str | None:
     """The key of a request, by its headers of that name; None where there is none, or nothing that changes anything.
 
     Raises BadKey.
@@ -103,12 +104,8 @@ def key_of(headers: Sequence[str], operation: Operation) -> str | None:
         return None
     if len(headers) > 1 or not _VISIBLE.fullmatch(headers[0]):
         raise BadKey
-    try:
-        document = parse(operation.query, no_location=True)
-    except (GraphQLError, RecursionError):
-        return None  # executing it says what is wrong
-    asked = get_operation_ast(document, operation.name)
-    return headers[0] if asked is not None and asked.operation is OperationType.MUTATION else None
+    asked = documents.operation_type(operation.query, operation.name, settings)
+    return headers[0] if asked is OperationType.MUTATION else None
 
 
 class Idempotency:

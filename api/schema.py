@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+import asyncio
+from functools import cached_property
+from typing import Any, Final
 
 import strawberry
-from graphql import GraphQLError, GraphQLInputObjectType, OperationDefinitionNode, print_schema
-from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
+from graphql import GraphQLError, GraphQLInputObjectType, print_schema
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from api.audit.queries import AuditQueries
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
+from api.config import Settings
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.health.queries import HealthQueries
+from api.limits.cost import Costs
+from api.limits.documents import documents
+from api.limits.refusals import TimedOut, TooComplex, require
+from api.limits.variables import require_variables
 from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
 from api.queries import NodeQueries
@@ -27,8 +36,6 @@ from api.users.deletion_mutations import DeletionMutations
 from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
-
-_CACHED_DOCUMENTS: Final = 1000
 
 
 @strawberry.type(description="Everything that can be read.")
@@ -44,10 +51,74 @@ class Mutation(AccountMutations, AvatarMutations, CatalogMutations, DesignMutati
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema without its own log: `api.graphql` logs what matters, once, with the request id."""
+    """Strawberry's schema, with limits and with what is known of documents; `api.graphql` logs what matters."""
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What each field costs."""
+        return Costs(self._schema)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """As Strawberry's, for at most `execution_timeout`: then the operation is cancelled, and refused."""
+        settings: Settings = kwargs["context_value"].settings
+        try:
+            async with asyncio.timeout(settings.execution_timeout) as deadline:
+                return await super().execute(*args, **kwargs)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            error = TimedOut(settings.execution_timeout)
+            return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
+
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """Parse, measure, validate and price, in place of Strawberry's hooks for extensions: once a document.
+
+        Extensions that do it cost 40 us a request, and can't check limits between parsing and validation.
+        """
+        try:
+            return await self._prepare(context)
+        except GraphQLError as error:
+            return PreExecutionError(data=None, errors=[error])
+        except TooComplex as error:
+            return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
+
+    async def _prepare(self, context: ExecutionContext) -> PreExecutionError | None:
+        """Raises GraphQLError, TooComplex, and Strawberry's errors about the operation's type."""
+        settings: Settings = context.context.settings
+        name = context._provided_operation_name
+        document = documents.get(context.query or "", settings)
+        context.graphql_document = document.node
+        operation = document.operation(name)
+        if operation is None and (name is not None or document.structure.operations == 0):
+            raise CannotGetOperationTypeError(name)
+        if (
+            operation is not None
+            and (kind := OperationType(operation.operation.value)) not in context.allowed_operations
+        ):
+            raise InvalidOperationTypeError(kind)
+        is_new = document.is_new
+        if is_new:  # each step takes up to tens of ms: the others get their turn in between
+            await asyncio.sleep(0)
+        errors = document.errors(self._schema)
+        if is_new:
+            await asyncio.sleep(0)
+        if not errors and operation is None:
+            errors = [GraphQLError("operationName must say which of the operations to run.", document.operations)]
+        if errors:
+            return PreExecutionError(data=None, errors=errors)
+        assert operation is not None
+        if context.variables:
+            require_variables(context.variables, settings)
+        requested = document.price(operation, self.costs).of(context.variables)
+        require("The operation costs too much", "max_cost", settings.max_cost, requested)
+        if settings.report_cost:
+            context.extensions_results["cost"] = {"requested": requested}
+        return None
 
 
 def _mark_one_of(schema: Schema) -> None:
@@ -57,32 +128,11 @@ def _mark_one_of(schema: Schema) -> None:
             named.is_one_of = named.extensions["strawberry-definition"].is_one_of
 
 
-class OneOperation(SchemaExtension):
-    """The specification's rule that a document of several operations needs a name; Strawberry runs the first."""
-
-    def on_validate(self) -> Iterator[None]:
-        """After ValidationCache, whose verdict this one adds to."""
-        context = self.execution_context
-        document = context.graphql_document
-        if context._provided_operation_name is None and document is not None and not context.pre_execution_errors:
-            operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-            if len(operations) > 1:
-                context.pre_execution_errors = [
-                    GraphQLError("operationName must say which of the operations to run.", operations)
-                ]
-        yield
-
-
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,
     types=[InvalidInput, NotFoundError, ConflictError, VersionConflict],  # reached through their interface only
     config=StrawberryConfig(default_resolver=read),
-    extensions=[
-        lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
-        OneOperation,
-    ],
 )
 _mark_one_of(schema)
 

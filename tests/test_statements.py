@@ -28,6 +28,12 @@ from tests.signing_in import as_admin
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="session")
+def settings(settings: Settings) -> Settings:
+    """Queries of every depth may be asked."""
+    return settings.model_copy(update={"max_cost": 10_000_000})
+
+
 @pytest.fixture
 def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
     """A client that may see everything."""

@@ -1,0 +1,152 @@
+"""Documents: parsed, measured, validated and priced once, and kept by their text.
+
+The cache is bounded by bytes as well as by number: a document of many tokens is some hundred times its text.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.utilities import get_operation_ast
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from api.config import Settings
+from api.limits.cost import Costs
+from api.limits.price import Price, price_of
+from api.limits.refusals import TooComplex, require
+from api.limits.structure import structure_of
+
+MAX_DOCUMENTS: Final = 1000
+"""Documents that are kept, where they are small."""
+TOKEN_BYTES: Final = 1000
+"""Memory that a token takes, about: its node, the token itself, and where it is."""
+MAX_COMMENTS: Final = 1000
+MAX_ERRORS: Final = 20
+"""Errors of validation that are reported."""
+MAX_COMPARISONS: Final = 5000
+"""Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
+
+_RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
+
+
+class Document:
+    """One document: what it says, its shape, whether it is valid, and the prices of its operations."""
+
+    def __init__(self, text: str, settings: Settings) -> None:
+        """Raises GraphQLSyntaxError, and TooComplex."""
+        require("The document is too long", "max_document_length", settings.max_document_length, len(text))
+        self.node = _parsed(text, settings)
+        self.tokens = self.node.token_count
+        self.bytes = len(text) + self.tokens * TOKEN_BYTES
+        self.structure = structure_of(self.node)
+        self._verdicts: dict[bool, list[GraphQLError]] = {}
+        self._prices: dict[str | None, Price] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is still to be validated."""
+        return not self._verdicts
+
+    @property
+    def operations(self) -> list[OperationDefinitionNode]:
+        """All its operations."""
+        return [node for node in self.node.definitions if isinstance(node, OperationDefinitionNode)]
+
+    def require(self, settings: Settings) -> None:
+        """Raises TooComplex where it has more than these settings allow."""
+        require("Too many tokens", "max_tokens", settings.max_tokens, self.tokens)
+        self.structure.require(settings)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of this name; without a name, the only one."""
+        return get_operation_ast(self.node, name)
+
+    def errors(self, schema: GraphQLSchema, *, hide_suggestions: bool = False) -> list[GraphQLError]:
+        """What is wrong with it; empty for a valid document. It must not have more than the limits allow."""
+        errors = self._verdicts.get(hide_suggestions)
+        if errors is None:
+            errors = validate(schema, self.node, _RULES, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions)
+            self._verdicts[hide_suggestions] = errors
+        return errors
+
+    def price(self, operation: OperationDefinitionNode, costs: Costs) -> Price:
+        """What an operation of it may cost, where it is valid."""
+        name = operation.name.value if operation.name else None
+        price = self._prices.get(name)
+        if price is None:
+            price = self._prices[name] = price_of(operation, self.node, costs)
+        return price
+
+
+class Documents:
+    """The documents that were used last."""
+
+    def __init__(self, max_documents: int = MAX_DOCUMENTS) -> None:
+        self._max_documents = max_documents
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self.bytes = 0
+        """What those that are kept take, about."""
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def get(self, text: str, settings: Settings) -> Document:
+        """The document with this text. Raises GraphQLSyntaxError, and TooComplex."""
+        document = self._documents.get(text)
+        if document is not None:
+            self._documents.move_to_end(text)
+            document.require(settings)
+            return document
+        document = Document(text, settings)
+        document.require(settings)
+        self._keep(text, document, settings.document_cache_size)
+        return document
+
+    def operation_type(self, text: str, name: str | None, settings: Settings) -> OperationType | None:
+        """What kind of operation a request asks for, None where there is none that could be executed."""
+        try:
+            operation = self.get(text, settings).operation(name)
+        except (GraphQLError, TooComplex):
+            return None  # executing it says what is wrong
+        return None if operation is None else operation.operation
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._documents.clear()
+        self.bytes = 0
+
+    def _keep(self, text: str, document: Document, max_bytes: int) -> None:
+        self._documents[text] = document
+        self.bytes += document.bytes
+        while self._documents and (len(self._documents) > self._max_documents or self.bytes > max_bytes):
+            _, oldest = self._documents.popitem(last=False)
+            self.bytes -= oldest.bytes
+
+
+def _parsed(text: str, settings: Settings) -> DocumentNode:
+    try:
+        return parse(text, max_lexical_tokens=settings.max_tokens, max_comments=MAX_COMMENTS)
+    except GraphQLError as error:
+        maximum = settings.max_tokens
+        if error.message.endswith(f"Document contains more than {maximum} tokens. Parsing aborted."):
+            raise TooComplex("Too many tokens", "max_tokens", maximum, maximum + 1) from None
+        raise
+
+
+documents: Final = Documents()
+"""The documents of this process."""
