@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic.alias_generators import to_camel
-from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, true
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, literal, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 
 Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "has_any", "has_all", "is_null"]
 
@@ -53,39 +54,82 @@ Condition = Compare | And | Or | Not
 EVERYTHING = And(())
 
 
+Shape = tuple[Any, ...]
+"""A condition without its values, as nested tuples: what the text of an SQL statement depends on."""
+
+
 def _like(text: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 
-_SQL: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
-    "in": lambda column, values: column.in_(values),
-    "gt": lambda column, value: column > value,
-    "gte": lambda column, value: column >= value,
-    "lt": lambda column, value: column < value,
-    "lte": lambda column, value: column <= value,
-    "contains": lambda column, text: column.ilike(f"%{_like(text)}%"),
-    "starts_with": lambda column, text: column.ilike(f"{_like(text)}%"),
-    "has_any": lambda column, values: column.op("?|", is_comparison=True)(cast(list(values), ARRAY(String))),
-    "is_null": lambda column, absent: column.is_(None) if absent else column.is_not(None),
-    "has_all": lambda column, values: column.op("?&", is_comparison=True)(cast(list(values), ARRAY(String))),
+_PARAMETER: Mapping[str, Callable[[Any], Any]] = {
+    "contains": lambda text: f"%{_like(text)}%",
+    "starts_with": lambda text: f"{_like(text)}%",
+    "has_any": list,
+    "has_all": list,
 }
 
 
+def shape_of(condition: Condition, values: list[Any]) -> Shape:
+    """The shape of a condition. Its values are appended to `values`, in the order in which its SQL takes them.
+
+    How many values an `in` has is no part of its shape, but for one: as an equality it lets an index give the order.
+    """
+    if isinstance(condition, Compare):
+        operator, value = condition.operator, condition.value
+        if operator == "is_null":
+            return ("is_null" if value else "is_not_null", condition.field)
+        if operator == "in":
+            equality = len(value) == 1
+            values.append(value[0] if equality else list(value))
+            return ("equals" if equality else "in", condition.field)
+        convert = _PARAMETER.get(operator)
+        values.append(value if convert is None else convert(value))
+        return (operator, condition.field)
+    if isinstance(condition, Not):
+        return ("not", shape_of(condition.condition, values))
+    parts = [shape_of(part, values) for part in condition.conditions]
+    return ("and" if isinstance(condition, And) else "or", *parts)
+
+
+Take = Callable[[TypeEngine[Any]], ColumnElement[Any]]
+"""Gives the next value of a condition, or the parameter for it, as SQL of a type."""
+
+_TEXTS = ARRAY(String)
+_SQL: Mapping[str, Callable[[ColumnElement[Any], Take], ColumnElement[bool]]] = {
+    "equals": lambda column, take: column == take(column.type),
+    "in": lambda column, take: column == func.any(take(ARRAY(column.type))),
+    "gt": lambda column, take: column > take(column.type),
+    "gte": lambda column, take: column >= take(column.type),
+    "lt": lambda column, take: column < take(column.type),
+    "lte": lambda column, take: column <= take(column.type),
+    "contains": lambda column, take: column.ilike(take(String())),
+    "starts_with": lambda column, take: column.ilike(take(String())),
+    "has_any": lambda column, take: column.op("?|", is_comparison=True)(cast(take(_TEXTS), _TEXTS)),
+    "has_all": lambda column, take: column.op("?&", is_comparison=True)(cast(take(_TEXTS), _TEXTS)),
+    "is_null": lambda column, _: column.is_(None),
+    "is_not_null": lambda column, _: column.is_not(None),
+}
+
+
+def shape_to_sql(shape: Shape, columns: Mapping[str, ColumnElement[Any]], take: Take) -> ColumnElement[bool]:
+    """SQL of this shape; `columns` says what each field stands for, `take` what stands for the values."""
+    operator, *parts = shape
+    match operator:
+        case "and":
+            return and_(*(shape_to_sql(part, columns, take) for part in parts)) if parts else true()
+        case "or":
+            return or_(*(shape_to_sql(part, columns, take) for part in parts)) if parts else false()
+        case "not":
+            return not_(func.coalesce(shape_to_sql(parts[0], columns, take), false()))
+    return _SQL[operator](columns[parts[0]], take)
+
+
 def to_sql(condition: Condition, columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
-    """The condition as an SQL expression; `columns` says what each field stands for."""
-    match condition:
-        case Compare(field, operator, value):
-            return _SQL[operator](columns[field], value)
-        case And(()):
-            return true()
-        case And(conditions):
-            return and_(*(to_sql(part, columns) for part in conditions))
-        case Or(()):
-            return false()
-        case Or(conditions):
-            return or_(*(to_sql(part, columns) for part in conditions))
-        case Not(inner):
-            return not_(func.coalesce(to_sql(inner, columns), False))
+    """The condition as an SQL expression with its values in it."""
+    values: list[Any] = []
+    shape, given = shape_of(condition, values), iter(values)
+    return shape_to_sql(shape, columns, lambda type_: literal(next(given), type_))
 
 
 def _whole_millisecond(value: Any) -> Any:

@@ -6,17 +6,16 @@ share. With owners, one statement answers the same page for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, column, func, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, and_, column, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from api.conditions import Condition, both, stored_name, to_mongo, to_sql
+from api.conditions import Shape, both, shape_of, shape_to_sql, stored_name, to_mongo
 from api.pagination import Order, PageRequest, Position
 from models.statements import Parameters, Statement, compile_select
 
@@ -47,67 +46,101 @@ def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElem
     return compile_select(select(*wanted).where(columns[column] == func.any(keys), *where))
 
 
-def sql_page(table: Table, request: PageRequest, names: frozenset[str]) -> Select[Any]:
-    """One row more than the page has, in the order of fetching (reversed for a backward page)."""
-    order, columns = request.order, table.columns
-    descending = order.descending != request.backwards
-    conditions = [to_sql(request.filter, columns)]
-    if request.after is not None:
-        conditions.append(_sql_beyond(order, request.after, columns, reverse=False))
-    if request.before is not None:
-        conditions.append(_sql_beyond(order, request.before, columns, reverse=True))
-    by = [columns[order.field], columns["id"]]
-    wanted = names | {"id", order.field}
-    return (
-        select(*table.select(wanted))
-        .where(*conditions)
-        .order_by(*(c.desc() if descending else c.asc() for c in by))
-        .limit(request.size + 1)
+class PageShape(NamedTuple):
+    """What the SQL of a page depends on; all else are parameters. A cursor is None, or whether its value is null."""
+
+    condition: Shape
+    field: str
+    descending: bool
+    backwards: bool
+    after_null: bool | None
+    before_null: bool | None
+
+
+def page_shape(request: PageRequest, values: list[Any]) -> PageShape:
+    """The shape of a page; what its parameters stand for is appended to `values`."""
+    order, after, before = request.order, request.after, request.before
+    shape = PageShape(
+        shape_of(request.filter, values),
+        order.field,
+        order.descending,
+        request.backwards,
+        None if after is None else after.value is None,
+        None if before is None else before.value is None,
     )
+    for position in (after, before):
+        if position is not None:
+            values += (position.key,) if position.value is None else (position.value, position.key)
+    values.append(request.size + 1)
+    return shape
 
 
-def sql_pages_by_owner(
-    table: Table,
-    request: PageRequest,
-    names: frozenset[str],
-    owner: str,
-    owners: Sequence[UUID],
-) -> Select[Any]:
-    """The page of every owner: rows carry their owner as `owner_key`."""
+@lru_cache(MAX_STATEMENTS)
+def page(table: Table, shape: PageShape, names: frozenset[str]) -> Statement:
+    """One row more than the page has, in the order of fetching (reversed for a backward page)."""
+    return compile_select(_page(table, shape, names, Parameters()))
+
+
+@lru_cache(MAX_STATEMENTS)
+def pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner: str) -> Statement:
+    """The page of every owner: rows carry their owner as `owner_key`, first. The owners are the first parameter."""
+    parameters = Parameters()
     keys = (
-        func.unnest(literal(list(owners), ARRAY(UUIDType(as_uuid=True))))
+        func.unnest(parameters.take(_UUIDS))
         .table_valued(column("owner_key", UUIDType(as_uuid=True)))
         .render_derived("owners")
     )
-    page = sql_page(table, request, names).where(table.columns[owner] == keys.c.owner_key).lateral("page")
-    return select(keys.c.owner_key, *page.c).select_from(keys.join(page, true()))
+    rows = _page(table, shape, names, parameters).where(table.columns[owner] == keys.c.owner_key).lateral("page")
+    return compile_select(select(keys.c.owner_key, *rows.c).select_from(keys.join(rows, true())))
 
 
-def sql_counts_by_owner(table: Table, condition: Condition, owner: str, owners: Sequence[UUID]) -> Select[Any]:
-    """How long the whole list of every owner is: rows of owner and count; none for an empty list."""
-    column_ = table.columns[owner]
+@lru_cache(MAX_STATEMENTS)
+def count(table: Table, condition: Shape) -> Statement:
+    """How long the whole list is."""
+    where = shape_to_sql(condition, table.columns, Parameters().take)
+    return compile_select(select(func.count().label("count")).select_from(table.columns["id"].table).where(where))
+
+
+@lru_cache(MAX_STATEMENTS)
+def counts_by_owner(table: Table, condition: Shape, owner: str) -> Statement:
+    """How long the whole list of every owner is: rows of owner and count; none for an empty list.
+
+    The owners are the first parameter.
+    """
+    column_, parameters = table.columns[owner], Parameters()
+    of_owners = column_ == func.any(parameters.take(_UUIDS))
+    where = shape_to_sql(condition, table.columns, parameters.take)
+    return compile_select(select(column_, func.count().label("count")).where(of_owners, where).group_by(column_))
+
+
+def _page(table: Table, shape: PageShape, names: frozenset[str], parameters: Parameters) -> Select[Any]:
+    columns = table.columns
+    conditions = [shape_to_sql(shape.condition, columns, parameters.take)]
+    for null, reverse in ((shape.after_null, False), (shape.before_null, True)):
+        if null is not None:
+            conditions.append(_sql_beyond(shape, columns, parameters, null=null, reverse=reverse))
+    descending = shape.descending != shape.backwards
+    by = [columns[shape.field], columns["id"]]
     return (
-        select(column_, func.count())
-        .where(column_ == func.any(literal(list(owners), ARRAY(UUIDType(as_uuid=True)))))
-        .where(to_sql(condition, table.columns))
-        .group_by(column_)
+        select(*table.select(names | {"id", shape.field}))
+        .where(*conditions)
+        .order_by(*(c.desc() if descending else c.asc() for c in by))
+        .limit(parameters.take(Integer()))
     )
 
 
 def _sql_beyond(
-    order: Order, position: Position, columns: Mapping[str, ColumnElement[Any]], *, reverse: bool
+    shape: PageShape, columns: Mapping[str, ColumnElement[Any]], parameters: Parameters, *, null: bool, reverse: bool
 ) -> ColumnElement[bool]:
-    """What lies after the position in the list (before it: `reverse`)."""
-    value_column, key_column = columns[order.field], columns["id"]
+    """What lies after a position in the list (before it: `reverse`)."""
+    value_column, key_column = columns[shape.field], columns["id"]
     nullable = bool(getattr(value_column, "nullable", True))
-    towards_smaller = order.descending != reverse
-    if position.value is None:  # among the nulls, which are the largest
-        rest = and_(
-            value_column.is_(None),
-            key_column < position.key if towards_smaller else key_column > position.key,
-        )
+    towards_smaller = shape.descending != reverse
+    if null:  # among the nulls, which are the largest
+        key = parameters.take(key_column.type)
+        rest = and_(value_column.is_(None), key_column < key if towards_smaller else key_column > key)
         return or_(rest, value_column.is_not(None)) if towards_smaller else rest
-    here = tuple_(literal(position.value, value_column.type), literal(position.key, key_column.type))
+    here = tuple_(parameters.take(value_column.type), parameters.take(key_column.type))
     there = tuple_(value_column, key_column)
     if towards_smaller:
         return there < here

@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement
 
-from api.conditions import Condition, to_sql
-from api.keyset import Table, by_keys, sql_counts_by_owner, sql_page, sql_pages_by_owner
+from api.conditions import Condition, shape_of
+from api.keyset import Table, by_keys, count, counts_by_owner, page, page_shape, pages_by_owner
 from api.pagination import PageRequest
 from api.stores import Stores
 from models.base import Base
-from models.repository import PostgresRepository
 from models.statements import Record
 
 PageKey = tuple[str | None, Any, PageRequest]
@@ -39,7 +38,6 @@ class RowReader:
     """The table of a model. `special` adds what is filtered by but is no column, such as tags inside JSONB."""
 
     def __init__(self, model: type[Base], special: Mapping[str, ColumnElement[Any]] | None = None) -> None:
-        self._model = model
         columns = {column.key: column for column in model.__table__.columns}
         self._table = Table({**columns, **(special or {})})
 
@@ -61,37 +59,34 @@ class RowReader:
         rows = {getattr(row, column): row for row in found}
         return [rows.get(key) for key in keys]
 
-    async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Row[Any]]]:
+    async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Record]]:
         """The rows of each page, at most one more than its size, in the order of fetching."""
-        answers: dict[PageKey, Sequence[Row[Any]]] = {}
+        answers: dict[PageKey, Sequence[Record]] = {}
         for (by, request), owners in by_question(keys).items():
+            values: list[Any] = []
+            shape = page_shape(request, values)
             if by is None:
-                rows = await self._fetch(stores, sql_page(self._table, request, names))
-                answers[None, None, request] = rows
+                answers[None, None, request] = await stores.fetch(page(self._table, shape, names), values)
                 continue
-            pages: dict[UUID, list[Row[Any]]] = defaultdict(list)
-            for row in await self._fetch(stores, sql_pages_by_owner(self._table, request, names, by, owners)):
-                pages[row.owner_key].append(row)
-            answers.update({(by, owner, request): pages[owner] for owner in owners})
+            found: dict[UUID, list[Record]] = defaultdict(list)
+            for row in await stores.fetch(pages_by_owner(self._table, shape, names, by), [owners, *values]):
+                found[row[0]].append(row)
+            answers.update({(by, owner, request): found[owner] for owner in owners})
         return [answers[key] for key in keys]
 
     async def counts(self, stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
         """How long each whole list is."""
         answers: dict[CountKey, int] = {}
         for (by, condition), owners in by_question(keys).items():
+            values: list[Any] = []
+            shape = shape_of(condition, values)
             if by is None:
-                where = to_sql(condition, self._table.columns)
-                rows = await self._fetch(stores, select(func.count().label("count")).where(where))
-                answers[None, None, condition] = rows[0].count
+                rows = await stores.fetch(count(self._table, shape), values)
+                answers[None, None, condition] = rows[0][0]
                 continue
-            statement = sql_counts_by_owner(self._table, condition, by, owners)
-            found = {row[0]: row[1] for row in await self._fetch(stores, statement)}
+            found = dict(await stores.fetch(counts_by_owner(self._table, shape, by), [owners, *values]))
             answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
         return [answers[key] for key in keys]
-
-    async def _fetch(self, stores: Stores, statement: Select[Any]) -> Sequence[Any]:
-        repository = PostgresRepository(self._model, stores.reads, stores.sessions)
-        return await repository.read_statement(statement)
 
 
 def _uuid(key: UUID | str) -> UUID | None:

@@ -47,15 +47,18 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A compiled SELECT. `order` has the number of the value for each of the driver's arguments."""
+    """A compiled SELECT. `order` says which value each argument of the driver is; negative numbers are constants."""
 
     sql: str
     order: tuple[int, ...]
+    constants: tuple[Any, ...]
     processors: tuple[Processor | None, ...]
     record: type[asyncpg.Record]
 
     def arguments(self, values: Sequence[Any]) -> list[Any]:
         """What the driver takes, of the values of the parameters."""
+        if self.constants:
+            values = [*values, *self.constants]
         return [
             values[index] if processor is None else processor(values[index])
             for index, processor in zip(self.order, self.processors, strict=True)
@@ -63,13 +66,15 @@ class Statement:
 
 
 def compile_select(statement: Select[Any]) -> Statement:
-    """The SQL of a statement whose parameters come from `Parameters`."""
+    """The SQL of a statement whose parameters come from `Parameters`. Literal values in it stay as they are."""
     compiled: Any = statement.compile(dialect=DIALECT)
     names: list[str] = compiled.positiontup or []
-    assert all(name.startswith("p") and name[1:].isdigit() for name in names), f"literal values in {compiled}"
+    literals = [name for name in names if compiled.binds[name].required is False]
+    order = {name: index - len(literals) for index, name in enumerate(literals)}
     return Statement(
         sql=str(compiled),
-        order=tuple(int(name[1:]) for name in names),
+        order=tuple(order[name] if name in order else int(name[1:]) for name in names),
+        constants=tuple(compiled.binds[name].effective_value for name in literals),
         processors=tuple(compiled.binds[name].type.dialect_impl(DIALECT).bind_processor(DIALECT) for name in names),
         record=_record_class([(str(column.key), column.type) for column in statement.selected_columns]),
     )
