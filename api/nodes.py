@@ -7,7 +7,7 @@ fields are read off it by name when they are asked for.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import strawberry
 from pydantic.alias_generators import to_camel
@@ -16,8 +16,9 @@ camel = cache(to_camel)
 
 
 class View:
-    """A GraphQL object over what a store returned."""
+    """A GraphQL object over what a store returned: rows of PostgreSQL, unless it is one `of_documents`."""
 
+    of_documents: ClassVar[bool] = False
     stored: strawberry.Private[Any]
 
     @classmethod

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -158,6 +158,24 @@ def _key(list_name: str, text: Any) -> UUID | ObjectId:
     return ObjectId(text) if of_document else UUID(text)
 
 
+class Cursors:
+    """How the rows of one page request become cursors. Its fingerprint is made once, and only where it is asked for."""
+
+    __slots__ = ("_fingerprint", "_key", "_order_value", "request")
+
+    def __init__(self, request: PageRequest, *, order_value: Callable[[Any], Any], key: Callable[[Any], Any]) -> None:
+        self.request = request
+        self._order_value = order_value
+        self._key = key
+        self._fingerprint: str | None = None
+
+    def of(self, row: Any) -> str:
+        """The cursor of one of the rows."""
+        if self._fingerprint is None:
+            self._fingerprint = self.request.fingerprint
+        return encode_cursor(self._fingerprint, self._order_value(row), self._key(row))
+
+
 @dataclass(slots=True)
 class Page:
     """A fetched page: stored rows in the list's order, and how to count the whole list.
@@ -165,12 +183,15 @@ class Page:
     `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more.
     """
 
-    request: PageRequest
+    cursors: Cursors
     rows: Sequence[Any]
     node: Callable[[Any], Any]
-    order_value: Callable[[Any], Any]
-    key: Callable[[Any], Any]
     count: Callable[[], Awaitable[int]]
+
+    @property
+    def request(self) -> PageRequest:
+        """What was asked for."""
+        return self.cursors.request
 
     def shown(self) -> Sequence[Any]:
         """The rows of the page itself, in order."""
@@ -184,55 +205,78 @@ class Page:
         """Whether the list goes on in the direction of the page."""
         return len(self.rows) > self.request.size
 
-    def cursor(self, row: Any) -> str:
-        """The cursor of one of the rows."""
-        return encode_cursor(self.request.fingerprint, self.order_value(row), self.key(row))
-
 
 T = TypeVar("T")
+
+COMPUTED: Final = {"computed": True}
+"""Marks a method that computes a value of the object alone: it waits for nothing, and needs no more than `self`."""
 
 
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
     has_previous_page: bool = strawberry.field(description="Whether the list begins before this page.")
-    start_cursor: str | None = strawberry.field(
-        description="Cursor of the first object of the page; null where it is empty."
-    )
-    end_cursor: str | None = strawberry.field(
-        description="Cursor of the last object of the page; null where it is empty."
-    )
+    start: strawberry.Private[tuple[Cursors, Any] | None]
+    end: strawberry.Private[tuple[Cursors, Any] | None]
+
+    @strawberry.field(description="Cursor of the first object of the page; null where it is empty.", metadata=COMPUTED)
+    def start_cursor(self) -> str | None:
+        return _cursor(self.start)
+
+    @strawberry.field(description="Cursor of the last object of the page; null where it is empty.", metadata=COMPUTED)
+    def end_cursor(self) -> str | None:
+        return _cursor(self.end)
+
+
+def _cursor(place: tuple[Cursors, Any] | None) -> str | None:
+    return None if place is None else place[0].of(place[1])
 
 
 @strawberry.type(description="An object in a list, and its place there.")
 class Edge(Generic[T]):
-    node: T = strawberry.field(description="The object.")
-    cursor: str = strawberry.field(description="Its place, for `after` and `before`.")
+    page: strawberry.Private[Page]
+    row: strawberry.Private[Any]
+
+    @strawberry.field(description="The object.", metadata=COMPUTED)
+    def node(self) -> T:
+        node: T = self.page.node(self.row)
+        return node
+
+    @strawberry.field(description="Its place, for `after` and `before`.", metadata=COMPUTED)
+    def cursor(self) -> str:
+        return self.page.cursors.of(self.row)
+
+    @classmethod
+    def of(cls, page: Page, row: Any) -> Self:
+        """The edge of a row. A page has many: this takes a quarter of the time of the generated constructor."""
+        edge = cls.__new__(cls)
+        edge.page, edge.row = page, row
+        return edge
 
 
 @strawberry.type(description="One page of a list.")
 class Connection(Generic[T]):
     page: strawberry.Private[Page]
 
-    @strawberry.field(description="The objects of the page, each with its cursor.")
+    @strawberry.field(description="The objects of the page, each with its cursor.", metadata=COMPUTED)
     def edges(self) -> list[Edge[T]]:
         page = self.page
-        return [Edge(node=page.node(row), cursor=page.cursor(row)) for row in page.shown()]
+        return [Edge.of(page, row) for row in page.shown()]
 
-    @strawberry.field(description="The objects of the page, where cursors are not needed.")
+    @strawberry.field(description="The objects of the page, where cursors are not needed.", metadata=COMPUTED)
     def nodes(self) -> list[T]:
-        return [self.page.node(row) for row in self.page.shown()]
+        return list(map(self.page.node, self.page.shown()))
 
-    @strawberry.field(description="Where the page lies in the list.")
+    @strawberry.field(description="Where the page lies in the list.", metadata=COMPUTED)
     def page_info(self) -> PageInfo:
-        page, rows = self.page, self.page.shown()
-        backwards = page.request.backwards
+        page = self.page
+        rows, backwards = page.shown(), page.request.backwards
         return PageInfo(
             # beyond a cursor lies at least what it points at
             has_next_page=page.request.before is not None or (not backwards and page.more),
             has_previous_page=page.request.after is not None or (backwards and page.more),
-            start_cursor=page.cursor(rows[0]) if rows else None,
-            end_cursor=page.cursor(rows[-1]) if rows else None,
+            start=(page.cursors, rows[0]) if rows else None,
+            end=(page.cursors, rows[-1]) if rows else None,
         )
 
     @strawberry.field(description="How many objects the whole list has. Counted only when asked for.")

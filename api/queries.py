@@ -8,10 +8,10 @@ import strawberry
 
 from api.context import Context
 from api.errors import BadUserInput
-from api.fields import load_view
 from api.ids import decode_id
 from api.node import Node
 from api.pagination import MAX_SIZE
+from api.views import load_view
 
 LOADER_OF: Final = {"User": "user", "Avatar": "avatar", "CatalogItem": "catalog_item", "Design": "design"}
 

@@ -20,10 +20,12 @@ from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
+from api.compiled import CompiledExecution, StrawberryDeclarations
 from api.config import Settings
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
+from api.execution import Executor
 from api.health.queries import HealthQueries
 from api.limits.cost import Costs
 from api.limits.documents import documents
@@ -133,8 +135,11 @@ schema: Final = Schema(
     mutation=Mutation,
     types=[InvalidInput, NotFoundError, ConflictError, VersionConflict],  # reached through their interface only
     config=StrawberryConfig(default_resolver=read),
+    extensions=[lambda: CompiledExecution(executor)],
 )
 _mark_one_of(schema)
+
+executor: Final[Executor] = Executor(schema._schema, StrawberryDeclarations(schema))
 
 
 def print_sdl() -> str:

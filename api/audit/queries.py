@@ -13,7 +13,7 @@ from api.audit.inputs import AuditLogFilter
 from api.audit.types import AuditEntry, AuditLogConnection
 from api.context import Context
 from api.filtering import condition_of
-from api.pagination import MAX_SIZE, Order, Page, page_request
+from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request
 from api.policy import EVERYTHING
 from api.selection import columns_of, selects_any
 
@@ -60,11 +60,9 @@ class AuditQueries:
         if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
             rows = await store.page(context.stores, request, columns_of(raw))
         page = Page(
-            request=request,
+            cursors=Cursors(request, order_value=_order_value, key=_key),
             rows=rows,
             node=AuditEntry.of,
-            order_value=_order_value,
-            key=_key,
             count=partial(store.count, context.stores, request.condition),
         )
         return AuditLogConnection(page=page)

@@ -10,12 +10,12 @@ from strawberry.scalars import JSON
 from api.audit.entry import TYPE_OF, Entry
 from api.audit.inputs import AuditKind, AuditOperation
 from api.context import Context
-from api.fields import load_view
 from api.node import Node
 from api.nodes import View
 from api.pagination import Connection
 from api.queries import LOADER_OF
 from api.users.types import User
+from api.views import load_view
 
 
 @strawberry.type(description="One change of one object. Passwords are never part of it, not even hashed.")

@@ -15,7 +15,7 @@ from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.fields import reference, stored
 from api.nodes import View, read
-from api.pagination import Connection, Order, Page, page_request
+from api.pagination import Connection, Cursors, Order, Page, page_request
 from api.selection import columns_of, selects_any
 from api.users.types import User
 from documents.revision import revision_of, version_of
@@ -34,6 +34,8 @@ _NEWEST_FIRST: Final = Order("version", descending=True)
 
 @strawberry.type(description="A design as it was in one of its versions.")
 class DesignRevision(View):
+    of_documents = True
+
     version: int = strawberry.field(description="Which version.")
     at: datetime = strawberry.field(description="When this version was made.")
     actor: User | None = reference("user", key="actor_id", description="Who made it; null where that is not known.")
@@ -90,11 +92,9 @@ async def page(
 
     return Connection(
         page=Page(
-            request=request,
+            cursors=Cursors(request, order_value=version_of, key=lambda row: id),
             rows=rows,
             node=DesignRevision.of,
-            order_value=version_of,
-            key=lambda row: id,
             count=count,
         )
     )

@@ -28,6 +28,8 @@ _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 
 @strawberry.type(description="Layers of catalog items on an avatar.")
 class Design(Node):
+    of_documents = True
+
     name: str = strawberry.field(description="Name that the owner gave it.")
     status: DesignStatus = strawberry.field(description="How far it has come.")
     version: int = stored("Counts the changes, from 1.", default=1)

@@ -111,6 +111,7 @@ class ListCompletion(Completion):
     def __init__(self, field: FieldPlan, item: Completion, *, non_null: bool) -> None:
         super().__init__(field, non_null=non_null)
         self.item = item
+        self._item_weight = field.selections.declarations.item_weight(field.parent, field.name)
 
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
         asynchronous = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
@@ -133,6 +134,7 @@ class ListCompletion(Completion):
             results.append(absent)
             ends.append(len(items))
         assert self.item is not None
+        execution.weight += self._item_weight * len(items)
         if not items:
             deliver([[] if result is Undefined else result for result in results])
             return

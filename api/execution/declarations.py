@@ -68,6 +68,10 @@ class Declarations(Protocol):
         """What executing the field for one object costs, in whatever unit the caller counts."""
         ...
 
+    def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What each item of the field's list costs besides."""
+        ...
+
 
 class NothingDeclared:
     """A schema that says nothing: every resolver is called."""
@@ -79,4 +83,7 @@ class NothingDeclared:
         return None
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
+        return 0
+
+    def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
         return 0

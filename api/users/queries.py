@@ -5,10 +5,11 @@ from __future__ import annotations
 import strawberry
 
 from api.context import Context
-from api.fields import connection, load_view, lookup
+from api.fields import connection, lookup
 from api.pagination import Connection
 from api.users.inputs import UserFilter, UserOrder
 from api.users.types import User
+from api.views import load_view
 
 
 @strawberry.type

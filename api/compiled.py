@@ -1,0 +1,136 @@
+"""The schema for the compiled executor: what Strawberry's and our own fields mean, and the extension that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from typing import Any, Final
+
+from graphql import GraphQLField, GraphQLObjectType
+from strawberry import Schema
+from strawberry.extensions import SchemaExtension
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from api.declarations import Declared, GlobalId, Stored
+from api.execution import Batch, Declaration, Executor, Plain
+from api.fields import DeclaredField
+from api.ids import encode_id
+from api.limits.cost import Costs
+from api.log import logger
+from api.nodes import Part, View, camel, read
+from api.selection import DEFINITION
+
+_CONSTANTS: Final = (bool, int, float, str)
+
+
+class StrawberryDeclarations:
+    """How the fields of a Strawberry schema are executed, and what they cost."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._converter = schema.schema_converter
+        self._costs = Costs(schema._schema)
+
+    def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
+        """Plain fields are read, declared ones loaded in batches; None for resolvers."""
+        definition = field.extensions.get(DEFINITION)
+        origin = _origin(parent)
+        if origin is None or not isinstance(definition, StrawberryField):
+            return None  # introspection
+        if isinstance(definition, DeclaredField):
+            declared = definition.declaration
+            if isinstance(declared, GlobalId):
+                return Plain(partial(_global_id, parent.name))
+            if isinstance(declared, Stored):
+                return Plain(declared.read, _stored_expression(origin, declared))
+            return Batch(declared.load, partial(self._prepare, definition, declared))
+        if definition.is_basic_field:
+            python_name = definition.python_name
+            return Plain(partial(_read, python_name), _expression(origin, python_name))
+        if definition.metadata.get("computed"):
+            assert definition.base_resolver is not None
+            compute: Any = definition.base_resolver.wrapped_func
+            return Plain(compute)
+        return None
+
+    def source_class(self, type_: GraphQLObjectType) -> type | None:
+        """The class of the objects that resolvers return for a type; that of embedded parts is `dict`."""
+        definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
+        if definition is None or definition.is_type_of is not None:
+            return None
+        if issubclass(definition.origin, Part):
+            return dict
+        generic = definition.concrete_of
+        return definition.origin if generic is None else generic.origin
+
+    def weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What the field costs for each object that has it."""
+        return self._costs.weight(parent.name, name)
+
+    def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What each item of the field's list costs."""
+        return self._costs.item_weight(parent.name, name)
+
+    def _prepare(self, definition: StrawberryField, declared: Declared, arguments: Mapping[str, Any]) -> Any:
+        converter = self._converter
+        converted = convert_arguments(
+            dict(arguments), definition.arguments, converter.scalar_registry, converter.config
+        )
+        return declared.prepare(converted)
+
+
+def _origin(type_: GraphQLObjectType) -> type | None:
+    definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
+    return None if definition is None else definition.origin
+
+
+def _read(name: str, source: Any) -> Any:
+    return read(source, name)
+
+
+def _global_id(type_name: str, source: Any) -> str:
+    return encode_id(type_name, read(source, "id"))
+
+
+def _expression(origin: type, name: str) -> str:
+    """`read(source, name)` as a Python expression, for how objects of this class are usually stored."""
+    key = camel(name)
+    if issubclass(origin, View):
+        return f"source.stored.get({key!r})" if origin.of_documents else f"source.stored.{name}"
+    if not issubclass(origin, Part):
+        return f"source.{name}"
+    return "source.get('_id', source.get('id'))" if name == "id" else f"source.get({key!r})"
+
+
+def _stored_expression(origin: type, declared: Stored) -> str | None:
+    if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
+        return None
+    return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"
+
+
+class CompiledExecution(SchemaExtension):
+    """Executes operations by the compiled executor. Hooks of other extensions around single fields aren't called."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Set the result, which keeps Strawberry from asking graphql-core for one."""
+        context = self.execution_context
+        if not context.result:
+            assert context.graphql_document is not None
+            before = self._executor.fallbacks.total()
+            context.result = await self._executor.execute(
+                context.graphql_document,
+                root_value=context.root_value,
+                context_value=context.context,
+                variable_values=context.variables,
+                operation_name=context.operation_name,
+            )
+            cost = context.extensions_results.get("cost")
+            if cost is not None and context.result.extensions:
+                cost["actual"] = context.result.extensions["weight"]
+            if self._executor.fallbacks.total() != before:
+                logger.warning("executed by graphql-core", reasons=dict(self._executor.fallbacks))
+        yield

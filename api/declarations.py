@@ -1,0 +1,238 @@
+"""What declared fields mean: values for all objects of a level at once, one statement a batch.
+
+Each declaration has `load(sources, info, arguments)`, which gives one value a source, or says what it waits for.
+`info` is graphql-core's, of the field; of its path only the field itself counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from graphql import get_named_type
+
+from api.conditions import Condition
+from api.execution import Loading
+from api.filtering import condition_of
+from api.ids import decode_id_of, encode_id
+from api.nodes import View, read
+from api.pagination import NEWEST_FIRST, Connection, Cursors, Order, OrderDirection, Page, page_request
+from api.policy import Guard
+from api.selection import ResolveInfo, columns_of, selects_any
+from api.views import LIVE_FIELDS, is_key, load_view, referenced_view, view_class
+
+if TYPE_CHECKING:
+    from api.context import Context
+
+Values = Sequence[Any] | Loading
+
+
+class Declared(Protocol):
+    """A declaration of a field."""
+
+    def prepare(self, arguments: Mapping[str, Any]) -> Any:
+        """What `load` takes of the arguments, by their Python names. Raises BadUserInput."""
+        ...
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: Any) -> Values:
+        """One value a source, in their order; an exception as a value is that source's error."""
+        ...
+
+
+class _WithoutArguments:
+    __slots__ = ()
+
+    def prepare(self, arguments: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalId(_WithoutArguments):
+    """The global id of the object itself."""
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
+        name = info.parent_type.name
+        return each(sources, lambda source: encode_id(name, read(source, "id")))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(_WithoutArguments):
+    """A stored value that older documents may lack; `default` is what they read as. The field itself knows its name."""
+
+    default: Any
+    name: str = ""
+
+    def read(self, source: Any) -> Any:
+        """The value of one source."""
+        value = read(source, self.name)
+        return self.default if value is None else value
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
+        return each(sources, self.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded(_WithoutArguments):
+    """A stored value that not everyone may see."""
+
+    name: str
+    guard: Guard
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
+        viewer, allows = info.context.viewer, self.guard.allows
+        return each(sources, lambda source: read(source, self.name) if allows(viewer, source) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(_WithoutArguments):
+    """One object of another type, by the key that the parent holds."""
+
+    loader: str
+    key: str
+    guard: Guard | None = None
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
+        guard, viewer = self.guard, info.context.viewer
+        keys = [
+            None if guard is not None and not guard.allows(viewer, source) else read(source, self.key)
+            for source in sources
+        ]
+        view = view_class(info, get_named_type(info.return_type).name)
+        if self.key == "id":  # by its own id an object refers to nothing: what is found by it refers to the object
+            return _views(self.loader, keys, info, lambda key, stored: view.of(stored) if stored is not None else None)
+        return _views(self.loader, keys, info, lambda key, stored: referenced_view(view, self.loader, key, stored))
+
+
+@dataclass(frozen=True, slots=True)
+class References(_WithoutArguments):
+    """Objects of another type, by the keys that the parent holds; those that are gone are left out."""
+
+    loader: str
+    key: str
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
+        lists = [read(source, self.key) or () for source in sources]
+        view = view_class(info, get_named_type(info.return_type).name)
+        flat = [key for keys in lists for key in keys]
+        loading = _views(self.loader, flat, info, lambda key, stored: referenced_view(view, self.loader, key, stored))
+        if not isinstance(loading, Loading):
+            return [[] for _ in sources]
+
+        def place(rows: Any) -> list[list[View]]:
+            views = iter(loading.place(rows))
+            return [[view for _ in keys if (view := next(views)) is not None] for keys in lists]
+
+        return Loading(loading.awaitable, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One object by the global id in the argument `id`."""
+
+    loader: str
+
+    def prepare(self, arguments: Mapping[str, Any]) -> Any:
+        return arguments["id"]
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: str) -> Values:
+        key = decode_id_of(get_named_type(info.return_type).name, arguments)
+        return Loading(load_view(self.loader, key, info, found=True), lambda view: [view] * len(sources))
+
+
+@dataclass(frozen=True, slots=True)
+class PageArguments:
+    """What a list is asked for, independent of who asks."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+    order: Order
+    condition: Condition
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A page of a list: of all objects, or of those whose `by` is the parent's `key`."""
+
+    loader: str
+    by: str | None
+    key: str | None
+
+    def prepare(self, arguments: Mapping[str, Any]) -> PageArguments:
+        chosen, filter_input = arguments.get("order_by"), arguments.get("filter")
+        return PageArguments(
+            first=arguments.get("first"),
+            after=arguments.get("after"),
+            last=arguments.get("last"),
+            before=arguments.get("before"),
+            order=Order(chosen.field.value, chosen.direction is OrderDirection.DESC) if chosen else NEWEST_FIRST,
+            condition=condition_of(filter_input),
+            deleted=getattr(filter_input, "deleted", None) is True,
+        )
+
+    def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: PageArguments) -> Values:
+        context: Context = info.context
+        node_type = get_named_type(info.return_type).name.removesuffix("Connection")
+        policy = context.policy(node_type)
+        if self.key is None:
+            policy.may_list(context.viewer)
+        request = page_request(
+            self.loader,
+            scope=policy.scope(context.viewer, deleted=arguments.deleted),
+            first=arguments.first,
+            after=arguments.after,
+            last=arguments.last,
+            before=arguments.before,
+            order=arguments.order,
+            condition=arguments.condition,
+        )
+        owners = [None if self.key is None else read(source, self.key) for source in sources]
+        counts = context.loader(f"{self.loader}_count")
+        node, field = view_class(info, node_type).of, arguments.order.field
+        cursors = Cursors(request, order_value=lambda row: read(row, field), key=lambda row: read(row, "id"))
+
+        def page_of(owner: Any, rows: Sequence[Any]) -> Connection[Any]:
+            return Connection(page=Page(cursors, rows, node, lambda: counts.load((self.by, owner, request.filter))))
+
+        def place(lists: Sequence[Sequence[Any]]) -> list[Connection[Any]]:
+            return list(map(page_of, owners, lists))
+
+        # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
+        if not selects_any(info, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
+            return place([()] * len(sources))
+        keys = [(self.by, owner, request) for owner in owners]
+        return Loading(context.loader(self.loader).load_many(keys, columns_of(info)), place)
+
+
+def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view_of: Callable[[Any, Any], View | None]) -> Values:
+    """One view a key, the same one for equal keys; None for what is no key."""
+    known = list({key: None for key in keys if is_key(key)})
+    missing = {str(key) for key in keys if key is not None and not is_key(key)}
+    for key in missing:
+        view_of(key, None)  # says that it leads nowhere
+    if not known:
+        return [None] * len(keys)
+
+    def place(rows: Sequence[Any]) -> list[View | None]:
+        views = {key: view_of(key, stored) for key, stored in zip(known, rows, strict=True)}
+        return [views.get(key) if is_key(key) else None for key in keys]
+
+    return Loading(info.context.loader(loader).load_many(known, columns_of(info) | LIVE_FIELDS), place)
+
+
+def each(sources: Sequence[Any], read_one: Callable[[Any], Any]) -> Sequence[Any]:
+    """The value of every source, or the exception that it raised."""
+    try:
+        return [read_one(source) for source in sources]
+    except Exception:
+        return [_or_error(source, read_one) for source in sources]
+
+
+def _or_error(source: Any, read_one: Callable[[Any], Any]) -> Any:
+    try:
+        return read_one(source)
+    except Exception as error:
+        return error

@@ -1,0 +1,80 @@
+"""Views of single objects, by key: what may be shown of what is stored."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from graphql import get_named_type
+
+from api.conditions import And, fields_of, matches
+from api.designs.policy import PUBLISHED
+from api.log import report_dangling
+from api.nodes import View, read
+from api.policy import LIVE
+from api.selection import ResolveInfo, columns_of
+
+if TYPE_CHECKING:
+    from api.context import Context
+
+LIVE_FIELDS = fields_of(LIVE)
+
+
+async def load_view(
+    loader: str,
+    key: Any,
+    info: ResolveInfo,
+    *,
+    type_name: str | None = None,
+    found: bool = False,
+) -> View | None:
+    """The object with this key, or None where it is deleted or there is none.
+
+    What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
+    `type_name` names the object where the field returns an interface.
+    """
+    context: Context = info.context
+    name = type_name or get_named_type(info.return_type).name
+    scope = context.policy(name).scope(context.viewer) if found else LIVE
+    stored = await context.loader(loader).load(key, columns_of(info, type_name) | fields_of(scope))
+    if stored is None:
+        return None
+    visible = is_live(stored) if scope is LIVE else matches(scope, partial(read, stored))
+    if not visible and found:
+        visible = await _is_shown(name, stored, context)
+    return view_class(info, name).of(stored) if visible else None
+
+
+def referenced_view(view: type[View], loader: str, key: Any, stored: Any) -> View | None:
+    """The view of what a visible object refers to: None where it is deleted, or gone, which is logged."""
+    if stored is None:
+        report_dangling(loader, str(key))
+        return None
+    return view.of(stored) if is_live(stored) else None
+
+
+def is_live(stored: Any) -> bool:
+    """Whether a stored object, read with `LIVE_FIELDS`, isn't deleted."""
+    return read(stored, "deleted_at") is None
+
+
+def is_key(value: Any) -> bool:
+    """Whether a stored reference can be one: an old document may hold anything in its place."""
+    return isinstance(value, (str, UUID))
+
+
+async def _is_shown(type_name: str, stored: Any, context: Context) -> bool:
+    """Whether a live object is on show for everyone, in a published design."""
+    by = context.policy(type_name).shown_by
+    if by is None or not is_live(stored):
+        return False
+    question = (by, read(stored, "id"), And((LIVE, PUBLISHED)))
+    return bool(await context.loader("designs_count").load(question))
+
+
+def view_class(info: ResolveInfo, type_name: str) -> type[View]:
+    """The Python class behind an object type of the schema."""
+    graphql_type: Any = info.schema.get_type(type_name)
+    origin: type[View] = graphql_type.extensions["strawberry-definition"].origin
+    return origin
