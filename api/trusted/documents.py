@@ -9,15 +9,16 @@ request names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from dataclasses import replace
+from typing import Any, Final
 
 from api.config import Settings
 from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.http_request import JSON, Operation
 from api.log import logger
 from api.stores import Stores
 from api.trusted.clients import ClientDocuments
-from api.trusted.identifiers import identifier_of, normalised
+from api.trusted.identifiers import identifier_of, is_hash, normalised
 from api.trusted.register import Register
 
 _REPORTED: Final = 10_000
@@ -25,43 +26,27 @@ _REPORTED: Final = 10_000
 _OPERATION: Final = re.compile(r"\b(?:query|mutation|subscription)\s+(\w{1,100})")
 
 
-class DocumentError(AppError):
-    """Nothing that may run; `status` is HTTP's word for it, `legacy_status` where the answer is `application/json`."""
-
-    status: ClassVar[int]
-    legacy_status: ClassVar[int | None] = None
-
-
-class BadDocument(DocumentError):
-    """A request that doesn't say properly what to run."""
-
-    code = BadUserInput.code
-    status = 400
-
-
-class DocumentNotFound(DocumentError):
-    """Apollo's clients know the error by code or by message, and then send the text with the hash."""
+class DocumentNotFound(AppError):
+    """No document is known by this identifier. Apollo's clients then send the text with the hash."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
-    status = 404
-    legacy_status = 200  # as Apollo Server answers
 
-    def __init__(self) -> None:
+    def __init__(self, media_type: str) -> None:
         super().__init__("PersistedQueryNotFound")
+        self.status = 200 if media_type == JSON else 404  # 200 is what Apollo's servers answer to old clients
 
 
-class NotSupported(DocumentError):
+class NotSupported(AppError):
     """No hashes of clients are kept. Apollo's clients then send texts without hashes."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
-    status = 400
-    legacy_status = 200
 
-    def __init__(self) -> None:
+    def __init__(self, media_type: str) -> None:
         super().__init__("PersistedQueryNotSupported")
+        self.status = 200 if media_type == JSON else 400
 
 
-class NotTrusted(DocumentError):
+class NotTrusted(AppError):
     """Only registered documents run."""
 
     code = "DOCUMENT_NOT_TRUSTED"
@@ -72,7 +57,7 @@ class NotTrusted(DocumentError):
 
 
 class Documents:
-    """Finds the text that a request wants to be run."""
+    """Finds the text that a request wants to be run, and admits it or not."""
 
     def __init__(self, settings: Settings) -> None:
         self._mode = settings.trusted_documents
@@ -81,54 +66,44 @@ class Documents:
         self._register = Register()
         self._reported: set[str] = set()
 
-    async def text(
-        self, query: str | None, document_id: Any, extensions: Mapping[str, Any] | None, stores: Stores
-    ) -> str:
-        """The text to run. Raises DocumentError, or StoreUnavailable where the register doesn't answer."""
-        if document_id is not None:
-            return await self._by_id(document_id, query, stores)
-        if extensions and extensions.get("persistedQuery") is not None:
-            return await self._by_hash(extensions["persistedQuery"], query, stores)
-        if query is None:
-            raise BadDocument("query must be a text with a GraphQL document.")
-        if self._mode != "off":
-            await self._admit(identifier_of(query), query, stores)
-        return query
+    async def resolve(self, operation: Operation, stores: Stores, media_type: str) -> Operation:
+        """The operation with the text that it asks for.
 
-    async def _by_id(self, document_id: Any, query: str | None, stores: Stores) -> str:
-        if query is not None:
-            raise BadDocument("Send documentId or query, not both.")
-        if not isinstance(document_id, str):
-            raise BadDocument("documentId must be a text.")
-        document = await self._registered(_normalised(document_id), stores)
-        if document is None:
-            raise DocumentNotFound
-        return document
-
-    async def _by_hash(self, persisted: Any, query: str | None, stores: Stores) -> str:
-        if not isinstance(persisted, dict) or persisted.get("version") != 1:
-            raise BadDocument("persistedQuery must be an object of version 1.")
-        given = persisted.get("sha256Hash")
-        if not isinstance(given, str):
-            raise BadDocument("persistedQuery must have a sha256Hash.")
-        identifier = _normalised(given)
-        if query is not None:
+        Raises BadUserInput for one that asks for nothing properly, DocumentNotFound, NotSupported, NotTrusted, or
+        StoreUnavailable where the register doesn't answer.
+        """
+        query = operation.query if operation.query.strip() else None
+        if operation.document_id is not None:
+            if query is not None:
+                raise BadUserInput("Send documentId or query, not both.")
+            document = await self._registered(normalised(operation.document_id), stores)
+            if document is None:
+                raise DocumentNotFound(media_type)
+            return replace(operation, query=document)
+        if operation.extensions.get("persistedQuery") is not None:
+            identifier = _hash_of(operation.extensions["persistedQuery"])
+            if query is None:
+                return replace(operation, query=await self._by_hash(identifier, stores, media_type))
             if identifier_of(query) != identifier:
-                raise BadDocument("sha256Hash is not the hash of query.")
-            if self._mode != "off":
-                await self._admit(identifier, query, stores)
+                raise BadUserInput("sha256Hash is not the hash of query.")
+            await self._admit(identifier, query, stores)
             if self._mode != "enforce":
                 self._clients.keep(identifier, query)
-            return query
+        elif query is None:
+            raise BadUserInput("query must be a text with a GraphQL document.")
+        elif self._mode != "off":
+            await self._admit(identifier_of(query), query, stores)
+        return operation
+
+    async def _by_hash(self, identifier: str, stores: Stores, media_type: str) -> str:
         # a client's own first: asking for it costs no statement
-        kept = self._clients.find(identifier)
-        if kept is not None:
-            if self._mode == "log":
-                await self._admit(identifier, kept, stores)
-            return kept
+        document = self._clients.find(identifier)
+        if document is not None:
+            await self._admit(identifier, document, stores)
+            return document
         document = await self._registered(identifier, stores)
         if document is None:
-            raise DocumentNotFound if self._keeps or self._mode == "enforce" else NotSupported
+            raise DocumentNotFound(media_type) if self._keeps or self._mode == "enforce" else NotSupported(media_type)
         return document
 
     async def _admit(self, identifier: str, document: str, stores: Stores) -> None:
@@ -136,7 +111,7 @@ class Documents:
         if self._mode == "enforce":
             if await self._registered(identifier, stores) is None:
                 raise NotTrusted
-        elif identifier not in self._reported and len(self._reported) < _REPORTED:
+        elif self._mode == "log" and identifier not in self._reported and len(self._reported) < _REPORTED:
             try:
                 trusted = await self._registered(identifier, stores) is not None
             except StoreUnavailable:
@@ -153,11 +128,15 @@ class Documents:
             known = as_app_error(error)
             if known is None:
                 raise
-            raise known from error
+            logger.warning("failure", code=known.code, error=repr(error))
+            raise known from None
 
 
-def _normalised(identifier: str) -> str:
-    try:
-        return normalised(identifier)
-    except BadUserInput as error:
-        raise BadDocument(error.message) from None
+def _hash_of(persisted: Any) -> str:
+    """The identifier in `extensions.persistedQuery`."""
+    if not isinstance(persisted, dict) or persisted.get("version") != 1:
+        raise BadUserInput("persistedQuery must be an object of version 1.")
+    given = persisted.get("sha256Hash")
+    if not isinstance(given, str) or not is_hash(given):
+        raise BadUserInput("persistedQuery must have a sha256Hash of 64 hexadecimal digits.")
+    return normalised(given)

@@ -19,6 +19,11 @@ def identifier_of(document: str) -> str:
     return PREFIX + hashlib.sha256(document.encode()).hexdigest()
 
 
+def is_hash(text: str) -> bool:
+    """Whether it is a SHA-256 in hexadecimal digits."""
+    return _HASH.fullmatch(text.lower()) is not None
+
+
 def normalised(identifier: str) -> str:
     """The identifier as it is stored: a bare SHA-256, which Apollo's clients and manifests use, gets its prefix.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from graphql import NoSchemaIntrospectionCustomRule, validate
 from strawberry.extensions import SchemaExtension
 
 _INTROSPECTS: Final = re.compile(r"__(?:schema|type)\b")
-_SUGGESTION: Final = " Did you mean "
+_SUGGESTION: Final = re.compile(r" Did you mean [^?]{1,400}\?")
 
 
 class Introspection(SchemaExtension):
@@ -36,7 +36,10 @@ class Introspection(SchemaExtension):
         yield
 
 
-def without_suggestion(message: str) -> str:
-    """A message of graphql-core without the names that it suggests, which it appends as `Did you mean ...?`."""
-    before, found, suggestion = message.rpartition(_SUGGESTION)
-    return before if found and suggestion.endswith("?") else message
+def hide_suggestions(body: Any) -> None:
+    """Take the names that graphql-core suggests off the messages of a response's errors.
+
+    It could be told not to suggest any, but not by everything that calls it between here and there.
+    """
+    for error in body.get("errors", ()):
+        error["message"] = _SUGGESTION.sub("", error["message"])
