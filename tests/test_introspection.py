@@ -14,7 +14,7 @@ from tests.applications import running
 pytestmark = pytest.mark.anyio
 
 CLOSED = {"introspection": False, "suggestions": False, "explorer": False}
-UNKNOWN_FIELD = "Expected value of type 'CatalogItemFilter' not to include unknown field 'nme'."
+UNKNOWN_FIELD = "Expected value of type 'CatalogItemFilter' not to include unknown field 'nme'"
 FILTERED = "query ($f: CatalogItemFilter) { catalogItems(filter: $f) { totalCount } }"
 REFUSAL = "GraphQL introspection has been disabled, but the requested query contained the field '{}'."
 
@@ -82,14 +82,14 @@ async def test_what_only_looks_like_introspection_runs(settings: Settings, clean
         (
             "{ catalogItems(filter: {nme: {eq: 1}}) { totalCount } }",
             {},
-            f"{UNKNOWN_FIELD} Found: {{ nme: {{ eq: 1 }} }}.",
+            f"{UNKNOWN_FIELD}, found: {{ nme: {{ eq: 1 }} }}.",
         ),
         (
             "{ catalogItems(filter: {type: FABRICK}) { totalCount } }",
             {},
             "Value 'FABRICK' does not exist in 'CatalogItemType' enum.",
         ),
-        (FILTERED, {"f": {"nme": {}}}, f"Variable '$f' has invalid value: {UNKNOWN_FIELD} Found: {{'nme': {{}}}}."),
+        (FILTERED, {"f": {"nme": {}}}, f"Variable '$f' has invalid value: {UNKNOWN_FIELD}. Found: {{'nme': {{}}}}."),
         (
             FILTERED,
             {"f": {"type": "FABRICK"}},

@@ -39,11 +39,12 @@ def add(
 ) -> None:
     """Register documents. Where one of them is not valid, none is, and it says what is wrong."""
     with reported():
+        from api.config import load_settings
         from api.schema import schema
         from api.trusted import store
         from api.trusted.files import read
 
-        entries = read(path, schema._schema)
+        entries = read(path, schema, load_settings())
         new = _run(lambda transaction: store.add(transaction, entries))
     known = len(entries) - new
     typer.echo(f"Registered: {new}" + (f"; {known} were there already" if known else "") + ".")

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from graphql import GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, validate
+from graphql import GraphQLError
 
+from api.config import Settings
 from api.errors import BadUserInput
+from api.limits.documents import Document
+from api.limits.refusals import TooComplex, require
+from api.schema import Schema
 from api.trusted.identifiers import PREFIX, identifier_of, normalised
 from api.trusted.store import Entry
 
@@ -21,7 +25,7 @@ Found = tuple[str, str | None, str]
 """Where a document was found, the identifier that its manifest gives it, and its text."""
 
 
-def read(path: Path, schema: GraphQLSchema) -> list[Entry]:
+def read(path: Path, schema: Schema, settings: Settings) -> list[Entry]:
     """The documents of a file, or of all files below a folder; each under its hash, and under its manifest's own
     identifier where it has another one.
 
@@ -37,7 +41,7 @@ def read(path: Path, schema: GraphQLSchema) -> list[Entry]:
             continue
         for place, given, text in found:
             try:
-                for entry in _entries(given, text, schema):
+                for entry in _entries(given, text, schema, settings):
                     if entries.setdefault(entry.identifier, entry).document != entry.document:
                         raise BadUserInput(f"another document has the identifier {entry.identifier}, too")
             except BadUserInput as error:
@@ -96,9 +100,9 @@ def _of_apollo(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _entries(given: str | None, text: str, schema: GraphQLSchema) -> Iterator[Entry]:
+def _entries(given: str | None, text: str, schema: Schema, settings: Settings) -> Iterator[Entry]:
     """The entries of one document. Raises BadUserInput where it may not be registered."""
-    operations = _operations(text, schema)
+    operations = _operations(text, schema, settings)
     own = identifier_of(text)
     yield Entry(own, text, operations)
     if given is not None and (identifier := normalised(given)) != own:
@@ -107,18 +111,21 @@ def _entries(given: str | None, text: str, schema: GraphQLSchema) -> Iterator[En
         yield Entry(identifier, text, operations)
 
 
-def _operations(text: str, schema: GraphQLSchema) -> str:
-    """The names of a valid document's operations."""
+def _operations(text: str, schema: Schema, settings: Settings) -> str:
+    """The names of a valid document's operations, which keep the limits while their variables are at their defaults."""
     try:
-        document = parse(text)
+        document = Document(text, settings)
+        document.require(settings)
+        if errors := document.errors(schema._schema):
+            raise BadUserInput("; ".join(map(_located, errors)))
+        for operation in document.operations:
+            cost = document.price(operation, schema.costs).of(None)
+            require("The operation costs too much", "max_cost", settings.max_cost, cost)
     except GraphQLError as error:
         raise BadUserInput(_located(error)) from None
-    if errors := validate(schema, document):
-        raise BadUserInput("; ".join(map(_located, errors)))
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if not operations:
-        raise BadUserInput("has no operation; fragments belong into the documents that use them")
-    return ", ".join(node.name.value if node.name else node.operation.value for node in operations)
+    except TooComplex as error:
+        raise BadUserInput(error.message) from None
+    return ", ".join(node.name.value if node.name else node.operation.value for node in document.operations)
 
 
 def _located(error: GraphQLError) -> str:
