@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -12,6 +13,8 @@ from api.config import Settings, networks
 
 _IPV6_SITE: Final = 64
 """Bits of an IPv6 address that one customer gets; the rest they choose themselves."""
+_LONGEST: Final = 100
+"""Characters of an address with its zone."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -55,6 +58,11 @@ def site(address: str) -> str:
 
 
 def _parse(text: str) -> Address | None:
+    return _parse_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(1024)
+def _parse_short(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

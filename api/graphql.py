@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from strawberry import Schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -23,7 +23,16 @@ from api.claims import Claim
 from api.config import Settings
 from api.context import Context
 from api.errors import AppError, StoreUnavailable, Unauthenticated, as_app_error
-from api.http_request import JSON, RESPONSE_JSON, BadRequest, Operation, read_operations, request_id_of, response_type
+from api.http_request import (
+    JSON,
+    RESPONSE_JSON,
+    BadRequest,
+    Incoming,
+    Operation,
+    read_operations,
+    request_id_of,
+    response_type,
+)
 from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer
 from api.idempotency import HEADER, Idempotency, key_of
 from api.log import Cost, current_cost, logger
@@ -32,6 +41,8 @@ from api.trusted.documents import Documents
 from api.trusted.introspection import hide_suggestions
 from api.viewer import ANONYMOUS, Viewer
 
+_AUTHORIZATION: Final = b"authorization"
+_KEY: Final = HEADER.lower().encode()
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION})
 
@@ -40,7 +51,7 @@ _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationT
 class Exchange:
     """One request under way: what is known of it so far. `headers` go out with the answer."""
 
-    request: Request
+    request: Incoming
     id: str
     media_type: str | None
     stores: Stores
@@ -70,8 +81,8 @@ class GraphQLEndpoint:
         """Answer with a well-formed GraphQL response, whatever comes in."""
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
-        request = Request(scope, receive)
-        accepted = response_type(request.headers.get("accept", ""))
+        request = Incoming(scope, receive)
+        accepted = response_type(request.header(b"accept"))
         exchange = Exchange(request, request_id_of(request), accepted, scope["app"].state.stores)
         try:
             answer = await self._answer(exchange)
@@ -102,8 +113,8 @@ class GraphQLEndpoint:
             raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
         exchange.viewer = await self._viewer(exchange)
-        exchange.address = self._addresses.of(exchange.request)
-        keys = exchange.request.headers.getlist(HEADER)
+        exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
+        keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
         if isinstance(asked, list):
             if keys:
                 raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
@@ -120,7 +131,8 @@ class GraphQLEndpoint:
     async def _viewer(self, exchange: Exchange) -> Viewer:
         """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
         try:
-            return await self.auth.viewer_of(exchange.request.headers.get("authorization"), exchange.stores)
+            given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
+            return await self.auth.viewer_of(given, exchange.stores)
         except Unauthenticated:
             raise
         except Exception as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
 import uuid_utils
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from api.config import Settings
 from api.errors import AppError, BadUserInput
@@ -19,8 +20,11 @@ RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REMEMBERED_ACCEPT: Final = 512
+"""Characters of an Accept header whose outcome is kept; no client's is longer."""
+_LENGTH_DIGITS: Final = 18
 _NAMES_JSON: Final = re.compile(r"application/(graphql-response\+)?json", re.IGNORECASE)
-_PREFLIGHTED: Final = frozenset({"authorization", "apollo-require-preflight", "x-requested-with"})
+_PREFLIGHTED: Final = (b"authorization", b"apollo-require-preflight", b"x-requested-with")
 """Headers that a page of another site can't send without asking first (CORS), nor a form at all."""
 _PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
 
@@ -47,14 +51,43 @@ class Operation:
     extensions: Mapping[str, Any] = field(default_factory=dict)
 
 
-def request_id_of(request: Request) -> str:
+class Incoming:
+    """A request as ASGI brings it, its headers by name in lower case; of one that comes twice, the last."""
+
+    __slots__ = ("_headers", "method", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._headers
+
+    def header(self, name: bytes) -> str:
+        """The header of this name, empty where there is none."""
+        value = self._headers.get(name)
+        return "" if value is None else value.decode("latin-1")
+
+    def headers(self, name: bytes) -> list[str]:
+        """All headers of this name."""
+        return [value.decode("latin-1") for each, value in self.scope["headers"] if each == name]
+
+
+def request_id_of(request: Incoming) -> str:
     """The request id that the client or a proxy sent, `[A-Za-z0-9._-]{1,64}`; a new one where there is none such."""
-    given = request.headers.get("x-request-id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
+    given = request.header(b"x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
 
 
 def response_type(accept: str) -> str | None:
     """The media type to answer with: the preferred of the two, `application/json` for old clients; None for neither."""
+    return _negotiate(accept) if len(accept) <= _REMEMBERED_ACCEPT else _negotiate.__wrapped__(accept)
+
+
+@lru_cache(256)
+def _negotiate(accept: str) -> str | None:
     best: tuple[float, str] | None = None
     for entry in accept.split(",") if accept.strip() else ["*/*"]:
         name, *parameters = (part.strip().lower() for part in entry.split(";"))
@@ -73,7 +106,7 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-async def read_operations(request: Request, settings: Settings) -> Operation | list[Operation]:
+async def read_operations(request: Incoming, settings: Settings) -> Operation | list[Operation]:
     """What the request asks for; a list for a batch. Raises BadRequest for everything that isn't a GraphQL request."""
     if request.method == "POST":
         return await _read_post(request, settings)
@@ -82,9 +115,9 @@ async def read_operations(request: Request, settings: Settings) -> Operation | l
     raise BadRequest("Use POST, or GET for queries.", 405, {"allow": "GET, POST"})
 
 
-async def _read_post(request: Request, settings: Settings) -> Operation | list[Operation]:
-    _require_json(request.headers.get("content-type", ""))
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+async def _read_post(request: Incoming, settings: Settings) -> Operation | list[Operation]:
+    _require_json(request.header(b"content-type"))
+    if request.header(b"content-encoding").strip().lower() not in ("", "identity"):
         raise BadRequest("The body must be sent without a Content-Encoding.", 415, {"accept-encoding": "identity"})
     given = _parse(await _body(request, settings.max_body_size), "The body")
     if not isinstance(given, list):
@@ -109,9 +142,9 @@ def _require_json(content_type: str) -> None:
             raise BadRequest(f"The charset of {JSON} is UTF-8.", 415, {"accept": JSON})
 
 
-def _read_get(request: Request, settings: Settings) -> dict[str, Any]:
+def _read_get(request: Incoming, settings: Settings) -> dict[str, Any]:
     """The parameters of a query string. What a form, an image or a script of another site could send is refused."""
-    if not _PREFLIGHTED.intersection(request.headers) and not _NAMES_JSON.search(request.headers.get("accept", "")):
+    if not any(name in request for name in _PREFLIGHTED) and not _NAMES_JSON.search(request.header(b"accept")):
         raise BadRequest(f"A GET names {JSON} or {RESPONSE_JSON} in its Accept header: any page's form sends the rest.")
     text: bytes = request.scope["query_string"]
     if len(text) > settings.max_body_size:
@@ -150,21 +183,23 @@ def _operation(given: Any) -> Operation:
     return Operation(query or "", variables, name or None, document_id or None, extensions or {})
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    refusal = BadRequest(f"The body has more than {limit} bytes.", 413)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise refusal
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise refusal
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise BadRequest("The client left.") from None
-    return b"".join(chunks)
+async def _body(request: Incoming, limit: int) -> bytes:
+    refusal = f"The body has more than {limit} bytes."
+    declared = request.header(b"content-length")
+    if len(declared) > _LENGTH_DIGITS or (declared.isdecimal() and int(declared) > limit):
+        raise BadRequest(refusal, 413)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client left.")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BadRequest(refusal, 413)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _parse(text: bytes, name: str) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 from pymongo import monitoring
 from sqlalchemy import event
@@ -57,34 +60,45 @@ class CommandCounter(monitoring.CommandListener):
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send structlog and the standard library's loggers to stderr, as console lines or JSON."""
+    """Send structlog and the standard library's loggers to stderr, as console lines or JSON.
+
+    Every request is a line, so JSON is orjson's, straight to bytes, and the logger's methods are looked up once.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # the rich one prints locals, secrets among them
-        )
-    )
     level = getattr(logging, settings.log_level.upper())
-    structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer]
-        if settings.log_format == "json"
-        else [*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
+    as_json = settings.log_format == "json"
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # the rich one prints locals, secrets among them
     )
+    factory: Any = structlog.PrintLoggerFactory(file=sys.stderr)
+    if as_json:
+        factory = structlog.BytesLoggerFactory(file=sys.stderr.buffer)
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(json_line)]
+        if as_json
+        else [*shared, console],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    vars(logger).pop("bind", None)  # what the cache keeps: it may be of an earlier configuration
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(
+                    [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+                    if as_json
+                    else [console]
+                ),
+            ],
         )
     )
     root = logging.getLogger()
@@ -92,6 +106,14 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for noisy in ("pymongo", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def json_line(entry: Any, default: Callable[[Any], Any]) -> bytes:
+    """A line's JSON. What orjson can't write (half a character, an integer of more than 64 bits) is left to `json`."""
+    try:
+        return orjson.dumps(entry, default=default)
+    except TypeError:
+        return json.dumps(entry, default=default).encode()
 
 
 _MAX_REPORTED = 10_000
