@@ -21,6 +21,7 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "introspection": False,
     "suggestions": False,
     "explorer": False,
+    "shutdown_delay": 2,
 }
 """What differs in production; everything else has one default."""
 
@@ -74,9 +75,18 @@ class Settings(BaseSettings):
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
     health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
-    shutdown_timeout: int = Field(10, ge=1, description="Longest wait for running requests at shutdown")
+    shutdown_timeout: int = Field(10, ge=1, description="Longest a shutdown may take, SHUTDOWN_DELAY included")
+    shutdown_delay: int = Field(
+        0,
+        ge=0,
+        description="How long requests are still taken after SIGTERM, for a balancer to see that /readyz is 503",
+    )
+    gc_threshold: int = Field(
+        50_000, ge=0, description="Objects made, less freed, before Python looks for garbage; its own default is 700"
+    )
 
     max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
+    body_timeout: float = Field(10.0, gt=0, description="Longest wait for the rest of a request's body")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
 
     max_document_length: int = Field(50_000, ge=1, description="Characters of a GraphQL document")
@@ -192,6 +202,11 @@ class Settings(BaseSettings):
             if self.auth_secret is None:
                 raise ValueError("AUTH_SECRET must be set in production")
         return self
+
+    @property
+    def drain_delay(self) -> int:
+        """SHUTDOWN_DELAY, cut so that a second of SHUTDOWN_TIMEOUT is left for what still runs then."""
+        return min(self.shutdown_delay, self.shutdown_timeout - 1)
 
     @property
     def is_production(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ async def _read_post(request: Incoming, settings: Settings) -> Operation | list[
     _require_json(request.header(b"content-type"))
     if request.header(b"content-encoding").strip().lower() not in ("", "identity"):
         raise BadRequest("The body must be sent without a Content-Encoding.", 415, {"accept-encoding": "identity"})
-    given = _parse(await _body(request, settings.max_body_size), "The body")
+    given = _parse(await _body(request, settings), "The body")
     if not isinstance(given, list):
         return _operation(given)
     if not settings.max_batch_size:
@@ -183,26 +184,42 @@ def _operation(given: Any) -> Operation:
     return Operation(query or "", variables, name or None, document_id or None, extensions or {})
 
 
-async def _body(request: Incoming, limit: int) -> bytes:
-    refusal = f"The body has more than {limit} bytes."
+async def _body(request: Incoming, settings: Settings) -> bytes | bytearray:
+    limit = settings.max_body_size
     declared = request.header(b"content-length")
     if len(declared) > _LENGTH_DIGITS or (declared.isdecimal() and int(declared) > limit):
-        raise BadRequest(refusal, 413)
-    chunks, size, more = [], 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The client left.")
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise BadRequest(refusal, 413)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        raise _too_large(limit)
+    first, more = await _chunk(request)
+    body: bytes | bytearray = first
+    if more:
+        body = bytearray(first)
+        try:
+            async with asyncio.timeout(settings.body_timeout):
+                while more:
+                    if len(body) > limit:
+                        raise _too_large(limit)
+                    chunk, more = await _chunk(request)
+                    body += chunk
+        except TimeoutError:
+            raise BadRequest("The body did not come in time.", 408, {"connection": "close"}) from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
-def _parse(text: bytes, name: str) -> Any:
+async def _chunk(request: Incoming) -> tuple[bytes, bool]:
+    """The next part of a body, and whether there is more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise BadRequest("The client left.")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_large(limit: int) -> BadRequest:
+    return BadRequest(f"The body has more than {limit} bytes.", 413)
+
+
+def _parse(text: bytes | bytearray, name: str) -> Any:
     """The value of a JSON text. orjson refuses what others let in: lone surrogates, NaN, what is too large for a
     float or nested deeper than 1,024."""
     try:

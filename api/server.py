@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import multiprocessing
 import os
 import signal
 import socket
@@ -12,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -22,12 +22,14 @@ from starlette.applications import Starlette
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.supervisors import ChangeReload, multiprocess
 
 from api.config import ConfigurationError, Settings, load_settings
 from api.daemons import die_with_parent
+from api.draining import DrainingServer
 from api.failures import ServerError, describe
 from api.log import configure_logging, logger
+from api.protocol import Protocol
 from api.stores import mongo_client, mongo_database, postgres_engine
 
 FACTORY: Final = "api.server:application"
@@ -44,7 +46,7 @@ def application() -> Starlette:
     """The application of this process, by the settings in its environment; uvicorn calls it in every process."""
     from api.app import create_app
 
-    if (supervisor := multiprocessing.parent_process()) is not None:
+    if (supervisor := parent_process()) is not None:
         die_with_parent(signal.SIGTERM)
         if os.getppid() != supervisor.pid:  # it died while we were starting
             raise SystemExit(STARTUP_FAILURE)
@@ -125,7 +127,20 @@ class Configuration(Config):
         self.lifespan_class = Lifespan
 
 
-class Workers(Multiprocess):
+class Worker(multiprocess.Process):
+    """uvicorn's process that serves, with our server."""
+
+    @property
+    def server(self) -> Server:
+        if self._server is None:
+            self._server = DrainingServer(self.config)
+        return self._server
+
+
+multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no other way to be told
+
+
+class Workers(multiprocess.Multiprocess):
     """uvicorn's supervisor, which closes its own copy of the socket first and does not wait for ever."""
 
     def terminate_all(self) -> None:
@@ -134,7 +149,7 @@ class Workers(Multiprocess):
         super().terminate_all()
 
     def join_all(self) -> None:
-        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + _AFTER_DRAIN
+        deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
         for worker in self.processes:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
@@ -173,10 +188,10 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         reload=reload,
         reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="on",
         backlog=BACKLOG,
-        timeout_graceful_shutdown=settings.shutdown_timeout,
+        timeout_graceful_shutdown=settings.shutdown_timeout - settings.drain_delay,
         timeout_worker_healthcheck=_WORKER_ANSWERS,
         log_config=None,
         log_level={"debug": "debug", "error": "error"}.get(settings.log_level, "warning"),
@@ -189,13 +204,13 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
     announcer.start()
     try:
         if reload:
-            ChangeReload(configuration, target=Server(configuration).run, sockets=[listener]).run()
+            ChangeReload(configuration, target=DrainingServer(configuration).run, sockets=[listener]).run()
             return 0
         if settings.workers > 1:
             workers = Workers(configuration, sockets=[listener])
             workers.run()
             return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
-        Server(configuration).run(sockets=[listener])
+        DrainingServer(configuration).run(sockets=[listener])
         return 0
     finally:
         stopping.set()

@@ -1,0 +1,68 @@
+"""How a process leaves: it says so first, answers what is asked meanwhile, and closes when nobody asks any more."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from types import FrameType
+from typing import Final
+
+from uvicorn import Config, Server
+
+from api import garbage
+from api.config import Settings
+
+_CLOSE: Final = (b"connection", b"close")
+
+
+class DrainingServer(Server):
+    """uvicorn's server, which on SIGTERM goes on for SHUTDOWN_DELAY before it stops to listen.
+
+    From the signal on `/readyz` says 503 and every response closes its connection, so that the balancer turns to
+    other instances before this one refuses anybody. Then uvicorn closes what is idle and waits for what is running.
+    A second signal, or Ctrl-C, skips the delay.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._closes_at: float | None = None
+
+    @property
+    def _settings(self) -> Settings:
+        settings: Settings = self.config.loaded_app.state.settings
+        return settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        garbage.freeze(self._settings)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by the signal, between two steps of the event loop or within one."""
+        if not self.started or self._closes_at is not None:
+            super().handle_exit(sig, frame)
+            return
+        self.config.loaded_app.state.draining = True
+        delay = 0 if sig == signal.SIGINT else self._settings.drain_delay
+        self._closes_at = time.monotonic() + delay
+        if not delay:
+            super().handle_exit(sig, frame)
+            return
+        self._captured_signals.append(sig)
+        self._close_connections()
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_started:  # it will be answered with the headers of before
+                cycle.keep_alive = False
+
+    def _close_connections(self) -> None:
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; true ends the serving."""
+        leaves = await super().on_tick(counter)  # makes the default headers anew, for their date
+        if self._closes_at is None:
+            return leaves
+        self._close_connections()
+        return leaves or time.monotonic() >= self._closes_at
