@@ -17,7 +17,6 @@ from api.config import Settings
 from api.demo.loader import load
 from api.idempotency import Interrupted, KeyReused
 from api.stores import Stores
-from api.trusted.documents import DocumentNotFound, NotTrusted
 from tests import commands
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +57,7 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents")
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create")
@@ -79,7 +78,7 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT"}
-    codes = {error.code for error in (DocumentNotFound, NotTrusted, InProgress, Interrupted, KeyReused)}
+    codes = {error.code for error in (InProgress, Interrupted, KeyReused)}
     assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 
 

@@ -68,11 +68,11 @@ class AbstractCompletion(Completion):
 
         def place(name: str, indices: list[int], completed: Sequence[Any]) -> None:
             nonlocal missing
-            plan = self._of(name).plan_of(None, execution.plans)
+            concrete = self._of(name)
             for index, made in zip(indices, completed, strict=True):
                 results[index] = made
-                if plan is not None and type(made) is dict:
-                    execution.plans[id(made)] = plan
+                if type(made) is dict:
+                    execution.plans[id(made)] = self.field.plan_of(concrete.type)
             missing -= 1
             if not missing:
                 deliver(results)

@@ -8,9 +8,8 @@ their fields may still be on the way.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from inspect import iscoroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
     GraphQLError,
@@ -127,10 +126,10 @@ class ListCompletion(Completion):
         for value in values:
             absent = self._absent(execution, value)
             if absent is Undefined:
-                try:
-                    items.extend(value if type(value) is list else self._items(value))
-                except Exception as error:
-                    absent = execution.fail(error)
+                given = _Given(value) if type(value) is list else self._items(value)
+                items.extend(given.items)
+                if given.error is not None:
+                    absent = execution.fail(given.error)
             results.append(absent)
             ends.append(len(items))
         assert self.item is not None
@@ -148,16 +147,33 @@ class ListCompletion(Completion):
             for index, end in enumerate(ends):
                 if results[index] is Undefined:
                     results[index] = list(completed[start:end])
+                elif end > start:
+                    results[index].items = list(completed[start:end])
                 start = end
             deliver(results)
 
         self.item.complete(execution, items, item_path, place)
 
-    def _items(self, value: Any) -> list[Any]:
+    def _items(self, value: Any) -> _Given:
+        if type(value) is _Given:
+            return value
         if not is_iterable(value):
             field = self.field
-            raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
-        return list(_closing_on_error(value))
+            message = f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'."
+            return _Given([], GraphQLError(message))
+        items: list[Any] = []
+        try:
+            items.extend(value)
+        except Exception as error:
+            return _Given(items, error)
+        return _Given(items)
+
+
+class _Given(NamedTuple):
+    """The items of an iterable, and the error that it broke off with. The items before it have errors of their own."""
+
+    items: list[Any]
+    error: Exception | None = None
 
 
 class ObjectCompletion(Completion):
@@ -231,27 +247,18 @@ class _Nothing:
     """The class of no source."""
 
 
-async def _collect(iterable: Any) -> list[Any]:
+async def _collect(iterable: Any) -> _Given:
     """The items of an asynchronous iterable, which is closed where it fails."""
+    items: list[Any] = []
     iterator = aiter(iterable)
     try:
-        return [item async for item in iterator]
-    except BaseException:
+        async for item in iterator:
+            items.append(item)  # noqa: PERF401  what came before a failure is needed
+    except BaseException as error:
         close = getattr(iterator, "aclose", None)
         if close is not None:
             await close()
+        if isinstance(error, Exception):
+            return _Given(items, error)
         raise
-
-
-def _closing_on_error(iterable: Any) -> Iterator[Any]:
-    """The items; where the iterable fails half-way, the coroutines among them are closed, for nobody awaits them."""
-    given = []
-    try:
-        for item in iterable:
-            given.append(item)
-            yield item
-    except Exception:
-        for item in given:
-            if iscoroutine(item):
-                item.close()
-        raise
+    return _Given(items)

@@ -22,12 +22,13 @@ Keys = tuple["Keys", str | int] | None
 
 
 class Failure:
-    """What stands in the place of a value that failed."""
+    """What stands in the place of a value that failed; of a list that broke off, with the items before that."""
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "items")
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+        self.items: list[Any] = []
 
 
 def null_error(parent: GraphQLObjectType, name: str) -> TypeError:
@@ -87,6 +88,9 @@ class Repair:
 
     def _value(self, completion: Completion, field: FieldPlan, value: Any, path: Keys) -> Any:
         if type(value) is Failure:
+            for index, item in enumerate(value.items):
+                assert completion.item is not None
+                self._position(completion.item, field, item, (path, index))
             raise Nulled(located_error(value.error, field.nodes, _as_list(path)))
         if value is None:
             return None

@@ -1,1 +1,0 @@
-"""Trusted documents: those that clients ask for by identifier, and what is let through besides."""

@@ -1,0 +1,1 @@
+"""That the compiled executor answers as graphql-core does."""
