@@ -72,6 +72,14 @@ class Settings(BaseSettings):
     mongodb_selection_timeout: float = Field(2.0, gt=0, description="Longest search for a usable server")
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
+    breaker_failures: int = Field(5, ge=1, description="Connection failures in a row that cut a store off")
+    breaker_window: float = Field(10.0, gt=0, description="Time within which they count as in a row")
+    breaker_patience: float = Field(2.0, gt=0, description="Longest silence of a store that is waited for, unprobed")
+    breaker_probe_timeout: float = Field(
+        2.0, gt=0, description="Longest wait for a probe's answer; silent, it is cut off"
+    )
+    breaker_probe_interval: float = Field(0.5, gt=0, description="Time between probes of a store that is cut off")
+
     health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest a shutdown may take, SHUTDOWN_DELAY included")
     shutdown_delay: int = Field(

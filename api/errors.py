@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import asyncpg
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError, WaitQueueTimeoutError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from strawberry.exceptions import StrawberryInputCoercionError
@@ -21,6 +21,9 @@ _POSTGRES_FAILURES: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
+_POSTGRES_CONFLICTS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_WRITE_CONFLICT: Final = 112
+"""MongoDB's code for a transaction that another one was faster than."""
 _MONGO_FAILURES: Final = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
 
 
@@ -77,6 +80,15 @@ class RateLimited(AppError):
         super().__init__(f"Too many attempts; try again in {retry_after} s.", retryAfter=retry_after)
 
 
+class Conflict(AppError):
+    """Another change at the same moment came in the way (a deadlock). Nothing was done, so it can be sent again."""
+
+    code = "CONFLICT"
+
+    def __init__(self) -> None:
+        super().__init__("Another change at the same moment came in the way, and nothing was done: send it again.")
+
+
 class StoreUnavailable(AppError):
     """PostgreSQL or MongoDB does not answer; trying later may help. `store` names which."""
 
@@ -90,7 +102,8 @@ class StoreUnavailable(AppError):
 def as_app_error(error: BaseException | None) -> AppError | None:
     """What a client may be told of an error, or None where it is nobody's business but ours.
 
-    Lost connections, time-outs and full pools of the drivers become StoreUnavailable.
+    Lost connections, time-outs and full pools of the drivers become StoreUnavailable,
+    transactions that PostgreSQL ended for another's sake Conflict.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -99,6 +112,10 @@ def as_app_error(error: BaseException | None) -> AppError | None:
             return error
         if isinstance(error, StrawberryInputCoercionError):  # null for a `Maybe` that takes none, in a variable
             return BadUserInput(f"{error.message.partition('. ')[0]}.")
+        if isinstance(error, _POSTGRES_CONFLICTS) or (
+            isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT
+        ):
+            return Conflict()
         if isinstance(error, _POSTGRES_FAILURES) or (isinstance(error, DBAPIError) and error.connection_invalidated):
             return StoreUnavailable("PostgreSQL")
         if isinstance(error, _MONGO_FAILURES) or (isinstance(error, PyMongoError) and error.timeout):

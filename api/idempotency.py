@@ -33,7 +33,7 @@ from joserfc.jwk import OctKey
 from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
 from api.config import Settings
-from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.errors import AppError, BadUserInput, Conflict, StoreUnavailable, as_app_error
 from api.limits.documents import documents
 from api.limits.refusals import TimedOut
 from api.log import logger
@@ -50,7 +50,9 @@ _POLL: Final = 0.05
 _SWEPT: Final = 100
 """Expired keys that are removed with each answer that is kept."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
-_TRANSIENT: Final = frozenset({StoreUnavailable.code, AppError.code, "RATE_LIMITED", InProgress.code, TimedOut.code})
+_TRANSIENT: Final = frozenset(
+    {StoreUnavailable.code, Conflict.code, AppError.code, "RATE_LIMITED", InProgress.code, TimedOut.code}
+)
 """Codes of errors after which the same request may be tried again."""
 
 

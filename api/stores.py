@@ -17,7 +17,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from api.breakers import Breaker, Limits
 from api.config import ConfigurationError, Settings
+from api.guards import GuardedClient, GuardedPool, PostgresGuard, mongo_breaker, watching
 from api.log import CommandCounter, count_statement, count_statements
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
@@ -42,6 +44,7 @@ class Stores:
     sessions: async_sessionmaker[AsyncSession]
     mongo: MongoClient
     database: MongoDatabase
+    breakers: tuple[Breaker, ...] = ()
     row_level_security: bool = False
 
     def acting_as(self, identity: Identity) -> Stores:
@@ -69,17 +72,18 @@ class Stores:
         return await self.statements.fetch(statement, values, first=first)
 
 
-def postgres_engine(settings: Settings) -> AsyncEngine:
-    """An engine on the configured server, not yet connected.
+def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> AsyncEngine:
+    """An engine on the configured server, not yet connected. A guard looks after its pool.
 
     Raises ConfigurationError where no server is configured.
     """
     if settings.postgres_url is None:
         raise ConfigurationError("DATABASE_URL (or POSTGRES_HOST) is not set")
     url, tls = _postgres_address(settings)
+    guarded: dict[str, Any] = {} if guard is None else {"async_creator_fn": guard.connect}
     engine = create_async_engine(
         url,
-        poolclass=ConnectionPool,
+        poolclass=ConnectionPool if guard is None else GuardedPool,
         pool_size=settings.postgres_pool_size,
         max_overflow=settings.postgres_max_overflow,
         pool_timeout=settings.postgres_pool_timeout,
@@ -98,9 +102,12 @@ def postgres_engine(settings: Settings) -> AsyncEngine:
                 "timezone": "UTC",
                 "jit": "off",
             },
+            **guarded,
             **tls,
         },
     )
+    if guard is not None:
+        guard.guard(engine)
     count_statements(engine)
     return engine
 
@@ -126,23 +133,36 @@ def mongo_client(settings: Settings) -> MongoClient:
 
     Raises ConfigurationError where no server is configured.
     """
+    return AsyncMongoClient(_mongodb_url(settings), **_mongo_options(settings))
+
+
+def guarded_mongo_client(settings: Settings) -> GuardedClient:
+    """The same with a breaker, and a deadline for each command."""
+    url, options = _mongodb_url(settings), _mongo_options(settings)
+    breaker = mongo_breaker(Limits.of(settings), url, **options)
+    return GuardedClient(url, breaker=breaker, timeoutMS=int(settings.statement_timeout * 1000), **options)
+
+
+def _mongodb_url(settings: Settings) -> str:
     if settings.mongodb_url is None:
         raise ConfigurationError("MONGODB_URI is not set")
-    tls: dict[str, Any] = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
-    return AsyncMongoClient(
-        settings.mongodb_url,
-        appname="fashion-wallet",
-        tz_aware=True,
-        maxPoolSize=settings.mongodb_max_pool_size,
-        minPoolSize=settings.mongodb_min_pool_size,
-        maxIdleTimeMS=int(settings.mongodb_max_idle_time * 1000),
-        connectTimeoutMS=int(settings.mongodb_connect_timeout * 1000),
-        serverSelectionTimeoutMS=int(settings.mongodb_selection_timeout * 1000),
-        # not timeoutMS: it would replace the selection timeout, and a MongoDB that is down would take as long to notice
-        socketTimeoutMS=int(settings.statement_timeout * 1000),
-        event_listeners=[CommandCounter()],
+    return settings.mongodb_url
+
+
+def _mongo_options(settings: Settings) -> dict[str, Any]:
+    tls = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
+    return {
+        "appname": "fashion-wallet",
+        "tz_aware": True,
+        "maxPoolSize": settings.mongodb_max_pool_size,
+        "minPoolSize": settings.mongodb_min_pool_size,
+        "maxIdleTimeMS": int(settings.mongodb_max_idle_time * 1000),
+        "connectTimeoutMS": int(settings.mongodb_connect_timeout * 1000),
+        "serverSelectionTimeoutMS": int(settings.mongodb_selection_timeout * 1000),
+        "socketTimeoutMS": int(settings.statement_timeout * 1000),
+        "event_listeners": [CommandCounter()],
         **tls,
-    )
+    }
 
 
 def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
@@ -165,23 +185,27 @@ class _OfflineInitializer(Initializer):
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
-    engine = postgres_engine(settings)
+    guard = PostgresGuard(Limits.of(settings))
+    engine = postgres_engine(settings, guard)
     try:
-        client = mongo_client(settings)
+        client = guarded_mongo_client(settings)
         try:
             database = mongo_database(settings, client)
             await _OfflineInitializer(database=database, document_models=[Design], skip_indexes=True)
             if settings.row_level_security:
                 enforce(engine)
-            yield Stores(
-                engine=engine,
-                reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
-                statements=StatementRunner(engine, [count_statement]),
-                sessions=async_sessionmaker(engine, expire_on_commit=False),
-                mongo=client,
-                database=database,
-                row_level_security=settings.row_level_security,
-            )
+            breakers = guard.breaker, client.breaker
+            async with watching(*breakers):
+                yield Stores(
+                    engine=engine,
+                    reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                    statements=StatementRunner(engine, [count_statement]),
+                    sessions=async_sessionmaker(engine, expire_on_commit=False),
+                    mongo=client,
+                    database=database,
+                    breakers=breakers,
+                    row_level_security=settings.row_level_security,
+                )
         finally:
             await client.close()
     finally:

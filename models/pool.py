@@ -11,12 +11,17 @@ import time
 from typing import Any
 
 from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.queue import Empty
 
 
 class ConnectionPool(AsyncAdaptedQueuePool):
-    """A pool from which connections can be taken without SQLAlchemy's `Connection` around them."""
+    """A pool from which connections can be taken without SQLAlchemy's `Connection` around them.
+
+    Those that the server has closed are replaced before they are used: after a restart of the server, writes, which
+    nobody may repeat, work at once.
+    """
 
     async def take(self) -> PoolProxiedConnection:
         """A connection, which must be given back. Raises what connecting raises, and SQLAlchemy's TimeoutError."""
@@ -33,6 +38,13 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         """Drop a connection that the server has closed; those as old as it are made anew before they are used."""
         self._invalidate(connection, error)
 
+    def _do_get(self) -> ConnectionPoolEntry:
+        record = super()._do_get()
+        driver: Any = record.driver_connection
+        if driver is not None and driver.is_closed():
+            record.invalidate()  # SQLAlchemy connects again where it finds none
+        return record
+
     def _has_usable(self) -> bool:
         """Whether the next connection is there and neither too old nor invalidated: no need to connect."""
         try:
@@ -40,6 +52,6 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         except Empty:
             return False
         self._pool.put_nowait(record)  # last in, first out: the next checkout takes this one
-        if record._is_hard_or_soft_invalidated():
+        if record._is_hard_or_soft_invalidated() or record.driver_connection.is_closed():
             return False
         return self._recycle < 0 or time.time() - record.starttime <= self._recycle

@@ -1,8 +1,9 @@
 """The checks of both stores: one implementation behind REST and GraphQL.
 
 Both stores are asked at the same time, each within the given time and through this process's own pool, since what
-matters is whether a request would be answered. Callers that come while a check is under way get its result, so any
-number of simultaneous probes takes one PostgreSQL connection (two, where some ask for the detailed figures).
+matters is whether a request would be answered. Breakers let the checks through, and close where one succeeds. Callers
+that come while a check is under way get its result, so any number of simultaneous probes takes one PostgreSQL
+connection (two, where some ask for the detailed figures).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import AsyncAdaptedQueuePool, Pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.breakers import bypassed
 from api.health.reasons import NO_FREE_CONNECTION, NO_PRIMARY, reason, timed_out
 from api.health.report import (
     ConnectionCounts,
@@ -62,9 +64,10 @@ async def check(
 
 async def _check(stores: Stores, limit: float, detailed: bool) -> Health:
     timestamp = datetime.now(UTC)
-    postgres, mongodb = await asyncio.gather(
-        _check_postgres(stores, limit, detailed), _check_mongodb(stores, limit, detailed)
-    )
+    with bypassed():
+        postgres, mongodb = await asyncio.gather(
+            _check_postgres(stores, limit, detailed), _check_mongodb(stores, limit, detailed)
+        )
     return Health(timestamp, postgres, mongodb)
 
 

@@ -1,0 +1,148 @@
+"""Where the breakers stand: in PostgreSQL's pool and in MongoDB's client, so that no call to a store gets past them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+import asyncpg
+import pymongo
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConnectionFailure, NotPrimaryError, WaitQueueTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from api.breakers import Breaker, Limits
+from models.pool import ConnectionPool
+
+if TYPE_CHECKING:
+    PostgresConnection = asyncpg.Connection[asyncpg.Record]
+
+_UNREACHABLE: Final = (
+    OSError,  # refused, reset, timed out
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+_ANSWERS_OF_MONGODB: Final = (NotPrimaryError, WaitQueueTimeoutError)
+"""Connection failures of the driver's that aren't: a member that is no primary, and our own pool, all in use."""
+
+
+class PostgresGuard:
+    """PostgreSQL's breaker, and the connections that it watches over.
+
+    Failures are those of connecting; a lost connection shows in the next one. Statements are seen by the pool: one
+    that comes back usable is a sign of life.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.breaker = Breaker("PostgreSQL", limits, lambda error: isinstance(error, _UNREACHABLE))
+        self.breaker.probe, self.breaker.hang_up = self._probe, self._hang_up
+        self._connections: WeakSet[PostgresConnection] = WeakSet()
+        self._arguments: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
+
+    async def connect(self, *args: Any, **kwargs: Any) -> PostgresConnection:
+        """As asyncpg.connect. Raises StoreUnavailable where the breaker is open."""
+        self._arguments = args, kwargs
+        with self.breaker.call():
+            connection: PostgresConnection = await asyncpg.connect(*args, **kwargs)
+        self._connections.add(connection)
+        return connection
+
+    def guard(self, engine: AsyncEngine) -> None:
+        """Watch over the engine's pool, which must be a GuardedPool and connect by `connect`."""
+        pool = engine.pool
+        assert isinstance(pool, GuardedPool)
+        pool.breaker = self.breaker
+        self.breaker.busy = lambda: pool.checkedout() > 0
+
+    async def _probe(self) -> None:
+        args, kwargs = self._arguments
+        limit = self.breaker.limits.probe_timeout
+        connection = await asyncpg.connect(*args, **{**kwargs, "timeout": limit, "command_timeout": limit})
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()  # to say goodbye to a frozen server takes seconds
+
+    def _hang_up(self) -> None:
+        """Drop every connection, so that who waits for an answer gets an error and idle ones aren't used again."""
+        for connection in list(self._connections):
+            connection.terminate()
+
+
+class GuardedPool(ConnectionPool):
+    """A pool that asks the breaker first, and tells it of every connection that comes back usable."""
+
+    breaker: Breaker
+
+    def connect(self) -> PoolProxiedConnection:
+        self.breaker.check()
+        if self.checkedout() == 0:
+            self.breaker.heard()
+        return super().connect()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if record.dbapi_connection is not None:
+            self.breaker.heard()
+        super()._do_return_conn(record)
+
+    def recreate(self) -> GuardedPool:
+        pool = super().recreate()
+        assert isinstance(pool, GuardedPool)
+        pool.breaker = self.breaker
+        return pool
+
+
+class GuardedClient(AsyncMongoClient[dict[str, Any]]):
+    """A client that asks the breaker before every command, cursors' later batches included.
+
+    `timeoutMS` is the deadline of a command with its retries, and reaches the server as `maxTimeMS`. The driver would
+    look for a usable server as long; here that keeps the deadline of its own, `serverSelectionTimeoutMS`.
+    """
+
+    breaker: Breaker
+
+    def __init__(self, *args: Any, breaker: Breaker, **kwargs: Any) -> None:
+        self.breaker = breaker
+        super().__init__(*args, **kwargs)
+
+    async def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
+        # every command of the driver's goes through here, and nothing public does
+        with self.breaker.call():
+            return await super()._retry_internal(*args, **kwargs)
+
+    async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
+        with pymongo.timeout(self.options.server_selection_timeout):
+            return await super()._select_server(*args, **kwargs)
+
+
+def mongo_breaker(limits: Limits, uri: str, **options: Any) -> Breaker:
+    """MongoDB's breaker. Its probe makes a client of its own, with the options of the guarded one: that client's
+    connections may all be in use."""
+    breaker = Breaker("MongoDB", limits, _is_mongo_failure)
+    milliseconds = int(limits.probe_timeout * 1000)
+    own = {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0}
+
+    async def probe() -> None:
+        async with AsyncMongoClient[dict[str, Any]](uri, **{**options, **own}) as client:
+            await client.admin.command("ping")
+
+    breaker.probe = probe
+    return breaker
+
+
+def _is_mongo_failure(error: BaseException) -> bool:
+    return isinstance(error, ConnectionFailure) and not isinstance(error, _ANSWERS_OF_MONGODB)
+
+
+@contextlib.asynccontextmanager
+async def watching(*breakers: Breaker) -> AsyncIterator[None]:
+    """Watch over these stores for as long as the block lasts."""
+    async with contextlib.AsyncExitStack() as stack:
+        for breaker in breakers:
+            await stack.enter_async_context(breaker.watching())
+        yield
