@@ -47,6 +47,10 @@ class Stores:
     breakers: tuple[Breaker, ...] = ()
     row_level_security: bool = False
 
+    def is_cut_off(self, store: str) -> bool:
+        """Whether this store's breaker is open."""
+        return any(breaker.store == store and breaker.is_open for breaker in self.breakers)
+
     def acting_as(self, identity: Identity) -> Stores:
         """These stores for one request: under row-level security `reads` and `sessions` act as this identity.
 

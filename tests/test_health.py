@@ -151,11 +151,11 @@ async def test_answers_of_healthy_stores(settings: Settings, clean_stores: None)
             assert TIMESTAMP.fullmatch(response.json()["timestamp"])
         assert health.json().keys() == ready.json().keys() == {"status", "timestamp"}
         postgres, mongo = database.json()["checks"]["postgres"], database.json()["checks"]["mongodb"]
-        assert postgres.keys() == {"healthy", "responseTime", "connections", "server"}
+        assert postgres.keys() == {"healthy", "responseTime", "cutOff", "connections", "server"}
         assert postgres["healthy"] is True
         assert 0 <= postgres["responseTime"] < 1500
         assert postgres["connections"] == {"total": 1, "active": 0, "idle": 1}
-        assert mongo.keys() == {"healthy", "responseTime", "connection", "server"}
+        assert mongo.keys() == {"healthy", "responseTime", "cutOff", "connection", "server"}
         assert mongo["healthy"] is True
         assert 0 <= mongo["responseTime"] < 1500
         assert mongo["connection"] == {"state": "connected", "topology": "Single"}
@@ -208,7 +208,7 @@ async def test_postgres_that_refuses(settings: Settings) -> None:
         assert [response.status_code for response in responses] == [503, 503, 503]
         assert [response.json()["status"] for response in responses] == ["unhealthy", "unhealthy", "unready"]
         checks = responses[1].json()["checks"]
-        assert checks["postgres"].keys() == {"healthy", "responseTime", "error", "connections"}
+        assert checks["postgres"].keys() == {"healthy", "responseTime", "error", "cutOff", "connections"}
         assert checks["postgres"]["healthy"] is False
         assert checks["postgres"]["error"] == "connection refused"
         assert checks["postgres"]["connections"] == {"total": 0, "active": 0, "idle": 0}
@@ -228,7 +228,7 @@ async def test_mongodb_that_refuses(settings: Settings) -> None:
         assert [response.status_code for response in responses] == [503, 503, 503]
         checks = responses[1].json()["checks"]
         assert checks["postgres"]["healthy"] is True
-        assert checks["mongodb"].keys() == {"healthy", "responseTime", "error", "connection"}
+        assert checks["mongodb"].keys() == {"healthy", "responseTime", "error", "cutOff", "connection"}
         assert checks["mongodb"]["healthy"] is False
         assert checks["mongodb"]["error"] == "connection refused"
         assert checks["mongodb"]["connection"] == {"state": "disconnected", "topology": "Unknown"}
@@ -442,7 +442,7 @@ async def test_slow_figures_do_not_make_a_store_unhealthy(freezable_settings: Se
 
         assert response.status_code == 200
         mongo = response.json()["checks"]["mongodb"]
-        assert mongo.keys() == {"healthy", "responseTime", "connection"}
+        assert mongo.keys() == {"healthy", "responseTime", "cutOff", "connection"}
         assert mongo["healthy"] is True
 
 

@@ -40,13 +40,14 @@ class PostgresServer:
 class PostgresHealth:
     """`response_time` is in milliseconds: until the answer, or until the check gave up.
 
-    `error` is set exactly when `healthy` is false. `server` is None where it was not asked for or did not come
-    in time.
+    `error` is set exactly when `healthy` is false. `cut_off` tells whether requests are refused without asking the
+    store. `server` is None where it was not asked for or did not come in time.
     """
 
     healthy: bool
     response_time: int
     error: str | None
+    cut_off: bool
     connections: ConnectionCounts
     server: PostgresServer | None
 
@@ -78,6 +79,7 @@ class MongodbHealth:
     healthy: bool
     response_time: int
     error: str | None
+    cut_off: bool
     state: MongodbState
     topology: str
     server: MongodbServer | None

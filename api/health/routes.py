@@ -76,7 +76,7 @@ def _summary(health: report.Health) -> dict[str, Any]:
 def _outcome(check: report.PostgresHealth | report.MongodbHealth) -> dict[str, Any]:
     """`error` is left out where there is none."""
     error = {} if check.error is None else {"error": check.error}
-    return {"healthy": check.healthy, "responseTime": check.response_time, **error}
+    return {"healthy": check.healthy, "responseTime": check.response_time, **error, "cutOff": check.cut_off}
 
 
 def _postgres(check: report.PostgresHealth) -> dict[str, Any]:

@@ -88,7 +88,8 @@ async def _check_postgres(stores: Stores, limit: float, detailed: bool) -> Postg
         waited = attempt.waits and isinstance(error, _GaveUp)
         sentence = NO_FREE_CONNECTION if waited else reason(error or _GaveUp(), limit)
         logger.warning("store unhealthy", store="postgres", reason=sentence, cause=_described(error))
-    return PostgresHealth(sentence is None, _milliseconds(elapsed), sentence, counts, attempt.server)
+    cut_off = stores.is_cut_off("PostgreSQL")
+    return PostgresHealth(sentence is None, _milliseconds(elapsed), sentence, cut_off, counts, attempt.server)
 
 
 async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> MongodbHealth:
@@ -113,7 +114,13 @@ async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> Mongod
     else:
         state = MongodbState.DISCONNECTED
     return MongodbHealth(
-        sentence is None, _milliseconds(elapsed), sentence, state, topology.topology_type_name, attempt.server
+        sentence is None,
+        _milliseconds(elapsed),
+        sentence,
+        stores.is_cut_off("MongoDB"),
+        state,
+        topology.topology_type_name,
+        attempt.server,
     )
 
 
