@@ -67,4 +67,5 @@ async def _verify(stores: Stores, settings: Settings) -> None:
 
 def _is_browser(request: Request) -> bool:
     """Whether a GET asks for a page, without a query."""
-    return "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+    asks = {"query", "documentId", "extensions"}.intersection(request.query_params)
+    return "text/html" in request.headers.get("accept", "") and not asks

@@ -25,6 +25,7 @@ LAZY: Final = {
     "migrate": ("api.migrate", "app"),
     "demo": ("api.demo.command", "demo"),
     "user": ("api.users.command", "app"),
+    "documents": ("api.trusted.command", "app"),
     "explorer": ("api.explorer.command", "app"),
 }
 """Commands of other modules: a typer application, or the function of a single command."""

@@ -18,6 +18,8 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "postgres_max_overflow": 10,
     "postgres_ssl": "prefer",
     "statement_timeout": 5.0,
+    "introspection": False,
+    "suggestions": False,
     "explorer": False,
     "shutdown_delay": 2,
 }
@@ -133,6 +135,17 @@ class Settings(BaseSettings):
 
     design_revisions_kept: int = Field(100, ge=1, description="Earlier versions of a design that are kept")
 
+    trusted_documents: Literal["off", "log", "enforce"] = Field(
+        "off",
+        description="Documents that aren't registered (`fashion-wallet documents`): run, run and logged, or refused",
+    )
+    client_documents_size: int = Field(
+        8 * 1024 * 1024,
+        ge=0,
+        description="Bytes of documents kept that clients register by hash (Apollo's APQ), a process; 0 for none",
+    )
+    introspection: bool = Field(True, description="Answer introspection")
+    suggestions: bool = Field(True, description='Suggest names in messages ("Did you mean ...?")')
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
 

@@ -37,6 +37,8 @@ from api.http_response import Answer, Body, executed, failure, of_batch, refusal
 from api.idempotency import HEADER, Idempotency, key_of
 from api.log import Cost, current_cost, logger
 from api.stores import Stores
+from api.trusted.documents import Documents
+from api.trusted.introspection import hide_suggestions
 from api.viewer import ANONYMOUS, Viewer
 
 _AUTHORIZATION: Final = b"authorization"
@@ -73,6 +75,7 @@ class GraphQLEndpoint:
         self.auth = Auth(settings)
         self._addresses = Addresses(settings)
         self._idempotency = Idempotency(settings)
+        self._documents = Documents(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a well-formed GraphQL response, whatever comes in."""
@@ -116,6 +119,7 @@ class GraphQLEndpoint:
             if keys:
                 raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
             return of_batch(await asyncio.gather(*(self._one_of_batch(exchange, each) for each in asked)))
+        asked = exchange.asked = await self._documents.resolve(asked, exchange.stores, exchange.media_type)
         key = key_of(keys, asked, self._settings) if keys and exchange.request.method == "POST" else None
         if key is None:
             return await self._execute(exchange, asked)
@@ -141,7 +145,8 @@ class GraphQLEndpoint:
     async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:
         """As `_execute`; what fails is answered in its place, and takes nobody along."""
         try:
-            return await self._execute(exchange, operation)
+            resolved = await self._documents.resolve(operation, exchange.stores, exchange.media_type or JSON)
+            return await self._execute(exchange, resolved)
         except AppError as error:
             return refusal(error)
         except Exception as error:
@@ -155,8 +160,6 @@ class GraphQLEndpoint:
 
     async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
         """Run one operation. Raises AppError where it is refused with a status of its own."""
-        if not operation.query.strip():
-            raise BadRequest("query must be a text with a GraphQL document.")
         context = Context(
             exchange.stores, self._settings, exchange.id, self.auth, exchange.viewer, exchange.address, claim
         )
@@ -173,4 +176,7 @@ class GraphQLEndpoint:
             raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
         except CannotGetOperationTypeError:
             raise BadRequest("The document has no operation of this name.") from None
-        return executed(result, exchange.media_type or JSON, exchange.id)
+        answer = executed(result, exchange.media_type or JSON, exchange.id)
+        if not self._settings.suggestions:
+            hide_suggestions(answer.body)
+        return answer

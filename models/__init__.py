@@ -8,6 +8,7 @@ from models.idempotency import IdempotencyKey
 from models.operation import Operation
 from models.repository import PostgresRepository
 from models.session import RefreshToken, Session
+from models.trusted_document import TrustedDocument
 from models.user import User
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PostgresRepository",
     "RefreshToken",
     "Session",
+    "TrustedDocument",
     "User",
     "new_id",
 ]

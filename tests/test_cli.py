@@ -45,7 +45,18 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     listed = re.findall(r"^│ (\w+) ", run("--help"), re.MULTILINE)
 
-    assert listed == ["serve", "dev", "schema", "config", "reconcile", "migrate", "demo", "user", "explorer"]
+    assert listed == [
+        "serve",
+        "dev",
+        "schema",
+        "config",
+        "reconcile",
+        "migrate",
+        "demo",
+        "user",
+        "documents",
+        "explorer",
+    ]
 
 
 @pytest.mark.parametrize(

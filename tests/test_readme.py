@@ -18,6 +18,7 @@ from api.demo.loader import load
 from api.errors import StoreUnavailable
 from api.idempotency import Interrupted, KeyReused
 from api.stores import Stores
+from api.trusted.documents import DocumentNotFound, NotTrusted
 from tests import commands
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +59,7 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile")
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create")
@@ -79,7 +80,8 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT"}
-    codes = {error.code for error in (InProgress, Interrupted, KeyReused, StoreUnavailable)}
+    own = (DocumentNotFound, NotTrusted, InProgress, Interrupted, KeyReused, StoreUnavailable)
+    codes = {error.code for error in own}
     assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 
 

@@ -28,6 +28,7 @@ from api.limits.cost import Costs
 from api.limits.price import Price, price_of
 from api.limits.refusals import TooComplex, require
 from api.limits.structure import structure_of
+from api.trusted.introspection import introspection_errors, introspects
 
 MAX_DOCUMENTS: Final = 1000
 """Documents that are kept, where they are small."""
@@ -54,6 +55,8 @@ class Document:
         self.tokens = self.node.token_count
         self.bytes = len(text) + self.tokens * TOKEN_BYTES
         self.structure = structure_of(self.node)
+        self._introspects = introspects(text)
+        self._introspection: list[GraphQLError] | None = None
         self._verdicts: dict[bool, list[GraphQLError]] = {}
         self._prices: dict[str | None, Price] = {}
 
@@ -83,6 +86,14 @@ class Document:
             errors = validate(schema, self.node, _RULES, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions)
             self._verdicts[hide_suggestions] = errors
         return errors
+
+    def introspection_errors(self, schema: GraphQLSchema) -> list[GraphQLError]:
+        """What is wrong with it where introspection is not allowed; it must be valid."""
+        if not self._introspects:
+            return []
+        if self._introspection is None:
+            self._introspection = introspection_errors(schema, self.node)
+        return self._introspection
 
     def price(self, operation: OperationDefinitionNode, costs: Costs) -> Price:
         """What an operation of it may cost, where it is valid."""
