@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any, Final
@@ -41,7 +42,7 @@ class StrawberryDeclarations:
         if isinstance(definition, DeclaredField):
             declared = definition.declaration
             if isinstance(declared, GlobalId):
-                return Plain(partial(_global_id, parent.name))
+                return _global_id(parent.name, origin)
             if isinstance(declared, Stored):
                 return Plain(declared.read, _stored_expression(origin, declared))
             return Batch(declared.load, partial(self._prepare, definition, declared))
@@ -89,15 +90,23 @@ def _read(name: str, source: Any) -> Any:
     return read(source, name)
 
 
-def _global_id(type_name: str, source: Any) -> str:
-    return encode_id(type_name, read(source, "id"))
+def _global_id(type_name: str, origin: type) -> Plain:
+    """`encode_id` of the object's own id."""
+    key = f"str({_expression(origin, 'id')})"
+    return Plain(
+        lambda source: encode_id(type_name, read(source, "id")),
+        f"b2a_base64(({type_name + ':'!r} + {key}).encode(), newline=False).decode()",
+        {"b2a_base64": b2a_base64},
+    )
 
 
 def _expression(origin: type, name: str) -> str:
     """`read(source, name)` as a Python expression, for how objects of this class are usually stored."""
     key = camel(name)
     if issubclass(origin, View):
-        return f"source.stored.get({key!r})" if origin.of_documents else f"source.stored.{name}"
+        if not origin.of_documents:
+            return f"source.stored.{name}"
+        return "source.stored['_id']" if name == "id" else f"source.stored.get({key!r})"
     if not issubclass(origin, Part):
         return f"source.{name}"
     return "source.get('_id', source.get('id'))" if name == "id" else f"source.get({key!r})"

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from graphql import get_named_type
 
 from api.conditions import Condition
 from api.execution import Loading
 from api.filtering import condition_of
 from api.ids import decode_id_of, encode_id
-from api.nodes import View, read
+from api.log import report_dangling
+from api.nodes import View, read, read_all
 from api.pagination import NEWEST_FIRST, Connection, Cursors, Order, OrderDirection, Page, page_request
 from api.policy import Guard
 from api.selection import ResolveInfo, columns_of, selects_any
-from api.views import LIVE_FIELDS, is_key, load_view, referenced_view, view_class
+from api.views import LIVE_FIELDS, load_view, view_class
 
 if TYPE_CHECKING:
     from api.context import Context
 
 Values = Sequence[Any] | Loading
+
+_KEYS: Final = frozenset((str, UUID, pgproto.UUID, type(None)))
 
 
 class Declared(Protocol):
@@ -93,15 +98,13 @@ class Reference(_WithoutArguments):
     guard: Guard | None = None
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
-        guard, viewer = self.guard, info.context.viewer
-        keys = [
-            None if guard is not None and not guard.allows(viewer, source) else read(source, self.key)
-            for source in sources
-        ]
+        keys = read_all(sources, self.key)
+        if self.guard is not None:
+            viewer, allows = info.context.viewer, self.guard.allows
+            keys = [key if allows(viewer, source) else None for key, source in zip(keys, sources, strict=True)]
         view = view_class(info, get_named_type(info.return_type).name)
-        if self.key == "id":  # by its own id an object refers to nothing: what is found by it refers to the object
-            return _views(self.loader, keys, info, lambda key, stored: view.of(stored) if stored is not None else None)
-        return _views(self.loader, keys, info, lambda key, stored: referenced_view(view, self.loader, key, stored))
+        # by its own id an object refers to nothing: what is found by it refers to the object
+        return _views(self.loader, keys, info, view, referenced=self.key != "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +115,10 @@ class References(_WithoutArguments):
     key: str
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
-        lists = [read(source, self.key) or () for source in sources]
+        lists = [keys or () for keys in read_all(sources, self.key)]
         view = view_class(info, get_named_type(info.return_type).name)
         flat = [key for keys in lists for key in keys]
-        loading = _views(self.loader, flat, info, lambda key, stored: referenced_view(view, self.loader, key, stored))
+        loading = _views(self.loader, flat, info, view, referenced=True)
         if not isinstance(loading, Loading):
             return [[] for _ in sources]
 
@@ -189,7 +192,7 @@ class ListOf:
             order=arguments.order,
             condition=arguments.condition,
         )
-        owners = [None if self.key is None else read(source, self.key) for source in sources]
+        owners = [None] * len(sources) if self.key is None else read_all(sources, self.key)
         counts = context.loader(f"{self.loader}_count")
         node, field = view_class(info, node_type).of, arguments.order.field
         cursors = Cursors(request, order_value=lambda row: read(row, field), key=lambda row: read(row, "id"))
@@ -207,20 +210,33 @@ class ListOf:
         return Loading(context.loader(self.loader).load_many(keys, columns_of(info)), place)
 
 
-def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view_of: Callable[[Any, Any], View | None]) -> Values:
-    """One view a key, the same one for equal keys; None for what is no key."""
-    known = list({key: None for key in keys if is_key(key)})
-    missing = {str(key) for key in keys if key is not None and not is_key(key)}
-    for key in missing:
-        view_of(key, None)  # says that it leads nowhere
-    if not known:
+def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view: type[View], *, referenced: bool) -> Values:
+    """One view a key, the same one for equal keys; None for what is no key, leads nowhere, or to what is deleted.
+
+    Where something visible refers to what isn't there, that is logged.
+    """
+    if not _KEYS.issuperset(map(type, keys)):  # an old document may hold anything in place of a key
+        if referenced:
+            report_dangling(loader, [key for key in keys if type(key) not in _KEYS])
+        keys = [key if type(key) in _KEYS else None for key in keys]
+    wanted = list(dict.fromkeys(keys))
+    if None in wanted:
+        wanted.remove(None)
+    if not wanted:
         return [None] * len(keys)
 
     def place(rows: Sequence[Any]) -> list[View | None]:
-        views = {key: view_of(key, stored) for key, stored in zip(known, rows, strict=True)}
-        return [views.get(key) if is_key(key) else None for key in keys]
+        stored = dict(zip(wanted, rows, strict=True))
+        if None in rows:
+            if referenced:
+                report_dangling(loader, [key for key, row in stored.items() if row is None])
+            stored = {key: row for key, row in stored.items() if row is not None}
+        gone = read_all(list(stored.values()), "deleted_at")
+        of = view.of
+        views = {key: of(row) for (key, row), at in zip(stored.items(), gone, strict=True) if at is None}
+        return list(map(views.get, keys))
 
-    return Loading(info.context.loader(loader).load_many(known, columns_of(info) | LIVE_FIELDS), place)
+    return Loading(info.context.loader(loader).load_many(wanted, columns_of(info) | LIVE_FIELDS), place)
 
 
 def each(sources: Sequence[Any], read_one: Callable[[Any], Any]) -> Sequence[Any]:

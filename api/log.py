@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -120,8 +120,9 @@ _MAX_REPORTED = 10_000
 _reported: set[tuple[str, str]] = set()
 
 
-def report_dangling(type_name: str, key: str) -> None:
-    """Log, once a process, that something refers to an object that doesn't exist (any more)."""
-    if (type_name, key) not in _reported and len(_reported) < _MAX_REPORTED:
-        _reported.add((type_name, key))
-        logger.warning("dangling reference", type=type_name, key=key)
+def report_dangling(type_name: str, keys: Iterable[object]) -> None:
+    """Log, once a process and key, that something refers to objects that don't exist (any more)."""
+    for key in map(str, keys):
+        if (type_name, key) not in _reported and len(_reported) < _MAX_REPORTED:
+            _reported.add((type_name, key))
+            logger.warning("dangling reference", type=type_name, key=key)

@@ -6,7 +6,9 @@ fields are read off it by name when they are asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 import strawberry
@@ -43,3 +45,18 @@ def read(source: Any, name: str) -> Any:
     if isinstance(source, dict):
         return source.get("_id" if name == "id" and "_id" in source else camel(name))
     return getattr(source, name)
+
+
+def read_all(sources: Sequence[Any], name: str) -> list[Any]:
+    """`read` for every source. Where all of them are alike, as those of a level are, one look at them suffices."""
+    kinds = set(map(type, sources))
+    if len(kinds) == 1:
+        kind = kinds.pop()
+        if issubclass(kind, View):
+            return read_all([source.stored for source in sources], name)
+        if kind is not dict:
+            return list(map(attrgetter(name), sources))
+        if name != "id":
+            key = camel(name)
+            return [source.get(key) for source in sources]
+    return [read(source, name) for source in sources]

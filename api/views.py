@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from graphql import get_named_type
 
 from api.conditions import And, fields_of, matches
 from api.designs.policy import PUBLISHED
-from api.log import report_dangling
 from api.nodes import View, read
 from api.policy import LIVE
 from api.selection import ResolveInfo, columns_of
@@ -46,22 +44,9 @@ async def load_view(
     return view_class(info, name).of(stored) if visible else None
 
 
-def referenced_view(view: type[View], loader: str, key: Any, stored: Any) -> View | None:
-    """The view of what a visible object refers to: None where it is deleted, or gone, which is logged."""
-    if stored is None:
-        report_dangling(loader, str(key))
-        return None
-    return view.of(stored) if is_live(stored) else None
-
-
 def is_live(stored: Any) -> bool:
     """Whether a stored object, read with `LIVE_FIELDS`, isn't deleted."""
     return read(stored, "deleted_at") is None
-
-
-def is_key(value: Any) -> bool:
-    """Whether a stored reference can be one: an old document may hold anything in its place."""
-    return isinstance(value, (str, UUID))
 
 
 async def _is_shown(type_name: str, stored: Any, context: Context) -> bool:

@@ -226,7 +226,8 @@ class ObjectCompletion(Completion):
             plan = self.field.plan_of(self.type)
         except GraphQLError as error:  # a condition that is null
             return [execution.fail(error) for _ in sources]
-        if self.field.shares and len(unique := {id(source): source for source in sources}) < len(sources):
+        if self.field.shares and len(set(map(id, sources))) < len(sources):
+            unique = {id(source): source for source in sources}
             firsts: dict[int, int] = {}
             for index, source in enumerate(sources):
                 firsts.setdefault(id(source), index)

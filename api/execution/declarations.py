@@ -7,7 +7,7 @@ declaration says the same thing for all objects of a level at once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
@@ -18,11 +18,13 @@ class Plain:
     """A value that is read off the source: no arguments, nothing to wait for, the same however often it is read.
 
     `expression` is the same as `read` in Python, of the name `source`; generated code is made of it. It may raise where
-    `read` would not (then the level is shaped again with `read`), but never give another value.
+    `read` would not (then the level is read again with `read`), but never give another value. `names` are the names in
+    it beside the builtins; one name must mean the same in all declarations.
     """
 
     read: Callable[[Any], Any]
     expression: str | None = None
+    names: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
     """Deliver the field's completed values, one a source, now or later."""
     match field.declaration:
-        case Plain(read=read):
-            field.completion.complete(execution, _read(read, sources), path_of, deliver)
+        case Plain() as plain:
+            field.completion.complete(execution, _read(field, plain, sources), path_of, deliver)
         case Batch() as batch:
             _load(batch, field, execution, sources, path_of, deliver)
         case None:
@@ -28,11 +28,11 @@ def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path
             field.completion.complete(execution, values, path_of, deliver)
 
 
-def _read(read: Any, sources: Sequence[Any]) -> list[Any]:
+def _read(field: FieldPlan, plain: Plain, sources: Sequence[Any]) -> Sequence[Any]:
     try:
-        return [read(source) for source in sources]
+        return field.read_all(plain, sources)
     except Exception:  # which of them it is tells only one at a time
-        return [_read_one(read, source) for source in sources]
+        return [_read_one(plain.read, source) for source in sources]
 
 
 def _read_one(read: Any, source: Any) -> Any:

@@ -43,22 +43,28 @@ def leaf(type_: GraphQLLeafType) -> Leaf:
             raise invalid_leaf(type_, value, completed)
         return completed
 
-    return _remembered(complete) if isinstance(type_, GraphQLEnumType) else complete
+    return EnumLeaf(complete) if isinstance(type_, GraphQLEnumType) else complete
 
 
-def _remembered(complete: Leaf) -> Leaf:
-    """An enum has few values, and only those that are texts (as stored ones are) can't be mistaken for another."""
-    names: dict[str, str] = {}
+class EnumLeaf:
+    """An enum has few values: `known` holds the names of those that were seen.
 
-    def remembered(value: Any) -> Any:
+    Only texts, as stored values are, can't be mistaken for another (1 and True are equal).
+    """
+
+    __slots__ = ("_complete", "known")
+
+    def __init__(self, complete: Leaf) -> None:
+        self._complete = complete
+        self.known: dict[str, str] = {}
+
+    def __call__(self, value: Any) -> Any:
         if type(value) is not str:
-            return complete(value)
-        name = names.get(value)
+            return self._complete(value)
+        name = self.known.get(value)
         if name is None:
-            name = names[value] = complete(value)
+            name = self.known[value] = self._complete(value)
         return name
-
-    return remembered
 
 
 def unchanged(type_: GraphQLLeafType, value: str) -> str | None:

@@ -30,7 +30,7 @@ from api.execution.abstract import AbstractCompletion
 from api.execution.arguments import Arguments
 from api.execution.completion import Completion, LeafCompletion, ListCompletion, ObjectCompletion, PathOf
 from api.execution.declarations import Batch, Declaration, Declarations, Plain
-from api.execution.shaping import MAX_FIELDS, Shape, shape_of
+from api.execution.shaping import MAX_FIELDS, Reader, Shape, reader_of, shape_of
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -56,6 +56,8 @@ class FieldPlan:
 
     __slots__ = (
         "_plans",
+        "_reader",
+        "_reads",
         "arguments",
         "completion",
         "constant",
@@ -91,6 +93,8 @@ class FieldPlan:
         self.may_await = self.declaration is None and self.constant is None
         self.shares = isinstance(self.declaration, Batch)
         self.is_leaf = isinstance(self.declaration, Plain) and is_leaf_type(get_named_type(definition.type))
+        self._reader: Reader | None = None
+        self._reads = 0
         self.resolve = definition.resolve or default_field_resolver
         self.arguments = Arguments(definition, nodes[0], getattr(self.declaration, "prepare", None))
         self.completion = _completion_of(self, definition.type)
@@ -103,6 +107,17 @@ class FieldPlan:
             sets = [node.selection_set for node in self.nodes if node.selection_set is not None]
             plan = self._plans[type_.name] = ObjectPlan(self.selections, type_, sets)
         return plan
+
+    def read_all(self, declared: Plain, sources: Sequence[Any]) -> Sequence[Any]:
+        """What is declared to be read, of every source. Raises what any of them raises."""
+        reader = self._reader
+        if reader is None:
+            read = declared.read
+            self._reads += 1
+            if self._reads <= GENERATED_FROM or self.is_leaf:
+                return [read(source) for source in sources]
+            reader = self._reader = reader_of(declared)
+        return reader(sources)
 
     def run(
         self, execution: Execution, sources: Sequence[Any], objects: Sequence[dict[str, Any]], path_of: PathOf

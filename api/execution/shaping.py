@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from graphql import Undefined
 
 from api.execution.declarations import Plain
-from api.execution.leaves import unchanged
+from api.execution.leaves import EnumLeaf, unchanged
 
 if TYPE_CHECKING:
     from api.execution.completion import Completion
     from api.execution.plan import FieldPlan
 
 Shape = Callable[[Sequence[Any]], list[dict[str, Any]]]
+Reader = Callable[[Sequence[Any]], Sequence[Any]]
 
 MAX_FIELDS: Final = 500
 """Fields of a level for which code is generated: compiling takes some microseconds for each."""
@@ -28,10 +29,21 @@ def shape_of(fields: Sequence[FieldPlan]) -> Shape:
     """The function that makes the objects of a level: leaves completed, null where something else comes later."""
     names: dict[str, Any] = {}
     parts = [f"{field.key!r}: {_expression(field, f'_{index}', names)}" for index, field in enumerate(fields)]
-    source = f"def shape(sources):\n    return [{{{', '.join(parts)}}} for source in sources]\n"
-    exec(compile(source, "<plan>", "exec"), names)  # noqa: S102
-    shape: Shape = names["shape"]
-    return shape
+    return _function(f"[{{{', '.join(parts)}}} for source in sources]", names)
+
+
+def reader_of(declared: Plain) -> Reader:
+    """The function that reads a value off every source. It may raise where `read` doesn't."""
+    read, expression = declared.read, declared.expression
+    if expression is None:
+        return lambda sources: [read(source) for source in sources]
+    return _function(f"[{expression} for source in sources]", dict(declared.names))
+
+
+def _function(expression: str, names: dict[str, Any]) -> Callable[[Sequence[Any]], Any]:
+    exec(compile(f"def generated(sources):\n    return {expression}\n", "<plan>", "exec"), names)  # noqa: S102
+    generated: Callable[[Sequence[Any]], Any] = names["generated"]
+    return generated
 
 
 def _expression(field: FieldPlan, suffix: str, names: dict[str, Any]) -> str:
@@ -40,18 +52,24 @@ def _expression(field: FieldPlan, suffix: str, names: dict[str, Any]) -> str:
         return repr(field.constant)
     if not field.is_leaf:
         return "None"
-    assert isinstance(field.declaration, Plain)
-    value = field.declaration.expression
+    declared = field.declaration
+    assert isinstance(declared, Plain)
+    value = declared.expression
     if value is None:
-        names[f"read{suffix}"] = field.declaration.read
+        names[f"read{suffix}"] = declared.read
         value = f"read{suffix}(source)"
-    names[f"complete{suffix}"] = complete_whole(field.completion)
+    else:
+        names.update(declared.names)
     completed = f"complete{suffix}"
-    type_ = field.completion.leaf_type
-    test = None if type_ is None else unchanged(type_, value)
-    if test is None:
+    names[completed] = complete_whole(field.completion)
+    completion = field.completion
+    if completion.leaf_type is None:
         return f"{completed}({value})"
-    return f"v if {test} else {completed}(v)"
+    if isinstance(completion.leaf, EnumLeaf):
+        names[f"known{suffix}"] = completion.leaf.known
+        return f"known{suffix}[v] if type(v := {value}) is str and v in known{suffix} else {completed}(v)"
+    test = unchanged(completion.leaf_type, value)
+    return f"{completed}({value})" if test is None else f"v if {test} else {completed}(v)"
 
 
 def complete_whole(completion: Completion) -> Callable[[Any], Any]:
