@@ -35,8 +35,8 @@ MAX_DOCUMENTS: Final = 1000
 TOKEN_BYTES: Final = 1000
 """Memory that a token takes, about: its node, the token itself, and where it is."""
 MAX_COMMENTS: Final = 1000
-MAX_ERRORS: Final = 20
-"""Errors of validation that are reported."""
+MAX_ERRORS: Final = 5
+"""Errors of validation that are reported: each may print an argument of all the tokens."""
 MAX_COMPARISONS: Final = 5000
 """Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
 

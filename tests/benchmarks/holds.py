@@ -1,0 +1,164 @@
+"""How long a request keeps the event loop to itself: the longest step of any task, in CPU time, for each input.
+
+The application runs in this process, over stores of its own with 10,000 designs, as an admin; no socket, no cache that
+knows the document yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+import time
+from asyncio.events import Handle
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import typer
+from bson import ObjectId
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from api.app import create_app
+from api.config import Settings
+from api.limits.documents import documents as known_documents
+from api.log import configure_logging
+from api.stores import Stores
+from migrations.runner import upgrade
+from tests.benchmarks import adversaries
+from tests.factories.catalog import create_catalog_item
+from tests.factories.users import create_user
+from tests.servers import throwaway_stores
+from tests.signing_in import access_token, open_session
+
+USERS, DESIGNS, LAYERS = 100, 100, 6
+
+
+@contextmanager
+def longest_step() -> Iterator[list[float]]:
+    """The milliseconds of CPU time that each step of the event loop takes."""
+    steps: list[float] = []
+    run = Handle._run
+
+    def timed(handle: Handle) -> None:
+        began = time.thread_time()
+        run(handle)
+        steps.append((time.thread_time() - began) * 1000)
+
+    Handle._run = timed  # type: ignore[method-assign]
+    try:
+        yield steps
+    finally:
+        Handle._run = run  # type: ignore[method-assign]
+
+
+async def answer_to(app: Starlette, body: bytes, token: str) -> dict[str, Any]:
+    """The answer to a POST, by way of ASGI alone, and how many bytes it has."""
+    answer = bytearray()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        answer.extend(message.get("body", b""))
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"a"), (b"authorization", f"Bearer {token}".encode())]
+    scope = {
+        **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
+        **{"path": "/graphql", "raw_path": b"/graphql", "query_string": b"", "root_path": "", "headers": headers},
+        **{"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000)},
+    }
+    await asyncio.create_task(app(scope, receive, send))
+    parsed = orjson.loads(answer)
+    first = parsed[0] if isinstance(parsed, list) else parsed
+    return {"bytes": len(answer), "errors": first.get("errors") or []}
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[Starlette, str]]:
+    """The application with its data, and an admin's token."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        stores: Stores = app.state.stores
+        admin = await create_user(stores, role="admin")
+        item = await create_catalog_item(stores, created_by=admin.id, is_active=True)
+        now = datetime.now(UTC)
+        layer = {
+            **{"id": "1", "type": "fabric", "itemId": str(item.id), "position": {"x": 1, "y": 2, "z": 3}},
+            **{"scale": {"x": 1.0, "y": 1.0}, "rotation": 1.5, "color": "#ffffff", "visible": True},
+        }
+        for _ in range(USERS):
+            user = await create_user(stores, created_by=admin.id, updated_by=admin.id)
+            designs = [
+                {
+                    **{"_id": ObjectId(), "userId": str(user.id), "name": f"Evening {number}", "status": "published"},
+                    **{"layers": [layer] * LAYERS, "metadata": {"tags": ["a", "b"], "description": "x" * 100}},
+                    **{"catalogItemIds": [str(item.id)], "version": 1, "createdAt": now, "updatedAt": now},
+                }
+                for number in range(DESIGNS)
+            ]
+            await stores.database["designs"].insert_many(designs)
+        yield app, access_token(settings, admin.id, await open_session(stores, admin.id))
+
+
+def inputs(settings: Settings) -> Iterator[adversaries.Input]:
+    """The whole corpus, for these limits."""
+    yield from adversaries.bodies()
+    yield from adversaries.texts(settings.max_document_length)
+    yield from adversaries.documents(settings.max_tokens)
+    yield from adversaries.variables(settings.max_variable_values, settings.max_list_items)
+    yield from adversaries.results()
+
+
+async def measure(settings: Settings, rounds: int, only: str) -> list[tuple[float, str, str]]:
+    """The longest step of each input, the median of the rounds, and what was answered."""
+    found = []
+    async with serving(settings) as (app, token):
+        await answer_to(app, b'{"query":"{viewer{id}}"}', token)
+        gc.collect()
+        gc.freeze()  # as the server does after its start
+        for name, body in inputs(settings):
+            if only not in name:
+                continue
+            longest = []
+            for _ in range(rounds):
+                known_documents.clear()
+                gc.collect()
+                with longest_step() as steps:
+                    answered = await answer_to(app, body, token)
+                longest.append(max(steps))
+            errors = answered["errors"]
+            said = f"{len(errors)} errors: {errors[0]['message'][:60]!r}" if errors else "answered"
+            row = statistics.median(longest), name, f"{answered['bytes']} bytes, {said}"
+            typer.echo(f"{row[0]:8.1f} ms  {row[1]:42} {row[2]}")
+            found.append(row)
+    return found
+
+
+def main(rounds: int = 3, allowed: float = 50.0, only: str = "") -> None:
+    """Fails where a step took longer than allowed, in ms."""
+    with throwaway_stores() as stores:
+        assert stores.database_url is not None
+        assert stores.mongodb_uri is not None
+        settings = Settings(
+            _env_file=None,
+            log_level="error",
+            explorer=False,
+            database_url=SecretStr(stores.database_url),
+            mongodb_uri=SecretStr(stores.mongodb_uri),
+        )
+        configure_logging(settings)
+        upgrade(settings)
+        found = asyncio.run(measure(settings, rounds, only))
+    worst = max(found)
+    typer.echo(f"the longest of {len(found)} inputs: {worst[0]:.1f} ms, {worst[1]}")
+    if worst[0] > allowed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
