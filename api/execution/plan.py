@@ -40,6 +40,8 @@ Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str,
 GENERATED_FROM: Final = 1
 """How often a level was shaped field by field before code is generated for it: most documents that nobody registered
 are sent once."""
+GENERATED_AT: Final = 200
+"""Objects of a level for which code is generated at once: it takes about as long as shaping so many field by field."""
 
 
 class SelectionPlans:
@@ -179,7 +181,8 @@ class ObjectPlan:
         shape = self._shape
         if shape is None:
             self._runs += 1
-            if self._runs <= GENERATED_FROM or len(self.fields) > MAX_FIELDS:
+            once = self._runs <= GENERATED_FROM and len(sources) < GENERATED_AT
+            if once or len(self.fields) > MAX_FIELDS:
                 return None
             shape = self._shape = shape_of(self.fields)
         try:

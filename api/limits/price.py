@@ -36,6 +36,9 @@ from api.limits.cost import PAGE, Costs, is_page, is_rows
 from api.limits.refusals import CAP
 from api.pagination import DEFAULT_SIZE, MAX_SIZE
 
+LEAVES: Final = 10
+"""So many leaves of one object cost as much as an object."""
+
 Variables = Mapping[str, Any]
 Size = Callable[[Variables], int]
 """The length of a list, from the variables as the client sent them, with the operation's defaults."""
@@ -43,11 +46,16 @@ Size = Callable[[Variables], int]
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A number, and steps with their factors."""
+    """A number, and steps with their factors; leaves count once it is known how many an object has."""
 
     constant: int = 0
     steps: tuple[tuple[int, int], ...] = ()
     """Each is a factor and the number of a step."""
+    leaves: int = 0
+
+    def of_object(self) -> Sum:
+        """The same, with the leaves of one object in it."""
+        return Sum(self.constant + self.leaves // LEAVES, self.steps)
 
     def times(self, factor: int) -> Sum:
         return Sum(min(CAP, self.constant * factor), tuple((min(CAP, own * factor), step) for own, step in self.steps))
@@ -62,12 +70,13 @@ ZERO: Final = Sum()
 
 def total(sums: Iterable[Sum]) -> Sum:
     """All of them together."""
-    constant, steps = 0, dict[int, int]()
+    constant, leaves, steps = 0, 0, dict[int, int]()
     for each in sums:
         constant = min(CAP, constant + each.constant)
+        leaves += each.leaves
         for factor, step in each.steps:
             steps[step] = min(CAP, steps.get(step, 0) + factor)
-    return Sum(constant, tuple((factor, step) for step, factor in steps.items()))
+    return Sum(constant, tuple((factor, step) for step, factor in steps.items()), leaves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +151,9 @@ class _Pricing:
         or for the others (False)."""
         if is_abstract_type(type_):
             return self._dearest(
-                [self._of_object(selections, each, rows) for each in self._schema.get_possible_types(type_)]
+                [self._of_object(selections, each, rows).of_object() for each in self._schema.get_possible_types(type_)]
             )
-        return self._of_object(selections, type_, rows)
+        return self._of_object(selections, type_, rows).of_object()
 
     def _of_object(self, selections: SelectionSetNode, type_: GraphQLObjectType, rows: bool | None) -> Sum:
         key = (id(selections), type_.name, rows)
@@ -182,7 +191,7 @@ class _Pricing:
         field = self._schema.get_field(parent, name)
         named: Any = get_named_type(field.type) if field is not None else None
         if field is None or node.selection_set is None or not is_composite_type(named):
-            return Sum(cost.weight)
+            return Sum(cost.weight, leaves=1)
         if is_page(field) and is_object_type(named):
             rows = self._selected(node.selection_set, named, rows=True)
             others = self._selected(node.selection_set, named, rows=False)

@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 
 from api.app import create_app
 from api.config import Settings
+from api.garbage import freeze
 from api.limits.documents import documents as known_documents
 from api.log import configure_logging
 from api.stores import Stores
@@ -48,7 +49,7 @@ def longest_step() -> Iterator[list[float]]:
         run(handle)
         steps.append((time.thread_time() - began) * 1000)
 
-    Handle._run = timed  # type: ignore[method-assign]
+    Handle._run = timed  # type: ignore[method-assign, assignment]
     try:
         yield steps
     finally:
@@ -119,8 +120,7 @@ async def measure(settings: Settings, rounds: int, only: str) -> list[tuple[floa
     found = []
     async with serving(settings) as (app, token):
         await answer_to(app, b'{"query":"{viewer{id}}"}', token)
-        gc.collect()
-        gc.freeze()  # as the server does after its start
+        freeze(settings)
         for name, body in inputs(settings):
             if only not in name:
                 continue
