@@ -86,12 +86,12 @@ class Daemon:
         assert self._process is not None, f"{self.name} was not started"
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the program on a free port, with a fresh log. Does not wait for it.
+    def start(self, port: int = 0) -> None:
+        """Start the program on this port, or a free one, with a fresh log. Does not wait for it.
 
         Raises DaemonError where it can't be run.
         """
-        self.port = free_port()
+        self.port = port or free_port()
         user, group = self.owner or (None, None)
         try:
             with self.log.open("wb") as log:

@@ -1,0 +1,209 @@
+"""Writers at work while the stores and the application are killed and frozen under them; then a ledger is checked.
+
+    python -m tests.chaos --rounds 3 --freeze 10
+
+kills (SIGKILL) and freezes (SIGSTOP) each store, and kills the application, that many times. `--freeze` is how long a
+store stays frozen, in seconds. It prints what happened, and exits with 1 where the ledger and the stores differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import httpx
+
+from api.config import Settings
+from api.errors import StoreUnavailable
+from api.stores import open_stores
+from migrations.runner import upgrade
+from tests.ledger import Ledger, Outcome, differences, write
+from tests.restartable import RestartableStores, restartable_stores
+from tests.servers import Server, environment, serving
+from tests.signing_in import signed_in
+
+STORES: Final = ("PostgreSQL", "MongoDB")
+WRITERS: Final = 4
+PATIENCE: Final = 60.0
+"""Seconds that the application has for each of its reactions, on a busy machine."""
+QUICK: Final[dict[str, Any]] = {
+    "breaker_failures": 3,
+    "breaker_patience": 0.5,
+    "breaker_probe_timeout": 1.0,
+    "breaker_probe_interval": 0.1,
+    "mongodb_selection_timeout": 1.0,
+    "workers": 1,
+}
+
+
+@dataclass
+class Report:
+    """What came of it. `left` is what the application still held at the end: connections in use, stores cut off."""
+
+    ledger: Ledger
+    wrong: list[str] = field(default_factory=list)
+    left: Any = None
+    log: list[str] = field(default_factory=list)
+    """Breakers that opened and closed, in the application that outlived all faults of the stores."""
+
+
+async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1, freeze: float = 0.0) -> Report:
+    """All faults, one after the other, that many times, while writers write."""
+    ledger, stop = Ledger(), asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        own = await stack.enter_async_context(open_stores(settings))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        application = _Application(settings, folder)
+        stack.push_async_callback(application.stop)
+        await application.start()
+        plain = await stack.enter_async_context(httpx.AsyncClient(base_url=application.url[0], timeout=PATIENCE))
+        mine, user = await signed_in(plain, own, settings=settings)
+        mine.timeout = httpx.Timeout(PATIENCE)
+        await stack.enter_async_context(mine)
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(WRITERS):
+                tasks.create_task(write(ledger, mine, application.url, f"writer {number}", stop, keys=number % 2 == 1))
+
+            for _ in range(rounds):
+                await _progress(ledger)
+                await application.kill_and_restart()
+                await _progress(ledger)
+                for store in STORES:
+                    await _kill(stores, store, application, ledger)
+                    await _freeze(stores, store, application, ledger, freeze)
+            stop.set()
+        report = Report(ledger)
+        await application.until(_is_idle)
+        report.left = _left(await application.checks())
+        report.wrong = await _without_failures(lambda: differences(ledger, own, user.id))
+        report.log = application.breakers()
+    return report
+
+
+async def _kill(stores: RestartableStores, store: str, application: _Application, ledger: Ledger) -> None:
+    server = stores.servers[store]
+    server.kill()
+    await application.until(lambda checks: bool(checks[store]["cutOff"]))
+    server.start()
+    await server.await_ready()
+    await application.until(_is_idle_of(store))
+    await _progress(ledger)
+
+
+async def _freeze(
+    stores: RestartableStores, store: str, application: _Application, ledger: Ledger, seconds: float
+) -> None:
+    server = stores.servers[store]
+    server.freeze()
+    try:
+        await application.until(lambda checks: bool(checks[store]["cutOff"]))
+        await asyncio.sleep(seconds)
+    finally:
+        server.thaw()
+    await application.until(_is_idle_of(store))
+    await _progress(ledger)
+
+
+async def _progress(ledger: Ledger) -> None:
+    """Return when a few more writes have been acknowledged."""
+    wanted = ledger.counts[Outcome.ACKNOWLEDGED] + 2 * WRITERS
+    with anyio.fail_after(PATIENCE):
+        while ledger.counts[Outcome.ACKNOWLEDGED] < wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _is_idle_of(store: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda checks: checks[store]["healthy"] and not checks[store]["cutOff"]
+
+
+def _is_idle(checks: dict[str, Any]) -> bool:
+    return _left(checks) == [0, False, False] and all(checks[store]["healthy"] for store in STORES)
+
+
+def _left(checks: dict[str, Any]) -> list[Any]:
+    return [checks["PostgreSQL"]["connections"]["active"], *(checks[store]["cutOff"] for store in STORES)]
+
+
+async def _without_failures(work: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    """What the work returns, once this process has noticed too that the stores are back."""
+    with anyio.fail_after(PATIENCE):
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+
+
+class _Application:
+    """A `serve` process. Its address is in `url`, a list of one, since it changes."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._process: contextlib.AbstractContextManager[Server] | None = None
+        self._server: Server | None = None
+        self.url = [""]
+
+    async def start(self) -> None:
+        variables = environment(self._settings)
+        self._process = serving("serve", "--port", "0", folder=self._folder, variables=variables)
+        self._server = await asyncio.to_thread(self._process.__enter__)
+        self.url[0] = self._server.url
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await asyncio.to_thread(self._process.__exit__, None, None, None)
+            self._process = None
+
+    async def kill_and_restart(self) -> None:
+        assert self._server is not None
+        self._server.process.kill()
+        await self.stop()
+        await self.start()
+
+    async def checks(self) -> dict[str, Any]:
+        """What `/health/database` says of each store; asking is a request like others."""
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
+            checks = (await client.get(f"{self.url[0]}/health/database")).json()["checks"]
+            return {"PostgreSQL": checks["postgres"], "MongoDB": checks["mongodb"]}
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        with anyio.fail_after(PATIENCE):
+            while not condition(await self.checks()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    def breakers(self) -> list[str]:
+        """The log's lines of breakers, without their times."""
+        assert self._server is not None
+        return [
+            f"{'cut off' if 'store cut off' in line else 'back'}: {store}"
+            for line in self._server.text().splitlines()
+            for store in STORES
+            if ("store cut off" in line or "store back" in line) and store in line
+        ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--freeze", type=float, default=10.0)
+    options = parser.parse_args()
+    with restartable_stores() as stores:
+        settings = stores.settings(**QUICK)
+        upgrade(settings)
+        report = asyncio.run(run(stores, settings, rounds=options.rounds, freeze=options.freeze))
+    counts = {outcome.value: count for outcome, count in report.ledger.counts.items()}
+    sys.stdout.write("\n".join([str(counts), *report.log, *map(str, report.ledger.surprises), *report.wrong, ""]))
+    return 1 if report.wrong or report.ledger.surprises else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
