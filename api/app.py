@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api import explorer, row_level_security
 from api.config import Settings
@@ -18,6 +21,16 @@ from api.health.store import check
 from api.log import logger
 from api.schema import schema
 from api.stores import Stores, open_stores
+
+PATH: Final = "/graphql"
+_SENT_BY_PAGES: Final = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"),
+    *("X-Requested-With", "Apollo-Require-Preflight"),
+)
+_READ_BY_PAGES: Final = (
+    *("X-Request-Id", "Idempotency-Replayed", "Retry-After"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit", "RateLimit-Policy"),
+)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -32,12 +45,53 @@ def create_app(settings: Settings) -> Starlette:
             yield
 
     graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
-    routes = [Route("/graphql", graphql), *health_routes()]  # without methods: the endpoint has an answer to each
+    routes = health_routes()
     if settings.explorer:
         routes += explorer.routes(settings)
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Application(graphql, _middleware(settings), routes, lifespan)
     app.state.settings, app.state.auth = settings, endpoint.auth
     return app
+
+
+class Application(Starlette):
+    """Starlette's, with a short cut: its router and error pages take 20 microseconds, and `/graphql` needs neither."""
+
+    def __init__(
+        self,
+        graphql: ASGIApp,
+        middleware: Sequence[Middleware],
+        routes: Sequence[BaseRoute],
+        lifespan: Lifespan[Starlette],
+    ) -> None:
+        # without methods: the endpoint has an answer to each
+        super().__init__(routes=[Route(PATH, graphql), *routes], middleware=middleware, lifespan=lifespan)
+        self.state.draining = False
+        self._graphql = graphql
+        for each, arguments, options in reversed(middleware):
+            self._graphql = each(self._graphql, *arguments, **options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            scope["app"] = self
+            await self._graphql(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """What stands before every route: nothing, unless pages of other origins may use the API (CORS)."""
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_SENT_BY_PAGES,
+            expose_headers=_READ_BY_PAGES,
+            max_age=settings.cors_max_age,
+        )
+    ]
 
 
 class _ExplorerOrGraphQL:

@@ -93,6 +93,10 @@ class Settings(BaseSettings):
         50_000, ge=0, description="Objects made, less freed, before Python looks for garbage; its own default is 700"
     )
 
+    cors_origins: str = Field(
+        "", description="Origins whose pages may use the API, with commas between; * for all of them"
+    )
+    cors_max_age: int = Field(600, ge=0, description="How long browsers keep the answer to a preflight request")
     max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
     body_timeout: float = Field(10.0, gt=0, description="Longest wait for the rest of a request's body")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
@@ -201,6 +205,17 @@ class Settings(BaseSettings):
             raise ValueError("must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
         return proxies
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        for origin in split(origins):
+            parts = urlsplit(origin)
+            if origin != "*" and (
+                parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError("must be * or origins, such as https://example.com,http://localhost:3000")
+        return origins
+
     @model_validator(mode="after")
     def _secrets_in_production(self) -> Settings:
         if self.environment == "production":
@@ -211,6 +226,11 @@ class Settings(BaseSettings):
             if self.auth_secret is None:
                 raise ValueError("AUTH_SECRET must be set in production")
         return self
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of CORS_ORIGINS."""
+        return split(self.cors_origins)
 
     @property
     def drain_delay(self) -> int:
@@ -238,9 +258,14 @@ class Settings(BaseSettings):
         return self.mongodb_uri.get_secret_value() if self.mongodb_uri is not None else None
 
 
+def split(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """The networks of a list with commas. Raises ValueError."""
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(ipaddress.ip_network(part) for part in split(text))
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -102,6 +102,8 @@ def _headers(nonce: str) -> dict[str, str]:
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Cache-Control": "no-store",  # the nonce is for one answer
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
         "Referrer-Policy": "same-origin",
         "Vary": "Accept",
         "X-Content-Type-Options": "nosniff",

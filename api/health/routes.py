@@ -65,7 +65,7 @@ def _answer(good: bool, body: dict[str, Any]) -> Response:
         orjson.dumps(body),
         status_code=200 if good else 503,
         media_type="application/json",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
     )
 
 
