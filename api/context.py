@@ -40,7 +40,7 @@ class Context:
     """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
 
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
-    `headers` go out with the response.
+    `headers` go out with the response. `operation_name` is known once the document has been read.
     """
 
     stores: Stores
@@ -51,6 +51,7 @@ class Context:
     address: str | None = None
     claim: Claim | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    operation_name: str | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

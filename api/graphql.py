@@ -43,13 +43,18 @@ from api.viewer import ANONYMOUS, Viewer
 
 _AUTHORIZATION: Final = b"authorization"
 _KEY: Final = HEADER.lower().encode()
+_LOGGED: Final = 100
+"""Characters of an operation's name that are logged."""
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION})
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request under way: what is known of it so far. `headers` go out with the answer."""
+    """One request under way: what is known of it so far.
+
+    `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer.
+    """
 
     request: Incoming
     id: str
@@ -59,11 +64,7 @@ class Exchange:
     viewer: Viewer = ANONYMOUS
     address: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def operation(self) -> str | None:
-        """Name of its operation; None for a batch, or where it has none."""
-        return self.asked.name if isinstance(self.asked, Operation) else None
+    operation: str | None = None
 
 
 class GraphQLEndpoint:
@@ -87,15 +88,18 @@ class GraphQLEndpoint:
         try:
             answer = await self._answer(exchange)
             answer.headers.update(exchange.headers)
+            content = answer.content()
         except AppError as error:
             answer = refusal(error)
+            content = answer.content()
         except Exception as error:
             answer = failure(error, exchange.id)
+            content = answer.content()
         finally:
             current_cost.reset(token)
         logger.info(
             "request",
-            operation=exchange.operation,
+            operation=exchange.operation[:_LOGGED] if exchange.operation else None,
             viewer=str(exchange.viewer.id) if exchange.viewer.id else None,
             status=answer.status,
             errors=answer.error_count,
@@ -105,7 +109,7 @@ class GraphQLEndpoint:
             request_id=exchange.id,
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
-        await send_answer(answer, exchange.media_type or JSON, exchange.id, send)
+        await send_answer(answer, content, exchange.media_type or JSON, exchange.id, send)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Raises AppError for a request that is refused as a whole."""
@@ -176,6 +180,8 @@ class GraphQLEndpoint:
             raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
         except CannotGetOperationTypeError:
             raise BadRequest("The document has no operation of this name.") from None
+        if not isinstance(exchange.asked, list):
+            exchange.operation = context.operation_name
         answer = executed(result, exchange.media_type or JSON, exchange.id)
         if not self._settings.suggestions:
             hide_suggestions(answer.body)

@@ -26,6 +26,10 @@ class Answer:
     body: Body | list[Body]
     headers: dict[str, str] = field(default_factory=dict)
 
+    def content(self) -> bytes:
+        """The body as it is sent. Raises TypeError where JSON can't say it."""
+        return orjson.dumps(self.body)
+
     @property
     def error_count(self) -> int:
         """How many errors the body lists."""
@@ -73,9 +77,8 @@ def of_batch(answers: list[Answer]) -> Answer:
     return Answer(statuses.pop() if len(statuses) == 1 else 200, bodies, headers)
 
 
-async def send_answer(answer: Answer, media_type: str, request_id: str, send: Send) -> None:
-    """Send it, as bytes straight from orjson."""
-    content = orjson.dumps(answer.body)
+async def send_answer(answer: Answer, content: bytes, media_type: str, request_id: str, send: Send) -> None:
+    """Send it, with the headers that every response has."""
     headers = [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"content-length", str(len(content)).encode()),

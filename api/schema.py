@@ -96,6 +96,8 @@ class Schema(strawberry.Schema):
         document = documents.get(context.query or "", settings)
         context.graphql_document = document.node
         operation = document.operation(name)
+        if operation is not None and operation.name is not None:
+            context.context.operation_name = operation.name.value
         if operation is None and (name is not None or document.structure.operations == 0):
             raise CannotGetOperationTypeError(name)
         if (

@@ -353,3 +353,27 @@ def test_production_needs_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         load_settings(**given, auth_secret="x" * 32, auth_secret_previous="x")
     settings = load_settings(**given, auth_secret="x" * 32)
     assert "x" * 32 not in repr(settings)
+
+
+def test_a_remembered_token_ends_in_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = AccessTokens(settings)
+    token, ends_at = tokens.issue(new_id(), new_id())
+    claims = tokens.verify(token)
+    assert tokens.verify(token) is claims  # remembered
+
+    monkeypatch.setattr("time.time", lambda: ends_at.timestamp())
+
+    for _ in range(2):
+        with pytest.raises(InvalidToken):
+            tokens.verify(token)
+
+
+def test_only_so_many_tokens_are_remembered(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.tokens.REMEMBERED", 2)
+    tokens = AccessTokens(settings)
+    issued = [tokens.issue(new_id(), new_id())[0] for _ in range(4)]
+    known = [tokens.verify(token) for token in issued]
+
+    assert [tokens.verify(token) is claims for token, claims in zip(issued[2:], known[2:], strict=True)] == [True, True]
+    assert tokens.verify(issued[0]) == known[0]
+    assert tokens.verify(issued[0]) is not known[0]

@@ -354,6 +354,24 @@ async def test_one_log_line_a_request(client: httpx.AsyncClient, stores: Stores)
     ]
 
 
+@pytest.mark.parametrize(
+    ("body", "logged"),
+    [
+        ({"query": COUNT}, None),
+        ({"query": f"query Only {COUNT}"}, "Only"),
+        ({"query": f"query A {COUNT} query B {COUNT}", "operationName": "B"}, "B"),
+        ({"query": f"query {'N' * 1000} {COUNT}"}, "N" * 100),
+        ({"query": "query Refused { nothing }"}, "Refused"),
+        ({"query": f"query A {COUNT}", "operationName": "secret"}, None),
+    ],
+)
+async def test_the_log_names_the_operation(client: httpx.AsyncClient, body: Any, logged: str | None) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await post(client, body)
+
+    assert [entry["operation"] for entry in logs] == [logged]
+
+
 async def test_concurrent_requests_count_for_themselves(client: httpx.AsyncClient, stores: Stores) -> None:
     await create_design(stores)
     queries = {"{ users { nodes { id } totalCount } }": (2, 0), "{ designs { nodes { id } } }": (0, 1), COUNT: (1, 0)}

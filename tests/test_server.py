@@ -101,6 +101,23 @@ def test_serve_prints_its_address_when_it_is_ready(server: Server) -> None:
     assert "Traceback" not in server.text()
 
 
+def test_headers_without_end_are_refused(server: Server) -> None:
+    """Nothing of it is kept, and the connection is closed."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\n")
+        with contextlib.suppress(OSError):  # it stops listening at some point
+            for number in range(100_000):
+                connection.sendall(b"x-%d: %s\r\n" % (number, b"x" * 1000))
+        sent = number * 1000
+        with contextlib.suppress(OSError):
+            assert connection.recv(1000).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+    assert sent < 50_000_000
+    assert httpx.get(f"{server.url}/livez", headers={"x-long": "x" * 30_000}, timeout=30).status_code == 200
+    assert httpx.post(f"{server.url}/graphql", json=ITEMS | {"x": "y" * 200_000}, timeout=30).json() == NO_ITEMS
+
+
 async def test_a_request_in_flight_is_answered_before_the_end(
     server: Server, postgres_url: str, blocked_items: asyncpg.Connection[asyncpg.Record]
 ) -> None:
