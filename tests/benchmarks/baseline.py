@@ -40,13 +40,13 @@ ITEMS_BY_ID: Final = (
 USERS_BY_ID: Final = "SELECT id, first_name, last_name FROM shared.users WHERE id = ANY($1) AND deleted_at IS NULL"
 AVATARS_BY_ID: Final = "SELECT id, name, gender FROM avatar.avatars WHERE id = ANY($1) AND deleted_at IS NULL"
 USERS: Final = """
-    SELECT id, first_name FROM shared.users WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $1"""
+    SELECT id, first_name FROM shared.users WHERE deleted_at IS NULL ORDER BY created_at, id LIMIT $1"""
 AVATARS_OF: Final = """
     SELECT page.* FROM unnest($1::uuid[]) AS owners (id), LATERAL (
         SELECT user_id, id, name FROM avatar.avatars
         WHERE user_id = owners.id AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2) AS page"""
 DESIGN: Final = {
-    **{name: 1 for name in ("name", "status", "version", "updatedAt", "userId", "avatarId", "createdAt")},
+    **dict.fromkeys(("name", "status", "version", "updatedAt", "userId", "avatarId", "createdAt"), 1),
     **{f"layers.{name}": 1 for name in ("id", "type", "position", "itemId")},
     **{"metadata.tags": 1, "metadata.description": 1},
 }
@@ -164,7 +164,7 @@ class Baseline:
     async def user_tree(self, _: Document) -> Document:
         users = (await self._pool.fetch(USERS, 21))[:20]
         ids = [user["id"] for user in users]
-        avatars, designs = await asyncio.gather(self._pool.fetch(AVATARS_OF, ids, 21), self._designs_of(ids))
+        avatars, designs = await asyncio.gather(self._pool.fetch(AVATARS_OF, ids, 6), self._designs_of(ids))
         avatars_of: dict[UUID, list[Document]] = {id: [] for id in ids}
         for row in avatars:
             avatars_of[row["user_id"]].append({"id": _id("Avatar", row["id"]), "name": row["name"]})
@@ -172,7 +172,7 @@ class Baseline:
             {
                 "id": _id("User", user["id"]),
                 "firstName": user["first_name"],
-                "avatars": {"nodes": avatars_of[user["id"]][:20]},
+                "avatars": {"nodes": avatars_of[user["id"]][:5]},
                 "designs": {"nodes": designs[str(user["id"])]},
             }
             for user in users
@@ -210,16 +210,20 @@ def _id(kind: str, key: object) -> str:
 
 
 def _page_info(rows: Any, size: int, value: str, key: str) -> Document:
-    last = rows[: size][-1] if rows else None
-    moment: datetime | None = last and last[value]
-    cursor = moment and base64.urlsafe_b64encode(orjson.dumps([moment.isoformat(), str(last[key])])).decode()
+    cursor = None
+    if rows:
+        last = rows[:size][-1]
+        moment: datetime = last[value]
+        cursor = base64.urlsafe_b64encode(orjson.dumps([moment.isoformat(), str(last[key])])).decode()
     return {"hasNextPage": len(rows) > size, "endCursor": cursor}
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     async with (
-        asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=10, max_size=30, server_settings={"jit": "off"}) as pool,
+        asyncpg.create_pool(
+            os.environ["DATABASE_URL"], min_size=10, max_size=30, server_settings={"jit": "off"}
+        ) as pool,
         AsyncMongoClient[Document](os.environ["MONGODB_URI"], tz_aware=True) as client,
     ):
         database = client[os.environ["MONGODB_URI"].rpartition("/")[2].partition("?")[0]]

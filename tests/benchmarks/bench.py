@@ -76,6 +76,10 @@ class Bench:
         variables = {"DATABASE_URL": self.replayed.postgres_url, "MONGODB_URI": self.replayed.mongodb_url}
         return self._start("baseline", [sys.executable, "-m", "tests.benchmarks.baseline", str(port)], port, variables)
 
+    def close(self) -> None:
+        """End the processes that were started, before the end of the block."""
+        self._stack.close()
+
     def _start(self, name: str, command: list[str], port: int, variables: dict[str, str]) -> Process:
         pid = self._stack.enter_context(_child(command, port, {**os.environ, **variables}, self.folder / f"{name}.log"))
         return Process(f"http://127.0.0.1:{port}", pid)
@@ -104,7 +108,9 @@ def bench(rows: int, designs: int, say: Callable[[str], Any] = lambda line: None
         own_port = upstream.partition("//")[2].partition("/")[0].rpartition(":")[2]
         command = [sys.executable, "-m", "tests.benchmarks.replay", str(port), own_port]
         stack.enter_context(_child(command, port, dict(os.environ), Path(folder) / "replay.log"))
-        replayed = settings.model_copy(update={"mongodb_uri": SecretStr(upstream.replace(f":{own_port}/", f":{port}/"))})
+        replayed = settings.model_copy(
+            update={"mongodb_uri": SecretStr(upstream.replace(f":{own_port}/", f":{port}/"))}
+        )
         yield Bench(settings, replayed, Path(folder), token, design_id, stack)
 
 
@@ -157,5 +163,3 @@ def _child(command: list[str], port: int, variables: dict[str, str], log: Path) 
     finally:
         process.terminate()
         process.wait(30)
-
-

@@ -64,7 +64,8 @@ ROWS: Final = {
                     WHEN pg_temp.share(n, 7) < 0.06 THEN 'premium' ELSE 'user' END,
                pg_temp.share(n, 8) > 0.03, pg_temp.share(n, 9) > 0.3,
                pg_temp.moment(n, $2), pg_temp.moment(n, $2) + pg_temp.share(n, 10) * interval '60 days',
-               CASE WHEN n % 1000 > 1 AND pg_temp.share(n, 11) < 0.03 THEN pg_temp.moment(n, $2) + interval '9 days' END,
+               CASE WHEN n % 1000 > 1 AND pg_temp.share(n, 11) < 0.03
+                    THEN pg_temp.moment(n, $2) + interval '9 days' END,
                CASE WHEN pg_temp.share(n, 12) < 0.1 THEN pg_temp.key('{user}', 0, $2) END
         FROM generate_series(0::bigint, $1 - 1) AS n""",
     "avatar.avatars": """
@@ -81,7 +82,8 @@ ROWS: Final = {
                deleted_at, user_id
         FROM (
             SELECT n, pg_temp.key('{user}', floor($1 * pg_temp.share(n, 26) ^ 3)::bigint, $2) AS user_id,
-                   CASE WHEN pg_temp.share(n, 27) < 0.05 THEN pg_temp.moment(n, $2) + interval '9 days' END AS deleted_at
+                   CASE WHEN pg_temp.share(n, 27) < 0.05
+                        THEN pg_temp.moment(n, $2) + interval '9 days' END AS deleted_at
             FROM generate_series(0::bigint, $1 - 1) AS n
         ) AS drawn
         WHERE $4::text[] IS NOT NULL""",
@@ -95,10 +97,12 @@ ROWS: Final = {
                CASE WHEN pg_temp.share(n, 47) < 0.5 THEN 'fabric' WHEN pg_temp.share(n, 47) < 0.8 THEN 'pattern'
                     ELSE 'silhouette' END,
                CASE WHEN pg_temp.share(n, 48) < 0.6
-                    THEN (ARRAY['top', 'top', 'top', 'bottom', 'bottom', 'dress', 'outerwear', 'accessory'])[1 + n % 8] END,
+                    THEN (ARRAY['top', 'top', 'top', 'bottom', 'bottom', 'dress', 'outerwear', 'accessory'])[1 + n % 8]
+               END,
                jsonb_build_object(
                    'color', pg_temp.pick(n, 49, $4), 'material', pg_temp.pick(n, 50, $3), 'tags', jsonb_build_array(
-                       'tag ' || floor({tags} * pg_temp.share(n, 51) ^ 2), 'tag ' || floor({tags} * pg_temp.share(n, 52)))),
+                       'tag ' || floor({tags} * pg_temp.share(n, 51) ^ 2),
+                       'tag ' || floor({tags} * pg_temp.share(n, 52)))),
                'https://cdn.example.com/items/' || n || '.glb',
                CASE WHEN pg_temp.share(n, 53) < 0.9 THEN 'https://cdn.example.com/items/' || n || '.webp' END,
                pg_temp.share(n, 54) < 0.15, pg_temp.share(n, 55) > 0.08, (pg_temp.share(n, 56) ^ 2 * 500)::int * 100,
@@ -163,7 +167,9 @@ async def load(database_url: str, rows: int) -> dict[str, float]:
             async with connection.transaction():
                 for index in indexes:
                     await connection.execute(f"DROP INDEX {index['name']}")
-                await connection.execute(ROWS[table].format(tags=TAGS, **KINDS), rows, _step(rows), FIRST, SYLLABLES, timeout=None)
+                await connection.execute(
+                    ROWS[table].format(tags=TAGS, **KINDS), rows, _step(rows), FIRST, SYLLABLES, timeout=None
+                )
                 for index in indexes:
                     await connection.execute(index["definition"], timeout=None)
             # the visibility map as well, so that counts need only read an index

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 CONNECTIONS = 16
@@ -49,6 +50,7 @@ async def run(
     Raises ConnectionError where the server ends a connection.
     """
     address, outcome = urlsplit(url), Outcome()
+    assert address.hostname is not None
     began = time.perf_counter()
     turns = itertools.cycle(requests) if count is None else itertools.islice(itertools.cycle(requests), count)
     end = None if seconds is None else began + seconds
@@ -62,7 +64,7 @@ async def run(
 
     source = following()
     clients = [
-        (await loop.create_connection(lambda: _Client(source, outcome), address.hostname, address.port))[1]
+        (await loop.create_connection(lambda: _Client(source, outcome), address.hostname, address.port or 80))[1]
         for _ in range(connections)
     ]
     await asyncio.gather(*(client.done for client in clients))
@@ -79,11 +81,9 @@ class _Client(asyncio.Protocol):
         self._buffer = b""
         self._length = -1
         self._sent = 0.0
-        self._write: Callable[[bytes], None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._write = transport, transport.write
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._next()
 
     def _next(self) -> None:
@@ -93,7 +93,7 @@ class _Client(asyncio.Protocol):
             self._transport.close()
         else:
             self._sent = time.perf_counter()
-            self._write(request)
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         try:

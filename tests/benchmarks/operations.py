@@ -50,7 +50,9 @@ def operations(design_id: str) -> list[Operation]:
         Operation(
             "userTree",
             "20 users, their avatars and designs",
-            "query userTree { users(first: 20) { nodes { id firstName avatars { nodes { id name } } "
+            # the oldest: they have the most
+            "query userTree { users(first: 20, orderBy: {field: CREATED_AT, direction: ASC}) { nodes { id firstName "
+            "avatars(first: 5) { nodes { id name } } "
             "designs(first: 5) { nodes { id name status } } } } }",
             as_admin=True,
         ),
