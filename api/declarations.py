@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from api.filtering import condition_of
 from api.ids import decode_id_of, encode_id
 from api.log import report_dangling
 from api.nodes import View, read, read_all
-from api.pagination import NEWEST_FIRST, Connection, Cursors, Order, OrderDirection, Page, page_request
+from api.pagination import NEWEST_FIRST, Connection, Cursors, Order, OrderDirection, Page, page_request, unread
 from api.policy import Guard
 from api.selection import ResolveInfo, columns_of, selects_any
 from api.views import LIVE_FIELDS, load_view, view_class
@@ -197,8 +198,9 @@ class ListOf:
         node, field = view_class(info, node_type).of, arguments.order.field
         cursors = Cursors(request, order_value=lambda row: read(row, field), key=lambda row: read(row, "id"))
 
-        def page_of(owner: Any, rows: Sequence[Any]) -> Connection[Any]:
-            return Connection(page=Page(cursors, rows, node, lambda: counts.load((self.by, owner, request.filter))))
+        def page_of(owner: Any, rows: Sequence[Any], error: Exception | None = None) -> Connection[Any]:
+            count = partial(counts.load, (self.by, owner, request.filter))
+            return Connection(page=Page(cursors, rows, node, count, error))
 
         def place(lists: Sequence[Sequence[Any]]) -> list[Connection[Any]]:
             return list(map(page_of, owners, lists))
@@ -206,8 +208,13 @@ class ListOf:
         # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
         if not selects_any(info, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
             return place([()] * len(sources))
+
+        def instead(error: Exception) -> list[Connection[Any]] | None:
+            return [page_of(owner, (), error) for owner in owners] if unread(error) else None
+
         keys = [(self.by, owner, request) for owner in owners]
-        return Loading(context.loader(self.loader).load_many(keys, columns_of(info)), place)
+        pages = context.loader(self.loader).load_many(keys, columns_of(info))
+        return Loading(pages, place, instead if selects_any(info, ("edges", "nodes")) else None)
 
 
 def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view: type[View], *, referenced: bool) -> Values:

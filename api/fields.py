@@ -45,7 +45,14 @@ class DeclaredField(StrawberryField):
 
 
 async def _later(loading: Loading) -> Any:
-    return _only(loading.place(await loading.awaitable))
+    try:
+        result = await loading.awaitable
+    except Exception as error:
+        values = None if loading.instead is None else loading.instead(error)
+        if values is None:
+            raise
+        return _only(values)
+    return _only(loading.place(result))
 
 
 def _only(values: Any) -> Any:

@@ -116,6 +116,7 @@ class GuardedClient(AsyncMongoClient[dict[str, Any]]):
             return await super()._retry_internal(*args, **kwargs)
 
     async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
+        await self._get_topology()  # opens it, which is no part of the selection
         with pymongo.timeout(self.options.server_selection_timeout):
             return await super()._select_server(*args, **kwargs)
 

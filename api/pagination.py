@@ -18,7 +18,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from api.conditions import EVERYTHING, And, Condition
-from api.errors import BadUserInput
+from api.errors import BadUserInput, StoreUnavailable, as_app_error
 
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
@@ -180,13 +180,15 @@ class Cursors:
 class Page:
     """A fetched page: stored rows in the list's order, and how to count the whole list.
 
-    `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more.
+    `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more. Where the store
+    was not available, `error` says so to whoever asks for the rows.
     """
 
     cursors: Cursors
     rows: Sequence[Any]
     node: Callable[[Any], Any]
     count: Callable[[], Awaitable[int]]
+    error: Exception | None = None
 
     @property
     def request(self) -> PageRequest:
@@ -194,7 +196,9 @@ class Page:
         return self.cursors.request
 
     def shown(self) -> Sequence[Any]:
-        """The rows of the page itself, in order."""
+        """The rows of the page itself, in order. Raises `error`."""
+        if self.error is not None:
+            raise self.error
         size = self.request.size
         if not self.request.backwards:
             return self.rows[:size]
@@ -254,23 +258,33 @@ class Edge(Generic[T]):
         return edge
 
 
-@strawberry.type(description="One page of a list.")
+def unread(error: Exception) -> bool:
+    """Whether a page that failed so is a connection whose edges and nodes are null, with the error on them: the store
+    is not available, and the rest of the response shall not go with it."""
+    return isinstance(as_app_error(error), StoreUnavailable)
+
+
+@strawberry.type(
+    description="One page of a list. Where the store of its objects is not available, `edges`, `nodes` and "
+    "`totalCount` are null, each with an error."
+)
 class Connection(Generic[T]):
     page: strawberry.Private[Page]
 
     @strawberry.field(description="The objects of the page, each with its cursor.", metadata=COMPUTED)
-    def edges(self) -> list[Edge[T]]:
+    def edges(self) -> list[Edge[T]] | None:
         page = self.page
         return [Edge.of(page, row) for row in page.shown()]
 
     @strawberry.field(description="The objects of the page, where cursors are not needed.", metadata=COMPUTED)
-    def nodes(self) -> list[T]:
+    def nodes(self) -> list[T] | None:
         return list(map(self.page.node, self.page.shown()))
 
     @strawberry.field(description="Where the page lies in the list.", metadata=COMPUTED)
     def page_info(self) -> PageInfo:
         page = self.page
-        rows, backwards = page.shown(), page.request.backwards
+        # of a page that could not be read, its nodes or edges say so; Relay promises that this is never null
+        rows, backwards = () if page.error else page.shown(), page.request.backwards
         return PageInfo(
             # beyond a cursor lies at least what it points at
             has_next_page=page.request.before is not None or (not backwards and page.more),
@@ -280,5 +294,5 @@ class Connection(Generic[T]):
         )
 
     @strawberry.field(description="How many objects the whole list has. Counted only when asked for.")
-    async def total_count(self) -> int:
+    async def total_count(self) -> int | None:
         return await self.page.count()

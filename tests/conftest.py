@@ -75,7 +75,9 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=None,
         auth_secret=SecretStr("a secret of the tests, with 32 bytes and more"),
-        breaker_probe_timeout=20.0,  # of a busy machine; tests of failing stores have their own
+        # of a busy machine; tests of failing stores have their own
+        breaker_probe_timeout=20.0,
+        mongodb_selection_timeout=20.0,
         password_hash_memory=32,
         password_hash_time=1,
         sign_in_limit_account="1000/second",

@@ -206,6 +206,36 @@ async def test_the_rest_of_a_query_is_answered(world: World, store: str) -> None
 
 
 @BOTH
+async def test_lists_of_the_other_store_are_answered(world: World, store: str) -> None:
+    """The connections are there, whatever has become of their stores; what is null says why."""
+    lists = {POSTGRES: "catalogItems", MONGODB: "designs"}
+    query = "{ catalogItems { nodes { name } totalCount } designs { nodes { name } totalCount } }"
+    world.proxies[store].refuse()
+
+    body = await respond(world.anonymous, query)
+
+    there, gone = lists[other(store)], lists[store]
+    assert body["data"] == {
+        there: {"nodes": [{"name": NAMES[other(store)]}], "totalCount": 1},
+        gone: {"nodes": None, "totalCount": None},
+    }
+    assert sorted(error["path"] for error in body["errors"]) == [[gone, "nodes"], [gone, "totalCount"]]
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"STORE_UNAVAILABLE"}
+
+
+@BOTH
+async def test_a_list_that_is_only_asked_whether_it_goes_on_is_no_lie(world: World, store: str) -> None:
+    """Its page can't say so, since Relay has it never be null."""
+    lists = {POSTGRES: "catalogItems", MONGODB: "designs"}
+    world.proxies[store].refuse()
+
+    body = await respond(world.anonymous, f"{{ {lists[store]} {{ pageInfo {{ hasNextPage }} }} }}")
+
+    assert body["data"] is None
+    assert [error["path"] for error in body["errors"]] == [[lists[store]]]
+
+
+@BOTH
 async def test_a_frozen_store_is_noticed_long_before_a_deadline(world: World, store: str) -> None:
     proxy = world.proxies[store]
     assert await world.ask(store) == (NAMES[store], [])

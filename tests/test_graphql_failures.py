@@ -145,7 +145,8 @@ async def test_without_mongodb_the_rest_works(settings: Settings, stores: Stores
     query = """query ($user: ID!, $design: ID!, $ids: [ID!]!) {
       users { nodes { email } totalCount }
       design(id: $design) { name }
-      user(id: $user) { designs { totalCount } }
+      user(id: $user) { email designs { totalCount nodes { name } } }
+      designs { edges { cursor } pageInfo { hasNextPage } }
       nodes(ids: $ids) { id }
     }"""
     ids = [gid(item), gid(design), gid(user)]
@@ -158,13 +159,16 @@ async def test_without_mongodb_the_rest_works(settings: Settings, stores: Stores
     assert body["data"] == {
         "users": {"nodes": [{"email": "ada@example.com"}], "totalCount": 1},
         "design": None,
-        "user": None,
+        "user": {"email": "ada@example.com", "designs": {"totalCount": None, "nodes": None}},
+        "designs": {"edges": None, "pageInfo": {"hasNextPage": False}},
         "nodes": [{"id": gid(item)}, None, {"id": gid(user)}],
     }
     errors = sorted(placeless(body), key=lambda error: str(error["path"]))
     assert errors == [
         unavailable("MongoDB", "design"),
+        unavailable("MongoDB", "designs", "edges"),
         unavailable("MongoDB", "nodes", 1),
+        unavailable("MongoDB", "user", "designs", "nodes"),
         unavailable("MongoDB", "user", "designs", "totalCount"),
     ]
     assert {entry["event"] for entry in logs} == {"failure", "request"}

@@ -173,10 +173,10 @@ CONTRACT: dict[str, dict[str, str]] = {
         "endCursor": "String",
     },
     "DesignConnection": {
-        "edges": "[DesignEdge!]!",
-        "nodes": "[Design!]!",
+        "edges": "[DesignEdge!]",
+        "nodes": "[Design!]",
         "pageInfo": "PageInfo!",
-        "totalCount": "Int!",
+        "totalCount": "Int",
     },
     "DesignEdge": {"node": "Design!", "cursor": "String!"},
     "Health": {"status": "HealthStatus!", "timestamp": "DateTime!", "checks": "HealthChecks!"},

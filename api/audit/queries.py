@@ -13,7 +13,7 @@ from api.audit.inputs import AuditLogFilter
 from api.audit.types import AuditEntry, AuditLogConnection
 from api.context import Context
 from api.filtering import condition_of
-from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request
+from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
 from api.policy import EVERYTHING
 from api.selection import columns_of, selects_any
 
@@ -57,13 +57,20 @@ class AuditQueries:
             condition=condition_of(filter),
         )
         rows: list[Entry] = []
+        error: Exception | None = None
         if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
-            rows = await store.page(context.stores, request, columns_of(raw))
+            try:
+                rows = await store.page(context.stores, request, columns_of(raw))
+            except Exception as raised:
+                if not unread(raised) or not selects_any(raw, ("edges", "nodes")):
+                    raise
+                error = raised
         page = Page(
             cursors=Cursors(request, order_value=_order_value, key=_key),
             rows=rows,
             node=AuditEntry.of,
             count=partial(store.count, context.stores, request.condition),
+            error=error,
         )
         return AuditLogConnection(page=page)
 

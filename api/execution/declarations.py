@@ -29,10 +29,15 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Values under way: what to wait for, and how to lay out what arrives, one value a source."""
+    """Values under way: what to wait for, and how to lay out what arrives, one value a source.
+
+    `instead` may give values in place of what the awaitable raised; where it gives None, that fails every source's
+    field.
+    """
 
     awaitable: Awaitable[Any]
     place: Callable[[Any], Sequence[Any]]
+    instead: Callable[[Exception], Sequence[Any] | None] | None = None
 
 
 Load = Callable[[Sequence[Any], GraphQLResolveInfo[Any], Any], Sequence[Any] | Loading]

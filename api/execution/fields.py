@@ -69,14 +69,16 @@ def _load(
     if not isinstance(loaded, Loading):
         complete(_one_each(field, loaded, sources))
         return
-    place = loaded.place
+    place, instead = loaded.place, loaded.instead
 
     def arrived(result: Any) -> None:
-        if type(result) is not Failure:
-            try:
+        try:
+            if type(result) is not Failure:
                 result = _one_each(field, place(result), sources)
-            except Exception as error:
-                result = Failure(error)
+            elif instead is not None and (values := instead(result.error)) is not None:
+                result = _one_each(field, values, sources)
+        except Exception as error:
+            result = Failure(error)
         complete([result] * len(sources) if type(result) is Failure else result)
 
     execution.jobs.start(loaded.awaitable, arrived)
