@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     max_aliases: int = Field(50, ge=0, description="Aliases of an operation, counted wherever fragments are spread")
     max_fields: int = Field(1000, ge=1, description="Fields of an operation, counted likewise")
     max_cost: int = Field(5000, ge=1, description="What an operation may cost: about the objects that it returns")
-    max_list_items: int = Field(500, ge=1, description="Items of a list in variables or arguments")
+    max_list_items: int = Field(1000, ge=1, description="Items of a list in variables or arguments")
     max_input_objects: int = Field(1200, ge=1, description="Input objects in the variables")
     max_variable_values: int = Field(10_000, ge=1, description="Values in the variables, objects and lists included")
     report_cost: bool = Field(True, description="Say in `extensions.cost` of each response what it cost")

@@ -35,8 +35,11 @@ MAX_DOCUMENTS: Final = 1000
 TOKEN_BYTES: Final = 1000
 """Memory that a token takes, about: its node, the token itself, and where it is."""
 MAX_COMMENTS: Final = 1000
-MAX_ERRORS: Final = 5
-"""Errors of validation that are reported: each may print an argument of all the tokens."""
+MAX_ERRORS: Final = 50
+"""Errors of validation that are reported of a small document."""
+MAX_PRINTED: Final = 10_000
+"""Tokens that errors may print: each may have an argument of all the tokens in its message, so that large documents get
+fewer errors."""
 MAX_COMPARISONS: Final = 5000
 """Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
 
@@ -83,7 +86,8 @@ class Document:
         """What is wrong with it; empty for a valid document. It must not have more than the limits allow."""
         errors = self._verdicts.get(hide_suggestions)
         if errors is None:
-            errors = validate(schema, self.node, _RULES, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions)
+            most = min(MAX_ERRORS, MAX_PRINTED // self.tokens)
+            errors = validate(schema, self.node, _RULES, max_errors=max(1, most), hide_suggestions=hide_suggestions)
             self._verdicts[hide_suggestions] = errors
         return errors
 

@@ -1,0 +1,225 @@
+"""What operations cost: prices by hand, and what was executed never costs more."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httpx
+import pytest
+from graphql import build_schema
+from starlette.applications import Starlette
+
+from api.app import create_app
+from api.config import Settings
+from api.limits import price
+from api.limits.cost import DECLARED, Costs
+from api.limits.documents import Document
+from api.limits.refusals import CAP
+from api.schema import schema
+from api.stores import Stores
+from tests.factories.avatars import create_avatar
+from tests.factories.catalog import create_catalog_item
+from tests.factories.designs import create_design, layer_of
+from tests.factories.users import create_user
+from tests.graphql import gid, respond
+from tests.signing_in import as_admin
+
+pytestmark = pytest.mark.anyio
+
+ROOMY: Final = {"max_cost": CAP, "max_depth": 100, "max_aliases": 1000}
+
+BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
+    "a page that is 20 long": ("{ catalogItems { nodes { name price } } }", {}, 2 + 20),
+    "a page of 50, with its place": (
+        "{ catalogItems(first: 50) { edges { cursor node { id } } pageInfo { endCursor } } }",
+        {},
+        52,
+    ),
+    "an object": ('{ design(id: "x") { name metadata { tags } } }', {}, 1),
+    "an object with references": ('{ design(id: "x") { owner { id } avatar { id } } }', {}, 3),
+    "the page of the README": (
+        "{ designs(first: 20) { totalCount nodes { name owner { id } avatar { id }"
+        " layers { catalogItem { name } } } } }",
+        {},
+        2 + 10 + 20 * (1 + 1 + 1 + 20),
+    ),
+    "pages in a page": (
+        "{ users(first: 10) { nodes { avatars(first: 5) { nodes { id } } designs(last: 3) { nodes { id } } } } }",
+        {},
+        2 + 10 * (1 + (2 + 5) + (2 + 3)),
+    ),
+    "what is below each of a design's items": (
+        '{ design(id: "x") { layers { catalogItem { designs(first: 2) { nodes { id } } } } } }',
+        {},
+        1 + 20 + 200 * (2 + 2),
+    ),
+    "objects by their ids": ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["a", "b", "c"]}, 1 + 3),
+    "the dearest of the types": (
+        '{ node(id: "x") { ... on User { createdBy { id } } ... on Design { layers { id } } } }',
+        {},
+        1 + 20,
+    ),
+    "a mutation": (
+        "mutation { publishDesign(input: {id: 1}) { design { owner { id } } errors { code } } }",
+        {},
+        10 + 1 + 1,
+    ),
+    "hashing": ('mutation { signIn(input: {email: "a", password: "b"}) { errors { code } } }', {}, 50),
+    "health": ("{ health { status checks { postgres { healthy } } } }", {}, 2),
+    "a variable page": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": 7}, 2 + 7),
+    "a variable that is not given": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {}, 2 + 20),
+    "a variable with a default": ("query ($n: Int = 3) { users(first: $n) { nodes { id } } }", {}, 2 + 3),
+    "a default that is overridden": ("query ($n: Int = 3) { users(first: $n) { nodes { id } } }", {"n": 4}, 2 + 4),
+    "a variable that is wrong": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": "many"}, 2 + 20),
+    "a variable beyond the maximum": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": 10**9}, 2 + 100),
+    "a variable below nothing": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": -5}, 2),
+    "variables in variables": (
+        "query ($n: Int, $m: Int) { users(first: $n) { nodes { ...A } } }"
+        " fragment A on User { designs(first: $m) { nodes { id } } avatars(first: $n) { nodes { id } } }",
+        {"n": 4, "m": 6},
+        2 + 4 * (1 + (2 + 6) + (2 + 4)),
+    ),
+    "what is skipped, as if it were not": (
+        "query ($no: Boolean!) { viewer { createdBy @skip(if: $no) { id } } }",
+        {"no": True},
+        2,
+    ),
+    "ten leaves are as much as an object": (
+        "{ catalogItems(first: 2) { nodes { id name description type category assetUrl price isActive createdAt"
+        " updatedAt properties { color } } } }",
+        {},
+        2 + 2 * (1 + 1),
+    ),
+}
+
+
+def price_of(query: str, settings: Settings, variables: dict[str, Any] | None = None) -> int:
+    """What the query may cost."""
+    document = Document(query, settings.model_copy(update=ROOMY))
+    assert document.errors(schema._schema) == []
+    operation = document.operation(None)
+    assert operation is not None
+    return document.price(operation, schema.costs).of(variables)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_prices(name: str, settings: Settings) -> None:
+    query, variables, expected = BY_HAND[name]
+
+    assert price_of(query, settings, variables) == expected
+
+
+def test_every_list_of_objects_has_a_length() -> None:
+    with pytest.raises(ValueError, match=r"^how many items Query\.things may have is not declared$"):
+        Costs(build_schema("type Query { things: [Thing] } type Thing { id: ID }"), {})
+    with pytest.raises(ValueError, match=r"^there are no such fields: Query\.other$"):
+        Costs(build_schema("type Query { id: ID }"), {"Query.other": DECLARED["Query.nodes"]})
+
+
+def test_each_selection_is_summed_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    summed = []
+    parts = price._Pricing._parts
+
+    def counting(self: Any, *args: Any) -> Any:
+        summed.append(args)
+        return parts(self, *args)
+
+    monkeypatch.setattr(price._Pricing, "_parts", counting)
+    pattern = "fragment F%d on User{createdBy{...F%d} updatedBy{...F%d}}"
+    chain = " ".join(pattern % (number, number + 1, number + 1) for number in range(40))
+
+    found = price_of(f"{{viewer{{...F0}}}} {chain} fragment F40 on User{{id}}", settings)
+
+    assert found == CAP
+    assert len(summed) == 2 + 41 + 2 * 40  # of the operation, its field, the fragments, and their fields
+
+
+@pytest.fixture
+async def costly(settings: Settings, stores: Stores) -> Any:
+    """An admin's client whose answers say what they cost, and something of everything."""
+    app: Starlette = create_app(settings.model_copy(update={"report_cost": True, "max_cost": CAP}))
+    ids = []
+    for number in range(3):
+        user = await create_user(stores)
+        avatar = await create_avatar(stores, user_id=user.id, is_default=True)
+        items = [await create_catalog_item(stores, created_by=user.id) for _ in range(2)]
+        layers = [layer_of(item.id, id=str(index)) for index, item in enumerate(items)]
+        design = await create_design(
+            stores, user_id=user.id, avatar_id=avatar.id, layers=layers, name=f"Evening {number}", status="published"
+        )
+        ids += [gid(user), gid(avatar), gid(items[0]), gid(design)]
+    async with app.router.lifespan_context(app):
+        base = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1:8000")
+        async with base, as_admin(base, app) as admin:
+            yield admin, ids
+
+
+EXECUTED: dict[str, tuple[int, int]] = {
+    "{ users(first: 3) { nodes { id } } }": (5, 5),
+    "{ users(first: 10) { nodes { id } } }": (12, 5),
+    "{ users(first: 3) { edges { node { createdBy { id } } } } }": (2 + 3 * 2, 2 + 3 * 2),
+    "{ users { totalCount nodes { designs(first: 5) { nodes { id } } } } }": (
+        2 + 10 + 20 * (1 + 2 + 5),
+        2 + 10 + 3 * (1 + 2 + 1),
+    ),
+    "{ designs { nodes { owner { id } avatar { id } layers { catalogItem { name } } } } }": (
+        2 + 20 * (1 + 1 + 1 + 20),
+        2 + 3 * (1 + 1 + 1 + 20),
+    ),
+    "{ health { status } }": (2, 2),
+    "{ viewer { id } }": (1, 1),
+    "{ __typename }": (0, 0),
+}
+
+
+@pytest.mark.parametrize("query", EXECUTED)
+async def test_costs_are_in_the_response(costly: tuple[httpx.AsyncClient, list[str]], query: str) -> None:
+    body = await respond(costly[0], query)
+
+    requested, actual = EXECUTED[query]
+    assert body["extensions"] == {"cost": {"requested": requested, "actual": actual}}
+
+
+async def test_what_is_executed_never_costs_more(costly: tuple[httpx.AsyncClient, list[str]]) -> None:
+    client, ids = costly
+    tried = [
+        (query, variables)
+        for name, (query, variables, _) in BY_HAND.items()
+        if not query.startswith("mutation") and "wrong" not in name
+    ]
+    tried += [
+        (
+            "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on User { designs { nodes { name } } }"
+            " ... on Design { layers { catalogItem { designs { nodes { id } } } } catalogItems { id } } } }",
+            {"ids": ids[:4]},
+        ),
+        ("{ __schema { types { name fields { name args { name } type { name } } inputFields { name } } } }", {}),
+        ("{ auditLog(first: 50) { nodes { kind record { id } actor { id } } } }", {}),
+        ("{ designs { nodes { diff(from: 1, to: 1) { added { id } } revisions { nodes { version } } } } }", {}),
+    ]
+    dear = []
+    for query, variables in tried:
+        body = await respond(client, query, **variables)
+        cost = body["extensions"]["cost"]
+        if cost["actual"] > cost["requested"]:
+            dear.append((query, cost))
+    assert dear == []
+
+
+async def test_a_refusal_says_the_price(settings: Settings, stores: Stores) -> None:
+    app = create_app(settings.model_copy(update={"max_cost": 21, "report_cost": True}))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+            body = await respond(client, "{ designs { nodes { id } } }")
+            small = await respond(client, "{ designs(first: 19) { nodes { id } } }")
+
+    assert body == {
+        "errors": [
+            {
+                "message": "The operation costs too much: 22, at most 21.",
+                "extensions": {"code": "TOO_COMPLEX", "limit": "MAX_COST", "maximum": 21, "value": 22},
+            }
+        ]
+    }
+    assert small["extensions"] == {"cost": {"requested": 21, "actual": 2}}
