@@ -1,25 +1,23 @@
-"""The schema for the compiled executor: what Strawberry's and our own fields mean, and the extension that runs it."""
+"""The schema for the compiled executor: what Strawberry's and our own fields mean."""
 
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 from graphql import GraphQLField, GraphQLObjectType
 from strawberry import Schema
-from strawberry.extensions import SchemaExtension
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from api.declarations import Declared, GlobalId, Stored
-from api.execution import Batch, Declaration, Executor, Plain
+from api.execution import Batch, Declaration, Plain
 from api.fields import DeclaredField
 from api.ids import encode_id
 from api.limits.cost import Costs
-from api.log import logger
 from api.nodes import Part, View, camel, read
 from api.selection import DEFINITION
 
@@ -116,30 +114,3 @@ def _stored_expression(origin: type, declared: Stored) -> str | None:
     if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
         return None
     return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"
-
-
-class CompiledExecution(SchemaExtension):
-    """Executes operations by the compiled executor. Hooks of other extensions around single fields aren't called."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-
-    async def on_execute(self) -> AsyncIterator[None]:
-        """Set the result, which keeps Strawberry from asking graphql-core for one."""
-        context = self.execution_context
-        if not context.result:
-            assert context.graphql_document is not None
-            before = self._executor.fallbacks.total()
-            context.result = await self._executor.execute(
-                context.graphql_document,
-                root_value=context.root_value,
-                context_value=context.context,
-                variable_values=context.variables,
-                operation_name=context.operation_name,
-            )
-            cost = context.extensions_results.get("cost")
-            if cost is not None and context.result.extensions:
-                cost["actual"] = context.result.extensions["weight"]
-            if self._executor.fallbacks.total() != before:
-                logger.warning("executed by graphql-core", reasons=dict(self._executor.fallbacks))
-        yield

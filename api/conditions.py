@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 from pydantic.alias_generators import to_camel
@@ -157,6 +158,7 @@ _MONGO: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 }
 
 
+@cache
 def stored_name(field: str) -> str:
     """The name in MongoDB of a Python field: `metadata.thumbnail_url` is stored as `metadata.thumbnailUrl`."""
     return "_id" if field == "id" else ".".join(to_camel(part) for part in field.split("."))

@@ -174,6 +174,7 @@ def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[st
     return {"$or": [{name: {"$gt": value}}, among_equals]}
 
 
+@lru_cache(maxsize=1000)
 def projection(names: frozenset[str], order: Order | None = None) -> dict[str, int]:
     """The projection of these paths; a parent makes its parts superfluous (MongoDB refuses both together)."""
     paths = {stored_name(name) for name in names} | {"_id"}

@@ -15,6 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from documents.base import Stored, utc_now
+from documents.reading import run_at_once
 
 D = TypeVar("D", bound=Stored)
 
@@ -127,10 +128,25 @@ class MongoRepository(Generic[D]):
         """
         if limit == 0:
             return []  # to MongoDB, 0 is no limit
+        where, order = _live(where or {}, include_deleted), _sort(sort, paged=bool(skip or limit))
+        if self._session is None and (projection is None or isinstance(projection, Mapping)):
+            command: dict[str, Any] = {"find": self.document.get_collection_name(), "filter": where}
+            if projection is not None:
+                command["projection"] = projection
+            if order:
+                command["sort"] = dict(order)
+            if skip:
+                command["skip"] = skip
+            if limit:
+                command["limit"] = limit
+            command["batchSize"] = limit or BATCH
+            found = await run_at_once(self._database, command)
+            if found is not None:
+                return found
         cursor = self.collection.find(
-            _live(where or {}, include_deleted),
+            where,
             projection,
-            sort=_sort(sort, paged=bool(skip or limit)),
+            sort=order,
             skip=skip,
             limit=limit or 0,
             batch_size=limit or BATCH,
@@ -161,8 +177,15 @@ class MongoRepository(Generic[D]):
             {"$documents": [{"_id": owner} for owner in owners]},
             {"$lookup": lookup},
         ]
-        cursor = await self._database.aggregate(stages, batchSize=BATCH, session=self._session)
-        return {document["_id"]: document["found"] for document in await cursor.to_list()}
+        found = None
+        if self._session is None:
+            found = await run_at_once(
+                self._database, {"aggregate": 1, "pipeline": stages, "cursor": {"batchSize": BATCH}}
+            )
+        if found is None:
+            cursor = await self._database.aggregate(stages, batchSize=BATCH, session=self._session)
+            found = await cursor.to_list()
+        return {document["_id"]: document["found"] for document in found}
 
     async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
         """How many documents match."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from graphql import (
@@ -95,14 +95,16 @@ class Executor:
         *,
         hide_suggestions: bool = False,
         max_plans: int = MAX_PLANS,
+        on_fallback: Callable[[str, int], None] | None = None,
     ) -> None:
-        """Raises TypeError for a schema that is not valid."""
+        """`on_fallback(reason, count)` hears of what is left to graphql-core. Raises TypeError for a bad schema."""
         assert_valid_schema(schema)
         self.schema = schema
         self.hide_suggestions = hide_suggestions
         self.fallbacks: Counter[str] = Counter()
         self._declarations = declarations or NothingDeclared()
         self._max_plans = max_plans
+        self._on_fallback = on_fallback
         self._plans: OrderedDict[tuple[int, str | None], OperationPlan] = OrderedDict()
 
     async def execute(
@@ -124,7 +126,10 @@ class Executor:
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         except Unsupported as unsupported:
-            self.fallbacks[str(unsupported)] += 1
+            reason = str(unsupported)
+            self.fallbacks[reason] += 1
+            if self._on_fallback is not None:
+                self._on_fallback(reason, self.fallbacks[reason])
             return await self._execute_in_core(document, root_value, context_value, variable_values, operation_name)
         execution = Execution(self, plan, variables, context_value, root_value)
         result = await execution.run(root)
