@@ -19,6 +19,7 @@ from api.fields import DeclaredField
 from api.ids import encode_id
 from api.limits.cost import Costs
 from api.nodes import Part, View, camel, read
+from api.pagination import EXPRESSION
 from api.selection import DEFINITION
 
 _CONSTANTS: Final = (bool, int, float, str)
@@ -50,7 +51,7 @@ class StrawberryDeclarations:
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
-            return Plain(compute)
+            return Plain(compute, definition.metadata.get(EXPRESSION))
         return None
 
     def source_class(self, type_: GraphQLObjectType) -> type | None:

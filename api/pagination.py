@@ -71,6 +71,14 @@ class PageRequest:
     order: Order
     condition: Condition
     scope: Condition
+    _hash: int = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = (self.list_name, self.size, self.backwards, self.after, self.before)
+        object.__setattr__(self, "_hash", hash((*values, self.order, self.condition, self.scope)))
+
+    def __hash__(self) -> int:
+        return self._hash  # it is part of a key for every object that has the list
 
     @property
     def filter(self) -> Condition:
@@ -214,6 +222,8 @@ T = TypeVar("T")
 
 COMPUTED: Final = {"computed": True}
 """Marks a method that computes a value of the object alone: it waits for nothing, and needs no more than `self`."""
+EXPRESSION: Final = "expression"
+"""The same in Python, of the name `source`, for what lists have many of."""
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -241,12 +251,15 @@ class Edge(Generic[T]):
     page: strawberry.Private[Page]
     row: strawberry.Private[Any]
 
-    @strawberry.field(description="The object.", metadata=COMPUTED)
+    @strawberry.field(description="The object.", metadata={**COMPUTED, EXPRESSION: "source.page.node(source.row)"})
     def node(self) -> T:
         node: T = self.page.node(self.row)
         return node
 
-    @strawberry.field(description="Its place, for `after` and `before`.", metadata=COMPUTED)
+    @strawberry.field(
+        description="Its place, for `after` and `before`.",
+        metadata={**COMPUTED, EXPRESSION: "source.page.cursors.of(source.row)"},
+    )
     def cursor(self) -> str:
         return self.page.cursors.of(self.row)
 

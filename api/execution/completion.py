@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
@@ -113,25 +114,19 @@ class ListCompletion(Completion):
         self._item_weight = field.selections.declarations.item_weight(field.parent, field.name)
 
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-        asynchronous = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
-        if asynchronous:
-            collected = [*values]
-            for index in asynchronous:
-                collected[index] = _collect(values[index])
-            self._await(execution, collected, asynchronous, path_of, deliver)
-            return
-        results: list[Any] = []
-        items: list[Any] = []
-        ends: list[int] = []
-        for value in values:
-            absent = self._absent(execution, value)
-            if absent is Undefined:
-                given = _Given(value) if type(value) is list else self._items(value)
-                items.extend(given.items)
-                if given.error is not None:
-                    absent = execution.fail(given.error)
-            results.append(absent)
-            ends.append(len(items))
+        if set(map(type, values)) == {list}:
+            results: list[Any] = [Undefined] * len(values)
+            items = list(chain.from_iterable(values))
+            ends = list(accumulate(map(len, values)))
+        else:
+            asynchronous = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
+            if asynchronous:
+                collected = [*values]
+                for index in asynchronous:
+                    collected[index] = _collect(values[index])
+                self._await(execution, collected, asynchronous, path_of, deliver)
+                return
+            results, items, ends = self._laid_out(execution, values)
         assert self.item is not None
         execution.weight += self._item_weight * len(items)
         if not items:
@@ -146,13 +141,29 @@ class ListCompletion(Completion):
             start = 0
             for index, end in enumerate(ends):
                 if results[index] is Undefined:
-                    results[index] = list(completed[start:end])
+                    results[index] = completed[start:end]
                 elif end > start:
                     results[index].items = list(completed[start:end])
                 start = end
             deliver(results)
 
         self.item.complete(execution, items, item_path, place)
+
+    def _laid_out(self, execution: Execution, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[int]]:
+        """What stands for each value (Undefined for a list), the items of all, and where each list's end in them."""
+        results: list[Any] = []
+        items: list[Any] = []
+        ends: list[int] = []
+        for value in values:
+            absent = self._absent(execution, value)
+            if absent is Undefined:
+                given = self._items(value)
+                items.extend(given.items)
+                if given.error is not None:
+                    absent = execution.fail(given.error)
+            results.append(absent)
+            ends.append(len(items))
+        return results, items, ends
 
     def _items(self, value: Any) -> _Given:
         if type(value) is _Given:

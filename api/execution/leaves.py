@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from graphql import (
@@ -65,6 +65,19 @@ class EnumLeaf:
         if name is None:
             name = self.known[value] = self._complete(value)
         return name
+
+
+_CLASSES: Final[Mapping[GraphQLLeafType, type]] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+"""The builtin scalars that leave every instance of a class as it is."""
+
+
+def all_unchanged(type_: GraphQLLeafType) -> Callable[[Iterable[Any]], bool] | None:
+    """A test of many values at once that tells that the type leaves all of them as they are."""
+    class_ = _CLASSES.get(type_)
+    if class_ is None:
+        return None
+    only = frozenset((class_,))
+    return lambda values: only.issuperset(map(type, values))
 
 
 def unchanged(type_: GraphQLLeafType, value: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from graphql import Undefined
 
 from api.execution.declarations import Plain
-from api.execution.leaves import EnumLeaf, unchanged
+from api.execution.leaves import EnumLeaf, all_unchanged, unchanged
 
 if TYPE_CHECKING:
     from api.execution.completion import Completion
@@ -75,7 +75,7 @@ def _expression(field: FieldPlan, suffix: str, names: dict[str, Any]) -> str:
 def complete_whole(completion: Completion) -> Callable[[Any], Any]:
     """The function that completes one value of a leaf type, or of lists of one, at once. It raises what goes wrong."""
     inner = completion.item
-    one = completion.leaf if inner is None else _whole_list(complete_whole(inner))
+    one = completion.leaf if inner is None else _whole_list(inner)
     assert one is not None
     non_null = completion.non_null
 
@@ -89,10 +89,15 @@ def complete_whole(completion: Completion) -> Callable[[Any], Any]:
     return complete
 
 
-def _whole_list(complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _whole_list(inner: Completion) -> Callable[[Any], Any]:
+    complete = complete_whole(inner)
+    are_unchanged = None if inner.leaf_type is None else all_unchanged(inner.leaf_type)
+
     def complete_list(value: Any) -> Any:
         if type(value) is not list and type(value) is not tuple:
             raise TypeError("no list")
+        if are_unchanged is not None and are_unchanged(value):
+            return value
         return [complete(item) for item in value]
 
     return complete_list
