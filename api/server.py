@@ -38,6 +38,7 @@ _PACKAGES: Final = ("api", "models", "documents", "migrations")
 _WORKER_ANSWERS: Final = 30
 """Seconds after which a silent worker is replaced. It is silent while it starts, on a busy machine for long."""
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not listened on
+_GLANCE: Final = 0.1
 _AFTER_DRAIN: Final = 5.0
 """Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
 
@@ -149,13 +150,20 @@ class Workers(multiprocess.Multiprocess):
         super().terminate_all()
 
     def join_all(self) -> None:
+        """Wait for the workers to drain; a second signal, which they would not get, is passed on to them."""
         deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
+        self.signal_queue.clear()
+        while (alive := [each for each in self.processes if each.process.is_alive()]) and time.monotonic() < deadline:
+            alive[0].process.join(_GLANCE)
+            if self.signal_queue:
+                self.signal_queue.clear()
+                for worker in alive:
+                    worker.process.terminate()
         for worker in self.processes:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 logger.error("worker killed, it did not stop in time", pid=worker.pid)
                 worker.process.kill()
-                worker.process.join()
+            worker.process.join()
 
 
 def exit_on_signals() -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from api.config import Settings
-from tests.servers import Server, environment, serving
+from tests.servers import Server, environment, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +26,10 @@ NO_ITEMS: dict[str, Any] = {"data": {"catalogItems": {"nodes": []}}}
 HURRY = httpx.Timeout(30)
 
 
-@pytest.fixture
-def patient(settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[Server]:
-    """A server that goes on for a long time after SIGTERM."""
-    variables = environment(settings, SHUTDOWN_DELAY="60", SHUTDOWN_TIMEOUT="90")
+@pytest.fixture(params=["1", "2"])
+def patient(request: pytest.FixtureRequest, settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[Server]:
+    """A server that goes on for a long time after SIGTERM, in one process or two."""
+    variables = environment(settings, WORKERS=request.param, SHUTDOWN_DELAY="60", SHUTDOWN_TIMEOUT="90")
     with serving("serve", folder=tmp_path, variables=variables) as server:
         yield server
 
@@ -42,14 +42,19 @@ def test_what_is_asked_after_sigterm(patient: Server) -> None:
         assert fresh.get(f"{patient.url}/readyz").json()["status"] == "ready"
 
         patient.process.send_signal(signal.SIGTERM)
-        ready = fresh.get(f"{patient.url}/readyz")
-        while ready.status_code != 503:  # the signal is on its way
-            ready = fresh.get(f"{patient.url}/readyz")
 
-        assert (ready.json()["status"], ready.headers["connection"]) == ("draining", "close")
-        answers = [kept.post("/graphql", json=ITEMS), fresh.post(f"{patient.url}/graphql", json=ITEMS)]
-        assert [(answer.status_code, answer.json()) for answer in answers] == [(200, NO_ITEMS)] * 2
-        assert [answer.headers["connection"] for answer in answers] == ["close", "close"]
+        def say_so() -> bool:
+            """Whether the processes that answer have had the signal; until then, and from then on, they answer."""
+            ready = fresh.get(f"{patient.url}/readyz")
+            answers = [kept.post("/graphql", json=ITEMS), fresh.post(f"{patient.url}/graphql", json=ITEMS)]
+            assert [(answer.status_code, answer.json()) for answer in answers] == [(200, NO_ITEMS)] * 2
+            assert ready.json()["status"] == ("ready" if ready.is_success else "draining")
+            return ready.status_code == 503 and all(
+                answer.headers.get("connection") == "close" for answer in (ready, *answers)
+            )
+
+        wait_until(say_so, "it drains")
+        assert say_so()
         assert fresh.get(f"{patient.url}/livez").status_code == 200
         assert patient.process.poll() is None
 
