@@ -17,10 +17,40 @@ from starlette.applications import Starlette
 
 from api.config import Settings
 from api.embedded import EmbeddedStores
+from api.schema import schema
 from api.stores import Stores, mongo_database, open_stores
 from migrations.runner import upgrade
 from tests import servers
+from tests.execution.both import Both, standing_in
 from tests.signing_in import as_admin
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--executor",
+        choices=["both", "compiled", "core"],
+        default="both",
+        help="which executor answers: the compiled one, compared with graphql-core (both), it alone, or graphql-core",
+    )
+
+
+@pytest.fixture(scope="session")
+def both_executors(request: pytest.FixtureRequest) -> Iterator[Both]:
+    """What stands in for the application's executor, see tests/execution/both.py."""
+    with standing_in(request.config.getoption("--executor")) as both:
+        yield both
+
+
+@pytest.fixture(autouse=True)
+def equal_executions(request: pytest.FixtureRequest, both_executors: Both) -> Iterator[None]:
+    """Each operation that a test sends must be answered alike by both executors, and not be left to graphql-core."""
+    both_executors.comparing = request.node.get_closest_marker("executed_once") is None
+    both_executors.differences.clear()
+    fallbacks = schema.executor.fallbacks.copy()
+    yield
+    assert both_executors.differences == []
+    if request.node.get_closest_marker("executed_by_core") is None:
+        assert schema.executor.fallbacks == fallbacks
 
 
 @pytest.fixture(scope="session")

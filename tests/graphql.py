@@ -13,6 +13,7 @@ from sqlalchemy import event
 from starlette.applications import Starlette
 
 from api.ids import encode_id
+from tests.execution.both import aside
 
 LISTS = ("users", "avatars", "catalogItems", "designs")
 TYPES = {"users": "User", "avatars": "Avatar", "catalogItems": "CatalogItem", "designs": "Design"}
@@ -87,17 +88,21 @@ def sent(app: Starlette) -> Iterator[Sent]:
     stores, counted = app.state.stores, Sent()
     engine = stores.engine.sync_engine
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        counted.sql.append(statement)
+    def note(statement: str) -> None:
+        if not aside.get():
+            counted.sql.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
-    stores.statements.listeners.append(counted.sql.append)
+    def note_of_engine(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        note(statement)
+
+    event.listen(engine, "before_cursor_execute", note_of_engine)
+    stores.statements.listeners.append(note)
     try:
         with structlog.testing.capture_logs() as logs:
             yield counted
     finally:
-        event.remove(engine, "before_cursor_execute", note)
-        stores.statements.listeners.remove(counted.sql.append)
+        event.remove(engine, "before_cursor_execute", note_of_engine)
+        stores.statements.listeners.remove(note)
     requests = [entry for entry in logs if entry["event"] == "request"]
     assert sum(entry["sql"] for entry in requests) == len(counted.sql)
     counted.mongo = sum(entry["mongo"] for entry in requests)

@@ -15,7 +15,7 @@ from graphql import (
 )
 from graphql.pyutils import Path, inspect
 
-from api.execution.completion import Completion, Deliver, ObjectCompletion, PathOf
+from api.execution.completion import Completion, Deliver, ObjectCompletion, PathOf, field_path
 from api.execution.errors import Failure
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class AbstractCompletion(Completion):
             return known
         resolve = self.type.resolve_type or default_type_resolver
         try:
-            return resolve(value, execution.info(self.field, path), self.type)
+            return resolve(value, execution.info(self.field, field_path(path)), self.type)
         except Exception as error:
             return Failure(error)
 

@@ -228,7 +228,7 @@ class ObjectCompletion(Completion):
             return True
         assert self.type.is_type_of is not None
         try:
-            return self.type.is_type_of(value, execution.info(self.field, path))
+            return self.type.is_type_of(value, execution.info(self.field, field_path(path)))
         except Exception as error:
             return Failure(error)
 
@@ -257,6 +257,13 @@ class ObjectCompletion(Completion):
 
 class _Nothing:
     """The class of no source."""
+
+
+def field_path(path: Path | None) -> Path | None:
+    """The path of the field that a value is of: without the indices of lists, which `info` doesn't have."""
+    while path is not None and isinstance(path.key, int):
+        path = path.prev
+    return path
 
 
 async def _collect(iterable: Any) -> _Given:
