@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ import orjson
 from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from api.breakers import Breaker, Limits
@@ -24,7 +24,7 @@ from api.log import CommandCounter, count_statement, count_statements
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
 from models.pool import ConnectionPool
-from models.statements import Statement, StatementRunner
+from models.statements import Record, Statement, StatementRunner
 
 MongoDatabase = AsyncDatabase[dict[str, Any]]
 MongoClient = AsyncMongoClient[dict[str, Any]]
@@ -67,13 +67,13 @@ class Stores:
             return self
         return dataclasses.replace(self, reads=referring(self.reads, ids))
 
-    async def fetch(self, statement: Statement, values: Sequence[Any]) -> list[Any]:
+    def fetch(self, statement: Statement, values: Sequence[Any]) -> Coroutine[Any, Any, list[Record]]:
         """The rows of a compiled SELECT with these values of its parameters, read as `reads` would.
 
         Raises what `StatementRunner.fetch` raises.
         """
         first = first_statement(self.reads) if self.row_level_security else None
-        return await self.statements.fetch(statement, values, first=first)
+        return self.statements.fetch(statement, values, first)
 
 
 def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> AsyncEngine:
@@ -95,7 +95,6 @@ def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> A
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and parameters may be password hashes
         json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
         connect_args={
             "timeout": settings.postgres_connect_timeout,
             # the server ends what runs too long; asyncpg gives up a little later, in case the server is gone
@@ -113,7 +112,24 @@ def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> A
     if guard is not None:
         guard.guard(engine)
     count_statements(engine)
+    event.listen(engine.sync_engine, "connect", _decode_jsonb)
     return engine
+
+
+def _decode_jsonb(connection: Any, _: object) -> None:
+    """Have orjson decode JSONB from the bytes that come; SQLAlchemy's way copies them twice.
+
+    In binary, with the version in front, since text can't be copied (COPY) to a table.
+    """
+    connection.run_async(
+        lambda driver: driver.set_type_codec(
+            "jsonb",
+            encoder=lambda text: b"\x01" + text.encode(),
+            decoder=lambda data: orjson.loads(data[1:]),
+            schema="pg_catalog",
+            format="binary",
+        )
+    )
 
 
 def _postgres_address(settings: Settings) -> tuple[URL, dict[str, Any]]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import asyncpg
-from sqlalchemy import BindParameter, Dialect, Select, bindparam, make_url
+from sqlalchemy import ARRAY, BindParameter, Dialect, Select, bindparam, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
-from models.pool import ConnectionPool
+from models.pool import ConnectionPool, PoolEntry
 
 Record = Any
 """A row: `row.first_name`."""
@@ -29,6 +29,9 @@ _DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 DIALECT: Final[Dialect] = make_url("postgresql+asyncpg://").get_dialect()()
 """What statements are compiled for: no server is asked."""
+
+First = tuple[str, Sequence[Any]]
+"""SQL and arguments with which a transaction begins."""
 
 Processor = Callable[[Any], Any]
 
@@ -54,9 +57,13 @@ class Statement:
     constants: tuple[Any, ...]
     processors: tuple[Processor | None, ...]
     record: type[asyncpg.Record]
+    as_given: bool
+    """Whether the arguments are the values, as they are."""
 
-    def arguments(self, values: Sequence[Any]) -> list[Any]:
+    def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
         """What the driver takes, of the values of the parameters."""
+        if self.as_given:
+            return values
         if self.constants:
             values = [*values, *self.constants]
         return [
@@ -71,17 +78,30 @@ def compile_select(statement: Select[Any]) -> Statement:
     names: list[str] = compiled.positiontup or []
     literals = [name for name in names if compiled.binds[name].required is False]
     order = {name: index - len(literals) for index, name in enumerate(literals)}
+    arguments = tuple(order[name] if name in order else int(name[1:]) for name in names)
+    processors = tuple(_bind_processor(compiled.binds[name].type) for name in names)
     return Statement(
         sql=str(compiled),
-        order=tuple(order[name] if name in order else int(name[1:]) for name in names),
+        order=arguments,
         constants=tuple(compiled.binds[name].effective_value for name in literals),
-        processors=tuple(compiled.binds[name].type.dialect_impl(DIALECT).bind_processor(DIALECT) for name in names),
+        processors=processors,
         record=_record_class([(str(column.key), column.type) for column in statement.selected_columns]),
+        as_given=arguments == tuple(range(len(names))) and not any(processors),
     )
 
 
+def _bind_processor(type_: TypeEngine[Any]) -> Processor | None:
+    if isinstance(type_, ARRAY) and _bind_processor(type_.item_type) is None:
+        return None  # it would only copy the list
+    processor: Processor | None = type_.dialect_impl(DIALECT).bind_processor(DIALECT)
+    return processor
+
+
 def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncpg.Record]:
-    """A class of rows whose columns are attributes, passed through their type's processor where it has one."""
+    """A class of rows whose columns are attributes, passed through their type's processor where it has one.
+
+    Numeric has none until the server says what it sends, so it raises TypeError; the tables have no such column.
+    """
     attributes: dict[str, Any] = {"__slots__": ()}
     for index, (name, type_) in enumerate(columns):
         processor: Processor | None = type_.dialect_impl(DIALECT).result_processor(DIALECT, None)
@@ -103,53 +123,42 @@ class StatementRunner:
         self._engine = engine.sync_engine
         self.listeners = [*listeners]
 
-    async def fetch(
-        self, statement: Statement, values: Sequence[Any], *, first: tuple[str, Sequence[Any]] | None = None
-    ) -> list[Record]:
-        """The rows. `first` is SQL with arguments that begins a transaction around the statement.
+    async def fetch(self, statement: Statement, values: Sequence[Any], first: First | None = None) -> list[Record]:
+        """The rows. With `first` the two are a transaction.
 
         Raises SQLAlchemy's DBAPIError around what the driver raises, SQLAlchemy's TimeoutError where the pool is
         exhausted, TimeoutError and OSError.
         """
         arguments = statement.arguments(values)
-        try:
-            return await self._fetch(statement, arguments, first)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            # the pool has dropped its other old connections with this one; see PostgresRepository.read_statement
-            return await self._fetch(statement, arguments, first)
-
-    async def _fetch(
-        self, statement: Statement, arguments: Sequence[Any], first: tuple[str, Sequence[Any]] | None
-    ) -> list[Record]:
         pool = self._pool
-        connection = await pool.take()
-        driver: Any = connection.driver_connection
-        try:
-            if first is not None:
-                await driver.execute("BEGIN")
-                sql, first_arguments = first
-                self._tell(sql)
-                await driver.fetch(sql, *first_arguments)
-            self._tell(statement.sql)
-            rows: list[Record] = await driver.fetch(statement.sql, *arguments, record_class=statement.record)
-            if first is not None:
-                await driver.execute("COMMIT")
-            return rows
-        except BaseException as error:
-            lost = driver.is_closed()
-            if lost:
-                pool.lose(connection, error)
-            elif not await _is_ready(driver, error, began=first is not None):
-                connection.invalidate(error)
-            if isinstance(error, Exception) and (lost or isinstance(error, _DRIVER_ERRORS)):
-                raise DBAPIError(
-                    statement.sql, None, error, hide_parameters=True, connection_invalidated=lost
-                ) from error
-            raise
-        finally:
-            await pool.give_back(connection)
+        repeated = False
+        while True:
+            entry = await pool.take()
+            try:
+                driver = entry.driver_connection
+                if first is not None:
+                    await self._begin(driver, first)
+                for listener in self.listeners:
+                    listener(statement.sql)
+                rows: list[Record] = await driver.fetch(statement.sql, *arguments, record_class=statement.record)
+                if first is not None:
+                    await driver.execute("COMMIT")
+                return rows
+            except BaseException as error:
+                lost = await _recover(pool, entry, error, began=first is not None)
+                # the pool has dropped its other old connections with this one; see PostgresRepository.read_statement
+                if not lost or repeated:
+                    _raise(error, statement, lost=lost)
+                repeated = True
+            finally:
+                await pool.give_back(entry)
+
+    async def _begin(self, driver: Any, first: First) -> None:
+        await driver.execute("BEGIN")
+        sql, arguments = first
+        for listener in self.listeners:
+            listener(sql)
+        await driver.fetch(sql, *arguments)
 
     @property
     def _pool(self) -> ConnectionPool:
@@ -157,9 +166,15 @@ class StatementRunner:
         assert isinstance(pool, ConnectionPool)
         return pool
 
-    def _tell(self, sql: str) -> None:
-        for listener in self.listeners:
-            listener(sql)
+
+async def _recover(pool: ConnectionPool, entry: PoolEntry, error: BaseException, *, began: bool) -> bool:
+    """Whether the connection is lost. If not, it can be used again, or else it is dropped."""
+    if entry.driver_connection.is_closed():
+        pool.lose(entry, error)
+        return isinstance(error, Exception)
+    if not await _is_ready(entry.driver_connection, error, began=began):
+        entry.invalidate(error)
+    return False
 
 
 async def _is_ready(driver: Any, error: BaseException, *, began: bool) -> bool:
@@ -173,7 +188,13 @@ async def _is_ready(driver: Any, error: BaseException, *, began: bool) -> bool:
     if isinstance(error, Exception) and not began:
         return True
     try:
-        await driver.execute("ROLLBACK" if began else ";", timeout=_PATIENCE)
+        await driver.execute("ROLLBACK" if began else "SELECT 1", timeout=_PATIENCE)
     except BaseException:  # a second cancellation, too: the first one is what is raised
         return False
     return True
+
+
+def _raise(error: BaseException, statement: Statement, *, lost: bool) -> NoReturn:
+    if lost or isinstance(error, _DRIVER_ERRORS):
+        raise DBAPIError(statement.sql, None, error, hide_parameters=True, connection_invalidated=lost) from error
+    raise error
