@@ -12,7 +12,7 @@ import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, NotPrimaryError, WaitQueueTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.breakers import Breaker, Limits
 from models.pool import ConnectionPool
@@ -79,11 +79,10 @@ class GuardedPool(ConnectionPool):
 
     breaker: Breaker
 
-    def connect(self) -> PoolProxiedConnection:
+    def admit(self) -> None:
         self.breaker.check()
         if self.checkedout() == 0:
             self.breaker.heard()
-        return super().connect()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record.dbapi_connection is not None:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import Any
 
-from sqlalchemy import AsyncAdaptedQueuePool
+from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.queue import Empty
@@ -27,8 +27,16 @@ class ConnectionPool(AsyncAdaptedQueuePool):
     may repeat, work at once.
     """
 
+    def admit(self) -> None:
+        """Called before every checkout; a subclass may refuse it with an error."""
+
+    def connect(self) -> PoolProxiedConnection:
+        self.admit()
+        return super().connect()
+
     async def take(self) -> PoolEntry:
         """A connected entry. Raises what connecting raises, and SQLAlchemy's TimeoutError."""
+        self.admit()
         try:
             entry = self._pool.get_nowait()
         except Empty:
