@@ -7,8 +7,8 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import strawberry
+from graphql import DocumentNode, GraphQLError, GraphQLInputObjectType, print_schema
 from graphql import ExecutionResult as GraphQLExecutionResult
-from graphql import GraphQLError, GraphQLInputObjectType, print_schema
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -16,6 +16,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from api import selection
 from api.audit.queries import AuditQueries
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
@@ -66,6 +67,10 @@ class Schema(strawberry.Schema):
     def costs(self) -> Costs:
         """What each field costs."""
         return Costs(self._schema)
+
+    def forget(self, document: DocumentNode) -> None:
+        """Drop what is kept with a document."""
+        self.executor.forget(document)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
@@ -186,6 +191,7 @@ schema: Final = Schema(
     config=StrawberryConfig(default_resolver=read),
 )
 _settle_inputs(schema)
+documents.when_forgotten += [schema.forget, selection.forget]
 
 
 def print_sdl() -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -115,6 +116,11 @@ def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str
     if len(_cache) > _MAX_CACHED:
         _cache.popitem(last=False)
     return found
+
+
+def forget(document: DocumentNode) -> None:
+    """Let go of a document's nodes. Whose they are isn't known, so it is of all, which are soon found again."""
+    _cache.clear()
 
 
 def selects_any(info: ResolveInfo, names: Iterable[str]) -> bool:

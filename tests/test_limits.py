@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -272,6 +274,23 @@ def test_the_cache_is_bounded_by_bytes_and_by_number(settings: Settings) -> None
     assert len(known) == 2
     known.get("{" + "a " * 500 + "}", small)  # too large to be kept
     assert (len(known), known.bytes) == (0, 0)
+
+
+async def test_a_document_that_is_forgotten_is_kept_by_nobody(settings: Settings) -> None:
+    # given: room for three
+    size = Document("{a0: avatars { totalCount }}", settings).bytes
+    async with limited(settings, document_cache_size=3 * size) as client:
+        for number in range(9):
+            assert "errors" not in await respond(client, f"{{a{number}: avatars {{ totalCount }}}}")
+        gc.collect()
+        before = Counter(type(each).__name__ for each in gc.get_objects())["DocumentNode"]
+
+        for number in range(9):
+            assert "errors" not in await respond(client, f"{{b{number}: avatars {{ totalCount }}}}")
+
+        gc.collect()
+        assert Counter(type(each).__name__ for each in gc.get_objects())["DocumentNode"] == before
+        assert len(documents) == 3
 
 
 def test_a_document_that_is_known_is_held_to_each_settings(settings: Settings) -> None:

@@ -135,6 +135,11 @@ class Executor:
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 
+    def forget(self, document: DocumentNode) -> None:
+        """Drop the plans of a document, which they keep alive."""
+        for key in [key for key in self._plans if key[0] == id(document)]:
+            del self._plans[key]
+
     def _plan(self, document: DocumentNode, name: str | None) -> OperationPlan:
         # by identity, for comparing whole documents takes longer than executing them; a kept plan keeps its document
         # alive, so that no other can take on its id

@@ -6,6 +6,7 @@ The cache is bounded by bytes as well as by number: a document of many tokens is
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from graphql import (
@@ -116,6 +117,8 @@ class Documents:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self.bytes = 0
         """What those that are kept take, about."""
+        self.when_forgotten: list[Callable[[DocumentNode], None]] = []
+        """Called with a document that is no longer kept, so that nobody else keeps it alive."""
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -151,6 +154,8 @@ class Documents:
         while self._documents and (len(self._documents) > self._max_documents or self.bytes > max_bytes):
             _, oldest = self._documents.popitem(last=False)
             self.bytes -= oldest.bytes
+            for forget in self.when_forgotten:
+                forget(oldest.node)
 
 
 def _parsed(text: str, settings: Settings) -> DocumentNode:
