@@ -31,7 +31,8 @@ class Addresses:
         `X-Forwarded-For` is read from the right, for as long as trusted proxies wrote it: what is further left
         may have been invented by the client.
         """
-        peer = _parse(request.client.host) if request.client is not None else None
+        client = request.scope.get("client")
+        peer = _parse(client[0]) if client is not None else None
         if peer is None or not self._proxies:
             return str(peer) if peer is not None else None
         return str(self._first_untrusted([*request.headers.getlist("x-forwarded-for")], peer))

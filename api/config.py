@@ -97,6 +97,8 @@ class Settings(BaseSettings):
         "", description="Origins whose pages may use the API, with commas between; * for all of them"
     )
     cors_max_age: int = Field(600, ge=0, description="How long browsers keep the answer to a preflight request")
+    max_head_size: int = Field(64 * 1024, ge=4096, description="Bytes of a request's line and headers")
+    head_timeout: float = Field(10.0, gt=0, description="Longest wait for a request's line and headers")
     max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
     body_timeout: float = Field(10.0, gt=0, description="Longest wait for the rest of a request's body")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")

@@ -1,34 +1,66 @@
-"""uvicorn's HTTP/1.1 protocol on httptools, with a bound for what comes before a body."""
+"""uvicorn's HTTP/1.1 protocol on httptools, with bounds for what comes before a body."""
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD: Final = 64 * 1024
-"""Bytes of a request line and its headers, give or take a read of the socket."""
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+from api.config import Settings
+
+_ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
+_TOO_LATE: Final = _ANSWER % b"408 Request Timeout"
 
 
 class Protocol(HttpToolsProtocol):
-    """Ends connections whose request line and headers don't end: httptools itself would keep all of them."""
+    """Ends connections whose request line and headers are too long, or don't end: httptools would keep all of them,
+    and uvicorn wait for ever."""
 
-    _head: int | None = 0
-    """Bytes so far, None while a body is read."""
+    def __init__(self, config: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        settings: Settings = config.loaded_app.state.settings
+        self._max_head, self._head_timeout = settings.max_head_size, settings.head_timeout
+        self._head: int | None = 0
+        """Bytes of the request line and headers so far, give or take a read; None while a body is read."""
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(self._head_timeout, self._refuse, _TOO_LATE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
-        if self._head is not None and self._head > MAX_HEAD and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if self._head:
+            if self._head > self._max_head:
+                self._refuse(_TOO_LARGE)
+            elif self._late is None:
+                self._late = self.loop.call_later(self._head_timeout, self._refuse, _TOO_LATE)
 
     def on_headers_complete(self) -> None:
         self._head = None
+        if self._late is not None:
+            self._in_time()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._head = 0
         super().on_message_complete()
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse(self, answer: bytes) -> None:
+        self._in_time()
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
