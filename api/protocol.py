@@ -44,6 +44,10 @@ class Protocol(HttpToolsProtocol):
             elif self._late is None:
                 self._late = self.loop.call_later(self._head_timeout, self._refuse, _TOO_LATE)
 
+    def on_message_begin(self) -> None:
+        self._head = max(self._head or 0, 1)  # where it begins in the middle of what came, it has begun all the same
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         self._head = None
         if self._late is not None:
