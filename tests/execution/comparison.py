@@ -124,15 +124,16 @@ async def compare(
 ) -> ExecutionResult:
     """The response of the compiled executor, after it was found equal to that of graphql-core.
 
-    The operation must be valid. It runs twice on the compiled executor, which makes a plan for the first and finds it
-    for the second. `context` and `root` are called for each execution, so that none sees what another one did.
+    The operation must be valid. It runs three times on the compiled executor, which makes a plan for the first, finds
+    it for the second, and generates code of it for the third. `context` and `root` are called for each execution, so
+    that none sees what another one did. `sync` is the same schema without anything to await, where there is one.
     Raises AssertionError for a difference.
     """
     document = parse(source) if isinstance(source, str) else source
     schema = executor.schema
     assert (invalid := validate(schema, document)) == [], invalid
     core = await on_core(schema, document, variables, operation_name, context(), root())
-    for _ in ("planned", "from the cache of plans"):
+    for _ in ("planned", "from the cache of plans", "by code that was generated meanwhile"):
         compiled = await on_compiled(executor, document, variables, operation_name, context(), root())
         possible = None
         if not exact and (has_nulled_regions(core) or has_nulled_regions(compiled)):

@@ -12,14 +12,17 @@ import gc
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, NamedTuple
 
+from graphql import GraphQLSchema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
 from api.execution import Executor
+from tests.execution import declared
 from tests.execution.awkward import Diary, build
 from tests.execution.comparison import assert_same, compare, on_compiled, on_core
 from tests.execution.minimising import minimise
@@ -37,6 +40,17 @@ def awkward_operations(*, mutation: bool = False) -> st.SearchStrategy[Operation
     return operations(SCHEMA, SCALARS, mutation=mutation)
 
 
+def declared_operations() -> st.SearchStrategy[Operation]:
+    """Queries over the schema whose fields are declared."""
+    return operations(declared.SCHEMA, SCALARS)
+
+
+async def check_declared(operation: Operation) -> None:
+    """Raise AssertionError where declared fields are not answered as their resolvers would answer."""
+    executor = Executor(declared.SCHEMA, declared.Declared())
+    await compare(executor, operation.document, operation.variables)
+
+
 async def check(operation: Operation) -> None:
     """Raise AssertionError where the executors differ, over either schema, or the schemas on the compiled one.
 
@@ -50,6 +64,21 @@ async def check(operation: Operation) -> None:
     compiled = await on_compiled(EXECUTOR, document, variables, context=diaries[1])
     assert_same(sync, compiled)
     assert diaries[1] == diaries[0]
+
+
+class Kind(NamedTuple):
+    """Something to search in."""
+
+    schema: GraphQLSchema
+    operations: Callable[[], st.SearchStrategy[Operation]]
+    check: Callable[[Operation], Coroutine[Any, Any, None]]
+
+
+KINDS: Final = {
+    "queries": Kind(SCHEMA, awkward_operations, check),
+    "mutations": Kind(SCHEMA, partial(awkward_operations, mutation=True), check),
+    "declared": Kind(declared.SCHEMA, declared_operations, check_declared),
+}
 
 
 def fails_with(run: Callable[[Operation], None], operation: Operation) -> str | None:
@@ -69,15 +98,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--examples", type=int, default=2000, help="operations to draw")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same operations")
-    parser.add_argument("--mutations", action="store_true", help="mutations instead of queries")
+    parser.add_argument("--kind", choices=list(KINDS), default="queries", help="what to draw, over which schema")
     given_ = parser.parse_args(arguments)
     started, count = time.monotonic(), 0
     found: list[Operation] = []
+    kind = KINDS[given_.kind]
 
     with asyncio.Runner() as runner:
 
         def run(operation: Operation) -> None:
-            runner.run(check(operation))
+            runner.run(kind.check(operation))
 
         @seed(given_.seed)
         @settings(
@@ -87,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
             database=None,
             suppress_health_check=list(HealthCheck),
         )
-        @given(awkward_operations(mutation=given_.mutations))
+        @given(kind.operations())
         def search(operation: Operation) -> None:
             nonlocal count
             if found:
@@ -100,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         search()
         print(f"{count} operations in {time.monotonic() - started:.0f} s, {len(found)} with a difference")  # noqa: T201
         for operation in found:
-            smallest = minimise(SCHEMA, operation, lambda smaller: fails_with(run, smaller) is not None)
+            smallest = minimise(kind.schema, operation, lambda smaller: fails_with(run, smaller) is not None)
             print(smallest.source, smallest.variables, fails_with(run, smallest), sep="\n\n")  # noqa: T201
     return len(found)
 

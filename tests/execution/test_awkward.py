@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.execution.awkward import build
-from tests.execution.fuzz import SCHEMA, TWIN, awkward_operations, check, fails_with
+from tests.execution.fuzz import KINDS, SCHEMA, TWIN, Kind, fails_with
 from tests.execution.minimising import minimise
 from tests.execution.operations import Operation
 
 # the same operations each time: what is new is looked for by the command, which prints them smaller
 bounded = settings(
-    max_examples=150,
+    max_examples=70,
     derandomize=True,
     database=None,
     deadline=None,
@@ -30,15 +30,21 @@ def test_schemas_are_equal_but_for_what_is_awaited() -> None:
 
 
 @bounded
-@given(awkward_operations())
+@given(KINDS["queries"].operations())
 def test_generated_queries(operation: Operation) -> None:
-    assert_equal_responses(operation)
+    assert_equal_responses(KINDS["queries"], operation)
 
 
 @bounded
-@given(awkward_operations(mutation=True))
+@given(KINDS["mutations"].operations())
 def test_generated_mutations(operation: Operation) -> None:
-    assert_equal_responses(operation)
+    assert_equal_responses(KINDS["mutations"], operation)
+
+
+@bounded
+@given(KINDS["declared"].operations())
+def test_generated_queries_of_declared_fields(operation: Operation) -> None:
+    assert_equal_responses(KINDS["declared"], operation)
 
 
 @pytest.mark.parametrize(
@@ -70,18 +76,37 @@ def test_generated_mutations(operation: Operation) -> None:
     ],
 )
 def test_difficult_operations(source: str) -> None:
-    assert_equal_responses(Operation(source, {"on": None} if "$on" in source else {}))
+    assert_equal_responses(KINDS["queries"], Operation(source, {"on": None} if "$on" in source else {}))
 
 
-def assert_equal_responses(operation: Operation) -> None:
-    """Fail with the smallest operation that shows the same difference."""
+@pytest.mark.parametrize(
+    "source",
+    [
+        # a tuple becomes a list, by generated code too
+        "{ rows(kinds: [TUPLES, GOOD]) { stringList idGrid intListOfRequired } }",
+        # one object in many places, with errors in it that are told of each
+        "{ rows(kinds: [GOOD, GOOD, ODD]) { next(kinds: [WRONG]) { int nexts(kinds: [ERRORS]) { idRequired } } } }",
+        "{ things(kinds: [GOOD, NULLS]) { ... on Row { nextThing(kinds: [NULLS]) { ... on Row { idRequired } } } } }",
+        # batches that fail as a whole, for one, and before they begin
+        "{ rows { a: next(fail: true) { int } b: nextLater(fail: true) { int } c: next(refuse: true) { int } } }",
+        "{ rows(kinds: [ERRORS, GOOD]) { next(kinds: []) { int } nextRequired(kinds: []) { int } } }",
+        "{ rows(kinds: [ERRORS, GOOD]) { nextOrElse(fail: true) { id } nextThing(fail: true) { int } } }",
+        # what can be read of one and not of another
+        "{ rows(kinds: [GOOD, EMPTY, WRONG, ERRORS, UNDEFINED, null]) { intList boolean idRequired colour odd } }",
+    ],
+)
+def test_difficult_declared_fields(source: str) -> None:
+    assert_equal_responses(KINDS["declared"], Operation(source))
+
+
+def assert_equal_responses(kind: Kind, operation: Operation) -> None:
+    """Fail with the smallest operation that shows a difference."""
+
+    def run(operation: Operation) -> None:
+        asyncio.run(kind.check(operation))
+
     wrong = fails_with(run, operation)
     if wrong is None:
         return
-    smallest = minimise(SCHEMA, operation, lambda smaller: fails_with(run, smaller) is not None)
+    smallest = minimise(kind.schema, operation, lambda smaller: fails_with(run, smaller) is not None)
     pytest.fail(f"{smallest.source}\n{smallest.variables}\n{fails_with(run, smallest) or wrong}")
-
-
-def run(operation: Operation) -> None:
-    """Compare in an event loop of its own."""
-    asyncio.run(check(operation))
