@@ -1,0 +1,167 @@
+"""Where counts are kept: this process's memory, or Redis (or Valkey) for all instances."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from api.config import Settings
+from api.log import logger
+
+if TYPE_CHECKING:
+    from limits.aio.storage import RedisStorage
+
+KEPT: Final = 50_000
+"""Counts in memory; beyond them the ones that began first are forgotten."""
+PREFIX: Final = "fashion-wallet"
+PROBED: Final = 0.5
+"""Seconds between two looks at a Redis that doesn't answer."""
+CONNECTIONS: Final = 50
+"""Most connections to Redis, a process; who finds none free waits for one as long as for an answer."""
+
+
+class Counts(Protocol):
+    """Counts by name, each for `expiry` seconds after it began."""
+
+    async def incr(self, key: str, expiry: int, amount: int) -> int:
+        """Add to a count, or take from it; what it is then."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class MemoryCounts:
+    """Not the memory storage of `limits`, which starts a task with each count that walks through all of them."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    async def incr(self, key: str, expiry: int, amount: int) -> int:
+        now = time.monotonic()
+        count, ends = self._counts.get(key, (0, 0.0))
+        if ends <= now:
+            self._counts.pop(key, None)
+            count, ends = 0, now + expiry
+            self._forget_ended(now)
+        self._counts[key] = count + amount, ends
+        return count + amount
+
+    async def close(self) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def _forget_ended(self, now: float) -> None:
+        """Two at most: one is added at a time, so the rest goes with the next ones."""
+        for _ in range(2):
+            if not self._counts:
+                return
+            key, (_, ends) = next(iter(self._counts.items()))
+            if ends > now and len(self._counts) < KEPT:
+                return
+            del self._counts[key]
+
+
+class SharedCounts:
+    """Counts in Redis. A request never fails for its sake, and waits for it at most `redis_timeout`.
+
+    When Redis doesn't answer, counts go on in memory, each process for itself, and no request asks Redis again until
+    a probe in the background has had an answer. Each outage is logged once, and its end.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.redis_url is not None
+        self._url, self._timeout = settings.redis_url.get_secret_value(), settings.redis_timeout
+        self._memory = MemoryCounts()
+        self._redis: RedisStorage | None = None
+        self._down_since: float | None = None
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether counts are in memory for now."""
+        return self._down_since is not None
+
+    async def incr(self, key: str, expiry: int, amount: int) -> int:
+        total = await self.incr_shared(key, expiry, amount)
+        return await self._memory.incr(key, expiry, amount) if total is None else total
+
+    async def incr_shared(self, key: str, expiry: int, amount: int) -> int | None:
+        """As `incr`, but None where Redis doesn't answer."""
+        if self.is_down:
+            return None
+        if self._redis is None:
+            self._redis = _storage(self._url, self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._redis.incr(key, expiry, amount)
+        except (OSError, TimeoutError, self._redis.base_exceptions) as error:  # type: ignore[misc]  # a class or several
+            self._fall_back(error)
+            return None
+
+    async def close(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+        if self._redis is not None:
+            client: Any = self._redis.bridge.get_connection()  # type: ignore[attr-defined]
+            with contextlib.suppress(OSError, TimeoutError, *_several(self._redis.base_exceptions)):
+                await client.aclose(close_connection_pool=True)
+            self._redis = None
+
+    def _fall_back(self, error: BaseException) -> None:
+        if not self.is_down:
+            self._down_since = time.monotonic()
+            logger.error("rate limits count in memory: Redis does not answer", error=type(error).__name__)
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Until there is an answer."""
+        assert self._redis is not None
+        answers = False
+        while not answers:
+            await asyncio.sleep(PROBED)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    answers = await self._redis.check()
+        assert self._down_since is not None
+        logger.warning("rate limits are shared again", seconds=round(time.monotonic() - self._down_since, 1))
+        self._down_since = None
+
+
+def counts_of(settings: Settings) -> MemoryCounts | SharedCounts:
+    """The counts that the settings ask for."""
+    return MemoryCounts() if settings.redis_url is None else SharedCounts(settings)
+
+
+def _storage(url: str, timeout: float) -> RedisStorage:
+    """The storage of `limits`, over a pool that neither retries nor grows without end.
+
+    Valkey speaks the same protocol, so its URLs need no driver of their own.
+    """
+    from limits.aio.storage import RedisStorage
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        client_name=PREFIX,
+    )
+    options: dict[str, Any] = {"connection_pool": pool}
+    return RedisStorage(f"async+{url}", implementation="redispy", key_prefix=PREFIX, **options)
+
+
+def _several(errors: type[Exception] | tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
+    return errors if isinstance(errors, tuple) else (errors,)

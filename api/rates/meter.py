@@ -1,0 +1,146 @@
+"""What requests cost, charged to whoever sends them: their account, or the address of somebody who isn't signed in.
+
+The cost that an operation may have at most is charged before it runs, and what it didn't use is given back after it.
+Headers are those of draft-ietf-httpapi-ratelimit-headers-10, `RateLimit-Policy` and `RateLimit`; a quota counts points
+of cost, not requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from api.addresses import site
+from api.config import Settings
+from api.errors import RateLimited
+from api.rates.counts import MemoryCounts, SharedCounts
+from api.rates.windows import Rate, Window
+from api.viewer import Viewer
+
+LEAST: Final = 1
+"""Points that a request costs which runs nothing: one that is refused, for instance."""
+REFUSED_FOR: Final = 1.0
+"""Seconds for which a key with nothing left is refused without being counted, at most: points may be given back."""
+REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Quota:
+    """A rate, and the name by which headers and counts know it."""
+
+    name: str
+    rate: Rate
+
+
+class Meters:
+    """The quotas of a process."""
+
+    def __init__(self, settings: Settings, counts: MemoryCounts | SharedCounts) -> None:
+        self.counts = counts
+        self._user = _quota("user", settings.rate_limit_user)
+        self._address = _quota("address", settings.rate_limit_address)
+        self._exhausted: OrderedDict[str, float] = OrderedDict()
+        self._returns: set[asyncio.Task[int]] = set()
+
+    def of(self, viewer: Viewer, address: str | None) -> Meter | None:
+        """The meter of a request; None where nothing limits it, or it has no address (a Unix socket)."""
+        if viewer.id is not None:
+            return Meter(self, self._user, f"user:{viewer.id}") if self._user else None
+        return Meter(self, self._address, f"address:{site(address)}") if self._address and address else None
+
+    def exhausted_until(self, key: str) -> float:
+        """Until when nothing is left for a key, as far as this process knows; 0 where something may be."""
+        return self._exhausted.get(key, 0.0)
+
+    def note_exhausted(self, key: str, until: float) -> None:
+        """Refuse this key without counting it."""
+        self._exhausted[key] = until
+        self._exhausted.move_to_end(key)
+        if len(self._exhausted) > REMEMBERED:
+            self._exhausted.popitem(last=False)
+
+    async def give_back(self, window: Window, expiry: int, amount: int) -> None:
+        """Take points off a count. No answer waits for Redis here."""
+        if isinstance(self.counts, MemoryCounts):
+            await self.counts.incr(window.name, expiry, -amount)
+        else:
+            task = asyncio.create_task(self.counts.incr(window.name, expiry, -amount))
+            self._returns.add(task)
+            task.add_done_callback(self._returns.discard)
+
+    async def close(self) -> None:
+        """Let go of connections, once what is on its way has arrived."""
+        if self._returns:
+            await asyncio.wait(self._returns)
+        await self.counts.close()
+
+
+class Meter:
+    """The quota that one request draws on; the operations of a batch draw on it together."""
+
+    def __init__(self, meters: Meters, quota: _Quota, key: str) -> None:
+        self._meters, self._quota, self._key = meters, quota, key
+        self._window: Window | None = None
+        self._used = 0
+
+    def require(self) -> None:
+        """Raise RateLimited where nothing is left for sure, before anything else is done."""
+        now = time.time()
+        if now < self._meters.exhausted_until(self._key):
+            self._window, self._used = Window.of(self._key, self._quota.rate, now), self._quota.rate.amount
+            raise self._refusal(now)
+
+    async def charge(self, cost: int) -> int:
+        """Charge an operation that costs so much at most; what was charged. Raises RateLimited.
+
+        One that costs more than the whole quota takes all of it.
+        """
+        now, rate = time.time(), self._quota.rate
+        cost = min(max(cost, LEAST), rate.amount)
+        window = self._window = Window.of(self._key, rate, now)
+        self._used = await self._meters.counts.incr(window.name, rate.seconds, cost)
+        if self._used > rate.amount:
+            self._used -= cost
+            await self._meters.give_back(window, rate.seconds, cost)
+            if self._used >= rate.amount:
+                self._meters.note_exhausted(self._key, min(window.closes, now + REFUSED_FOR))
+            raise self._refusal(now)
+        return cost
+
+    async def settle(self, charged: int, actual: int | None) -> None:
+        """Give back what an operation was charged and did not use; where it never was, charge the least.
+
+        `actual` is what it cost, None where nobody knows: then nothing is given back.
+        """
+        if charged == 0:
+            try:
+                await self.charge(LEAST)
+            except RateLimited:
+                pass  # it is answered already; the next one is refused
+        elif actual is not None and (unused := charged - max(actual, LEAST)) > 0 and self._window is not None:
+            self._used -= unused
+            await self._meters.give_back(self._window, self._quota.rate.seconds, unused)
+
+    def headers(self) -> dict[str, str]:
+        """The quota and what is left of it, as this request saw it; empty where it drew on nothing."""
+        if self._window is None:
+            return {}
+        name, rate = self._quota.name, self._quota.rate
+        left, seconds = max(rate.amount - self._used, 0), max(math.ceil(self._window.closes - time.time()), 0)
+        return {
+            "ratelimit-policy": f'"{name}";q={rate.amount};w={rate.seconds}',
+            "ratelimit": f'"{name}";r={left};t={seconds}',
+        }
+
+    def _refusal(self, now: float) -> RateLimited:
+        assert self._window is not None
+        return RateLimited(max(1, math.ceil(self._window.closes - now)))
+
+
+def _quota(name: str, setting: str) -> _Quota | None:
+    rate = Rate.parse(setting)
+    return None if rate is None else _Quota(name, rate)
