@@ -42,14 +42,17 @@ def create_app(settings: Settings) -> Starlette:
         async with open_stores(settings) as stores:
             app.state.stores = stores
             await _verify(stores, settings)
-            yield
+            try:
+                yield
+            finally:
+                await endpoint.meters.close()
 
     graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
     routes = health_routes()
     if settings.explorer:
         routes += explorer.routes(settings)
     app = Application(graphql, _middleware(settings), routes, lifespan)
-    app.state.settings, app.state.auth = settings, endpoint.auth
+    app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     return app
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from api.config import Settings
 from api.errors import Unauthenticated
 from api.passwords import Passwords
+from api.rates.counts import MemoryCounts, SharedCounts
 from api.stores import Stores
 from api.tokens import AccessTokens, InvalidToken
 from api.users.limits import SignInLimits
@@ -27,11 +28,11 @@ NOT_VALID: Final = "The access token is not valid, or no longer: refresh the ses
 class Auth:
     """What a process knows of tokens, sessions and passwords."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counts: MemoryCounts | SharedCounts | None = None) -> None:
         self.tokens = AccessTokens(settings)
         self.sessions = Standings()
         self.passwords = Passwords(settings)
-        self.limits = SignInLimits(settings)
+        self.limits = SignInLimits(settings, counts)
 
     async def viewer_of(self, authorization: str | None, stores: Stores) -> Viewer:
         """The viewer by the header `Authorization`; ANONYMOUS where there is none.

@@ -26,6 +26,7 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
 """What differs in production; everything else has one default."""
 
 
+REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
 SECRET_BYTES: Final = 32
 """Least length of a key of HS256 (RFC 7518, 3.2)."""
 
@@ -133,6 +134,17 @@ class Settings(BaseSettings):
     password_hash_time: int = Field(3, ge=1, description="Passes over that memory")
     sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
     sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
+    rate_limit_user: str = Field(
+        "off", description='Points of cost that an account has, such as "100000/minute"; off for no limit'
+    )
+    rate_limit_address: str = Field(
+        "off", description="The same for the address of whoever isn't signed in; behind a proxy set TRUSTED_PROXIES"
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis or Valkey (redis://, rediss://, valkey://) in which instances count together",
+    )
+    redis_timeout: float = Field(0.1, gt=0, description="Longest wait for it, before counting goes on without it")
     idempotency_key_lifetime: int = Field(
         24 * 3600, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
     )
@@ -186,6 +198,18 @@ class Settings(BaseSettings):
         if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
             raise ValueError(f"must have at least {SECRET_BYTES} bytes")
         return secret
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and urlsplit(url.get_secret_value()).scheme not in REDIS_SCHEMES:
+            raise ValueError("must start with redis://, rediss://, valkey:// or valkeys://")
+        return url
+
+    @field_validator("rate_limit_user", "rate_limit_address")
+    @classmethod
+    def _quota(cls, rate: str) -> str:
+        return rate if rate == "off" else cls._rate(rate)
 
     @field_validator("sign_in_limit_account", "sign_in_limit_address")
     @classmethod

@@ -18,6 +18,7 @@ from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
 from api.loaders import Loader
 from api.policy import Policy
+from api.rates.meter import Meter
 from api.row_level_security import identity_of
 from api.stores import Stores
 from api.users import policy as policies_of_users
@@ -40,7 +41,8 @@ class Context:
     """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
 
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
-    `headers` go out with the response. `operation_name` is known once the document has been read.
+    `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
+    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known.
     """
 
     stores: Stores
@@ -52,6 +54,9 @@ class Context:
     claim: Claim | None = None
     headers: dict[str, str] = field(default_factory=dict)
     operation_name: str | None = None
+    meter: Meter | None = None
+    charged: int = 0
+    spent: int | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

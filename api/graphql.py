@@ -36,6 +36,8 @@ from api.http_request import (
 from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer
 from api.idempotency import HEADER, Idempotency, key_of
 from api.log import Cost, current_cost, logger
+from api.rates.counts import counts_of
+from api.rates.meter import Meter, Meters
 from api.stores import Stores
 from api.trusted.documents import Documents
 from api.trusted.introspection import hide_suggestions
@@ -65,6 +67,7 @@ class Exchange:
     address: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
+    meter: Meter | None = None
 
 
 class GraphQLEndpoint:
@@ -73,10 +76,12 @@ class GraphQLEndpoint:
     def __init__(self, schema: Schema, settings: Settings) -> None:
         self._schema = schema
         self._settings = settings
-        self.auth = Auth(settings)
+        counts = counts_of(settings)
+        self.auth = Auth(settings, counts)
         self._addresses = Addresses(settings)
         self._idempotency = Idempotency(settings)
         self._documents = Documents(settings)
+        self.meters = Meters(settings, counts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a well-formed GraphQL response, whatever comes in."""
@@ -97,6 +102,9 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
+        if exchange.meter is not None:
+            await exchange.meter.finish()
+            answer.headers.update(exchange.meter.headers())
         logger.info(
             "request",
             operation=exchange.operation[:_LOGGED] if exchange.operation else None,
@@ -118,6 +126,9 @@ class GraphQLEndpoint:
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
         exchange.viewer = await self._viewer(exchange)
         exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
+        exchange.meter = self.meters.of(exchange.viewer, exchange.address)
+        if exchange.meter is not None:
+            exchange.meter.require()
         keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
         if isinstance(asked, list):
             if keys:
@@ -167,7 +178,7 @@ class GraphQLEndpoint:
         context = Context(
             exchange.stores, self._settings, exchange.id, self.auth, exchange.viewer, exchange.address, claim
         )
-        context.headers = exchange.headers
+        context.headers, context.meter = exchange.headers, exchange.meter
         try:
             result = await self._schema.execute(
                 operation.query,
@@ -182,6 +193,8 @@ class GraphQLEndpoint:
             raise BadRequest("The document has no operation of this name.") from None
         if not isinstance(exchange.asked, list):
             exchange.operation = context.operation_name
+        if exchange.meter is not None and context.charged and context.spent is not None:
+            await exchange.meter.settle(context.charged, context.spent)
         answer = executed(result, exchange.media_type or JSON, exchange.id)
         if not self._settings.suggestions:
             hide_suggestions(answer.body)

@@ -27,6 +27,7 @@ from api.config import Settings
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
+from api.errors import RateLimited
 from api.execution import Executor
 from api.health.queries import HealthQueries
 from api.limits.cost import Costs
@@ -98,7 +99,7 @@ class Schema(strawberry.Schema):
             return await self._prepare(context)
         except GraphQLError as error:
             return PreExecutionError(data=None, errors=[error])
-        except TooComplex as error:
+        except (TooComplex, RateLimited) as error:
             return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
 
     async def _execute_operation(self, execution_context: ExecutionContext, *_: Any) -> GraphQLExecutionResult:
@@ -122,7 +123,7 @@ class Schema(strawberry.Schema):
         return result
 
     async def _prepare(self, context: ExecutionContext) -> PreExecutionError | None:
-        """Raises GraphQLError, TooComplex, and Strawberry's errors about the operation's type."""
+        """Raises GraphQLError, TooComplex, RateLimited, and Strawberry's errors about the operation's type."""
         settings: Settings = context.context.settings
         name = context._provided_operation_name
         document = documents.get(context.query or "", settings)
@@ -155,6 +156,8 @@ class Schema(strawberry.Schema):
             require_variables(context.variables, settings)
         requested = document.price(operation, self.costs).of(context.variables)
         require("The operation costs too much", "max_cost", settings.max_cost, requested)
+        if context.context.meter is not None:
+            context.context.charged = await context.context.meter.charge(requested)
         if settings.report_cost:
             context.extensions_results["cost"] = {"requested": requested}
         return None

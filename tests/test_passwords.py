@@ -313,7 +313,7 @@ def test_quiet_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(attempts) == 500
 
 
-def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.attempts.KEPT", 100)
     monkeypatch.setattr("api.users.limits.FRIENDS", 100)
     attempts = Attempts("5/hour")
@@ -323,7 +323,7 @@ def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPat
 
     limits = SignInLimits(Settings(_env_file=None, sign_in_limit_account="5/hour", sign_in_limit_address="5/hour"))
     for number in range(1000):
-        with limits.attempt(f"{number}@example.com", "192.0.2.1"):
+        async with limits.attempt(f"{number}@example.com", "192.0.2.1"):
             pass
     assert len(limits._friends) == 100
 

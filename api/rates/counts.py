@@ -101,7 +101,7 @@ class SharedCounts:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._redis.incr(key, expiry, amount)
-        except (OSError, TimeoutError, self._redis.base_exceptions) as error:  # type: ignore[misc]  # a class or several
+        except _failures(self._redis) as error:
             self._fall_back(error)
             return None
 
@@ -109,9 +109,8 @@ class SharedCounts:
         if self._probing is not None:
             self._probing.cancel()
         if self._redis is not None:
-            client: Any = self._redis.bridge.get_connection()  # type: ignore[attr-defined]
-            with contextlib.suppress(OSError, TimeoutError, *_several(self._redis.base_exceptions)):
-                await client.aclose(close_connection_pool=True)
+            with contextlib.suppress(*_failures(self._redis)):
+                await _client(self._redis).aclose(close_connection_pool=True)
             self._redis = None
 
     def _fall_back(self, error: BaseException) -> None:
@@ -126,9 +125,10 @@ class SharedCounts:
         answers = False
         while not answers:
             await asyncio.sleep(PROBED)
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(*_failures(self._redis)):
                 async with asyncio.timeout(self._timeout):
-                    answers = await self._redis.check()
+                    # not the storage's check(), which takes its own cancellation for a failure
+                    answers = await _client(self._redis).ping()
         assert self._down_since is not None
         logger.warning("rate limits are shared again", seconds=round(time.monotonic() - self._down_since, 1))
         self._down_since = None
@@ -163,5 +163,12 @@ def _storage(url: str, timeout: float) -> RedisStorage:
     return RedisStorage(f"async+{url}", implementation="redispy", key_prefix=PREFIX, **options)
 
 
-def _several(errors: type[Exception] | tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
-    return errors if isinstance(errors, tuple) else (errors,)
+def _client(storage: RedisStorage) -> Any:
+    """The `redis.asyncio.Redis` of a storage."""
+    return storage.bridge.get_connection()  # type: ignore[attr-defined]
+
+
+def _failures(storage: RedisStorage) -> tuple[type[Exception], ...]:
+    """What a Redis that doesn't answer raises."""
+    errors = storage.base_exceptions
+    return (OSError, TimeoutError, *(errors if isinstance(errors, tuple) else (errors,)))

@@ -8,6 +8,7 @@ of cost, not requests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import OrderedDict
@@ -111,19 +112,18 @@ class Meter:
             raise self._refusal(now)
         return cost
 
-    async def settle(self, charged: int, actual: int | None) -> None:
-        """Give back what an operation was charged and did not use; where it never was, charge the least.
-
-        `actual` is what it cost, None where nobody knows: then nothing is given back.
-        """
-        if charged == 0:
-            try:
-                await self.charge(LEAST)
-            except RateLimited:
-                pass  # it is answered already; the next one is refused
-        elif actual is not None and (unused := charged - max(actual, LEAST)) > 0 and self._window is not None:
+    async def settle(self, charged: int, actual: int) -> None:
+        """Give back what an operation was charged beyond what it has cost."""
+        unused = charged - max(actual, LEAST)
+        if unused > 0 and self._window is not None:
             self._used -= unused
             await self._meters.give_back(self._window, self._quota.rate.seconds, unused)
+
+    async def finish(self) -> None:
+        """Charge the least for a request of which nothing was charged: it has been answered, the next is refused."""
+        if self._window is None:
+            with contextlib.suppress(RateLimited):
+                await self.charge(LEAST)
 
     def headers(self) -> dict[str, str]:
         """The quota and what is left of it, as this request saw it; empty where it drew on nothing."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
 from api.addresses import site
-from api.attempts import Attempts
 from api.config import Settings
+from api.rates.attempts import SharedAttempts
+from api.rates.counts import MemoryCounts, SharedCounts
 
 FRIENDS: Final = 50_000
 """Pairs of account and address that are remembered."""
@@ -23,34 +24,36 @@ class SignInLimits:
     All strangers share one count of an account, so that a password is not guessed from many addresses. An address
     from which the account has signed in before has a count of its own: an attacker who keeps the strangers' count
     full locks nobody out where they usually are, nor ends their sessions, which are refreshed without a password.
+    Each instance knows the addresses that it has seen itself; the counts are shared where Redis is configured.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._addresses = Attempts(settings.sign_in_limit_address)
-        self._accounts = Attempts(settings.sign_in_limit_account)
-        self._friends: OrderedDict[tuple[bytes, str], None] = OrderedDict()
+    def __init__(self, settings: Settings, counts: MemoryCounts | SharedCounts | None = None) -> None:
+        shared = counts if isinstance(counts, SharedCounts) else None
+        self._addresses = SharedAttempts("sign-in-address", settings.sign_in_limit_address, shared)
+        self._accounts = SharedAttempts("sign-in-account", settings.sign_in_limit_account, shared)
+        self._friends: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def arrive(self, address: str | None) -> None:
+    async def arrive(self, address: str | None) -> None:
         """Count a request for which a password is hashed. Raises RateLimited."""
         if address is not None:
-            self._addresses.take(site(address))
+            await self._addresses.take(site(address))
 
-    @contextlib.contextmanager
-    def attempt(self, account: str | UUID, address: str | None) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def attempt(self, account: str | UUID, address: str | None) -> AsyncIterator[None]:
         """Count the block as a failed attempt on this account (an email, or the id of a signed-in one) unless it
         ends well. Raises RateLimited."""
         name, place = _name(account), site(address) if address is not None else ""
         friend = (name, place)
-        key = friend if friend in self._friends else name
-        taken = self._accounts.take(key)
+        key = f"{name}@{place}" if friend in self._friends else name
+        taken = await self._accounts.take(key)
         yield
-        self._accounts.give_back(key, taken)
+        await self._accounts.give_back(key, taken)
         self._friends[friend] = None
         self._friends.move_to_end(friend)
         if len(self._friends) > FRIENDS:
             self._friends.popitem(last=False)
 
 
-def _name(account: str | UUID) -> bytes:
+def _name(account: str | UUID) -> str:
     """Of one length, whatever was typed for an email."""
-    return hashlib.sha256(str(account).strip().lower().encode()).digest()[:16]
+    return hashlib.sha256(str(account).strip().lower().encode()).hexdigest()[:32]

@@ -51,7 +51,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
     ) -> SignUpPayload:
         context = info.context
         account = validated(NewAccount, given(input))
-        context.auth.limits.arrive(context.address)
+        await context.auth.limits.arrive(context.address)
         values = account.model_dump(exclude={"password"})
         values |= {"id": new_id(), "password_hash": await context.auth.passwords.hash(account.password)}
         try:
@@ -75,8 +75,8 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         input: Annotated[SignInInput, strawberry.argument(description="Email and password.")],
     ) -> SignInPayload:
         context, email = info.context, input.email.strip()
-        context.auth.limits.arrive(context.address)
-        with context.auth.limits.attempt(email, context.address):
+        await context.auth.limits.arrive(context.address)
+        async with context.auth.limits.attempt(email, context.address):
             for _ in range(ATTEMPTS):
                 found = await accounts.by_email(context.system_stores, email)
                 verdict = await context.auth.passwords.verify(input.password, found.password_hash if found else None)

@@ -82,8 +82,8 @@ class ProfileMutations:
 async def _verified(context: Context, password: str) -> Credentials:
     """The credentials of the viewer, who knows the password. Raises Refusal, RateLimited for too many that don't."""
     user_id = context.viewer.account_id
-    context.auth.limits.arrive(context.address)
-    with context.auth.limits.attempt(user_id, context.address):
+    await context.auth.limits.arrive(context.address)
+    async with context.auth.limits.attempt(user_id, context.address):
         found = await accounts.by_id(context.stores, user_id)
         verdict = await context.auth.passwords.verify(password, found.password_hash if found else None)
         if found is None or not verdict.right:

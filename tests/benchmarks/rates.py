@@ -1,0 +1,75 @@
+"""What metering costs a request, in microseconds: `python -m tests.benchmarks.rates [--redis-url redis://...]`.
+
+A request is charged and given back a part, as after an operation; its headers are made. Of one that is refused, the
+refusal alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from api.config import Settings
+from api.errors import RateLimited
+from api.rates.counts import counts_of
+from api.rates.meter import Meters
+from api.viewer import Viewer
+
+
+async def measure(settings: Settings, requests: int, clients: int) -> None:
+    """Print a line for each kind of request."""
+    viewers = [Viewer(uuid4(), "user") for _ in range(clients)]
+    meters = Meters(settings, counts_of(settings))
+
+    async def charged(number: int) -> None:
+        meter = meters.of(viewers[number % clients], None)
+        assert meter is not None
+        meter.require()
+        await meter.settle(await meter.charge(100), 40)
+        await meter.finish()
+        assert meter.headers()
+
+    async def refused(number: int) -> None:
+        meter = exhausted.of(viewers[number % clients], None)
+        assert meter is not None
+        try:
+            meter.require()
+            await meter.charge(100)
+        except RateLimited:
+            assert meter.headers()
+
+    exhausted = Meters(settings.model_copy(update={"rate_limit_user": "100/day"}), counts_of(settings))
+    for viewer in viewers:
+        meter = exhausted.of(viewer, None)
+        assert meter is not None
+        await meter.charge(100)
+    for name, work in (("charged", charged), ("refused", refused)):
+        print(f"{name}: {await _micros(work, requests):.1f} us")  # noqa: T201  it is what the command is for
+    await meters.close()
+
+
+async def _micros(work: Callable[[int], Awaitable[None]], requests: int) -> float:
+    started = time.process_time()
+    for number in range(requests):
+        await work(number)
+    return (time.process_time() - started) / requests * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--redis-url")
+    parser.add_argument("--requests", type=int, default=50_000)
+    parser.add_argument("--clients", type=int, default=10_000)
+    given = parser.parse_args()
+    url = SecretStr(given.redis_url) if given.redis_url else None
+    settings = Settings(_env_file=None, rate_limit_user="1000000000/day", redis_url=url)
+    asyncio.run(measure(settings, given.requests, given.clients))
+
+
+if __name__ == "__main__":
+    main()

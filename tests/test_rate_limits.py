@@ -1,0 +1,207 @@
+"""Quotas of cost through HTTP: who is counted, what is charged and given back, and what a refusal says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from api.config import ConfigurationError, Settings, load_settings
+from api.rates import counts
+from api.rates.counts import MemoryCounts
+from api.rates.windows import Rate, Window
+from api.stores import Stores
+from tests.applications import running
+from tests.factories.catalog import create_catalog_item
+from tests.graphql import sent
+from tests.signing_in import client_of, signed_in
+
+pytestmark = pytest.mark.anyio
+
+TYPENAME = {"query": "{ __typename }"}
+ITEMS = {"query": "query ($first: Int) { catalogItems(first: $first) { nodes { name } } }", "variables": {"first": 50}}
+DAY = 24 * 3600
+
+
+def left(response: httpx.Response) -> int:
+    """Points that are left, by the header `RateLimit`."""
+    found = re.fullmatch(r'"(?:user|address)";r=(\d+);t=(\d+)', response.headers["ratelimit"])
+    assert found, response.headers["ratelimit"]
+    assert 0 <= int(found[2]) <= DAY
+    return int(found[1])
+
+
+async def post(client: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Response:
+    return await client.post("/graphql", json=body, headers=headers)
+
+
+def assert_refused(response: httpx.Response) -> None:
+    """429, with when to come back."""
+    assert response.status_code == 429
+    seconds = int(response.headers["retry-after"])
+    assert 1 <= seconds <= DAY
+    assert response.json() == {
+        "errors": [
+            {
+                "message": f"Too many attempts; try again in {seconds} s.",
+                "extensions": {"code": "RATE_LIMITED", "retryAfter": seconds},
+            }
+        ]
+    }
+
+
+async def test_at_the_limit_and_not_before_it_is_429(settings: Settings, clean_stores: None) -> None:
+    async with running(settings, rate_limit_address="3/day") as (app, client):
+        for expected in (2, 1, 0):
+            response = await post(client, TYPENAME)
+            assert (response.status_code, left(response)) == (200, expected)
+            assert response.headers["ratelimit-policy"] == '"address";q=3;w=86400'
+            assert "retry-after" not in response.headers
+        for _ in range(2):
+            with sent(app) as counted:
+                response = await post(client, ITEMS)
+            assert_refused(response)
+            assert left(response) == 0
+            assert counted.counts == (0, 0)
+
+
+async def test_unused_cost_is_given_back(settings: Settings, stores: Stores) -> None:
+    await create_catalog_item(stores, name="Silk")
+    async with running(settings, rate_limit_address="1000/day", report_cost=True) as (_, client):
+        first = await post(client, ITEMS)
+        cost = first.json()["extensions"]["cost"]
+        assert cost["requested"] > 50 > cost["actual"] > 0
+        assert left(first) == 1000 - cost["actual"]
+        assert left(await post(client, ITEMS)) == 1000 - 2 * cost["actual"]
+
+
+async def test_what_an_operation_may_cost_must_be_left(settings: Settings, clean_stores: None) -> None:
+    async with running(settings, rate_limit_address="60/day", report_cost=True) as (_, client):
+        first = await post(client, ITEMS)
+        cost = first.json()["extensions"]["cost"]
+        remaining = 60 - cost["actual"]
+        while remaining >= cost["requested"]:
+            remaining = left(await post(client, ITEMS))
+
+        assert_refused(await post(client, ITEMS))
+        # what costs less still runs, and the refusal took nothing
+        assert left(await post(client, TYPENAME)) == remaining - 1
+
+
+async def test_what_costs_more_than_the_quota_needs_all_of_it(settings: Settings, clean_stores: None) -> None:
+    async with running(settings, rate_limit_address="10/day", report_cost=True) as (_, client):
+        first = await post(client, ITEMS)
+        assert first.status_code == 200
+        assert left(first) == 10 - first.json()["extensions"]["cost"]["actual"]
+        assert_refused(await post(client, ITEMS))
+
+
+async def test_a_mutation_that_is_refused_changes_nothing(settings: Settings, stores: Stores) -> None:
+    change = {"query": 'mutation { updateProfile(input: {firstName: "Ada"}) { user { firstName } errors { code } } }'}
+    async with running(settings, rate_limit_user="100/day") as (_, client):
+        me, user = await signed_in(client, stores, settings=settings, first_name="Grace")
+        response = await post(me, change)
+        assert response.json()["data"]["updateProfile"]["user"] == {"firstName": "Ada"}, response.text
+        assert response.headers["ratelimit-policy"] == '"user";q=100;w=86400'
+        while (response := await post(me, {"query": change["query"].replace("Ada", "Joan")})).status_code == 200:
+            assert left(response) < 100
+        assert_refused(response)
+        again = await post(me, {"query": change["query"].replace("Ada", "Mary")})
+        assert again.status_code == 429
+    async with stores.sessions() as session:
+        assert (await session.get_one(type(user), user.id)).first_name == "Joan"
+
+
+async def test_accounts_and_addresses_are_counted_apart(settings: Settings, stores: Stores) -> None:
+    changes = {"rate_limit_user": "2/day", "rate_limit_address": "1/day", "trusted_proxies": "127.0.0.1"}
+    async with running(settings, **changes) as (_, client):
+        ada, account = await signed_in(client, stores, settings=settings)
+        # two sessions of one account, from wherever they are
+        other = await client_of(client, stores, account, settings=settings)
+        assert left(await post(ada, TYPENAME, **{"x-forwarded-for": "192.0.2.1"})) == 1
+        assert left(await post(other, TYPENAME, **{"x-forwarded-for": "192.0.2.2"})) == 0
+        assert_refused(await post(other, TYPENAME))
+        grace, _ = await signed_in(client, stores, settings=settings)
+        assert left(await post(grace, TYPENAME)) == 1
+        # behind the proxy everybody has an address of their own; of IPv6 it is the network that is theirs
+        for address in ("192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:2::1"):
+            assert left(await post(client, TYPENAME, **{"x-forwarded-for": address})) == 0
+        for address in ("198.51.100.1, 192.0.2.1", "2001:db8:0:1::2"):
+            assert_refused(await post(client, TYPENAME, **{"x-forwarded-for": address}))
+
+
+async def test_a_batch_draws_on_one_quota(settings: Settings, clean_stores: None) -> None:
+    async with running(settings, rate_limit_address="2/day") as (_, client):
+        response = await post(client, [TYPENAME] * 3)
+        assert response.status_code == 200
+        runs = {"data": {"__typename": "Query"}}
+        bodies = [{name: body[name] for name in body if name != "extensions"} for body in response.json()]
+        assert bodies[:2] == [runs, runs]
+        assert bodies[2]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert left(response) == 0
+        refused = await post(client, [TYPENAME] * 2)
+        assert refused.status_code == 429
+        assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": "{ nothing }"},
+        {"query": "{"},
+        {"query": " "},
+        {"documentId": "unknown"},
+        {"query": "query ($f: Int!) { users(first: $f) { totalCount } }"},
+    ],
+)
+async def test_what_is_refused_costs_the_least(settings: Settings, clean_stores: None, body: Any) -> None:
+    async with running(settings, rate_limit_address="1000/day") as (_, client):
+        assert 900 < left(await post(client, body)) < 1000
+
+
+async def test_without_limits_there_are_no_headers(client: httpx.AsyncClient) -> None:
+    response = await post(client, TYPENAME)
+    assert not [name for name in response.headers if name.startswith("ratelimit")]
+
+
+def test_windows_begin_at_moments_of_their_own_and_follow_each_other() -> None:
+    rate = Rate(10, 60)
+    keys = [f"user:{number}" for number in range(100)]
+    assert len({Window.of(key, rate, 1_000_000.0).closes for key in keys}) > 30
+    for key in keys:
+        window = Window.of(key, rate, 1_000_000.0)
+        assert 1_000_000.0 < window.closes <= 1_000_060.0
+        assert Window.of(key, rate, window.closes - 0.001) == window
+        after = Window.of(key, rate, window.closes)
+        assert (after.name != window.name, after.closes) == (True, window.closes + 60)
+
+
+async def test_counts_in_memory_end_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("api.rates.counts.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(counts, "KEPT", 100)
+    memory = MemoryCounts()
+    assert [await memory.incr("a", 60, amount) for amount in (5, 3, -8)] == [5, 8, 0]
+    now[0] += 60
+    assert await memory.incr("a", 60, 2) == 2
+    for number in range(1000):
+        await memory.incr(str(number), 60, 1)
+    assert len(memory) == 100
+    now[0] += 60
+    for number in range(60):
+        await memory.incr(f"later {number}", 60, 1)
+    assert len(memory) == 60
+
+
+@pytest.mark.parametrize("name", ["rate_limit_user", "rate_limit_address"])
+def test_a_rate_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf'^{name.upper()}: must be a rate such as "10/minute"'):
+        load_settings(**{name: "often"})
+    assert Settings(_env_file=None).rate_limit_user == "off"
+
+
+def test_a_redis_has_a_scheme() -> None:
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: must start with redis://"):
+        load_settings(redis_url="http://localhost")
