@@ -19,6 +19,8 @@ KEPT: Final = 50_000
 PREFIX: Final = "fashion-wallet"
 PROBED: Final = 0.5
 """Seconds between two looks at a Redis that doesn't answer."""
+SILENCES: Final = 3
+"""Answers in a row that may be late, on a busy machine, before Redis counts as down."""
 CONNECTIONS: Final = 50
 """Most connections to Redis, a process; who finds none free waits for one as long as for an answer."""
 
@@ -82,6 +84,7 @@ class SharedCounts:
         self._redis: RedisStorage | None = None
         self._down_since: float | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._silences = 0
 
     @property
     def is_down(self) -> bool:
@@ -100,8 +103,10 @@ class SharedCounts:
             self._redis = _storage(self._url, self._timeout)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._redis.incr(key, expiry, amount)
-        except _failures(self._redis) as error:
+                total = await self._redis.incr(key, expiry, amount)
+            self._silences = 0
+            return total
+        except Exception as error:  # whatever it is (drivers have bugs, too), no request fails for it
             self._fall_back(error)
             return None
 
@@ -109,12 +114,14 @@ class SharedCounts:
         if self._probing is not None:
             self._probing.cancel()
         if self._redis is not None:
-            with contextlib.suppress(*_failures(self._redis)):
+            with contextlib.suppress(Exception):
                 await _client(self._redis).aclose(close_connection_pool=True)
             self._redis = None
 
     def _fall_back(self, error: BaseException) -> None:
-        if not self.is_down:
+        self._silences += 1
+        is_late = "Timeout" in type(error).__name__  # TimeoutError, and Redis's own of that name
+        if not self.is_down and self._redis is not None and (not is_late or self._silences >= SILENCES):
             self._down_since = time.monotonic()
             logger.error("rate limits count in memory: Redis does not answer", error=type(error).__name__)
             self._probing = asyncio.create_task(self._probe())
@@ -125,13 +132,13 @@ class SharedCounts:
         answers = False
         while not answers:
             await asyncio.sleep(PROBED)
-            with contextlib.suppress(*_failures(self._redis)):
+            with contextlib.suppress(Exception):
                 async with asyncio.timeout(self._timeout):
                     # not the storage's check(), which takes its own cancellation for a failure
                     answers = await _client(self._redis).ping()
         assert self._down_since is not None
         logger.warning("rate limits are shared again", seconds=round(time.monotonic() - self._down_since, 1))
-        self._down_since = None
+        self._down_since, self._silences = None, 0
 
 
 def counts_of(settings: Settings) -> MemoryCounts | SharedCounts:
@@ -154,7 +161,6 @@ def _storage(url: str, timeout: float) -> RedisStorage:
         url,
         max_connections=CONNECTIONS,
         timeout=timeout,
-        socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         client_name=PREFIX,
@@ -166,9 +172,3 @@ def _storage(url: str, timeout: float) -> RedisStorage:
 def _client(storage: RedisStorage) -> Any:
     """The `redis.asyncio.Redis` of a storage."""
     return storage.bridge.get_connection()  # type: ignore[attr-defined]
-
-
-def _failures(storage: RedisStorage) -> tuple[type[Exception], ...]:
-    """What a Redis that doesn't answer raises."""
-    errors = storage.base_exceptions
-    return (OSError, TimeoutError, *(errors if isinstance(errors, tuple) else (errors,)))

@@ -26,6 +26,8 @@ LEAST: Final = 1
 """Points that a request costs which runs nothing: one that is refused, for instance."""
 REFUSED_FOR: Final = 1.0
 """Seconds for which a key with nothing left is refused without being counted, at most: points may be given back."""
+OWED_FOR: Final = 0.05
+"""Seconds after which points are given back to a count in Redis that no charge has come to meanwhile."""
 REMEMBERED: Final = 10_000
 
 
@@ -45,7 +47,8 @@ class Meters:
         self._user = _quota("user", settings.rate_limit_user)
         self._address = _quota("address", settings.rate_limit_address)
         self._exhausted: OrderedDict[str, float] = OrderedDict()
-        self._returns: set[asyncio.Task[int]] = set()
+        self._owed: dict[str, tuple[int, int]] = {}
+        self._returning: asyncio.Task[None] | None = None
 
     def of(self, viewer: Viewer, address: str | None) -> Meter | None:
         """The meter of a request; None where nothing limits it, or it has no address (a Unix socket)."""
@@ -64,20 +67,33 @@ class Meters:
         if len(self._exhausted) > REMEMBERED:
             self._exhausted.popitem(last=False)
 
-    async def give_back(self, window: Window, expiry: int, amount: int) -> None:
-        """Take points off a count. No answer waits for Redis here."""
+    async def count(self, window: Window, rate: Rate, cost: int) -> int:
+        """Add to a count what an operation may cost, less what is owed to it; what it is then."""
+        owed, _ = self._owed.pop(window.name, (0, 0))
+        return await self.counts.incr(window.name, rate.seconds, cost - owed)
+
+    async def give_back(self, window: Window, rate: Rate, amount: int) -> None:
+        """Take points off a count: in Redis with the next charge, or a moment later."""
         if isinstance(self.counts, MemoryCounts):
-            await self.counts.incr(window.name, expiry, -amount)
-        else:
-            task = asyncio.create_task(self.counts.incr(window.name, expiry, -amount))
-            self._returns.add(task)
-            task.add_done_callback(self._returns.discard)
+            await self.counts.incr(window.name, rate.seconds, -amount)
+            return
+        owed, _ = self._owed.get(window.name, (0, 0))
+        self._owed[window.name] = owed + amount, rate.seconds
+        if self._returning is None or self._returning.done():
+            self._returning = asyncio.create_task(self._return_owed(OWED_FOR))
 
     async def close(self) -> None:
-        """Let go of connections, once what is on its way has arrived."""
-        if self._returns:
-            await asyncio.wait(self._returns)
+        """Give back what is owed, and let go of connections."""
+        if self._returning is not None:
+            self._returning.cancel()
+        await self._return_owed(0)
         await self.counts.close()
+
+    async def _return_owed(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        while self._owed:
+            name, (amount, seconds) = self._owed.popitem()
+            await self.counts.incr(name, seconds, -amount)
 
 
 class Meter:
@@ -103,10 +119,10 @@ class Meter:
         now, rate = time.time(), self._quota.rate
         cost = min(max(cost, LEAST), rate.amount)
         window = self._window = Window.of(self._key, rate, now)
-        self._used = await self._meters.counts.incr(window.name, rate.seconds, cost)
+        self._used = await self._meters.count(window, rate, cost)
         if self._used > rate.amount:
             self._used -= cost
-            await self._meters.give_back(window, rate.seconds, cost)
+            await self._meters.give_back(window, rate, cost)
             if self._used >= rate.amount:
                 self._meters.note_exhausted(self._key, min(window.closes, now + REFUSED_FOR))
             raise self._refusal(now)
@@ -117,7 +133,7 @@ class Meter:
         unused = charged - max(actual, LEAST)
         if unused > 0 and self._window is not None:
             self._used -= unused
-            await self._meters.give_back(self._window, self._quota.rate.seconds, unused)
+            await self._meters.give_back(self._window, self._quota.rate, unused)
 
     async def finish(self) -> None:
         """Charge the least for a request of which nothing was charged: it has been answered, the next is refused."""
