@@ -29,7 +29,7 @@ _SENT_BY_PAGES: Final = (
 )
 _READ_BY_PAGES: Final = (
     *("X-Request-Id", "Idempotency-Replayed", "Retry-After"),
-    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit", "RateLimit-Policy"),
+    *("RateLimit", "RateLimit-Policy"),
 )
 
 

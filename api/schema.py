@@ -117,8 +117,10 @@ class Schema(strawberry.Schema):
             operation_name=context.operation_name,
         )
         cost = context.extensions_results.get("cost")
-        if cost is not None and result.extensions:
-            cost["actual"] = result.extensions["weight"]
+        if result.extensions:
+            context.context.spent = result.extensions["weight"]
+            if cost is not None:
+                cost["actual"] = context.context.spent
         context.result = result
         return result
 
