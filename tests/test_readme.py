@@ -17,6 +17,7 @@ from api.config import Settings
 from api.demo.loader import load
 from api.errors import RateLimited, StoreUnavailable
 from api.idempotency import Interrupted, KeyReused
+from api.limits.refusals import TooComplex
 from api.stores import Stores
 from api.trusted.documents import DocumentNotFound, NotTrusted
 from tests import commands
@@ -80,7 +81,10 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT"}
-    own = (RateLimited, DocumentNotFound, NotTrusted, InProgress, Interrupted, KeyReused, StoreUnavailable)
+    own = (
+        *(TooComplex, RateLimited, DocumentNotFound, NotTrusted, InProgress, Interrupted),
+        *(KeyReused, StoreUnavailable),
+    )
     codes = {error.code for error in own}
     assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 

@@ -44,6 +44,9 @@ fewer errors."""
 MAX_COMPARISONS: Final = 5000
 """Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
 
+_ABORTED: Final = "Validation aborted."
+"""What graphql-core says where comparing takes too long."""
+
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
@@ -89,6 +92,8 @@ class Document:
         if errors is None:
             most = min(MAX_ERRORS, MAX_PRINTED // self.tokens)
             errors = validate(schema, self.node, _RULES, max_errors=max(1, most), hide_suggestions=hide_suggestions)
+            if errors and errors[-1].message == _ABORTED:
+                errors[-1] = _too_intricate()
             self._verdicts[hide_suggestions] = errors
         return errors
 
@@ -156,6 +161,12 @@ class Documents:
             self.bytes -= oldest.bytes
             for forget in self.when_forgotten:
                 forget(oldest.node)
+
+
+def _too_intricate() -> GraphQLError:
+    what = "Fields of one name, or fragments in fragments, are too many to compare"
+    error = TooComplex(what, "max_comparisons", MAX_COMPARISONS, MAX_COMPARISONS + 1)
+    return GraphQLError(error.message, original_error=error)
 
 
 def _parsed(text: str, settings: Settings) -> DocumentNode:

@@ -137,6 +137,37 @@ def documents(tokens: int) -> Iterator[Input]:
     yield "100 levels of users", _operation("{viewer{" + "createdBy{" * 97 + "id" + "}" * 99)
     yield "100 levels of filters", _operation("{designs(filter:" + "{not:" * 100 + "{}" + "}" * 100 + "){totalCount}}")
     yield "100 levels of a list type", _operation("query($v:" + "[" * 100 + "Int" + "]" * 100 + "){__typename}")
+    yield "inline fragments", fill("...on User{id}", 6, "{viewer{", "}}")
+    yield "inline fragments in each other", _operation("{viewer{" + "...on User{" * 90 + "id " * 300 + "}" * 92)
+    yield (
+        "aliases with filters that differ",
+        _operation(
+            "{"
+            + _many("users(first:%d,filter:{or:[{isActive:true} {isActive:false} {isActive:true}]}){nodes{id}}", 55)
+            + "}"
+        ),
+    )
+    five = "id email firstName lastName role"
+    yield (
+        "fragments of five fields, spread by a fragment each",
+        _operation(
+            "{viewer{...F0 ...G0}}"
+            + _many(f"fragment F%d on User{{{five} ...F#%d}}", tokens // 26).replace("#", "1")
+            + _many(f"fragment G%d on User{{{five}}}", tokens // 26)
+        ),
+    )
+    queries = tokens // 25
+    yield (
+        "operations that share fragments",
+        _operation(
+            _many("query Q%d($a:Int){" + _many("...F%d", 5) + "}", queries)
+            + _many("fragment F%d on Query{users(first:$a){totalCount}}", 5)
+        ),
+    )
+    yield (
+        "a field again and again, with variables",
+        _operation("query(" + _many("$v%d:Int", 100) + "){" + _many("users(first:$v%d){nodes{id}}", 100) + "}"),
+    )
     yield "a syntax error at the end", fill("a", 1, "{", "")
     yield "operations", fill("query Q%d{__typename}", 5, "", "")
     yield "a type system", fill("type T%d{a:Int}", 7, "{__typename} ", "")
