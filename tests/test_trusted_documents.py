@@ -21,6 +21,7 @@ from api.trusted.store import Entry
 from tests.applications import running
 from tests.factories.catalog import create_catalog_item
 from tests.graphql import sent
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,10 @@ async def test_a_registered_document_runs_by_its_identifier(settings: Settings, 
         assert await post(client, query=NAMES, **persisted(NAMES)) == (200, names)
 
 
-async def test_a_document_that_is_known_costs_no_statement(settings: Settings, stores: Stores) -> None:
+async def test_a_document_that_is_known_costs_no_statement(
+    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register, "CHECKED", 600.0)  # the machine may be busy
     await add(stores, TYPENAME)
     async with running(settings, trusted_documents="enforce") as (app, client):
         with sent(app) as first:
@@ -100,7 +104,10 @@ async def test_a_document_that_is_known_costs_no_statement(settings: Settings, s
     assert later.counts == (0, 0)
 
 
-async def test_an_unknown_identifier_is_not_found(settings: Settings, stores: Stores) -> None:
+async def test_an_unknown_identifier_is_not_found(
+    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register, "MISSED", 600.0)  # the machine may be busy
     async with running(settings) as (app, client):
         with sent(app) as counted:
             for body in ({"documentId": identifier_of(NAMES)}, persisted(NAMES)):
@@ -110,7 +117,7 @@ async def test_an_unknown_identifier_is_not_found(settings: Settings, stores: St
                     "/graphql", json=body, headers={"accept": "application/graphql-response+json"}
                 )
                 assert (modern.status_code, modern.json()) == (404, {"errors": [NOT_FOUND]})
-    assert counted.counts == (0, 1)  # it is looked up once a second
+    assert counted.counts == (0, 1)  # it is looked up once in that time
 
 
 async def test_a_registration_and_a_removal_are_seen_without_a_restart(
@@ -279,3 +286,16 @@ async def test_while_postgresql_is_away_what_is_known_runs(
         app.state.stores = stores
         assert await post(client, query=NAMES) == (403, {"errors": [NOT_TRUSTED]})
         assert await post(client, documentId=identifier_of(TYPENAME)) == there
+
+
+async def test_a_mutation_by_identifier_runs_once_for_a_key(settings: Settings, stores: Stores) -> None:
+    change = 'mutation { updateProfile(input: {firstName: "Ada"}) { user { firstName } } }'
+    await add(stores, change)
+    async with running(settings, trusted_documents="enforce") as (_, client):
+        me, _ = await signed_in(client, stores, settings=settings)
+        body, headers = {"documentId": identifier_of(change)}, {"idempotency-key": "a-key"}
+        first = await me.post("/graphql", json=body, headers=headers)
+        again = await me.post("/graphql", json=body, headers=headers)
+    assert first.json() == {"data": {"updateProfile": {"user": {"firstName": "Ada"}}}}
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
