@@ -84,6 +84,10 @@ class GuardedPool(ConnectionPool):
         if self.checkedout() == 0:
             self.breaker.heard()
 
+    async def take(self) -> PoolProxiedConnection:
+        self.breaker.check()  # before the greenlet that connecting takes
+        return await super().take()
+
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record.dbapi_connection is not None:
             self.breaker.heard()
@@ -97,17 +101,29 @@ class GuardedPool(ConnectionPool):
 
 
 class GuardedClient(AsyncMongoClient[dict[str, Any]]):
-    """A client that asks the breaker before every command, cursors' later batches included.
+    """A client that asks its breaker before every command, cursors' later batches included.
 
-    `timeoutMS` is the deadline of a command with its retries, and reaches the server as `maxTimeMS`. The driver would
-    look for a usable server as long; here that keeps the deadline of its own, `serverSelectionTimeoutMS`.
+    `timeout` is the deadline of a command with its retries, in seconds, and reaches the server as `maxTimeMS`. The
+    driver would look for a usable server as long; here that keeps the deadline of its own, `serverSelectionTimeoutMS`.
     """
 
-    breaker: Breaker
+    def __init__(self, uri: str, limits: Limits, *, timeout: float, **options: Any) -> None:
+        self.breaker = Breaker("MongoDB", limits, _is_mongo_failure)
+        self.breaker.probe = self._probe
+        milliseconds = int(limits.probe_timeout * 1000)
+        # connections of its own: ours may all be in use; it opens none before the first probe
+        self._prober = AsyncMongoClient[dict[str, Any]](
+            uri,
+            **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
+        )
+        super().__init__(uri, timeoutMS=int(timeout * 1000), **options)
 
-    def __init__(self, *args: Any, breaker: Breaker, **kwargs: Any) -> None:
-        self.breaker = breaker
-        super().__init__(*args, **kwargs)
+    async def close(self) -> None:
+        await self._prober.close()
+        await super().close()
+
+    async def _probe(self) -> None:
+        await self._prober.admin.command("ping")
 
     async def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
         # every command of the driver's goes through here, and nothing public does
@@ -118,21 +134,6 @@ class GuardedClient(AsyncMongoClient[dict[str, Any]]):
         await self._get_topology()  # opens it, which is no part of the selection
         with pymongo.timeout(self.options.server_selection_timeout):
             return await super()._select_server(*args, **kwargs)
-
-
-def mongo_breaker(limits: Limits, uri: str, **options: Any) -> Breaker:
-    """MongoDB's breaker. Its probe makes a client of its own, with the options of the guarded one: that client's
-    connections may all be in use."""
-    breaker = Breaker("MongoDB", limits, _is_mongo_failure)
-    milliseconds = int(limits.probe_timeout * 1000)
-    own = {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0}
-
-    async def probe() -> None:
-        async with AsyncMongoClient[dict[str, Any]](uri, **{**options, **own}) as client:
-            await client.admin.command("ping")
-
-    breaker.probe = probe
-    return breaker
 
 
 def _is_mongo_failure(error: BaseException) -> bool:

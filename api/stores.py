@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.breakers import Breaker, Limits
 from api.config import ConfigurationError, Settings
-from api.guards import GuardedClient, GuardedPool, PostgresGuard, mongo_breaker, watching
+from api.guards import GuardedClient, GuardedPool, PostgresGuard, watching
 from api.log import CommandCounter, count_statement, count_statements
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
@@ -158,9 +158,9 @@ def mongo_client(settings: Settings) -> MongoClient:
 
 def guarded_mongo_client(settings: Settings) -> GuardedClient:
     """The same with a breaker, and a deadline for each command."""
-    url, options = _mongodb_url(settings), _mongo_options(settings)
-    breaker = mongo_breaker(Limits.of(settings), url, **options)
-    return GuardedClient(url, breaker=breaker, timeoutMS=int(settings.statement_timeout * 1000), **options)
+    return GuardedClient(
+        _mongodb_url(settings), Limits.of(settings), timeout=settings.statement_timeout, **_mongo_options(settings)
+    )
 
 
 def _mongodb_url(settings: Settings) -> str:
