@@ -84,10 +84,6 @@ class GuardedPool(ConnectionPool):
         if self.checkedout() == 0:
             self.breaker.heard()
 
-    async def take(self) -> PoolProxiedConnection:
-        self.breaker.check()  # before the greenlet that connecting takes
-        return await super().take()
-
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record.dbapi_connection is not None:
             self.breaker.heard()
