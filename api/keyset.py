@@ -6,12 +6,13 @@ share. With owners, one statement answers the same page for all of them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, column, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, and_, column, func, or_, select, true, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
@@ -77,8 +78,17 @@ def page_shape(request: PageRequest, values: list[Any]) -> PageShape:
 
 @lru_cache(MAX_STATEMENTS)
 def page(table: Table, shape: PageShape, names: frozenset[str]) -> Statement:
-    """One row more than the page has, in the order of fetching (reversed for a backward page)."""
-    return compile_select(_page(table, shape, names, Parameters()))
+    """One row more than the page has, in the order of fetching (reversed for a backward page).
+
+    An index can lead to what lies beyond a value, and to the nulls, but not to both at once: each is a SELECT.
+    """
+    conditions, places, limit = _parts(table, shape, Parameters())
+    selects = [_ordered(table, shape, names, limit, *conditions, *ways) for ways in itertools.product(*places)]
+    if len(selects) == 1:
+        return compile_select(selects[0])
+    rows = union_all(*selects).subquery("rows")
+    by = _order(shape, rows.c[shape.field], rows.c["id"])
+    return compile_select(select(*rows.c).order_by(*by).limit(limit))
 
 
 @lru_cache(MAX_STATEMENTS)
@@ -114,37 +124,52 @@ def counts_by_owner(table: Table, condition: Shape, owner: str) -> Statement:
 
 
 def _page(table: Table, shape: PageShape, names: frozenset[str], parameters: Parameters) -> Select[Any]:
-    columns = table.columns
-    conditions = [shape_to_sql(shape.condition, columns, parameters.take)]
-    for null, reverse in ((shape.after_null, False), (shape.before_null, True)):
-        if null is not None:
-            conditions.append(_sql_beyond(shape, columns, parameters, null=null, reverse=reverse))
+    conditions, places, limit = _parts(table, shape, parameters)
+    return _ordered(table, shape, names, limit, *conditions, *(or_(*ways) for ways in places))
+
+
+def _parts(
+    table: Table, shape: PageShape, parameters: Parameters
+) -> tuple[list[ColumnElement[bool]], list[list[ColumnElement[bool]]], ColumnElement[int]]:
+    """What the rows meet; the ways to lie beyond each cursor, no row being there in two; and how many there are."""
+    conditions = [shape_to_sql(shape.condition, table.columns, parameters.take)]
+    places = [
+        _sql_beyond(shape, table.columns, parameters, null=null, reverse=reverse)
+        for null, reverse in ((shape.after_null, False), (shape.before_null, True))
+        if null is not None
+    ]
+    return conditions, places, parameters.take(Integer())
+
+
+def _ordered(
+    table: Table, shape: PageShape, names: frozenset[str], limit: ColumnElement[int], *conditions: ColumnElement[bool]
+) -> Select[Any]:
+    wanted = table.select(names | {"id", shape.field})
+    by = _order(shape, table.columns[shape.field], table.columns["id"])
+    return select(*wanted).where(*conditions).order_by(*by).limit(limit)
+
+
+def _order(shape: PageShape, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     descending = shape.descending != shape.backwards
-    by = [columns[shape.field], columns["id"]]
-    return (
-        select(*table.select(names | {"id", shape.field}))
-        .where(*conditions)
-        .order_by(*(c.desc() if descending else c.asc() for c in by))
-        .limit(parameters.take(Integer()))
-    )
+    return [column.desc() if descending else column.asc() for column in columns]
 
 
 def _sql_beyond(
     shape: PageShape, columns: Mapping[str, ColumnElement[Any]], parameters: Parameters, *, null: bool, reverse: bool
-) -> ColumnElement[bool]:
-    """What lies after a position in the list (before it: `reverse`)."""
+) -> list[ColumnElement[bool]]:
+    """What lies after a position in the list (before it: `reverse`): one of these conditions."""
     value_column, key_column = columns[shape.field], columns["id"]
     nullable = bool(getattr(value_column, "nullable", True))
     towards_smaller = shape.descending != reverse
     if null:  # among the nulls, which are the largest
         key = parameters.take(key_column.type)
         rest = and_(value_column.is_(None), key_column < key if towards_smaller else key_column > key)
-        return or_(rest, value_column.is_not(None)) if towards_smaller else rest
+        return [rest, value_column.is_not(None)] if towards_smaller else [rest]
     here = tuple_(parameters.take(value_column.type), parameters.take(key_column.type))
     there = tuple_(value_column, key_column)
     if towards_smaller:
-        return there < here
-    return or_(there > here, value_column.is_(None)) if nullable else there > here
+        return [there < here]
+    return [there > here, value_column.is_(None)] if nullable else [there > here]
 
 
 def mongo_filter(request: PageRequest) -> dict[str, Any]:

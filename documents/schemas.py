@@ -78,7 +78,8 @@ _DESIGN: Final[dict[str, Any]] = {
     )
 }
 
-_LIST: Final = [("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]
+_NEWEST: Final = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+_LIST: Final = [("status", ASCENDING), *_NEWEST]
 
 TEXT_INDEX: Final = IndexModel(
     [("name", TEXT), ("metadata.description", TEXT)],
@@ -88,6 +89,10 @@ TEXT_INDEX: Final = IndexModel(
 
 _DESIGN_INDEXES: Final = (
     IndexModel([("userId", ASCENDING), *_LIST], name="idx_designs_userId_status_createdAt"),
+    # owners see their own designs, and admins all of them, whatever the status
+    IndexModel([("userId", ASCENDING), *_NEWEST], name="idx_designs_userId_createdAt"),
+    IndexModel(_NEWEST, name="idx_designs_createdAt"),
+    IndexModel([("name", ASCENDING), ("_id", ASCENDING)], name="idx_designs_name"),
     IndexModel(_LIST, name="idx_designs_status_createdAt"),
     IndexModel([("catalogItemIds", ASCENDING), *_LIST], name="idx_designs_catalogItemIds_status_createdAt"),
     IndexModel([("avatarId", ASCENDING), *_LIST], name="idx_designs_avatarId_status_createdAt"),

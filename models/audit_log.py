@@ -22,6 +22,7 @@ class AuditEntry(Identified, Base):
         Index("idx_audit_log_at", "at", "id"),
         Index("idx_audit_log_record_id", "table_name", "record_id", "at"),
         Index("idx_audit_log_actor_id", "actor_id", "at"),
+        Index("idx_audit_log_request_id", "request_id", "at"),
         {"schema": "audit", "comment": "Who changed what, and when"},
     )
 

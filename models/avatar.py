@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import LIVE, Authored, Base, Identified, Timestamped
+from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
 GENDERS: Final = ("male", "female", "unisex")
 MEASUREMENTS: Final = ("height", "weight", "chest", "waist", "hips", "shoulderWidth")
@@ -32,6 +32,7 @@ class Avatar(Identified, Timestamped, Authored, Base):
         Index("idx_avatars_updated_at", "updated_at", "id", postgresql_where=LIVE),
         Index("idx_avatars_name", "name", "id", postgresql_where=LIVE),
         Index("idx_avatars_gender", "gender", "created_at", "id", postgresql_where=LIVE),
+        Index("idx_avatars_deleted", "created_at", "id", postgresql_where=DELETED),
         Index("idx_avatars_created_by", "created_by"),
         Index("idx_avatars_updated_by", "updated_by"),
         Index("idx_avatars_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),

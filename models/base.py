@@ -25,6 +25,10 @@ LIVE = text("deleted_at IS NULL")
 """Predicate of the partial indexes: soft-deleted rows are not listed, so they are not indexed for lists."""
 
 
+DELETED = text("deleted_at IS NOT NULL")
+"""Predicate of the indexes for lists of deleted rows: few, so they are small."""
+
+
 def new_id() -> uuid.UUID:
     """A UUIDv7: unique without a round trip, and close to its neighbours in the primary key's index."""
     return uuid_utils.compat.uuid7()

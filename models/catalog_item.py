@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import LIVE, Authored, Base, Identified, Timestamped
+from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
 TYPES: Final = ("silhouette", "fabric", "pattern")
 CATEGORIES: Final = ("top", "bottom", "dress", "outerwear", "accessory", "other")
@@ -35,6 +35,8 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
         Index("idx_catalog_items_price", "price", "id", postgresql_where=LIVE),
         Index("idx_catalog_items_type", "type", "created_at", "id", postgresql_where=LIVE),
         Index("idx_catalog_items_category", "category", "created_at", "id", postgresql_where=LIVE),
+        Index("idx_catalog_items_deleted", "created_at", "id", postgresql_where=DELETED),
+        Index("idx_catalog_items_created_by_deleted", "created_by", "created_at", "id", postgresql_where=DELETED),
         Index("idx_catalog_items_created_by", "created_by", "created_at", "id"),
         Index("idx_catalog_items_updated_by", "updated_by"),
         Index(

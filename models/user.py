@@ -7,12 +7,15 @@ from typing import Final
 from sqlalchemy import CheckConstraint, Index, String, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import LIVE, Authored, Base, Identified, Timestamped
+from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
 ROLES: Final = ("user", "premium", "brand", "admin")
 
 FULL_NAME: Final = "((coalesce(first_name, '') || ' ') || coalesce(last_name, ''))"
 """What a search for names reads; the index and the queries must mean the same."""
+
+TEXTS: Final = ("email", "first_name", "last_name")
+"""Columns that lists are filtered by a part of."""
 
 
 class User(Identified, Timestamped, Authored, Base):
@@ -28,6 +31,7 @@ class User(Identified, Timestamped, Authored, Base):
         Index("idx_users_email", "email", "id", postgresql_where=LIVE),
         Index("idx_users_role", "role", "created_at", "id", postgresql_where=LIVE),
         Index("idx_users_is_active", "is_active", "created_at", "id", postgresql_where=LIVE),
+        Index("idx_users_deleted", "created_at", "id", postgresql_where=DELETED),
         Index("idx_users_created_by", "created_by"),
         Index("idx_users_updated_by", "updated_by"),
         Index(
@@ -35,6 +39,12 @@ class User(Identified, Timestamped, Authored, Base):
             literal_column(FULL_NAME).label("full_name"),
             postgresql_using="gin",
             postgresql_ops={"full_name": "gin_trgm_ops"},
+        ),
+        Index(
+            "idx_users_texts_trgm",
+            *TEXTS,
+            postgresql_using="gin",
+            postgresql_ops=dict.fromkeys(TEXTS, "gin_trgm_ops"),
         ),
         {"schema": "shared", "comment": "Accounts"},
     )

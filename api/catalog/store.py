@@ -1,9 +1,10 @@
 """Statements on `catalog.catalog_items`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import insert, literal_column
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
@@ -11,7 +12,10 @@ from api.rows import RowReader
 from api.stores import Stores
 from models import PostgresRepository, new_id
 
-catalog_items = RowReader(models.CatalogItem, special={"tags": models.CatalogItem.properties["tags"]})
+# spelt as in the index; SQLAlchemy would write a subscript, which PostgreSQL takes for something else
+TAGS: Final = literal_column("(catalog.catalog_items.properties -> 'tags')", JSONB)
+
+catalog_items = RowReader(models.CatalogItem, special={"tags": TAGS})
 
 
 def repository(stores: Stores) -> PostgresRepository[models.CatalogItem]:

@@ -1,0 +1,107 @@
+"""How PostgreSQL carries out every list at 100,000 rows a table: by an index, reading no more for more rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from api.app import create_app
+from api.config import Settings
+from migrations.runner import upgrade
+from models import User
+from tests import plans
+from tests.benchmarks import bulk
+from tests.databases import fresh_database
+from tests.signing_in import access_token, open_session, with_token
+
+pytestmark = pytest.mark.anyio
+
+ROWS = 100_000
+ACCOUNTS = {"admin": 0, "brand": 1, "user": 2}
+"""Those who ask, by their number in the data: the owners of the most."""
+
+
+@pytest.fixture(scope="module")
+def large(settings: Settings, mongodb_url: str, postgres_url: str) -> Iterator[Settings]:
+    """Settings of a database of its own, which has that many rows in each table."""
+    with fresh_database(postgres_url, mongodb_url) as fresh:
+        own = settings.model_copy(
+            update={"database_url": fresh.database_url, "mongodb_database": fresh.mongodb_database}
+        )
+        upgrade(own)
+        assert own.postgres_url is not None
+        asyncio.run(bulk.load(own.postgres_url, ROWS))
+        asyncio.run(plans.explain_everything(own.postgres_url))
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def carried(large: Settings, anyio_backend: str) -> AsyncIterator[dict[str, list[tuple[plans.Question, Any]]]]:
+    """Every question with the plans of what it sent, by the list that it is about."""
+    assert large.postgres_url is not None
+    positions = await plans.middle_positions(large.postgres_url)
+    app, told = create_app(large), plans.Plans()
+    found: dict[str, list[tuple[plans.Question, Any]]] = {}
+    async with app.router.lifespan_context(app):
+        await told.listen(app)
+        stores = app.state.stores
+        transport = httpx.ASGITransport(app=app)
+        anonymous = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")
+        clients = {"anonymous": anonymous}
+        for role, number in ACCOUNTS.items():
+            id = bulk.key("user", number, ROWS)
+            async with stores.sessions.begin() as session:
+                await session.execute(
+                    update(User).where(User.id == id).values(role=role, is_active=True, deleted_at=None)
+                )
+            clients[role] = with_token(anonymous, access_token(large, id, await open_session(stores, id)))
+        for question in plans.questions(ROWS, positions, every=False):
+            listed = await told.of(clients[question.viewer], question)
+            found.setdefault(question.name.replace(",", " ").split()[0], []).append((question, listed))
+        yield found
+
+
+@pytest.mark.parametrize(("name", "least"), [("users", 50), ("avatars", 60), ("catalogItems", 250), ("auditLog", 10)])
+async def test_no_list_reads_more_for_a_larger_table(
+    carried: dict[str, list[tuple[plans.Question, Any]]], name: str, least: int
+) -> None:
+    answered = [(question, plan) for question, listed in carried[name] for plan in listed]
+
+    assert len(answered) >= least  # the plans did reach us
+    complaints = {
+        question.name: complaint
+        for question, plan in answered
+        if (complaint := plans.complaint(question, plan, ROWS)) and not plans.exception(question)
+    }
+    assert complaints == {}
+
+
+async def test_every_exception_is_still_one(carried: dict[str, list[tuple[plans.Question, Any]]]) -> None:
+    needed = {
+        plans.exception(question)
+        for found in carried.values()
+        for question, listed in found
+        if any(plans.complaint(question, plan, ROWS) for plan in listed)
+    }
+
+    assert needed - {None} == set(plans.EXCEPTIONS)
+
+
+async def test_a_scan_is_noticed() -> None:
+    plan = {"Node Type": "Seq Scan", "Relation Name": "users", "Actual Loops": 1, "Actual Rows": 3.0}
+    sort = {
+        "Node Type": "Sort",
+        "Actual Loops": 1,
+        "Actual Rows": 3.0,
+        "Plans": [{**plan, "Rows Removed by Filter": 9}],
+    }
+
+    carried = plans.carried({"Query Text": "SELECT", "Plan": sort})
+
+    assert carried == plans.Carried("SELECT", 12, 3, 3, frozenset({"users"}), frozenset())
+    assert plans.complaint(plans.Question("users", "admin", ""), carried, 12) == "scans users"
