@@ -20,6 +20,9 @@ pytestmark = pytest.mark.anyio
 
 NAMES = [
     "idx_designs_userId_status_createdAt",
+    "idx_designs_userId_createdAt",
+    "idx_designs_createdAt",
+    "idx_designs_name",
     "idx_designs_status_createdAt",
     "idx_designs_catalogItemIds_status_createdAt",
     "idx_designs_avatarId_status_createdAt",
@@ -73,7 +76,7 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
         state = await collection.describe(database)
 
     assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
-    assert len(state.indexes) == 11
+    assert len(state.indexes) == 14
 
 
 async def test_an_index_in_the_way_is_left_there(faulty: str) -> None:
@@ -151,6 +154,9 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
     assert await keys(database) == {
         "_id_": ({"_id": 1}, False),
         "idx_designs_userId_status_createdAt": ({"userId": 1, **newest}, False),
+        "idx_designs_userId_createdAt": ({"userId": 1, "createdAt": -1, "_id": -1}, False),
+        "idx_designs_createdAt": ({"createdAt": -1, "_id": -1}, False),
+        "idx_designs_name": ({"name": 1, "_id": 1}, False),
         "idx_designs_status_createdAt": (newest, False),
         "idx_designs_catalogItemIds_status_createdAt": ({"catalogItemIds": 1, **newest}, False),
         "idx_designs_avatarId_status_createdAt": ({"avatarId": 1, **newest}, False),
