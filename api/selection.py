@@ -126,18 +126,24 @@ def forget(document: DocumentNode) -> None:
 def selects_any(info: ResolveInfo, names: Iterable[str]) -> bool:
     """Whether the field's selection has any of these fields, fragments included."""
     wanted = frozenset(names)
+    return any(_selects(node.selection_set, wanted, info.fragments, frozenset()) for node in info.field_nodes)
 
-    def walk(selections: SelectionSetNode | None, seen: frozenset[str]) -> bool:
-        for selection in selections.selections if selections else ():
-            if isinstance(selection, FieldNode):
-                if selection.name.value in wanted:
-                    return True
-            elif isinstance(selection, FragmentSpreadNode):
-                name = selection.name.value
-                if name not in seen and walk(info.fragments[name].selection_set, seen | {name}):
-                    return True
-            elif walk(getattr(selection, "selection_set", None), seen):
+
+def _selects(
+    selections: SelectionSetNode | None,
+    wanted: frozenset[str],
+    fragments: Mapping[str, FragmentDefinitionNode],
+    seen: frozenset[str],
+) -> bool:
+    # no inner function: one that calls itself is a cycle, and would leave all that the request holds to the collector
+    for selection in selections.selections if selections else ():
+        if isinstance(selection, FieldNode):
+            if selection.name.value in wanted:
                 return True
-        return False
-
-    return any(walk(node.selection_set, frozenset()) for node in info.field_nodes)
+        elif isinstance(selection, FragmentSpreadNode):
+            name = selection.name.value
+            if name not in seen and _selects(fragments[name].selection_set, wanted, fragments, seen | {name}):
+                return True
+        elif _selects(getattr(selection, "selection_set", None), wanted, fragments, seen):
+            return True
+    return False

@@ -38,7 +38,6 @@ class Execution:
         self._operation = operation
         self._context = context
         self._root = root
-        self._helpers = GraphQLResolveInfoHelpers(self._gather, self._track)
 
     def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
         """What a resolver is told about where it is."""
@@ -57,7 +56,8 @@ class Execution:
             self._context,
             is_awaitable,
             None,
-            self._helpers,
+            # made each time: kept, they would tie every run into a cycle, which only the garbage collector unties
+            GraphQLResolveInfoHelpers(_gather, self._track),
         )
 
     def fail(self, error: Exception) -> Failure:
@@ -111,11 +111,12 @@ class Execution:
 
     _errors: Sequence[GraphQLError] = ()
 
-    def _gather(self, awaitables: Sequence[Any]) -> Any:
-        return gather_with_cancel(*awaitables)
-
     def _track(self, values: Sequence[Any]) -> None:
         """Await what a resolver has left behind, before the operation ends."""
         for value in values:
             if is_awaitable(value):
                 self.jobs.start(value, lambda _: None)
+
+
+def _gather(awaitables: Sequence[Any]) -> Any:
+    return gather_with_cancel(*awaitables)
