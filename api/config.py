@@ -15,7 +15,6 @@ Environment = Literal["development", "production"]
 PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "log_format": "json",
     "postgres_pool_size": 20,
-    "postgres_max_overflow": 10,
     "postgres_ssl": "prefer",
     "statement_timeout": 5.0,
     "introspection": False,
@@ -59,7 +58,9 @@ class Settings(BaseSettings):
     )
     postgres_ssl_root_cert: Path | None = Field(None, description="Certificate authority file for PostgreSQL")
     postgres_pool_size: int = Field(10, ge=1, description="Connections kept open, a process")
-    postgres_max_overflow: int = Field(5, ge=0, description="Connections beyond them under load")
+    postgres_max_overflow: int = Field(
+        0, ge=0, description="Connections beyond them under load, opened and closed each time: waiting is cheaper"
+    )
     postgres_pool_timeout: float = Field(5.0, gt=0, description="Longest wait for a free connection")
     postgres_pool_recycle: int = Field(1800, gt=0, description="Age at which a connection is replaced")
     postgres_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
