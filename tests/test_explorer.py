@@ -198,6 +198,8 @@ async def test_the_policy_lets_only_this_answers_elements_work(installed: Path) 
         assert all(f'nonce="{found[1]}"' in element for element in elements)
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "same-origin"
+        assert page.headers["cross-origin-opener-policy"] == "same-origin"
+        assert page.headers["cross-origin-resource-policy"] == "same-origin"
         assert page.headers["x-content-type-options"] == "nosniff"
     assert nonces[0] != nonces[1]
 
