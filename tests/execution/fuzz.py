@@ -1,7 +1,8 @@
 """Looks for operations that the two executors answer differently: `python -m tests.execution.fuzz --help`.
 
-Draws operations over the awkward schema, its queries and its mutations, and compares their responses. What it finds
-is made as small as it can be and printed, with the difference.
+Draws operations, and compares their responses. What it finds is made as small as it can be and printed, with the
+difference. The kinds of operations are: `queries` and `mutations` over the awkward schema, `declared` over the one
+whose fields are declared, `api` and `api-mutations` over the schema of this API, on servers that it starts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
 from api.execution import Executor
-from tests.execution import declared
+from tests.execution import api, declared
 from tests.execution.awkward import Diary, build
 from tests.execution.comparison import assert_same, compare, on_compiled, on_core
 from tests.execution.minimising import minimise
@@ -81,6 +82,10 @@ KINDS: Final = {
 }
 
 
+API: Final = {"api": False, "api-mutations": True}
+"""Over the schema of this API and servers of its own: whether mutations are drawn."""
+
+
 def fails_with(run: Callable[[Operation], None], operation: Operation) -> str | None:
     """What is wrong with the responses to an operation, None where nothing is; a coroutine left behind is wrong."""
     with warnings.catch_warnings(record=True) as caught:
@@ -94,12 +99,16 @@ def fails_with(run: Callable[[Operation], None], operation: Operation) -> str | 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Search, and return the number of differences found (at most one)."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Search, and return the number of differences found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=2000, help="operations to draw")
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same operations")
-    parser.add_argument("--kind", choices=list(KINDS), default="queries", help="what to draw, over which schema")
+    parser.add_argument("--kind", choices=[*KINDS, *API], default="queries", help="what to draw: see below")
     given_ = parser.parse_args(arguments)
+    if given_.kind in API:
+        told = asyncio.run(api.search(given_.examples, given_.seed, mutation=API[given_.kind]))
+        print(*told, f"{given_.examples} operations, {len(told)} with a difference", sep="\n\n")  # noqa: T201
+        return len(told)
     started, count = time.monotonic(), 0
     found: list[Operation] = []
     kind = KINDS[given_.kind]

@@ -31,7 +31,7 @@ def minimise(schema: GraphQLSchema, operation: Operation, fails: Callable[[Opera
     """The smallest part of the operation for which `fails` is still true: nothing more can be taken away of it."""
     start = 0  # what came before did not help a moment ago: it is tried again when nothing else helps
     while True:
-        for index, smaller in enumerate(_smaller(schema, operation, start), start):
+        for index, smaller in enumerate(parts_of(schema, operation, start), start):
             if smaller is not None and fails(smaller):
                 operation, start = smaller, index
                 break
@@ -41,7 +41,7 @@ def minimise(schema: GraphQLSchema, operation: Operation, fails: Callable[[Opera
             start = 0
 
 
-def _smaller(schema: GraphQLSchema, operation: Operation, start: int) -> Iterator[Operation | None]:
+def parts_of(schema: GraphQLSchema, operation: Operation, start: int) -> Iterator[Operation | None]:
     """The operation with one part less, the largest parts first, None where that is not valid."""
     document = parse(operation.source, no_location=True)
     for changed in islice(_changes(document), start, None):

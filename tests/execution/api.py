@@ -1,0 +1,141 @@
+"""Generated operations over the schema of this API and real stores, as several viewers, on both executors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import nodes
+from pydantic import SecretStr
+
+from api.auth import Auth
+from api.config import Settings
+from api.context import Context
+from api.schema import schema
+from api.viewer import ANONYMOUS, Viewer
+from migrations.runner import upgrade
+from tests import servers
+from tests.execution.both import Both, standing_in
+from tests.execution.minimising import parts_of
+from tests.execution.operations import Operation, operations
+from tests.graphql import gid
+from tests.world import VIEWERS, World, living
+
+DATES: Final = ("2026-01-01T12:00:00+00:00", "2030-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z")
+TEXTS: Final = ("", "a", "Silk", "ada", "ada@example.com", "plain", "no such thing", "%_\\", "é\u0301")
+SCHEMA: Final = schema._schema
+
+
+def scalars_of(world: World) -> Mapping[str, st.SearchStrategy[Any]]:
+    """Values that find something: ids that exist and ones that don't, small numbers, dates and texts."""
+    kinds: tuple[Mapping[str, Any], ...] = (world.users, world.avatars, world.items, world.designs)
+    ids = [gid(stored) for kind in kinds for _, stored in sorted(kind.items())]
+    return {
+        "ID": st.sampled_from([*ids, "", "no id", ids[0][:-2]]).map(nodes.String),
+        "Int": st.sampled_from([1, 2, 3, 5, 20, 100, 0, -1, 101]).map(nodes.Int),
+        "Float": st.sampled_from([0.0, 1.5, -1.0, 1e9]).map(nodes.Float),
+        "String": st.sampled_from(TEXTS).map(nodes.String),
+        "DateTime": st.sampled_from(DATES).map(nodes.String),
+        "JSON": st.sampled_from(TEXTS).map(nodes.String),
+    }
+
+
+def drawn(strategy: st.SearchStrategy[Operation], examples: int, seed_: int) -> list[Operation]:
+    """As many operations, the same for the same seed."""
+    found: list[Operation] = []
+
+    @seed(seed_)
+    @settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def draw(operation: Operation) -> None:
+        found.append(operation)
+
+    draw()
+    return found
+
+
+def drawn_for(world: World, examples: int, *, mutation: bool = False, seed_: int = 0) -> list[Operation]:
+    """Queries or mutations over the world, nothing of which was executed yet."""
+    return drawn(operations(SCHEMA, scalars_of(world), mutation=mutation), examples, seed_)
+
+
+async def difference(world: World, operation: Operation, viewer: str) -> str | None:
+    """How the responses differ that this viewer gets, None where they don't. Limits are not asked."""
+    both = Both("both")
+    await both.execute(
+        operation.document,
+        root_value=None,
+        context_value=context_of(world, viewer),
+        variable_values=operation.variables,
+        operation_name=None,
+    )
+    return both.differences[0] if both.differences else None
+
+
+def context_of(world: World, viewer: str) -> Context:
+    """The context of an operation that one of VIEWERS sends."""
+    account = VIEWERS[viewer]
+    user = None if account is None else world.users[account]
+    auth: Auth = world.app.state.auth
+    who = ANONYMOUS if user is None else Viewer(user.id, user.role)
+    return Context(world.stores, world.settings, "a generated operation", auth, who)
+
+
+@asynccontextmanager
+async def own_world(folder: Path) -> AsyncIterator[World]:
+    """A world in servers of its own, which end with the block."""
+    with servers.throwaway_stores() as stores, standing_in("both"):
+        assert stores.database_url is not None
+        assert stores.mongodb_uri is not None
+        settings_ = Settings(
+            _env_file=None,
+            environment="development",
+            log_level="warning",
+            data_dir=folder,
+            database_url=SecretStr(stores.database_url),
+            mongodb_uri=SecretStr(stores.mongodb_uri),
+            auth_secret=SecretStr("a secret of the tests, with 32 bytes and more"),
+            password_hash_memory=32,
+            password_hash_time=1,
+        )
+        await asyncio.to_thread(upgrade, settings_)
+        async with living(settings_) as world:
+            yield world
+
+
+async def search(examples: int, seed_: int, *, mutation: bool) -> list[str]:
+    """The differences that operations over a world of its own show, each as small as it can be."""
+    found: list[str] = []
+    with TemporaryDirectory() as folder:
+        async with own_world(Path(folder)) as world:
+            for index, operation in enumerate(drawn_for(world, examples, mutation=mutation, seed_=seed_)):
+                viewer = list(VIEWERS)[index % len(VIEWERS)]
+                if await difference(world, operation, viewer) is not None:
+                    found.append(f"as {viewer}:\n{await _smallest(world, operation, viewer)}")
+    return found
+
+
+async def _smallest(world: World, operation: Operation, viewer: str) -> str:
+    """The difference of the smallest part of an operation that still shows one."""
+    told, start = await difference(world, operation, viewer), 0
+    while True:
+        for index, smaller in enumerate(parts_of(SCHEMA, operation, start), start):
+            if smaller is not None and (less := await difference(world, smaller, viewer)) is not None:
+                operation, told, start = smaller, less, index
+                break
+        else:
+            if not start:
+                return str(told)
+            start = 0
