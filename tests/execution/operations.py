@@ -71,19 +71,17 @@ def operations(
     scalars: Mapping[str, st.SearchStrategy[Any]],
     *,
     mutation: bool = False,
-    fields: Iterable[str] | None = None,
+    fitting: Mapping[tuple[str, str], st.SearchStrategy[ValueNode]] | None = None,
 ) -> Operation:
     """Valid operations of a schema.
 
     `scalars` are the values of its custom scalars (and of built-in ones, where any text or number would be of little
-    use), `fields` the root fields to select from.
+    use), `fitting` those that fit an argument, by field and argument, for most of its occurrences.
     """
     document: DocumentNode = draw(
-        (mutations if mutation else queries)(
-            schema, fields=tuple(fields) if fields else None, custom_scalars=dict(scalars), print_ast=_unprinted
-        )
+        (mutations if mutation else queries)(schema, custom_scalars=dict(scalars), print_ast=_unprinted)
     )
-    writer = _Writer(draw, schema)
+    writer = _Writer(draw, schema, fitting or {})
     source = print_ast(writer.rewrite(document))
     if validate(schema, parse(source)):  # two rewritings that don't go together
         reject()
@@ -97,10 +95,16 @@ def _unprinted(document: DocumentNode) -> DocumentNode:
 class _Writer:
     """Rewrites one document; `values` are those of the variables that it put in."""
 
-    def __init__(self, draw: Draw, schema: GraphQLSchema) -> None:
+    def __init__(
+        self,
+        draw: Draw,
+        schema: GraphQLSchema,
+        fitting: Mapping[tuple[str, str], st.SearchStrategy[ValueNode]],
+    ) -> None:
         self.values: dict[str, Any] = {}
         self._draw = draw
         self._schema = schema
+        self._fitting = fitting
         self._variables: list[VariableDefinitionNode] = []
         self._fragments: list[FragmentDefinitionNode] = []
         self._aliases = 0
@@ -153,7 +157,7 @@ class _Writer:
         node = dataclasses.replace(
             node,
             alias=self._alias() if self._chance(15) else node.alias,
-            arguments=self._arguments(node.arguments or (), definition.args),
+            arguments=self._arguments(node.name.value, node.arguments or (), definition.args),
             directives=self._directives(),
         )
         copies: list[SelectionNode] = [node]
@@ -227,7 +231,7 @@ class _Writer:
         return tuple(found)
 
     def _arguments(
-        self, nodes: Iterable[ArgumentNode], definitions: Mapping[str, GraphQLArgument]
+        self, field: str, nodes: Iterable[ArgumentNode], definitions: Mapping[str, GraphQLArgument]
     ) -> tuple[ArgumentNode, ...]:
         """The arguments, without some of those that needn't be there, and with variables as some of the values."""
         kept = []
@@ -236,6 +240,8 @@ class _Writer:
             optional = not is_non_null_type(type_) or definitions[node.name.value].default is not None
             if optional and not self._chance(30):
                 continue
+            if (fitting := self._fitting.get((field, node.name.value))) is not None and not self._chance(20):
+                node = dataclasses.replace(node, value=self._draw(fitting))
             if self._chance(35):
                 node = dataclasses.replace(node, value=self._variable(str(type_), node.value))
             kept.append(node)
