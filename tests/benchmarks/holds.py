@@ -89,7 +89,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Starlette, str]]:
         item = await create_catalog_item(stores, created_by=admin.id, is_active=True)
         now = datetime.now(UTC)
         layer = {
-            **{"id": "1", "type": "fabric", "itemId": str(item.id), "position": {"x": 1, "y": 2, "z": 3}},
+            **{"id": "1", "type": "fabric", "itemId": str(item.id), "position": {"x": 1.0, "y": 2.0, "z": 3.0}},
             **{"scale": {"x": 1.0, "y": 1.0}, "rotation": 1.5, "color": "#ffffff", "visible": True},
         }
         for _ in range(USERS):
