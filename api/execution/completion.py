@@ -7,10 +7,11 @@ their fields may still be on the way.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import (
     GraphQLError,
@@ -32,6 +33,15 @@ PathOf = Callable[[int], Path | None]
 """The path of a value by its index in the level; asked only for what calls a resolver."""
 
 
+TURN: Final = 5000
+"""Objects of a level for which the event loop gets a turn first."""
+
+
+def _end(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
 class Completion:
     """How the values of one position are completed: of a field, or of the items of a list."""
 
@@ -50,6 +60,12 @@ class Completion:
             if waiting:
                 self._await(execution, values, waiting, path_of, deliver)
                 return
+        if len(values) > TURN and self.leaf is None and self.item is None:
+            # so many objects take a while, and there may be more such levels: others get their turn in between
+            turn = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(_end, turn)
+            execution.jobs.start(turn, lambda _: self._complete(execution, values, path_of, deliver))
+            return
         self._complete(execution, values, path_of, deliver)
 
     def _await(
