@@ -62,8 +62,8 @@ class Statement:
 
     def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
         """What the driver takes, of the values of the parameters."""
-        if self.as_given:
-            return values
+        if self.as_given:  # but what the compiler left out, such as the rest of what is true anyway
+            return values[: len(self.order)]
         if self.constants:
             values = [*values, *self.constants]
         return [

@@ -6,24 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import update
 
 from api.app import create_app
 from api.config import Settings
 from migrations.runner import upgrade
-from models import User
 from tests import plans
 from tests.benchmarks import bulk
+from tests.benchmarks.plans import clients
 from tests.databases import fresh_database
-from tests.signing_in import access_token, open_session, with_token
 
 pytestmark = pytest.mark.anyio
 
 ROWS = 100_000
-ACCOUNTS = {"admin": 0, "brand": 1, "user": 2}
-"""Those who ask, by their number in the data: the owners of the most."""
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +44,9 @@ async def carried(large: Settings, anyio_backend: str) -> AsyncIterator[dict[str
     found: dict[str, list[tuple[plans.Question, Any]]] = {}
     async with app.router.lifespan_context(app):
         await told.listen(app)
-        stores = app.state.stores
-        transport = httpx.ASGITransport(app=app)
-        anonymous = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")
-        clients = {"anonymous": anonymous}
-        for role, number in ACCOUNTS.items():
-            id = bulk.key("user", number, ROWS)
-            async with stores.sessions.begin() as session:
-                await session.execute(
-                    update(User).where(User.id == id).values(role=role, is_active=True, deleted_at=None)
-                )
-            clients[role] = with_token(anonymous, access_token(large, id, await open_session(stores, id)))
+        asking = await clients(app, large, ROWS)
         for question in plans.questions(ROWS, positions, every=False):
-            listed = await told.of(clients[question.viewer], question)
+            listed = await told.of(asking[question.viewer], question)
             found.setdefault(question.name.replace(",", " ").split()[0], []).append((question, listed))
         yield found
 
