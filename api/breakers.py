@@ -61,12 +61,13 @@ class Limits:
 class Breaker:
     """The breaker of one store, within one event loop.
 
-    `probe` asks the store whether it lives, and raises where it doesn't. `is_failure` tells errors of the connection
-    from answers. Calls are seen through `call`; what doesn't pass through it is reported by `busy` (whether anything
-    waits for the store) and `heard`. `hang_up` ends what waits there when the store has been found dead.
+    `probe` asks the store whether it lives, and raises where it doesn't. `is_failure` tells failures to reach it from
+    answers, and is None for errors that say neither. Calls are seen through `call`; what doesn't pass through it is
+    reported by `busy` (whether anything waits for the store) and `heard`. `hang_up` ends what waits there when the
+    store has been found dead.
     """
 
-    def __init__(self, store: str, limits: Limits, is_failure: Callable[[BaseException], bool]) -> None:
+    def __init__(self, store: str, limits: Limits, is_failure: Callable[[Exception], bool | None]) -> None:
         self.store = store
         self.limits = limits
         self.is_failure = is_failure
@@ -215,7 +216,8 @@ class _Call:
         elif error is None:
             breaker._answered()
         elif isinstance(error, Exception):
-            if breaker.is_failure(error):
+            is_failure = breaker.is_failure(error)
+            if is_failure:
                 breaker.failed()
-            else:
+            elif is_failure is not None:
                 breaker._answered()

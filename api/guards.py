@@ -10,7 +10,7 @@ from weakref import WeakSet
 import asyncpg
 import pymongo
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConnectionFailure, NotPrimaryError, WaitQueueTimeoutError
+from pymongo.errors import ConnectionFailure, NotPrimaryError, ServerSelectionTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -27,8 +27,6 @@ _UNREACHABLE: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
-_ANSWERS_OF_MONGODB: Final = (NotPrimaryError, WaitQueueTimeoutError)
-"""Connection failures of the driver's that aren't: a member that is no primary, and our own pool, all in use."""
 
 
 class PostgresGuard:
@@ -132,8 +130,11 @@ class GuardedClient(AsyncMongoClient[dict[str, Any]]):
             return await super()._select_server(*args, **kwargs)
 
 
-def _is_mongo_failure(error: BaseException) -> bool:
-    return isinstance(error, ConnectionFailure) and not isinstance(error, _ANSWERS_OF_MONGODB)
+def _is_mongo_failure(error: Exception) -> bool | None:
+    """A lost connection says nothing yet: many are lost at once, and the driver looks for the server again."""
+    if isinstance(error, ServerSelectionTimeoutError):
+        return True
+    return None if isinstance(error, ConnectionFailure) and not isinstance(error, NotPrimaryError) else False
 
 
 @contextlib.asynccontextmanager

@@ -88,6 +88,16 @@ async def test_what_the_store_answers_is_no_failure_whatever_it_says(store: Stor
     assert not breaker.is_open
 
 
+async def test_an_error_that_says_nothing_counts_for_nothing(store: Store) -> None:
+    breaker = Breaker("Shop", LIMITS, lambda error: None if isinstance(error, EOFError) else True)
+    fail(breaker, EOFError(), 9)
+    assert not breaker.is_open
+    fail(breaker, ConnectionRefusedError(), 2)
+    fail(breaker, EOFError())
+    fail(breaker, ConnectionRefusedError())
+    assert breaker.is_open
+
+
 async def test_failures_that_lie_far_apart_are_not_in_a_row(store: Store) -> None:
     breaker = breaker_of(store, Limits(failures=2, window=1e-9, patience=LONG, probe_timeout=LONG, probe_interval=LONG))
     fail(breaker, ConnectionRefusedError(), 10)

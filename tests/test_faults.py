@@ -158,6 +158,13 @@ async def world(settings: Settings, stores: Stores, anyio_backend: str) -> Async
         yield world
 
 
+@pytest.fixture
+async def patient(settings: Settings, stores: Stores, anyio_backend: str) -> AsyncIterator[World]:
+    """A world for faults that pass by: the driver looks again for a lost MongoDB every half a second."""
+    async with world_of(settings, stores, mongodb_selection_timeout=20.0, breaker_patience=20.0) as world:
+        yield world
+
+
 @contextlib.contextmanager
 def breaker_logs() -> Any:
     """What breakers say in the block: `(event, store)` each."""
@@ -286,22 +293,22 @@ async def test_clients_that_leave_a_frozen_store_take_nothing_along(world: World
 
 
 @BOTH
-async def test_connections_that_are_reset_cost_no_read(world: World, store: str) -> None:
+async def test_connections_that_are_reset_cost_no_read(patient: World, store: str) -> None:
     """Idle ones are replaced, and what was under way is read once more."""
-    proxy = world.proxies[store]
-    await asyncio.gather(*(world.ask(store) for _ in range(8)))
+    proxy = patient.proxies[store]
+    await asyncio.gather(*(patient.ask(store) for _ in range(8)))
     proxy.reset()
-    assert await asyncio.gather(*(world.ask(store) for _ in range(8))) == [(NAMES[store], [])] * 8
-    await world.is_well(store)
+    assert await asyncio.gather(*(patient.ask(store) for _ in range(8))) == [(NAMES[store], [])] * 8
+    await patient.is_well(store)
 
 
 @pytest.mark.parametrize(("store", "command"), [(POSTGRES, b"catalog_items"), (MONGODB, b"find")])
-async def test_a_read_whose_answer_breaks_off_is_repeated_once(world: World, store: str, command: bytes) -> None:
-    proxy = world.proxies[store]
+async def test_a_read_whose_answer_breaks_off_is_repeated_once(patient: World, store: str, command: bytes) -> None:
+    proxy = patient.proxies[store]
     proxy.cut_answer_to(command)
-    assert await world.ask(store) == (NAMES[store], [])
+    assert await patient.ask(store) == (NAMES[store], [])
     assert proxy._cut is None
-    await world.is_well(store)
+    await patient.is_well(store)
 
 
 CREATE: Final = """mutation ($input: CreateAvatarInput!) {
@@ -309,9 +316,9 @@ CREATE: Final = """mutation ($input: CreateAvatarInput!) {
 }"""
 
 
-async def test_a_write_whose_answer_breaks_off_is_never_repeated(world: World, stores: Stores) -> None:
-    mine, user = await signed_in(world.anonymous, world.stores)
-    proxy = world.proxies[POSTGRES]
+async def test_a_write_whose_answer_breaks_off_is_never_repeated(patient: World, stores: Stores) -> None:
+    mine, user = await signed_in(patient.anonymous, patient.stores)
+    proxy = patient.proxies[POSTGRES]
     proxy.cut_answer_to(b"COMMIT;")
     body = await respond(mine, CREATE, input={"name": "Once"})
 
@@ -322,14 +329,14 @@ async def test_a_write_whose_answer_breaks_off_is_never_repeated(world: World, s
             text("SELECT count(*) FROM avatar.avatars WHERE user_id = :id"), {"id": user.id}
         )
     assert count == 1  # it had happened: nobody could know
-    await world.is_well(POSTGRES)
+    await patient.is_well(POSTGRES)
 
 
-async def test_writes_work_at_once_after_connections_were_lost(world: World) -> None:
+async def test_writes_work_at_once_after_connections_were_lost(patient: World) -> None:
     """Nobody may repeat them, so no lost connection may be handed to them."""
-    mine, _ = await signed_in(world.anonymous, world.stores)
-    await asyncio.gather(*(world.ask(POSTGRES) for _ in range(8)))
-    proxy = world.proxies[POSTGRES]
+    mine, _ = await signed_in(patient.anonymous, patient.stores)
+    await asyncio.gather(*(patient.ask(POSTGRES) for _ in range(8)))
+    proxy = patient.proxies[POSTGRES]
     proxy.reset()
 
     async def are_gone() -> bool:
