@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pytest
-from graphql import GraphQLSchema, build_schema, parse
+from graphql import DocumentNode, GraphQLSchema, build_schema, parse
 
 from api.execution import Executor
 from tests.execution.comparison import described, on_compiled, on_core
@@ -33,7 +33,9 @@ class Run(Protocol):
 
 @pytest.fixture(params=["core", "compiled"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """An executor: graphql-core, then the compiled one."""
+    """An executor: graphql-core, then the compiled one, with one plan for each operation of a test."""
+    executors: dict[GraphQLSchema, Executor] = {}
+    documents: dict[str, DocumentNode] = {}
 
     async def run(
         schema: GraphQLSchema | str,
@@ -46,11 +48,12 @@ def run(request: pytest.FixtureRequest) -> Run:
     ) -> Expected:
         if isinstance(schema, str):
             schema = build_schema(schema)
-        document = parse(source)
+        document = documents.setdefault(source, parse(source))
         if request.param == "core":
             result = await on_core(schema, document, variables, name, context, root)
         else:
-            result = await on_compiled(Executor(schema), document, variables, name, context, root)
+            executor = executors.setdefault(schema, Executor(schema))
+            result = await on_compiled(executor, document, variables, name, context, root)
         errors = [
             (error["message"], list(error["path"] or []), error["locations"]) for error in described(result.errors)
         ]

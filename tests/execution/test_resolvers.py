@@ -394,3 +394,81 @@ async def test_plans_are_kept_for_documents_not_for_their_text() -> None:
         assert (await executor.execute(parse("{ a }"))).data == {"a": 1}
         assert (await executor.execute(parse("{ b: a }"))).data == {"b": 1}
     assert len(executor._plans) == 2
+
+
+async def test_one_awaitable_in_many_places(run: Run) -> None:
+    """As a loader gives it to those who ask for the same key: a future or a task may be awaited again and again."""
+
+    async def answer(value: Any) -> Any:
+        await asyncio.sleep(0)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    tasks: dict[str, asyncio.Future[Any]] = {}
+
+    def load(_source: Any, _info: Info, key: str) -> Any:
+        if key not in tasks:
+            tasks[key] = asyncio.ensure_future(answer(RuntimeError("Bad") if key == "bad" else {"key": key}))
+        return tasks[key]
+
+    key = {"key": GraphQLArgument(GraphQLString)}
+    thing = GraphQLObjectType(
+        "Thing", lambda: {"key": GraphQLField(GraphQLString), "load": GraphQLField(thing, key, resolve=load)}
+    )
+    schema = schema_of(
+        load=GraphQLField(thing, key, resolve=load),
+        loads=GraphQLField(GraphQLList(thing), resolve=lambda *_: [load(None, None, "b")] * 3),  # type: ignore[arg-type]
+    )
+    query = """{ a: load(key: "a") { key load(key: "b") { key } }  b: load(key: "a") { load(key: "a") { key } }
+                 c: load(key: "bad") { key }  d: load(key: "bad") { key }  loads { key load(key: "a") { key } } }"""
+    b = {"key": "b", "load": {"key": "a"}}
+    assert await run(schema, query) == (
+        {
+            "a": {"key": "a", "load": {"key": "b"}},
+            "b": {"load": {"key": "a"}},
+            "c": None,
+            "d": None,
+            "loads": [b, b, b],
+        },
+        [("Bad", ["c"], [(2, 18)]), ("Bad", ["d"], [(2, 47)])],
+    )
+
+
+@pytest.mark.parametrize("error", [StopIteration("It stops"), GeneratorExit, KeyError()])
+async def test_odd_exceptions(run: Run, error: Any) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    schema = schema_of(a=GraphQLField(GraphQLInt, resolve=fail), b=GraphQLField(GraphQLInt, resolve=lambda *_: 1))
+    if error is GeneratorExit:  # no Exception: none of ours to report
+        with pytest.raises(GeneratorExit):
+            await run(schema, "{ b a }")
+        return
+    assert await run(schema, "{ b a }") == ({"b": 1, "a": None}, [(str(error), ["a"], [(1, 5)])])
+
+
+async def test_operation_that_runs_twice_at_once(run: Run) -> None:
+    """Nothing of one run is in another one: variables, paths, errors, contexts."""
+
+    async def say(source: Any, info: Info, text: str) -> Any:
+        await asyncio.sleep(0)
+        if text == "bad":
+            raise RuntimeError(info.context)
+        return f"{info.context}: {text}"
+
+    schema = schema_of(say=GraphQLField(GraphQLString, {"text": GraphQLArgument(GraphQLString)}, resolve=say))
+    query = "query ($text: String, $skip: Boolean!) { a: say(text: $text) b: say(text: $text) @skip(if: $skip) }"
+    texts = ["one", "bad", "two", "bad"]
+    responses = await asyncio.gather(
+        *(
+            run(schema, query, context=index, variables={"text": text, "skip": index > 1})
+            for index, text in enumerate(texts)
+        )
+    )
+    assert responses == [
+        ({"a": "0: one", "b": "0: one"}, []),
+        ({"a": None, "b": None}, [("1", ["a"], [(1, 42)]), ("1", ["b"], [(1, 62)])]),
+        ({"a": "2: two"}, []),
+        ({"a": None}, [("3", ["a"], [(1, 42)])]),
+    ]
