@@ -427,3 +427,15 @@ async def test_who_is_signed_in_needs_postgresql(world: World) -> None:
     await world.proxies[POSTGRES].listen()
     await world.is_well(POSTGRES)
     assert (await respond(mine, query)) == {"data": {"design": {"name": "Evening"}}}
+
+
+@BOTH
+async def test_pools_of_one_are_no_store_that_is_gone(settings: Settings, stores: Stores, store: str) -> None:
+    """Who has to wait for a connection gets it; that they are all in use cuts nothing off."""
+    limits = {"postgres_pool_size": 1, "postgres_max_overflow": 0, "mongodb_max_pool_size": 1, "breaker_failures": 1}
+    async with world_of(settings, stores, **limits, breaker_probe_timeout=20.0) as world:
+        with breaker_logs() as said:
+            answers = await asyncio.gather(*(world.ask(store) for _ in range(30)))
+        assert answers == [(NAMES[store], [])] * 30
+        await world.is_well(store)
+    assert said == []
