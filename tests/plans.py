@@ -311,18 +311,24 @@ class Plans:
         variables = dict(question.variables)
         for place in ("after", "before"):
             if place in variables:
-                variables[place] = await self._cursor(client, question, variables, *variables.pop(place))
+                cursor = await self._cursor(client, question, variables, *variables.pop(place))
+                if cursor is None:
+                    return []
+                variables[place] = cursor
         self.found.clear()
         await execute(client, question.query, **variables)
         return [plan for plan in self.found if plan.read]
 
     async def _cursor(
         self, client: httpx.AsyncClient, question: Question, variables: dict[str, Any], value: Any, key: Any
-    ) -> str:
-        """A cursor of this list, moved to a position that the first page doesn't have."""
+    ) -> str | None:
+        """A cursor of this list, moved to a position that the first page doesn't have; None for a list without rows."""
         first = {"filter": variables["filter"], "orderBy": variables["orderBy"], "first": 1}
         data = await execute(client, question.query, **first)
-        ((edge, *_),) = (connection["edges"] for connection in data.values())
+        (edges,) = (connection["edges"] for connection in data.values())
+        if not edges:
+            return None
+        (edge,) = edges
         fingerprint, *_ = orjson.loads(base64.urlsafe_b64decode(edge["cursor"]))
         moved = [fingerprint, value.isoformat() if hasattr(value, "isoformat") else value, str(key)]
         return base64.urlsafe_b64encode(orjson.dumps(moved)).decode()
