@@ -51,6 +51,10 @@ def create_app(settings: Settings) -> Starlette:
     routes = health_routes()
     if settings.explorer:
         routes += explorer.routes(settings)
+    if settings.metrics:
+        from api import metrics  # here, since its library takes a tenth of a second to import
+
+        routes += metrics.routes(endpoint.traffic)
     app = Application(graphql, _middleware(settings), routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     return app

@@ -166,6 +166,7 @@ class Settings(BaseSettings):
     )
     introspection: bool = Field(True, description="Answer introspection")
     suggestions: bool = Field(True, description='Suggest names in messages ("Did you mean ...?")')
+    metrics: bool = Field(False, description="Answer /metrics for Prometheus; keep it from the public")
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
 

@@ -39,6 +39,7 @@ from api.log import Cost, current_cost, logger
 from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
 from api.stores import Stores
+from api.traffic import Traffic
 from api.trusted.documents import Documents
 from api.trusted.introspection import hide_suggestions
 from api.viewer import ANONYMOUS, Viewer
@@ -82,6 +83,7 @@ class GraphQLEndpoint:
         self._idempotency = Idempotency(settings)
         self._documents = Documents(settings)
         self.meters = Meters(settings, counts)
+        self.traffic = Traffic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a well-formed GraphQL response, whatever comes in."""
@@ -90,6 +92,7 @@ class GraphQLEndpoint:
         request = Incoming(scope, receive)
         accepted = response_type(request.header(b"accept"))
         exchange = Exchange(request, request_id_of(request), accepted, scope["app"].state.stores)
+        self.traffic.under_way += 1
         try:
             answer = await self._answer(exchange)
             answer.headers.update(exchange.headers)
@@ -102,6 +105,8 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
+            self.traffic.ended(cost)
+        self.traffic.answered(answer)
         if exchange.meter is not None:
             await exchange.meter.finish()
             answer.headers.update(exchange.meter.headers())
@@ -110,7 +115,7 @@ class GraphQLEndpoint:
             operation=exchange.operation[:_LOGGED] if exchange.operation else None,
             viewer=str(exchange.viewer.id) if exchange.viewer.id else None,
             status=answer.status,
-            errors=answer.error_count,
+            errors=len(answer.errors),
             ms=round((time.perf_counter() - started) * 1000, 2),
             sql=cost.sql,
             mongo=cost.mongo,
@@ -198,4 +203,5 @@ class GraphQLEndpoint:
         answer = executed(result, exchange.media_type or JSON, exchange.id)
         if not self._settings.suggestions:
             hide_suggestions(answer.body)
+        self.traffic.operations[answer.status // 100] += 1
         return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,12 @@ class Answer:
         return orjson.dumps(self.body)
 
     @property
-    def error_count(self) -> int:
-        """How many errors the body lists."""
-        bodies = self.body if isinstance(self.body, list) else [self.body]
-        return sum(len(body.get("errors", ())) for body in bodies)
+    def errors(self) -> Sequence[Mapping[str, Any]]:
+        """The errors that the body lists, as clients see them; of a batch, those of all its operations."""
+        if isinstance(self.body, list):
+            return [error for body in self.body for error in body.get("errors", ())]
+        errors: Sequence[Mapping[str, Any]] = self.body.get("errors", ())
+        return errors
 
 
 def executed(result: ExecutionResult | PreExecutionError, media_type: str, request_id: str) -> Answer:

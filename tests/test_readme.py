@@ -21,6 +21,7 @@ from api.limits.refusals import TooComplex
 from api.stores import Stores
 from api.trusted.documents import DocumentNotFound, NotTrusted
 from tests import commands
+from tests.applications import running
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -113,6 +114,18 @@ async def test_health_is_as_shown(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/database")
 
     assert _shape(answer.json()) == _shape(json.loads(_block("Health", "json")))
+
+
+@pytest.mark.anyio
+async def test_metrics_are_those_in_the_table(settings: Settings, clean_stores: None) -> None:
+    _, _, table = _section("Health").partition("| Metric (`fashion_wallet_...`) |")
+    rows = re.findall(r"^\| (`.+?) \| (.*?)\| ", table, re.MULTILINE)
+    shown = {f"fashion_wallet_{name.strip('`')}" for names, _ in rows for name in names.split(", ")}
+
+    async with running(settings, metrics=True) as (_, client):
+        text = (await client.get("/metrics")).text
+
+    assert shown == set(re.findall(r"^# TYPE (fashion_wallet_\w+) ", text, re.MULTILINE))
 
 
 def _shape(value: Any) -> Any:
