@@ -23,19 +23,19 @@ async def world(
 
 
 async def test_generated_queries(world: World) -> None:
-    for operation in drawn_for(world, 40):
+    for operation in drawn_for(world, 25):
         for viewer in ("anonymous", "owner", "admin"):
             assert await difference(world, operation, viewer) is None
 
 
 async def test_generated_queries_behind_row_level_security(world: World) -> None:
     async with walled(world) as behind_the_wall:
-        for operation in drawn_for(behind_the_wall, 10, seed_=1):
+        for operation in drawn_for(behind_the_wall, 6, seed_=1):
             assert await difference(behind_the_wall, operation, "owner") is None
 
 
 async def test_generated_mutations(world: World) -> None:
     """Each changes what the next one finds."""
-    for index, operation in enumerate(drawn_for(world, 50, mutation=True)):
+    for index, operation in enumerate(drawn_for(world, 30, mutation=True)):
         viewer = ("anonymous", "owner", "maker", "admin")[index % 4]
         assert await difference(world, operation, viewer) is None
