@@ -269,27 +269,32 @@ async def test_a_frozen_store_is_noticed_long_before_a_deadline(world: World, st
 
 
 @BOTH
-async def test_clients_that_leave_a_frozen_store_take_nothing_along(world: World, store: str) -> None:
-    proxy = world.proxies[store]
-    assert await world.ask(store) == (NAMES[store], [])
-    proxy.freeze()
-    left = [asyncio.create_task(world.ask(store)) for _ in range(10)]
-    stayed = asyncio.create_task(world.ask(store))
+async def test_clients_that_leave_a_frozen_store_take_nothing_along(
+    settings: Settings, stores: Stores, store: str
+) -> None:
+    # all of them have to wait before anything gives up
+    slowly = {"breaker_patience": 3.0, "postgres_connect_timeout": LONG, "mongodb_selection_timeout": LONG}
+    async with world_of(settings, stores, **slowly) as world:
+        proxy = world.proxies[store]
+        assert await world.ask(store) == (NAMES[store], [])
+        proxy.freeze()
+        left = [asyncio.create_task(world.ask(store)) for _ in range(10)]
+        stayed = asyncio.create_task(world.ask(store))
 
-    async def are_waiting() -> bool:
-        if store == POSTGRES:
-            return world.checked_out >= 11
-        return len(world.breaker(store)._calls) >= 11
+        async def are_waiting() -> bool:
+            if store == POSTGRES:
+                return world.checked_out >= 10
+            return len(world.breaker(store)._calls) >= 11
 
-    await until(are_waiting)
-    for task in left:
-        task.cancel()
-    await asyncio.wait(left)
+        await until(are_waiting)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left)
 
-    assert all(task.cancelled() for task in left)
-    assert await stayed == UNAVAILABLE
-    proxy.thaw()
-    await world.is_well(store)
+        assert all(task.cancelled() for task in left)
+        assert await stayed == UNAVAILABLE
+        proxy.thaw()
+        await world.is_well(store)
 
 
 @BOTH
