@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from graphql import GraphQLField, GraphQLObjectType
+from graphql import GraphQLField, GraphQLObjectType, is_non_null_type
 from strawberry import Schema
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
@@ -47,7 +47,9 @@ class StrawberryDeclarations:
             return Batch(declared.load, partial(self._prepare, definition, declared))
         if definition.is_basic_field:
             python_name = definition.python_name
-            return Plain(partial(_read, python_name), _expression(origin, python_name))
+            return Plain(
+                partial(_read, python_name), _expression(origin, python_name, required=is_non_null_type(field.type))
+            )
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
@@ -99,16 +101,24 @@ def _global_id(type_name: str, origin: type) -> Plain:
     )
 
 
-def _expression(origin: type, name: str) -> str:
-    """`read(source, name)` as a Python expression, for how objects of this class are usually stored."""
-    key = camel(name)
+def _expression(origin: type, name: str, *, required: bool = False) -> str:
+    """`read(source, name)` as a Python expression, for how objects of this class are usually stored.
+
+    A `required` value raises where it is missing.
+    """
     if issubclass(origin, View):
         if not origin.of_documents:
             return f"source.stored.{name}"
-        return "source.stored['_id']" if name == "id" else f"source.stored.get({key!r})"
+        return "source.stored['_id']" if name == "id" else _item("source.stored", camel(name), required=required)
     if not issubclass(origin, Part):
         return f"source.{name}"
-    return "source.get('_id', source.get('id'))" if name == "id" else f"source.get({key!r})"
+    if name == "id":
+        return f"(source['_id'] if '_id' in source else {_item('source', 'id', required=required)})"
+    return _item("source", camel(name), required=required)
+
+
+def _item(source: str, key: str, *, required: bool) -> str:
+    return f"{source}[{key!r}]" if required else f"{source}.get({key!r})"
 
 
 def _stored_expression(origin: type, declared: Stored) -> str | None:

@@ -196,6 +196,10 @@ class ListCompletion(Completion):
         return _Given(items)
 
 
+_SHARED: Final = 0.75
+"""Of the objects that a batch gives, how many different ones there may be for sharing them to be worth its while."""
+
+
 class _Given(NamedTuple):
     """The items of an iterable, and the error that it broke off with. The items before it have errors of their own."""
 
@@ -253,7 +257,7 @@ class ObjectCompletion(Completion):
             plan = self.field.plan_of(self.type)
         except GraphQLError as error:  # a condition that is null
             return [execution.fail(error) for _ in sources]
-        if self.field.shares and len(set(map(id, sources))) < len(sources):
+        if self.field.shares and len(set(map(id, sources))) <= _SHARED * len(sources):
             unique = {id(source): source for source in sources}
             firsts: dict[int, int] = {}
             for index, source in enumerate(sources):

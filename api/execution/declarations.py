@@ -49,7 +49,7 @@ field, one that is raised fails all. `info` is that of the field, its path witho
 class Batch:
     """Values that are loaded for all sources of a level with one call.
 
-    An object that is loaded for several of them is executed once and shared. `prepare` turns the coerced arguments into
+    An object that is loaded for many of them is executed once and shared. `prepare` turns the coerced arguments into
     what `load` takes; without variables among them that happens once a plan, so the result must not be changed.
     """
 
