@@ -48,7 +48,7 @@ class RowReader:
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
         """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
         ids = _uuids(keys)
-        known = ids if None not in ids else [id for id in ids if id is not None]
+        known: list[Any] = ids if None not in ids else [id for id in ids if id is not None]
         if not known:
             return [None] * len(keys)
         found = await stores.referring_to(known).fetch(by_keys(self._table, "id", names), (known,))

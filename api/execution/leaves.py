@@ -71,13 +71,10 @@ _CLASSES: Final[Mapping[GraphQLLeafType, type]] = {GraphQLString: str, GraphQLID
 """The builtin scalars that leave every instance of a class as it is."""
 
 
-def all_unchanged(type_: GraphQLLeafType) -> Callable[[Iterable[Any]], bool] | None:
-    """A test of many values at once that tells that the type leaves all of them as they are."""
-    class_ = _CLASSES.get(type_)
-    if class_ is None:
-        return None
-    only = frozenset((class_,))
-    return lambda values: only.issuperset(map(type, values))
+def all_unchanged(type_: GraphQLLeafType | None) -> Callable[[Iterable[type]], bool] | None:
+    """A test of the classes of many values that tells that the type leaves all of them as they are, if there is one."""
+    class_ = None if type_ is None else _CLASSES.get(type_)
+    return None if class_ is None else frozenset((class_,)).issuperset
 
 
 def unchanged(type_: GraphQLLeafType, value: str) -> str | None:

@@ -64,7 +64,11 @@ def _expression(field: FieldPlan, suffix: str, names: dict[str, Any]) -> str:
     names[completed] = complete_whole(field.completion)
     completion = field.completion
     if completion.leaf_type is None:
-        return f"{completed}({value})"
+        only = None if completion.item is None else all_unchanged(completion.item.leaf_type)
+        if only is None:
+            return f"{completed}({value})"
+        names[f"only{suffix}"] = only
+        return f"v if type(v := {value}) is list and only{suffix}(map(type, v)) else {completed}(v)"
     if isinstance(completion.leaf, EnumLeaf):
         names[f"known{suffix}"] = completion.leaf.known
         return f"known{suffix}[v] if type(v := {value}) is str and v in known{suffix} else {completed}(v)"
@@ -91,7 +95,6 @@ def complete_whole(completion: Completion) -> Callable[[Any], Any]:
 
 def _whole_list(inner: Completion) -> Callable[[Any], Any]:
     complete = complete_whole(inner)
-    are_unchanged = None if inner.leaf_type is None else all_unchanged(inner.leaf_type)
 
     def complete_list(value: Any) -> Any:
         if type(value) is not list and type(value) is not tuple:
