@@ -99,8 +99,6 @@ def _whole_list(inner: Completion) -> Callable[[Any], Any]:
     def complete_list(value: Any) -> Any:
         if type(value) is not list and type(value) is not tuple:
             raise TypeError("no list")
-        if are_unchanged is not None and are_unchanged(value):
-            return value if type(value) is list else list(value)
         return [complete(item) for item in value]
 
     return complete_list
