@@ -5,8 +5,7 @@ The library's own counters would cost a lock and a lookup each; a collector read
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
@@ -99,9 +98,9 @@ def _gauge(name: str, meaning: str, value: int) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"fashion_wallet_{name}", meaning, value=value)
 
 
-def _by_class(name: str, meaning: str, counts: Counter[int]) -> CounterMetricFamily:
+def _by_class(name: str, meaning: str, counts: Sequence[int]) -> CounterMetricFamily:
     family = _counter(name, meaning, "status")
-    classes: Iterable[int] = sorted({*_CLASSES, *counts})
-    for each in classes:
-        family.add_metric([f"{each}xx"], counts[each])
+    for each, count in enumerate(counts):
+        if count or each in _CLASSES:
+            family.add_metric([f"{each}xx"], count)
     return family

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from api.http_response import Answer
 from api.log import Cost
+
+_CLASSES: Final = 6
+"""Of statuses, with one for 0 that isn't used."""
 
 
 @dataclass(slots=True)
 class Traffic:
     """Requests to `/graphql` since the process started.
 
-    `requests` and `operations` are by the class of their status (2 is 2xx): an operation counts once it was handed to
-    the schema, a request that is refused before has none, a batch has several. `errors` are those of the responses, by
-    code and the setting that was exceeded, if it was one.
+    `requests` and `operations` are by the class of their status (at 2 for 2xx): an operation counts once it was handed
+    to the schema, a request that is refused before has none, a batch has several. `errors` are those of the responses,
+    by code and the setting that was exceeded, if it was one.
     """
 
     under_way: int = 0
     sql: int = 0
     mongo: int = 0
-    requests: Counter[int] = field(default_factory=Counter)
-    operations: Counter[int] = field(default_factory=Counter)
+    requests: list[int] = field(default_factory=lambda: [0] * _CLASSES)
+    operations: list[int] = field(default_factory=lambda: [0] * _CLASSES)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def ended(self, cost: Cost) -> None:

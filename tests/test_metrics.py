@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -111,24 +113,33 @@ async def test_statements_and_commands_are_those_of_the_log(measured: tuple[Star
     ]
 
 
+@contextlib.asynccontextmanager
+async def waiting(app: Starlette, client: httpx.AsyncClient) -> AsyncIterator[asyncio.Task[None]]:
+    """A request's task, whose statement waits for a lock inside the block."""
+    waits = f"SELECT count(*) FROM pg_locks WHERE relation = '{CatalogItem.__table__}'::regclass AND NOT granted"
+    async with app.state.stores.engine.begin() as connection:
+        await connection.exec_driver_sql(f"LOCK TABLE {CatalogItem.__table__}")
+        request = asyncio.create_task(post(client, ITEMS))
+        with anyio.fail_after(30):
+            while (await connection.exec_driver_sql(waits)).scalar_one() == 0:
+                pass
+        yield request
+    await asyncio.wait([request])
+
+
 @pytest.mark.executed_once  # the second execution would take a connection after the first
 async def test_what_is_under_way_shows(measured: tuple[Starlette, httpx.AsyncClient]) -> None:
     app, client = measured
     names = ("requests_under_way", "postgres_connections")
 
-    async with app.state.stores.engine.begin() as connection:
-        await connection.exec_driver_sql(f"LOCK TABLE {CatalogItem.__table__}")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(post, client, ITEMS)
-            with anyio.fail_after(30):
-                while (await lines(client, *names))[1] != (
-                    'fashion_wallet_postgres_connections{state="checked_out"} 2.0'
-                ):
-                    await anyio.lowlevel.checkpoint()
-            during = await lines(client, *names)
-            await connection.rollback()
+    async with waiting(app, client) as request:
+        during = await lines(client, *names)
 
-    assert during[0] == "fashion_wallet_requests_under_way 1.0"
+    request.result()
+    assert during[:2] == [
+        "fashion_wallet_requests_under_way 1.0",
+        'fashion_wallet_postgres_connections{state="checked_out"} 2.0',
+    ]
     assert await lines(client, *names) == [
         "fashion_wallet_requests_under_way 0.0",
         'fashion_wallet_postgres_connections{state="checked_out"} 0.0',
