@@ -175,8 +175,8 @@ async def test_designs_of_items(client: httpx.AsyncClient, stores: Stores) -> No
 
     data = await execute(
         client,
-        """{ catalogItems(orderBy: {field: NAME}) { nodes {
-          name designs(orderBy: {field: NAME}) { nodes { name catalogItems { name } } totalCount }
+        """{ catalogItems(first: 10, orderBy: {field: NAME}) { nodes {
+          name designs(first: 10, orderBy: {field: NAME}) { nodes { name catalogItems { name } } totalCount }
         } } }""",
     )
 

@@ -268,7 +268,7 @@ async def test_a_second_load_changes_nothing(stores: Stores, block: Block) -> No
 async def everything(stores: Stores) -> list[Any]:
     async with stores.reads.connect() as connection:
         rows = [
-            [dict(row) for row in (await connection.execute(table.select().order_by(table.c.id))).mappings()]
+            [dict(row) for row in (await connection.execute(table.select().order_by(*table.primary_key))).mappings()]
             for table in Base.metadata.sorted_tables
         ]
     return [*rows, await stores.database["designs"].find({}, sort=[("_id", 1)], batch_size=2000).to_list()]

@@ -311,7 +311,7 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
                 headers={"authorization": f"Bearer {token}"},
                 timeout=30,
             )
-            assert answer.json() == {"data": {"users": {"totalCount": 200}, "designs": {"totalCount": 1000}}}
+            assert answer.json()["data"] == {"users": {"totalCount": 200}, "designs": {"totalCount": 1000}}
 
             # a second one on the same folder is refused, and the first goes on
             code, output = ended(*arguments, folder=folder, variables=variables, output="second.txt")
