@@ -104,7 +104,8 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("pymongo", "sqlalchemy", "alembic"):
+    # SQLAlchemy logs what a pool does as the module of the pool's class, which is ours
+    for noisy in ("pymongo", "sqlalchemy", "alembic", "models.pool", "api.guards"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

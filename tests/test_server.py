@@ -329,3 +329,5 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             assert server.stop() == 0
             assert not any(is_alive(pid) for pid in stores)
             assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
+            # from the start to the end it has logged the requests, and nothing of what goes on below them
+            assert set(re.findall(r"^\S+Z \[\w+ *\] (.+?)(?:  |$)", server.text(), re.MULTILINE)) == {"request"}
