@@ -101,10 +101,12 @@ def test_links_and_paths_lead_somewhere() -> None:
 
 
 @pytest.mark.anyio
-async def test_first_query_is_answered_as_shown(client: httpx.AsyncClient, stores: Stores) -> None:
+async def test_first_query_is_answered_as_shown(settings: Settings, stores: Stores) -> None:
     await load(stores, password="password")
 
-    answer = await client.post("/graphql", json={"query": _block("A first query", "graphql")})
+    # costs are reported by default, and not to the suite's other tests
+    async with running(settings, report_cost=Settings.model_fields["report_cost"].default) as (_, client):
+        answer = await client.post("/graphql", json={"query": _block("A first query", "graphql")})
 
     assert answer.json() == json.loads(_block("A first query", "json"))
 
