@@ -109,7 +109,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
             lock.seek(0)
             raise EmbeddedError(
                 f"{data_dir} is in use by process {lock.read().strip() or '?'}: "
-                "stop that one, or choose another folder (--data-dir, DATA_DIR)"
+                "stop that one, or choose another folder (DATA_DIR, or --data-dir of dev)"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

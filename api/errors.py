@@ -21,7 +21,11 @@ _POSTGRES_FAILURES: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
-_POSTGRES_CONFLICTS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_POSTGRES_CONFLICTS: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,  # a migration has changed a column's type meanwhile; it is noticed once
+)
 _WRITE_CONFLICT: Final = 112
 """MongoDB's code for a transaction that another one was faster than."""
 _MONGO_FAILURES: Final = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)

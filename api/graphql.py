@@ -195,7 +195,8 @@ class GraphQLEndpoint:
         except InvalidOperationTypeError:
             raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
         except CannotGetOperationTypeError:
-            raise BadRequest("The document has no operation of this name.") from None
+            named = " of this name" if operation.name else ""
+            raise BadRequest(f"The document has no operation{named}.") from None
         if not isinstance(exchange.asked, list):
             exchange.operation = context.operation_name
         if exchange.meter is not None and context.charged and context.spent is not None:

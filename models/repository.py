@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import asyncpg
 from sqlalchemy import ColumnElement, Executable, Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -112,10 +113,12 @@ class PostgresRepository(Generic[M]):
         try:
             return await greenlet_spawn(self._read, statement)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            stale = error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InvalidCachedStatementError)
+            if not (error.connection_invalidated or stale):
                 raise
-            # the server has closed the connection, and the pool has dropped its others with it: a read is safe to
-            # repeat, and repeating it now and then is cheaper than a ping a checkout
+            # the server has closed the connection, and the pool has dropped its others with it, or a column's type has
+            # changed, and SQLAlchemy has forgotten what was prepared: a read is safe to repeat, and repeating it now
+            # and then is cheaper than a ping a checkout
             return await greenlet_spawn(self._read, statement)
 
     def _read(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:

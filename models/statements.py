@@ -136,14 +136,16 @@ class StatementRunner:
             entry = await pool.take()
             try:
                 driver = entry.driver_connection
-                if first is not None:
-                    await self._begin(driver, first)
-                for listener in self.listeners:
-                    listener(statement.sql)
-                rows: list[Record] = await driver.fetch(statement.sql, *arguments, record_class=statement.record)
-                if first is not None:
-                    await driver.execute("COMMIT")
-                return rows
+                try:
+                    rows = await self._read(driver, statement, arguments, first)
+                except asyncpg.InvalidCachedStatementError:  # a column's type has changed since it was prepared
+                    if first is not None:
+                        await driver.execute("ROLLBACK")
+                else:
+                    # asyncpg, outside of transactions, repeats it by itself and forgets the class of the rows
+                    if not rows or type(rows[0]) is statement.record:
+                        return rows
+                return await self._read(driver, statement, arguments, first)
             except BaseException as error:
                 lost = await _recover(pool, entry, error, began=first is not None)
                 # the pool has dropped its other old connections with this one; see PostgresRepository.read_statement
@@ -152,6 +154,18 @@ class StatementRunner:
                 repeated = True
             finally:
                 await pool.give_back(entry)
+
+    async def _read(
+        self, driver: Any, statement: Statement, arguments: Sequence[Any], first: First | None
+    ) -> list[Record]:
+        if first is not None:
+            await self._begin(driver, first)
+        for listener in self.listeners:
+            listener(statement.sql)
+        rows: list[Record] = await driver.fetch(statement.sql, *arguments, record_class=statement.record)
+        if first is not None:
+            await driver.execute("COMMIT")
+        return rows
 
     async def _begin(self, driver: Any, first: First) -> None:
         await driver.execute("BEGIN")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import ColumnElement, Float, Integer, Select, String, func, literal, select
+from sqlalchemy import ColumnElement, Float, Integer, Select, String, column, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
@@ -313,6 +313,23 @@ async def test_a_server_that_lets_the_drivers_time_run_out_loses_the_connection(
     assert isinstance(as_app_error(raised.value), StoreUnavailable)
     assert await pid_of(narrow) != before
     await terminate_all(narrow)  # the statement itself, which nobody has cancelled
+
+
+@pytest.mark.parametrize("first", [None, ASSUME])
+async def test_a_column_whose_type_changes_is_read_on(narrow: Stores, first: First | None) -> None:
+    """As a migration does while the application runs; the table is the only connection's own."""
+    name = column("name", String())
+    statement = compile_select(select(name).select_from(text("garments")))
+    async with narrow.sessions.begin() as session:
+        await session.execute(text("CREATE TEMPORARY TABLE garments AS SELECT 'Silk'::varchar(10) AS name"))
+    before = [row.name for row in await narrow.statements.fetch(statement, (), first)]
+
+    async with narrow.sessions.begin() as session:
+        await session.execute(text("ALTER TABLE garments ALTER COLUMN name TYPE text"))
+    after = [row.name for row in await narrow.statements.fetch(statement, (), first)]
+
+    assert before == after == ["Silk"]
+    assert (await narrow.fetch(SETTING, ()))[0].role in ("", None)
 
 
 async def test_an_exhausted_pool_is_an_unavailable_store(settings: Settings, clean_stores: None) -> None:

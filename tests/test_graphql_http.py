@@ -150,7 +150,7 @@ BODIES = {
     "name number": ({"query": COUNT, "operationName": 5}, "operationName must be a text."),
     "extensions list": ({"query": COUNT, "extensions": []}, "extensions must be an object."),
     "unknown name": ({"query": COUNT, "operationName": "X"}, "The document has no operation of this name."),
-    "only fragments": ({"query": "fragment F on User { id }"}, "The document has no operation of this name."),
+    "only fragments": ({"query": "fragment F on User { id }"}, "The document has no operation."),
 }
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from sqlalchemy import event, func, inspect, lateral, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import String, column, event, func, inspect, lateral, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from api.config import Settings
+from api.errors import Conflict, as_app_error
 from api.stores import Stores, open_stores
 from models import Avatar, CatalogItem, PostgresRepository, User
 
@@ -261,3 +262,35 @@ async def test_a_read_survives_connections_that_the_server_has_closed(stores: St
     assert closed
     assert [row.id for row in await users(stores).read(["id"])] == [user.id]
     assert checked_out(stores) == 0
+
+
+async def test_a_column_whose_type_changes_is_read_on_and_refuses_a_write_once(narrow: Stores) -> None:
+    """As a migration does while the application runs; the table is the only connection's own."""
+    read = select(column("name", String())).select_from(text("garments"))
+    write = text("UPDATE garments SET name = 'Wool' RETURNING name")
+    async with narrow.sessions.begin() as session:
+        await session.execute(text("CREATE TEMPORARY TABLE garments AS SELECT 'Silk'::varchar(10) AS name"))
+
+    async def change_type(to: str) -> None:
+        async with narrow.sessions.begin() as session:
+            await session.execute(text(f"ALTER TABLE garments ALTER COLUMN name TYPE {to}"))
+
+    async def name() -> str:
+        ((found,),) = await users(narrow).read_statement(read)
+        return str(found)
+
+    async def rename() -> None:
+        async with narrow.sessions.begin() as session:
+            await session.execute(write)
+
+    assert await name() == "Silk"
+    await change_type("text")
+    assert await name() == "Silk"
+
+    await rename()
+    await change_type("varchar(20)")
+    with pytest.raises(DBAPIError) as raised:
+        await rename()
+    assert isinstance(as_app_error(raised.value), Conflict)
+    await rename()
+    assert await name() == "Wool"

@@ -321,7 +321,7 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             assert (code, output) == (
                 1,
                 f"Error: {folder / 'data'} is in use by process {server.process.pid}: "
-                "stop that one, or choose another folder (--data-dir, DATA_DIR)\n",
+                "stop that one, or choose another folder (DATA_DIR, or --data-dir of dev)\n",
             )
             assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
 
