@@ -143,6 +143,7 @@ async def _upgrade(settings: Settings, revision: str, lines: list[str], *, wait:
             notes: list[str] = []
 
             def run(sync: Connection) -> None:
+                _heads(sync)
                 command.upgrade(_config(connection=sync, on_version_apply=applied, notes=notes), revision)
 
             await connection.run_sync(run)
@@ -159,6 +160,7 @@ async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wai
     async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
 
         def run(sync: Connection) -> None:
+            _heads(sync)
             command.downgrade(_config(connection=sync, on_version_apply=undone), revision)
 
         await connection.run_sync(run)
@@ -186,8 +188,6 @@ async def _revisions(settings: Settings) -> tuple[Revision, ...]:
     async with migration_engine(settings) as engine, engine.connect() as connection:
         heads = await connection.run_sync(_heads)
     script = ScriptDirectory.from_config(_config())
-    for head in heads:
-        script.get_revision(head)  # raises CommandError for one that only a newer program knows
     applied = {found.revision for found in script.iterate_revisions(heads, "base")}
     return tuple(
         Revision(found.revision, _message(found), found.revision in applied)
@@ -217,7 +217,6 @@ async def _generate(settings: Settings, message: str) -> Path | None:
             config = _source_config(connection=sync, skip_empty=True)
             if _heads(sync) != tuple(ScriptDirectory.from_config(config).get_heads()):
                 raise MigrationError("the database is not at the newest revision: run `migrate run` first")
-            sync.rollback()
             written = command.revision(config, message=message, autogenerate=True)
             return _path(written) if written else None
 
@@ -225,8 +224,18 @@ async def _generate(settings: Settings, message: str) -> Path | None:
 
 
 def _heads(connection: Connection) -> tuple[str, ...]:
+    """The revisions that the database is at. Raises MigrationError where this version of the program lacks one."""
     options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}
-    return MigrationContext.configure(connection, opts=options).get_current_heads()
+    heads = MigrationContext.configure(connection, opts=options).get_current_heads()
+    connection.rollback()  # Alembic starts a transaction of its own
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    for head in heads:
+        if head not in known:
+            raise MigrationError(
+                f"PostgreSQL is at revision {head}, which another version of this program has applied and this one "
+                "does not have: run that version, or use another database"
+            )
+    return heads
 
 
 def _message(revision: Script) -> str:

@@ -161,8 +161,16 @@ def test_an_unknown_revision_is_one_line(settings: Settings) -> None:
 def test_a_database_from_a_newer_version_is_named(settings: Settings) -> None:
     runner.upgrade(settings)
     sql(settings, "UPDATE shared.alembic_version SET version_num = 'feedfacefeed'")
-    with pytest.raises(MigrationError, match="feedfacefeed"):
-        runner.upgrade(settings)
+    message = (
+        "PostgreSQL is at revision feedfacefeed, which another version of this program has applied and this one "
+        "does not have: run that version, or use another database"
+    )
+    for refused in (runner.upgrade, lambda at: runner.downgrade(at, "base"), lambda at: runner.generate(at, "x")):
+        with pytest.raises(MigrationError) as caught:
+            refused(settings)
+        assert str(caught.value) == message
+    assert runner.show(settings).postgres_error == message
+    assert scalar(settings, "SELECT version_num FROM shared.alembic_version") == "feedfacefeed"
     error = runner.show(settings).postgres_error
     assert error is not None
     assert "feedfacefeed" in error
