@@ -25,7 +25,8 @@ from api.embedded import EmbeddedStores
 from api.ids import encode_id
 from api.stores import mongo_database
 from migrations.runner import upgrade
-from tests.benchmarks import bulk
+from tests.benchmarks import bulk, load
+from tests.benchmarks.operations import Operation
 from tests.servers import COMMAND, environment, throwaway_stores, wait_until
 from tests.signing_in import access_token
 
@@ -75,6 +76,10 @@ class Bench:
         assert self.replayed.mongodb_url is not None
         variables = {"DATABASE_URL": self.replayed.postgres_url, "MONGODB_URI": self.replayed.mongodb_url}
         return self._start("baseline", [sys.executable, "-m", "tests.benchmarks.baseline", str(port)], port, variables)
+
+    def request(self, server: Process, operation: Operation) -> bytes:
+        """The operation as a whole HTTP request, by whoever sends it."""
+        return load.post(server.url, operation.body, self.token if operation.as_admin else None)
 
     def close(self) -> None:
         """End the processes that were started, before the end of the block."""

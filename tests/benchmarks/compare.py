@@ -21,11 +21,11 @@ from tests.benchmarks.bench import Bench, Process, bench
 from tests.benchmarks.operations import Operation, comparable, operations
 
 
-async def check(servers: list[Process], operation: Operation, token: str) -> int:
+async def check(bench: Bench, servers: list[Process], operation: Operation) -> int:
     """The length of the answer, which all must agree about."""
     answers = []
     for server in servers:
-        outcome = await load.run(server.url, [_request(server, operation, token)], count=1, connections=1)
+        outcome = await load.run(server.url, [bench.request(server, operation)], count=1, connections=1)
         assert outcome.statuses == {200}, (server, operation.name, outcome.answer)
         answers.append(outcome.answer)
     first, *others = map(comparable, answers)
@@ -35,10 +35,10 @@ async def check(servers: list[Process], operation: Operation, token: str) -> int
     return len(answers[0])
 
 
-async def measure(server: Process, operation: Operation, token: str, seconds: float) -> tuple[float, float, float]:
+async def measure(bench: Bench, server: Process, operation: Operation, seconds: float) -> tuple[float, float, float]:
     """CPU ms a request, requests a second, and the median latency in ms."""
     before = server.cpu()
-    outcome = await load.run(server.url, [_request(server, operation, token)], seconds=seconds)
+    outcome = await load.run(server.url, [bench.request(server, operation)], seconds=seconds)
     used = server.cpu() - before
     assert outcome.statuses == {200}, (server, operation.name, outcome.statuses, outcome.answer[:500])
     latency = statistics.median(outcome.latencies) * 1000
@@ -51,14 +51,14 @@ async def compare(bench: Bench, rounds: int, seconds: float, names: list[str]) -
     for operation in operations(bench.design_id):
         if names and operation.name not in names:
             continue
-        length = await check(list(servers.values()), operation, bench.token)
+        length = await check(bench, list(servers.values()), operation)
         for server in servers.values():
-            await measure(server, operation, bench.token, 1.0)  # warms up
+            await measure(bench, server, operation, 1.0)  # warms up
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in servers}
         for number in range(rounds):
             order = list(servers.items()) if number % 2 == 0 else list(servers.items())[::-1]
             for name, server in order:
-                found[name].append(await measure(server, operation, bench.token, seconds))
+                found[name].append(await measure(bench, server, operation, seconds))
         ratios = [a[0] / b[0] for a, b in zip(found["api"], found["baseline"], strict=True)]
         columns = [
             "{:6.2f} ms CPU {:5.0f}/s".format(
@@ -70,10 +70,6 @@ async def compare(bench: Bench, rounds: int, seconds: float, names: list[str]) -
             f"{operation.description:28} {length / 1000:5.1f} KB {columns[0]:>22} {columns[1]:>22}   "
             f"{statistics.median(ratios):5.2f}  ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
         )
-
-
-def _request(server: Process, operation: Operation, token: str) -> bytes:
-    return load.post(server.url, operation.body, token if operation.as_admin else None)
 
 
 def main(

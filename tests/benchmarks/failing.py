@@ -12,7 +12,6 @@ import asyncio
 import socket
 import statistics
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +29,7 @@ from api.errors import StoreUnavailable
 from api.ids import encode_id
 from api.stores import Stores
 from models import new_id
+from tests.benchmarks.in_process import cpu
 from tests.factories.catalog import catalog_items
 from tests.factories.designs import designs
 
@@ -43,13 +43,7 @@ def closed_port() -> int:
 
 async def median(rounds: int, times: int, work: Callable[[], Awaitable[object]]) -> float:
     """Microseconds of CPU that `work` takes."""
-    measured = []
-    for _ in range(rounds):
-        started = time.process_time()
-        for _ in range(times):
-            await work()
-        measured.append((time.process_time() - started) / times * 1e6)
-    return statistics.median(measured)
+    return statistics.median([await cpu(work, times) * 1e6 for _ in range(rounds)])
 
 
 async def refused(work: Callable[[], Awaitable[object]]) -> None:

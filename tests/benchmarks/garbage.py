@@ -10,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import typer
-from pydantic import SecretStr
 
 from api import garbage
 from api.app import create_app
 from api.config import Settings
 from api.demo.loader import load
-from api.log import configure_logging
-from migrations.runner import upgrade
-from tests.benchmarks.rls import request
-from tests.servers import throwaway_stores
+from tests.benchmarks.in_process import answer_of, cpu, migrated_stores
+from tests.benchmarks.rls import BODY
 
 
 def _default() -> None:
@@ -56,7 +53,7 @@ KINDS: Final[dict[str, Callable[[], None]]] = {
 
 
 async def measure(settings: Settings, rounds: int, requests: int) -> None:
-    cpu: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
     collections: dict[str, list[int]] = {kind: [0, 0, 0] for kind in KINDS}
     app = create_app(settings)
     async with app.router.lifespan_context(app):
@@ -65,33 +62,20 @@ async def measure(settings: Settings, rounds: int, requests: int) -> None:
             for kind, set_up in KINDS.items():
                 set_up()
                 before = [each["collections"] for each in gc.get_stats()]
-                began = time.process_time()
-                for _ in range(requests):
-                    await request(app)
+                cost = await cpu(partial(answer_of, app, BODY), requests)
                 if turn:  # the first warms up
-                    cpu[kind].append((time.process_time() - began) / requests * 1000)
+                    costs[kind].append(cost * 1000)
                     after = [each["collections"] for each in gc.get_stats()]
                     collections[kind] = [n + b - a for n, a, b in zip(collections[kind], before, after, strict=True)]
-    base = cpu["Python's default"]
-    for kind, spent in cpu.items():
+    base = costs["Python's default"]
+    for kind, spent in costs.items():
         ratio = statistics.median(b / a for a, b in zip(base, spent, strict=True))
         each = " ".join(f"{count / rounds / requests:6.3f}" for count in collections[kind])
         typer.echo(f"{kind:18} {statistics.median(spent):6.2f} ms CPU, ratio {ratio:.2f}, collections a request {each}")
 
 
 def main(rounds: int = 15, requests: int = 40) -> None:
-    with throwaway_stores() as stores:
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        settings = Settings(
-            _env_file=None,
-            log_level="warning",
-            explorer=False,
-            database_url=SecretStr(stores.database_url),
-            mongodb_uri=SecretStr(stores.mongodb_uri),
-        )
-        configure_logging(settings)
-        upgrade(settings)
+    with migrated_stores() as settings:
         asyncio.run(measure(settings, rounds, requests))
 
 

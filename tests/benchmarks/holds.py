@@ -19,20 +19,17 @@ from typing import Any
 import orjson
 import typer
 from bson import ObjectId
-from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from api.app import create_app
 from api.config import Settings
 from api.garbage import freeze
 from api.limits.documents import documents as known_documents
-from api.log import configure_logging
 from api.stores import Stores
-from migrations.runner import upgrade
 from tests.benchmarks import adversaries
+from tests.benchmarks.in_process import answer_of, migrated_stores
 from tests.factories.catalog import create_catalog_item
 from tests.factories.users import create_user
-from tests.servers import throwaway_stores
 from tests.signing_in import access_token, open_session
 
 USERS, DESIGNS, LAYERS = 100, 100, 6
@@ -57,23 +54,8 @@ def longest_step() -> Iterator[list[float]]:
 
 
 async def answer_to(app: Starlette, body: bytes, token: str) -> dict[str, Any]:
-    """The answer to a POST, by way of ASGI alone, and how many bytes it has."""
-    answer = bytearray()
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(0)
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        answer.extend(message.get("body", b""))
-
-    headers = [(b"content-type", b"application/json"), (b"host", b"a"), (b"authorization", f"Bearer {token}".encode())]
-    scope = {
-        **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
-        **{"path": "/graphql", "raw_path": b"/graphql", "query_string": b"", "root_path": "", "headers": headers},
-        **{"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000)},
-    }
-    await asyncio.create_task(app(scope, receive, send))
+    """How many bytes the answer to a POST has, and its errors. It is a task of its own, as under uvicorn."""
+    answer = await asyncio.create_task(answer_of(app, body, token))
     parsed = orjson.loads(answer)
     first = parsed[0] if isinstance(parsed, list) else parsed
     return {"bytes": len(answer), "errors": first.get("errors") or []}
@@ -141,18 +123,7 @@ async def measure(settings: Settings, rounds: int, only: str) -> list[tuple[floa
 
 def main(rounds: int = 3, allowed: float = 50.0, only: str = "") -> None:
     """Fails where a step took longer than allowed, in ms."""
-    with throwaway_stores() as stores:
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        settings = Settings(
-            _env_file=None,
-            log_level="error",
-            explorer=False,
-            database_url=SecretStr(stores.database_url),
-            mongodb_uri=SecretStr(stores.mongodb_uri),
-        )
-        configure_logging(settings)
-        upgrade(settings)
+    with migrated_stores(log_level="error") as settings:
         found = asyncio.run(measure(settings, rounds, only))
     worst = max(found)
     typer.echo(f"the longest of {len(found)} inputs: {worst[0]:.1f} ms, {worst[1]}")

@@ -25,10 +25,7 @@ FRESH = 20
 
 def requests(bench: Bench, server: Process, start: int, count: int) -> Iterator[bytes]:
     """So many requests; those that differ from all others carry their number, from `start` on."""
-    known = [
-        load.post(server.url, operation.body, bench.token if operation.as_admin else None)
-        for operation in operations(bench.design_id)
-    ]
+    known = [bench.request(server, operation) for operation in operations(bench.design_id)]
     for number in range(start, start + count):
         match number % FRESH:
             case 0:

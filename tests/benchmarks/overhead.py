@@ -30,36 +30,9 @@ from api.log import configure_logging
 from api.schema import schema
 from api.stores import open_stores
 from models import new_id
+from tests.benchmarks.in_process import cpu, scopes
 
 BODY = orjson.dumps({"query": "query Nothing { __typename }", "operationName": "Nothing"})
-
-
-def scope_of(app: Starlette, token: str | None) -> Callable[[], dict[str, Any]]:
-    """Makes scopes as uvicorn makes them."""
-    headers = [
-        (b"host", b"127.0.0.1:8000"),
-        (b"content-type", b"application/json"),
-        (b"accept", b"application/graphql-response+json, application/json;q=0.9"),
-        (b"content-length", str(len(BODY)).encode()),
-        (b"user-agent", b"benchmark"),
-    ]
-    if token is not None:
-        headers.append((b"authorization", f"Bearer {token}".encode()))
-    return lambda: {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "server": ("127.0.0.1", 8000),
-        "client": ("127.0.0.1", 50000),
-        "scheme": "http",
-        "method": "POST",
-        "root_path": "",
-        "path": "/graphql",
-        "raw_path": b"/graphql",
-        "query_string": b"",
-        "headers": list(headers),
-        "state": {},
-    }
 
 
 async def receive() -> dict[str, Any]:
@@ -89,14 +62,11 @@ async def measure(
     app: Starlette, token: str | None, rounds: int, requests: int, watch: Stopwatch
 ) -> tuple[float, float]:
     """Medians of a request in all, and of `schema.execute` within, in microseconds of CPU."""
-    make = scope_of(app, token)
+    make = scopes(BODY, token)
     totals, inside = [], []
     for _ in range(rounds + 1):
         watch.seconds = 0.0
-        started = time.process_time()
-        for _ in range(requests):
-            await app(make(), receive, send)
-        totals.append((time.process_time() - started) / requests * 1e6)
+        totals.append(await cpu(lambda: app(make(), receive, send), requests) * 1e6)
         inside.append(watch.seconds / requests * 1e6)
     return statistics.median(totals[1:]), statistics.median(inside[1:])  # the first one warms up
 
@@ -124,7 +94,7 @@ async def main(rounds: int, requests: int, profile: bool) -> None:
                 total, inside = await measure(app, token, rounds, requests, watch)
                 print(f"{name:10} {total:6.1f} us, of which execute {inside:6.1f}, around it {total - inside:6.1f}")  # noqa: T201
             if profile:
-                make = scope_of(app, token)
+                make = scopes(BODY, token)
                 with cProfile.Profile() as profiler:
                     for _ in range(requests):
                         await app(make(), receive, send)

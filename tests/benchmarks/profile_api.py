@@ -63,7 +63,7 @@ def profile(bench: Bench, name: str, seconds: float, functions: int) -> None:
     (operation,) = (operation for operation in operations(bench.design_id) if operation.name == name)
     written = bench.folder / "profile.json"
     server = bench.api(command=(sys.executable, "-m", "tests.benchmarks.sampled"), PROFILE=str(written))
-    request = load.post(server.url, operation.body, bench.token if operation.as_admin else None)
+    request = bench.request(server, operation)
     uvloop.run(warm_up(bench, server.url, request))
     os.kill(server.pid, signal.SIGUSR1)
     before = server.cpu()

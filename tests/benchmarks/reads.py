@@ -7,7 +7,6 @@ no deadline, no pool, no breaker and no count of statements.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ import asyncpg
 import orjson
 import typer
 import uvloop
-from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 
 from api import keyset
@@ -28,16 +26,14 @@ from api.conditions import And, Compare, Condition
 from api.config import Settings
 from api.demo.loader import load
 from api.designs import store as designs
-from api.log import configure_logging
 from api.pagination import NEWEST_FIRST, PageRequest
 from api.policy import LIVE
 from api.row_level_security import Identity
 from api.stores import MongoDatabase, Stores, mongo_database, open_stores
 from api.users.store import users
-from migrations.runner import upgrade
 from models import Avatar, CatalogItem, User
 from models.statements import Statement
-from tests.servers import throwaway_stores
+from tests.benchmarks.in_process import cpu, migrated_stores
 
 Read = Callable[[], Awaitable[Any]]
 PEOPLE = frozenset({"first_name", "last_name"})
@@ -145,15 +141,13 @@ async def mongo_cases(stores: Stores, bare: MongoDatabase) -> list[Case]:
 
 async def measure(case: Case, rounds: int, reads: int) -> Mapping[Read, float]:
     """Microseconds of CPU time a read."""
-    cpu: dict[Read, list[float]] = {case.bare: [], case.ours: []}
+    costs: dict[Read, list[float]] = {case.bare: [], case.ours: []}
     for turn in range(rounds + 1):
-        for read, times in cpu.items():
-            began = time.process_time()
-            for _ in range(reads):
-                await read()
+        for read, times in costs.items():
+            cost = await cpu(read, reads)
             if turn:  # the first warms up
-                times.append((time.process_time() - began) / reads * 1e6)
-    return {read: min(times) for read, times in cpu.items()}
+                times.append(cost * 1e6)
+    return {read: min(times) for read, times in costs.items()}
 
 
 @asynccontextmanager
@@ -191,17 +185,7 @@ async def compare(settings: Settings, rounds: int, reads: int) -> None:
 
 def main(rounds: int = 40, reads: int = 10) -> None:
     """The quickest of the rounds; each reads so many times in both ways."""
-    with throwaway_stores() as stores:
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        settings = Settings(
-            _env_file=None,
-            log_level="warning",
-            database_url=SecretStr(stores.database_url),
-            mongodb_uri=SecretStr(stores.mongodb_uri),
-        )
-        configure_logging(settings)
-        upgrade(settings)
+    with migrated_stores() as settings:
         uvloop.run(compare(settings, rounds, reads))
 
 
