@@ -52,7 +52,7 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     left: Any = None
     log: list[str] = field(default_factory=list)
-    """Breakers that opened and closed, in the application that outlived all faults of the stores."""
+    """Breakers that opened and closed, one after the other."""
 
 
 async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1, freeze: float = 0.0) -> Report:
@@ -150,6 +150,7 @@ class _Application:
         self._folder = folder
         self._process: contextlib.AbstractContextManager[Server] | None = None
         self._server: Server | None = None
+        self._earlier: list[str] = []
         self.url = [""]
 
     async def start(self) -> None:
@@ -166,6 +167,7 @@ class _Application:
     async def kill_and_restart(self) -> None:
         assert self._server is not None
         self._server.process.kill()
+        self._earlier = self.breakers()  # its log is begun anew
         await self.stop()
         await self.start()
 
@@ -181,9 +183,9 @@ class _Application:
                 await asyncio.sleep(0.02)
 
     def breakers(self) -> list[str]:
-        """The log's lines of breakers, without their times."""
+        """The logs' lines of breakers, without their times; those of processes that were killed come first."""
         assert self._server is not None
-        return [
+        return self._earlier + [
             f"{'cut off' if 'store cut off' in line else 'back'}: {store}"
             for line in self._server.text().splitlines()
             for store in STORES
@@ -200,9 +202,12 @@ def main() -> int:
         settings = stores.settings(**QUICK)
         upgrade(settings)
         report = asyncio.run(run(stores, settings, rounds=options.rounds, freeze=options.freeze))
-    counts = {outcome.value: count for outcome, count in report.ledger.counts.items()}
-    sys.stdout.write("\n".join([str(counts), *report.log, *map(str, report.ledger.surprises), *report.wrong, ""]))
-    return 1 if report.wrong or report.ledger.surprises else 0
+    counts = ", ".join(f"{report.ledger.counts[outcome]} {outcome.value}" for outcome in Outcome)
+    surprises = [f"answered: {surprise}" for surprise in report.ledger.surprises]
+    wrong = [*report.wrong, *surprises]
+    summary = f"{options.rounds} rounds, writes: {counts}; {len(wrong)} things wrong"
+    sys.stdout.write("\n".join([*report.log, *wrong, summary, ""]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
