@@ -21,7 +21,9 @@ from pymongo import AsyncMongoClient
 
 from api.config import Settings
 from api.embedded import EmbeddedStores, embedded_stores
+from api.log import configure_logging
 from api.stores import MongoDatabase
+from migrations.runner import upgrade
 from models import Base
 
 COMMAND = str(Path(sys.executable).with_name("fashion-wallet"))
@@ -36,6 +38,28 @@ def throwaway_stores() -> Iterator[EmbeddedStores]:
         args = ("--cache-size", "256M", "--log-level", "WARNING")
         with embedded_stores(Path(folder), durable=False, secantus_args=args) as stores:
             yield stores
+
+
+@contextlib.contextmanager
+def migrated_stores(**settings: Any) -> Iterator[Settings]:
+    """Development settings with these changes, which lead to empty stores that are gone after the block.
+
+    The log is set up by them: warnings, where they don't say otherwise.
+    """
+    with throwaway_stores() as stores:
+        assert stores.database_url is not None
+        assert stores.mongodb_uri is not None
+        values: dict[str, Any] = {
+            "log_level": "warning",
+            "explorer": False,
+            "auth_secret": SecretStr("a secret of the tests, with 32 bytes and more"),
+            "database_url": SecretStr(stores.database_url),
+            "mongodb_uri": SecretStr(stores.mongodb_uri),
+        }
+        made = Settings(_env_file=None, **(values | settings))
+        configure_logging(made)
+        upgrade(made)
+        yield made
 
 
 async def assert_own(stores: EmbeddedStores) -> None:

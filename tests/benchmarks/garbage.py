@@ -20,8 +20,9 @@ from api import garbage
 from api.app import create_app
 from api.config import Settings
 from api.demo.loader import load
-from tests.benchmarks.in_process import answer_of, cpu, migrated_stores
+from tests.benchmarks.in_process import answer_of, cpu
 from tests.benchmarks.rls import BODY
+from tests.servers import migrated_stores
 
 
 def _default() -> None:

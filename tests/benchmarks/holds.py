@@ -27,9 +27,10 @@ from api.garbage import freeze
 from api.limits.documents import documents as known_documents
 from api.stores import Stores
 from tests.benchmarks import adversaries
-from tests.benchmarks.in_process import answer_of, migrated_stores
+from tests.benchmarks.in_process import answer_of
 from tests.factories.catalog import create_catalog_item
 from tests.factories.users import create_user
+from tests.servers import migrated_stores
 from tests.signing_in import access_token, open_session
 
 USERS, DESIGNS, LAYERS = 100, 100, 6

@@ -1,41 +1,13 @@
-"""What benchmarks share whose application is in their own process: stores, requests without a socket, CPU time."""
+"""What benchmarks share whose application is in their own process: requests without a socket, and CPU time."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pydantic import SecretStr
 from starlette.applications import Starlette
-
-from api.config import Settings
-from api.log import configure_logging
-from migrations.runner import upgrade
-from tests.servers import throwaway_stores
-
-
-@contextlib.contextmanager
-def migrated_stores(**settings: Any) -> Iterator[Settings]:
-    """Development settings with these changes, which lead to empty stores that are gone after the block.
-
-    The log is set up by them: warnings, where they don't say otherwise.
-    """
-    with throwaway_stores() as stores:
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        values: dict[str, Any] = {
-            "log_level": "warning",
-            "explorer": False,
-            "database_url": SecretStr(stores.database_url),
-            "mongodb_uri": SecretStr(stores.mongodb_uri),
-        }
-        made = Settings(_env_file=None, **(values | settings))
-        configure_logging(made)
-        upgrade(made)
-        yield made
 
 
 def scopes(body: bytes, token: str | None = None) -> Callable[[], dict[str, Any]]:

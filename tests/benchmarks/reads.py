@@ -33,7 +33,8 @@ from api.stores import MongoDatabase, Stores, mongo_database, open_stores
 from api.users.store import users
 from models import Avatar, CatalogItem, User
 from models.statements import Statement
-from tests.benchmarks.in_process import cpu, migrated_stores
+from tests.benchmarks.in_process import cpu
+from tests.servers import migrated_stores
 
 Read = Callable[[], Awaitable[Any]]
 PEOPLE = frozenset({"first_name", "last_name"})

@@ -18,8 +18,9 @@ from api.app import create_app
 from api.config import Settings
 from api.demo.loader import load
 from api.log import configure_logging
-from tests.benchmarks.in_process import answer_of, cpu, migrated_stores
+from tests.benchmarks.in_process import answer_of, cpu
 from tests.graphql import sent
+from tests.servers import migrated_stores
 
 QUERY = """
 {

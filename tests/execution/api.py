@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
-from pydantic import SecretStr
 
 from api.auth import Auth
 from api.config import Settings
 from api.context import Context
 from api.schema import schema
 from api.viewer import ANONYMOUS, Viewer
-from migrations.runner import upgrade
 from tests import servers
 from tests.execution.both import Both, standing_in
 from tests.execution.minimising import parts_of
 from tests.execution.operations import Operation, operations
+from tests.execution.progress import Progress
 from tests.graphql import gid
 from tests.world import VIEWERS, World, living
 
@@ -110,38 +106,20 @@ def context_of(world: World, viewer: str) -> Context:
     return Context(world.stores, world.settings, "a generated operation", auth, who)
 
 
-@asynccontextmanager
-async def own_world(folder: Path) -> AsyncIterator[World]:
-    """A world in servers of its own, which end with the block."""
-    with servers.throwaway_stores() as stores, standing_in("both"):
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        settings_ = Settings(
-            _env_file=None,
-            environment="development",
-            log_level="warning",
-            data_dir=folder,
-            database_url=SecretStr(stores.database_url),
-            mongodb_uri=SecretStr(stores.mongodb_uri),
-            auth_secret=SecretStr("a secret of the tests, with 32 bytes and more"),
-            password_hash_memory=32,
-            password_hash_time=1,
-        )
-        await asyncio.to_thread(upgrade, settings_)
-        async with living(settings_) as world:
-            yield world
+def search(seed_: int, progress: Progress, *, mutation: bool) -> None:
+    """Compare operations over a world in servers of its own; differences are shown as small as they can be."""
+    with servers.migrated_stores(password_hash_memory=32, password_hash_time=1) as settings_, standing_in("both"):
+        asyncio.run(_search(settings_, seed_, progress, mutation=mutation))
 
 
-async def search(examples: int, seed_: int, *, mutation: bool) -> list[str]:
-    """The differences that operations over a world of its own show, each as small as it can be."""
-    found: list[str] = []
-    with TemporaryDirectory() as folder:
-        async with own_world(Path(folder)) as world:
-            for index, operation in enumerate(drawn_for(world, examples, mutation=mutation, seed_=seed_)):
-                viewer = LOOKERS[index % len(LOOKERS)]
-                if await difference(world, operation, viewer) is not None:
-                    found.append(f"as {viewer}:\n{await _smallest(world, operation, viewer)}")
-    return found
+async def _search(settings_: Settings, seed_: int, progress: Progress, *, mutation: bool) -> None:
+    async with living(settings_) as world:
+        progress.tell()  # drawing them all comes first, and takes its time
+        for index, operation in enumerate(drawn_for(world, progress.examples, mutation=mutation, seed_=seed_)):
+            viewer = LOOKERS[index % len(LOOKERS)]
+            if await difference(world, operation, viewer) is not None:
+                progress.differ(f"as {viewer}:\n{await _smallest(world, operation, viewer)}")
+            progress.step()
 
 
 async def _smallest(world: World, operation: Operation, viewer: str) -> str:

@@ -36,6 +36,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -66,17 +67,37 @@ def nothing() -> None:
     """The context of operations whose resolvers need none."""
 
 
-async def on_core(
-    schema: GraphQLSchema,
+Execute = Callable[..., Any]
+"""Takes what graphql-core's `execute` takes after the schema."""
+
+
+def on_core(schema: GraphQLSchema) -> Execute:
+    """Executes on graphql-core."""
+    return partial(execute, schema)
+
+
+def on_compiled(executor: Executor) -> Execute:
+    """Executes on the compiled executor, which must not leave the operation to graphql-core."""
+
+    async def execute_compiled(document: DocumentNode, **given: Any) -> ExecutionResult:
+        before = executor.fallbacks.copy()
+        result = await executor.execute(document, **given)
+        assert executor.fallbacks == before, "The operation was left to graphql-core"
+        return result
+
+    return execute_compiled
+
+
+async def response(
+    execute: Execute,
     document: DocumentNode,
     variables: Mapping[str, Any] | None = None,
     operation_name: str | None = None,
     context: Any = None,
     root: Any = None,
 ) -> ExecutionResult:
-    """The response of graphql-core."""
-    result: Any = execute(
-        schema,
+    """The response to one operation, at once or awaited."""
+    result = execute(
         document,
         root_value=root,
         context_value=context,
@@ -85,28 +106,6 @@ async def on_core(
     )
     if isawaitable(result):
         result = await result
-    assert isinstance(result, ExecutionResult)
-    return result
-
-
-async def on_compiled(
-    executor: Executor,
-    document: DocumentNode,
-    variables: Mapping[str, Any] | None = None,
-    operation_name: str | None = None,
-    context: Any = None,
-    root: Any = None,
-) -> ExecutionResult:
-    """The response of the compiled executor, which must not have left the operation to graphql-core."""
-    before = executor.fallbacks.copy()
-    result = await executor.execute(
-        document,
-        variable_values=dict(variables or {}),
-        operation_name=operation_name,
-        context_value=context,
-        root_value=root,
-    )
-    assert executor.fallbacks == before, "The operation was left to graphql-core"
     assert isinstance(result, ExecutionResult)
     return result
 
@@ -132,13 +131,16 @@ async def compare(
     document = parse(source) if isinstance(source, str) else source
     schema = executor.schema
     assert (invalid := validate(schema, document)) == [], invalid
-    core = await on_core(schema, document, variables, operation_name, context(), root())
+
+    async def ask(execute: Execute, document: DocumentNode = document) -> ExecutionResult:
+        return await response(execute, document, variables, operation_name, context(), root())
+
+    core = await ask(on_core(schema))
     for _ in ("planned", "from the cache of plans", "by code that was generated meanwhile"):
-        compiled = await on_compiled(executor, document, variables, operation_name, context(), root())
+        compiled = await ask(on_compiled(executor))
         possible = None
         if not exact and (has_nulled_regions(core) or has_nulled_regions(compiled)):
-            unpropagated = without_propagation(document)
-            possible = await on_core(sync or schema, unpropagated, variables, operation_name, context(), root())
+            possible = await ask(on_core(sync or schema), without_propagation(document))
         assert_same(core, compiled, possible)
     return compiled
 

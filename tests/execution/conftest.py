@@ -9,7 +9,7 @@ import pytest
 from graphql import DocumentNode, GraphQLSchema, build_schema, parse
 
 from api.execution import Executor
-from tests.execution.comparison import described, on_compiled, on_core
+from tests.execution.comparison import described, on_compiled, on_core, response
 
 Expected = tuple[Any, list[tuple[str, list[str | int], list[tuple[int, int]]]]]
 """Data, and message, path and locations of each error, sorted by path."""
@@ -50,10 +50,10 @@ def run(request: pytest.FixtureRequest) -> Run:
             schema = build_schema(schema)
         document = documents.setdefault(source, parse(source))
         if request.param == "core":
-            result = await on_core(schema, document, variables, name, context, root)
+            execute = on_core(schema)
         else:
-            executor = executors.setdefault(schema, Executor(schema))
-            result = await on_compiled(executor, document, variables, name, context, root)
+            execute = on_compiled(executors.setdefault(schema, Executor(schema)))
+        result = await response(execute, document, variables, name, context, root)
         errors = [
             (error["message"], list(error["path"] or []), error["locations"]) for error in described(result.errors)
         ]

@@ -15,6 +15,7 @@ from graphql import (
     DocumentNode,
     FragmentSpreadNode,
     GraphQLSchema,
+    InlineFragmentNode,
     Node,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -64,7 +65,7 @@ def _changes(node: Any) -> Iterator[Any]:
         if isinstance(value, Node):
             for changed in _changes(value):
                 yield dataclasses.replace(node, **{key: changed})
-            if key in ("alias", "default_value", "type_condition"):
+            if key in ("alias", "default_value") or (key == "type_condition" and isinstance(node, InlineFragmentNode)):
                 yield dataclasses.replace(node, **{key: None})
         elif isinstance(value, tuple) and key != "definitions":
             for index, child in enumerate(value):

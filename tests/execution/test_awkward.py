@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.execution.awkward import build
-from tests.execution.fuzz import KINDS, SCHEMA, TWIN, Kind, fails_with
+from tests.execution.fuzz import KINDS, SCHEMA, TWIN, Kind, fails_with, main
 from tests.execution.minimising import minimise
 from tests.execution.operations import Operation
 
@@ -110,3 +111,34 @@ def assert_equal_responses(kind: Kind, operation: Operation) -> None:
         return
     smallest = minimise(kind.schema, operation, lambda smaller: fails_with(run, smaller) is not None)
     pytest.fail(f"{smallest.source}\n{smallest.variables}\n{fails_with(run, smallest) or wrong}")
+
+
+def test_the_command_tells_how_far_it_is_and_sums_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--examples", "4", "--seed", "3", "--kind", "queries", "--kind", "declared"]) == 0
+
+    told = capsys.readouterr()
+    assert re.fullmatch(
+        r"seed 3, \d+ s: schemas 2, operations 8, differences 0, fallbacks 0\n",
+        told.out,
+    )
+    assert re.fullmatch(
+        "".join(rf"{kind}: 4 of 4 operations in \d+ s, 0 with a difference\n" for kind in ("queries", "declared")),
+        told.err,
+    )
+
+
+def test_the_command_shows_a_difference_as_small_as_it_can_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(operation: Operation) -> None:
+        assert "thing" not in operation.source, "it has a thing"
+
+    monkeypatch.setitem(KINDS, "queries", KINDS["queries"]._replace(check=check))
+
+    assert main(["--examples", "50", "--kind", "queries"]) == 1
+
+    *_, smallest, _variables, wrong, summary = capsys.readouterr().out.split("\n\n")
+    assert "thing" in smallest
+    assert smallest.count("\n") <= 5
+    assert wrong.startswith("AssertionError: it has a thing")
+    assert ", differences 1, fallbacks 0" in summary
