@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from migrations.runner import upgrade
 from tests import servers
 from tests.execution.both import Both, standing_in
 from tests.signing_in import as_admin
+from tests.world import OPEN, WALLED, World, living, walled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -134,6 +135,28 @@ async def delete_everything(settings: Settings, anyio_backend: str) -> AsyncIter
 async def clean_stores(delete_everything: Callable[[], Awaitable[None]], anyio_backend: str) -> None:
     """Nothing in either store when the test starts."""
     await delete_everything()
+
+
+@pytest.fixture(scope="module")
+def world_settings(settings: Settings) -> Settings:
+    """Settings of `worlds`, for modules that need others."""
+    return settings
+
+
+@pytest.fixture(scope="module")
+async def worlds(
+    world_settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
+) -> AsyncIterator[Mapping[str, World]]:
+    """One world for all tests of a module: the same objects without and with row-level security."""
+    await delete_everything()
+    async with living(world_settings) as world, walled(world) as behind_the_wall:
+        yield {OPEN: world, WALLED: behind_the_wall}
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
+    """The module's world without row-level security, or the one that an indirect parameter names."""
+    return worlds[getattr(request, "param", OPEN)]
 
 
 @pytest.fixture

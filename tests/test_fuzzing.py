@@ -6,7 +6,6 @@ The suite sends a few; `FUZZ_EXAMPLES=20000 uv run pytest tests/test_fuzzing.py`
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -16,11 +15,10 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from api.config import Settings
 from api.http_request import JSON, RESPONSE_JSON
 from models import User
 from tests import fuzzing
-from tests.world import VIEWERS, World, living
+from tests.world import VIEWERS, World
 
 pytestmark = pytest.mark.anyio
 
@@ -36,15 +34,6 @@ some = options(
 )
 viewers = st.sampled_from(["owner", "admin", "anonymous", "owner"])
 types = st.sampled_from([JSON, RESPONSE_JSON])
-
-
-@pytest.fixture(scope="module")
-async def world(
-    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
-) -> AsyncIterator[World]:
-    await delete_everything()
-    async with living(settings) as world:
-        yield world
 
 
 async def check(world: World, viewer: str, accept: str, content: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from tests.digest import digest
 from tests.graphql import execute, gid
 from tests.mutating import INPUTS, Input, mutation
 from tests.walking import object_type
-from tests.world import PASSWORD, World, living
+from tests.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
@@ -297,13 +297,10 @@ EXCEPTIONS: Final[Mapping[str, str]] = {
 
 
 @pytest.fixture(scope="module")
-async def world(
-    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
-) -> AsyncIterator[World]:
-    await delete_everything()
+def world_settings(settings: Settings) -> Settings:
+    """The mutations' own limits are tried."""
     roomy = {"max_list_items": 2000, "max_input_objects": 10_000, "max_variable_values": 100_000}
-    async with living(settings.model_copy(update=roomy)) as world:  # the mutations' own limits are tried
-        yield world
+    return settings.model_copy(update=roomy)
 
 
 def test_every_mutation_is_tried() -> None:

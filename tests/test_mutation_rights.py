@@ -5,7 +5,7 @@ A mutation that is new belongs into the table, or the test fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -13,13 +13,12 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from api.config import Settings
 from api.ids import encode_id
 from tests.digest import digest
 from tests.graphql import respond
 from tests.mutating import INPUTS, Input, mutation
 from tests.walking import Seen, fields_of, object_type, reachable, record, table, type_of
-from tests.world import OPEN, VIEWERS, WALLED, World, living, walled
+from tests.world import OPEN, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio
 
@@ -164,16 +163,6 @@ REFUSALS: Final[Mapping[str, tuple[Input, Outcomes]]] = {
     "publishDesign": ({"id": encode_id("Design", ObjectId())}, only(frozenset(), "NOT_FOUND")),
     "duplicateDesign": ({"expectedVersion": 9}, only(frozenset(), "VERSION_CONFLICT")),
 }
-
-
-@pytest.fixture(scope="module")
-async def worlds(
-    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
-) -> AsyncIterator[Mapping[str, World]]:
-    """The same objects without and with row-level security."""
-    await delete_everything()
-    async with living(settings) as world, walled(world) as behind_the_wall:
-        yield {OPEN: world, WALLED: behind_the_wall}
 
 
 async def outcome(client: httpx.AsyncClient, name: str, values: Input, seen: Seen) -> str:

@@ -5,16 +5,15 @@ A field that is new belongs into the table, or its test fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from api.config import Settings
 from tests.graphql import gid, respond
 from tests.walking import Seen, everything, fields_of, object_type, reachable, record, selection, table, type_of
-from tests.world import OPEN, VIEWERS, WALLED, World, living, walled
+from tests.world import OPEN, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio
 
@@ -132,21 +131,6 @@ def arguments(field: str, world: World) -> str:
             return f'(id: "{SUBJECTS[field[0].upper() + field[1:]](world)}")'
         case _:
             return ""
-
-
-@pytest.fixture(scope="module")
-async def worlds(
-    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
-) -> AsyncIterator[Mapping[str, World]]:
-    """The same objects without and with row-level security."""
-    await delete_everything()
-    async with living(settings) as world, walled(world) as behind_the_wall:
-        yield {OPEN: world, WALLED: behind_the_wall}
-
-
-@pytest.fixture
-def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
-    return worlds[getattr(request, "param", OPEN)]
 
 
 async def seen_of_subjects(client: httpx.AsyncClient, world: World) -> Seen:

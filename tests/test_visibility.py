@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
@@ -13,7 +13,7 @@ from api.config import Settings
 from api.ids import encode_id
 from tests.graphql import execute, gid, respond
 from tests.walking import SCHEMA
-from tests.world import ACCOUNTS, OPEN, WALLED, World, living, walled
+from tests.world import ACCOUNTS, OPEN, WALLED, World
 
 pytestmark = pytest.mark.anyio
 
@@ -107,20 +107,9 @@ PAGE: Final = "{ totalCount nodes { id } edges { node { id } } pageInfo { hasNex
 
 
 @pytest.fixture(scope="module")
-async def worlds(
-    settings: Settings, delete_everything: Callable[[], Awaitable[None]], anyio_backend: str
-) -> AsyncIterator[Mapping[str, World]]:
-    """The same objects without and with row-level security."""
-    await delete_everything()
-    # some of the operations ask for everything at once
-    wide = settings.model_copy(update={"max_cost": 10_000_000, "max_root_fields": 1000, "max_aliases": 1000})
-    async with living(wide) as world, walled(world) as behind_the_wall:
-        yield {OPEN: world, WALLED: behind_the_wall}
-
-
-@pytest.fixture
-def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
-    return worlds[getattr(request, "param", OPEN)]
+def world_settings(settings: Settings) -> Settings:
+    """Some of the operations ask for everything at once."""
+    return settings.model_copy(update={"max_cost": 10_000_000, "max_root_fields": 1000, "max_aliases": 1000})
 
 
 def names_of(world: World) -> dict[str, str]:
