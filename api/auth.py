@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from api.config import Settings
 from api.errors import Unauthenticated
 from api.passwords import Passwords
 from api.rates.counts import MemoryCounts, SharedCounts
+from api.recent import Recent
 from api.stores import Stores
 from api.tokens import AccessTokens, InvalidToken
 from api.users.limits import SignInLimits
@@ -63,7 +63,7 @@ class Standings:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[UUID, tuple[float, Standing | None]] = OrderedDict()
+        self._known = Recent[UUID, tuple[float, Standing | None]](REMEMBERED)
         self._fetches: dict[UUID, asyncio.Task[Standing | None]] = {}
 
     async def of(self, session_id: UUID, stores: Stores) -> Standing | None:
@@ -95,9 +95,6 @@ class Standings:
             found = await standing(stores, session_id)
             if self._fetches.get(session_id) is this:
                 self._known[session_id] = started, found
-                self._known.move_to_end(session_id)
-                if len(self._known) > REMEMBERED:
-                    self._known.popitem(last=False)
             return found
         finally:
             if self._fetches.get(session_id) is this:

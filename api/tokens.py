@@ -8,7 +8,6 @@ import os
 import secrets
 import tempfile
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from joserfc.jwk import GuestProtocol, OctKey
 from joserfc.jwt import JWTClaimsRegistry
 
 from api.config import SECRET_BYTES, ConfigurationError, Settings
+from api.recent import Recent
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
@@ -51,7 +51,7 @@ class AccessTokens:
         self._keys = {key_id(secret): OctKey.import_key(secret) for secret in secrets}
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
         self._lifetime = settings.access_token_lifetime
-        self._verified: OrderedDict[str, tuple[Claims, int]] = OrderedDict()
+        self._verified = Recent[str, tuple[Claims, int]](REMEMBERED)
         self._claims = JWTClaimsRegistry(
             iss={"essential": True, "value": self._issuer},
             aud={"essential": True, "value": self._audience},
@@ -84,8 +84,6 @@ class AccessTokens:
         known = self._verified.get(token)
         if known is None:
             known = self._verified[token] = self._verify(token)
-            if len(self._verified) > REMEMBERED:
-                self._verified.popitem(last=False)
         claims, ends = known
         if ends <= time.time():
             del self._verified[token]

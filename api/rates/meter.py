@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +19,7 @@ from api.config import Settings
 from api.errors import RateLimited
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rates.windows import Rate, Window
+from api.recent import Recent
 from api.viewer import Viewer
 
 LEAST: Final = 1
@@ -46,7 +46,7 @@ class Meters:
         self.counts = counts
         self._user = _quota("user", settings.rate_limit_user)
         self._address = _quota("address", settings.rate_limit_address)
-        self._exhausted: OrderedDict[str, float] = OrderedDict()
+        self._exhausted = Recent[str, float](REMEMBERED)
         self._owed: dict[str, tuple[int, int]] = {}
         self._returning: asyncio.Task[None] | None = None
 
@@ -63,9 +63,6 @@ class Meters:
     def note_exhausted(self, key: str, until: float) -> None:
         """Refuse this key without counting it."""
         self._exhausted[key] = until
-        self._exhausted.move_to_end(key)
-        if len(self._exhausted) > REMEMBERED:
-            self._exhausted.popitem(last=False)
 
     async def count(self, window: Window, rate: Rate, cost: int) -> int:
         """Add to a count what an operation may cost, less what is owed to it; what it is then."""

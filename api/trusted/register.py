@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from typing import Final
 
 from api.errors import StoreUnavailable, as_app_error
 from api.log import logger
+from api.recent import Recent
 from api.stores import Stores
 from api.trusted.store import Registered, find, still
 
@@ -29,8 +29,8 @@ class Register:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Registered] = OrderedDict()
-        self._missed: OrderedDict[str, float] = OrderedDict()
+        self._known = Recent[str, Registered](KNOWN)
+        self._missed = Recent[str, float](MISSES)
         self._lookups: dict[str, asyncio.Task[Registered | None]] = {}
         self._checked = time.monotonic()
         self._check: asyncio.Task[None] | None = None
@@ -60,13 +60,8 @@ class Register:
             del self._lookups[identifier]
         if found is None:
             self._missed[identifier] = asked
-            self._missed.move_to_end(identifier)
-            if len(self._missed) > MISSES:
-                self._missed.popitem(last=False)
         else:
             self._known[identifier] = found
-            if len(self._known) > KNOWN:
-                self._known.popitem(last=False)
         return found
 
     def _start_check(self, stores: Stores) -> None:

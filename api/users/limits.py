@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
@@ -13,6 +12,7 @@ from api.addresses import site
 from api.config import Settings
 from api.rates.attempts import SharedAttempts
 from api.rates.counts import MemoryCounts, SharedCounts
+from api.recent import Recent
 
 FRIENDS: Final = 50_000
 """Pairs of account and address that are remembered."""
@@ -31,7 +31,7 @@ class SignInLimits:
         shared = counts if isinstance(counts, SharedCounts) else None
         self._addresses = SharedAttempts("sign-in-address", settings.sign_in_limit_address, shared)
         self._accounts = SharedAttempts("sign-in-account", settings.sign_in_limit_account, shared)
-        self._friends: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._friends = Recent[tuple[str, str], None](FRIENDS)
 
     async def arrive(self, address: str | None) -> None:
         """Count a request for which a password is hashed. Raises RateLimited."""
@@ -49,9 +49,6 @@ class SignInLimits:
         yield
         await self._accounts.give_back(key, taken)
         self._friends[friend] = None
-        self._friends.move_to_end(friend)
-        if len(self._friends) > FRIENDS:
-            self._friends.popitem(last=False)
 
 
 def _name(account: str | UUID) -> str:
