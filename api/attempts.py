@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Hashable
@@ -37,7 +36,7 @@ class Attempts:
         while times and times[0] <= now - self._window:
             times.popleft()
         if len(times) >= self._most:
-            raise RateLimited(max(1, math.ceil(times[0] + self._window - now)))
+            raise RateLimited(times[0] + self._window - now)
         times.append(now)
         self._forget_the_quiet(now)
         return now

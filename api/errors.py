@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -11,6 +12,8 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from strawberry.exceptions import StrawberryInputCoercionError
+
+from api.log import logger
 
 _POSTGRES_FAILURES: Final = (
     PoolTimeout,
@@ -74,12 +77,13 @@ class Forbidden(AppError):
 
 
 class RateLimited(AppError):
-    """Too much at once, or again and again. `retryAfter` is in seconds."""
+    """Too much at once, or again and again. `retryAfter` is in whole seconds, at least one."""
 
     code = "RATE_LIMITED"
     status = 429
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, seconds: float) -> None:
+        retry_after = max(1, math.ceil(seconds))
         self.headers = {"retry-after": str(retry_after)}
         super().__init__(f"Too many attempts; try again in {retry_after} s.", retryAfter=retry_after)
 
@@ -126,3 +130,12 @@ def as_app_error(error: BaseException | None) -> AppError | None:
             return StoreUnavailable("MongoDB")
         error = getattr(error, "original_error", None) or error.__cause__
     return None
+
+
+def reported(error: Exception, **said: Any) -> AppError | None:
+    """As `as_app_error`; where it is an unavailable store, the log is told why, with what else is `said`."""
+    known = as_app_error(error)
+    if isinstance(known, StoreUnavailable):
+        cause = getattr(error, "original_error", None) or error
+        logger.warning("failure", code=known.code, error=repr(cause), **said)
+    return known

@@ -22,7 +22,7 @@ from api.auth import Auth
 from api.claims import Claim
 from api.config import Settings
 from api.context import Context
-from api.errors import AppError, StoreUnavailable, Unauthenticated, as_app_error
+from api.errors import AppError, reported
 from api.http_request import (
     JSON,
     RESPONSE_JSON,
@@ -153,13 +153,9 @@ class GraphQLEndpoint:
         try:
             given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
             return await self.auth.viewer_of(given, exchange.stores)
-        except Unauthenticated:
-            raise
         except Exception as error:
-            known = as_app_error(error)
-            if not isinstance(known, StoreUnavailable):
+            if (known := reported(error, request_id=exchange.id)) is None:
                 raise
-            logger.warning("failure", code=known.code, error=repr(error), request_id=exchange.id)
             raise known from None
 
     async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:

@@ -11,7 +11,7 @@ from graphql import GraphQLError, IntValueNode
 from starlette.types import Send
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.errors import AppError, BadUserInput, as_app_error, reported
 from api.http_request import RESPONSE_JSON
 from api.log import logger
 
@@ -102,12 +102,10 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path:
         formatted["path"] = error.path
-    known = as_app_error(error)
+    known = reported(error, request_id=request_id)
     if known is not None:
         formatted["message"] = known.message
         formatted["extensions"] = dict(known.extensions)
-        if isinstance(known, StoreUnavailable):
-            logger.warning("failure", code=known.code, error=repr(error.original_error), request_id=request_id)
     elif _has_too_many_digits(error):
         formatted["message"] = "A number in the document has too many digits."
         formatted["extensions"] = {"code": BadUserInput.code}

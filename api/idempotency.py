@@ -33,7 +33,7 @@ from joserfc.jwk import OctKey
 from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
 from api.config import Settings
-from api.errors import AppError, BadUserInput, Conflict, StoreUnavailable, as_app_error
+from api.errors import AppError, BadUserInput, Conflict, StoreUnavailable, as_app_error, reported
 from api.limits.documents import documents
 from api.limits.refusals import TimedOut
 from api.log import logger
@@ -125,7 +125,10 @@ class Idempotency:
         stores: Stores,
         run: Callable[[Claim], Awaitable[tuple[int, dict[str, Any]]]],
     ) -> Answer:
-        """The answer to the mutation, which is run unless it has been. Raises IdempotencyError, StoreUnavailable."""
+        """The answer to the mutation, which is run unless it has been.
+
+        Raises IdempotencyError, StoreUnavailable, Conflict.
+        """
         seals = [_Seal.of(operation, secret) for secret in self._secrets]
         fingerprints = [seal.fingerprint for seal in seals]
         deadline = time.monotonic() + PATIENCE
@@ -183,14 +186,12 @@ class Idempotency:
 
 @contextlib.contextmanager
 def _unavailable() -> Iterator[None]:
-    """Turn the errors of a store that doesn't answer into StoreUnavailable: without a claim nothing may run."""
+    """Turn a store's errors into what clients may be told: without a claim nothing may run."""
     try:
         yield
     except Exception as error:
-        known = as_app_error(error)
-        if not isinstance(known, StoreUnavailable):
+        if (known := reported(error)) is None:
             raise
-        logger.warning("failure", code=known.code, error=repr(error))
         raise known from None
 
 

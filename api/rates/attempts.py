@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -39,7 +38,7 @@ class SharedAttempts:
             if total is not None:
                 if total > self._rate.amount:
                     await self._shared.incr_shared(window.name, self._rate.seconds, -1)
-                    raise RateLimited(max(1, math.ceil(window.closes - now)))
+                    raise RateLimited(window.closes - now)
                 return Taken(window, 0.0)
         return Taken(None, self._own.take(key))
 

@@ -151,7 +151,7 @@ class Meter:
 
     def _refusal(self, now: float) -> RateLimited:
         assert self._window is not None
-        return RateLimited(max(1, math.ceil(self._window.closes - now)))
+        return RateLimited(self._window.closes - now)
 
 
 def _quota(name: str, setting: str) -> _Quota | None:

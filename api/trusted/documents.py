@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from api.config import Settings
-from api.errors import AppError, BadUserInput, StoreUnavailable, as_app_error
+from api.errors import AppError, BadUserInput, StoreUnavailable, reported
 from api.http_request import JSON, Operation
 from api.log import logger
 from api.stores import Stores
@@ -125,10 +125,8 @@ class Documents:
         try:
             return await self._register.document(identifier, stores)
         except Exception as error:
-            known = as_app_error(error)
-            if known is None:
+            if (known := reported(error)) is None:
                 raise
-            logger.warning("failure", code=known.code, error=repr(error))
             raise known from None
 
 
