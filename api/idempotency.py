@@ -132,7 +132,7 @@ class Idempotency:
         seals = [_Seal.of(operation, secret) for secret in self._secrets]
         fingerprints = [seal.fingerprint for seal in seals]
         deadline = time.monotonic() + PATIENCE
-        with _unavailable():
+        with told_to_clients():
             while True:
                 claim = await claims.claim(stores, actor, key, fingerprints, self._lifetime)
                 if claim is not None:
@@ -144,7 +144,7 @@ class Idempotency:
             try:
                 status, body = await run(claim)
             except AppError:  # not a request that could be executed
-                with _unavailable():
+                with told_to_clients():
                     await claims.withdraw(stores, claim)
                 raise
         await self._end(claim, stores, seals[0], Answer(status, body))
@@ -185,7 +185,7 @@ class Idempotency:
 
 
 @contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
+def told_to_clients() -> Iterator[None]:
     """Turn a store's errors into what clients may be told: without a claim nothing may run."""
     try:
         yield

@@ -14,9 +14,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, null, select, update
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
 from api.config import Settings
+from api.errors import AppError, Conflict, StoreUnavailable
+from api.idempotency import told_to_clients
 from api.stores import Stores
 from models import AuditEntry, IdempotencyKey, Session, User
 from tests.accounts import PASSWORD, mutation
@@ -425,3 +428,20 @@ async def test_what_a_key_costs(client: httpx.AsyncClient, app: Starlette, store
     assert len(with_key.sql) == len(without.sql) + 4
     # the claim that fails, the answer
     assert len(again.sql) == 2
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (asyncpg.DeadlockDetectedError("deadlock detected"), Conflict),
+        (asyncpg.CannotConnectNowError("starting up"), StoreUnavailable),
+    ],
+)
+def test_what_comes_in_the_way_of_a_claim_is_told(cause: Exception, expected: type[AppError]) -> None:
+    with pytest.raises(expected), told_to_clients():
+        raise DBAPIError("INSERT", None, cause) from cause
+
+
+def test_a_bug_around_a_claim_stays_one() -> None:
+    with pytest.raises(KeyError), told_to_clients():
+        raise KeyError
