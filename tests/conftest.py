@@ -21,6 +21,7 @@ from api.schema import schema
 from api.stores import Stores, mongo_database, open_stores
 from migrations.runner import upgrade
 from tests import servers
+from tests.applications import running
 from tests.execution.both import Both, standing_in
 from tests.signing_in import as_admin
 from tests.world import OPEN, WALLED, World, living, walled
@@ -182,6 +183,21 @@ async def client(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.Asyn
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         yield client
+
+
+@pytest.fixture
+async def elsewhere(settings: Settings, app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a second instance on the same stores."""
+    async with running(settings) as (_, client):
+        yield client
+
+
+@pytest.fixture
+async def locks(postgres_url: str, anyio_backend: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that stands in the way of others."""
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -12,7 +11,6 @@ import pytest
 from sqlalchemy import func, select
 from starlette.applications import Starlette
 
-from api.app import create_app
 from api.config import Settings
 from api.stores import Stores
 from models import Session, User
@@ -31,14 +29,6 @@ VIEWER = "{ viewer { email role updatedAt } }"
 def stores(app: Starlette) -> Stores:
     stores: Stores = app.state.stores
     return stores
-
-
-@pytest.fixture
-async def elsewhere(settings: Settings, app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a second instance on the same stores."""
-    other = create_app(settings)
-    async with other.router.lifespan_context(other):
-        yield httpx.AsyncClient(transport=httpx.ASGITransport(app=other), base_url="http://127.0.0.1:8001")
 
 
 async def stored(stores: Stores, user: User | str) -> User:

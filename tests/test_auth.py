@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,14 +45,6 @@ def stores(app: Starlette) -> Stores:
     """The application's own connections."""
     stores: Stores = app.state.stores
     return stores
-
-
-@pytest.fixture
-async def elsewhere(settings: Settings, app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a second instance on the same stores."""
-    other = create_app(settings)
-    async with other.router.lifespan_context(other):
-        yield httpx.AsyncClient(transport=httpx.ASGITransport(app=other), base_url="http://127.0.0.1:8001")
 
 
 async def ask(client: httpx.AsyncClient, query: str = VIEWER) -> httpx.Response:

@@ -64,14 +64,6 @@ def stores(app: Starlette) -> Stores:
     return stores
 
 
-@pytest.fixture
-async def locks(postgres_url: str, anyio_backend: str) -> AsyncIterator[Connection]:
-    """A connection that stands in the way of others."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
 @dataclass
 class Child:
     """A process of `tests.crashing`."""

@@ -49,14 +49,6 @@ def stores(app: Starlette) -> Stores:
 
 
 @pytest.fixture
-async def locks(postgres_url: str, anyio_backend: str) -> AsyncIterator[Connection]:
-    """A connection that stands in the way of others."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def address(app: Starlette, anyio_backend: str) -> AsyncIterator[str]:
     """The application behind a socket of this process, as `serve` puts it there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -64,14 +64,6 @@ async def count(stores: Stores, model: Any) -> int:
         return int(await connection.scalar(select(func.count()).select_from(model)) or 0)
 
 
-@pytest.fixture
-async def locks(postgres_url: str, anyio_backend: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A connection beside the application's."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
 async def waiting(connection: asyncpg.Connection[asyncpg.Record], number: int) -> None:
     """Return once this many statements wait for a lock."""
     with anyio.fail_after(30):
