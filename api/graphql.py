@@ -35,13 +35,13 @@ from api.http_request import (
 )
 from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer
 from api.idempotency import HEADER, Idempotency, key_of
+from api.introspection import hide_suggestions
 from api.log import Cost, current_cost, logger
 from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
 from api.stores import Stores
 from api.traffic import Traffic
 from api.trusted.documents import Documents
-from api.trusted.introspection import hide_suggestions
 from api.viewer import ANONYMOUS, Viewer
 
 _AUTHORIZATION: Final = b"authorization"

@@ -16,10 +16,11 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from api.app import create_app
-from api.attempts import Attempts
 from api.config import ConfigurationError, Settings, load_settings
 from api.errors import RateLimited
 from api.passwords import THREADS, WAITING, Passwords, normalised
+from api.rates.attempts import Attempts
+from api.rates.windows import Rate
 from api.stores import Stores
 from api.users.limits import SignInLimits
 from tests.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
@@ -279,7 +280,7 @@ async def test_a_stolen_session_does_not_guess_the_password(strict: httpx.AsyncC
 
 
 def test_the_window_moves() -> None:
-    attempts = Attempts("2/second")
+    attempts = Attempts(Rate(2, 1))
     attempts.take("x")
     taken = attempts.take("x")
     with pytest.raises(RateLimited) as caught:
@@ -295,8 +296,8 @@ def test_the_window_moves() -> None:
 
 def test_quiet_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("api.attempts.time.monotonic", lambda: now[0])
-    attempts = Attempts("2/minute")
+    monkeypatch.setattr("api.rates.attempts.time.monotonic", lambda: now[0])
+    attempts = Attempts(Rate(2, 60))
     for number in range(1000):
         attempts.take(number)
     assert len(attempts) == 1000
@@ -314,9 +315,9 @@ def test_quiet_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.attempts.KEPT", 100)
+    monkeypatch.setattr("api.rates.attempts.KEPT", 100)
     monkeypatch.setattr("api.users.limits.FRIENDS", 100)
-    attempts = Attempts("5/hour")
+    attempts = Attempts(Rate(5, 3600))
     for number in range(1000):
         attempts.take(number)
     assert len(attempts) == 100

@@ -25,11 +25,11 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from api.config import Settings
+from api.introspection import introspection_errors, introspects
 from api.limits.cost import Costs
 from api.limits.price import Price, price_of
 from api.limits.refusals import TooComplex, require
 from api.limits.structure import structure_of
-from api.trusted.introspection import introspection_errors, introspects
 
 MAX_DOCUMENTS: Final = 1000
 """Documents that are kept, where they are small."""
