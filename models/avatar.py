@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
-GENDERS: Final = ("male", "female", "unisex")
 MEASUREMENTS: Final = ("height", "weight", "chest", "waist", "hips", "shoulderWidth")
 """Keys of `measurements`: lengths in cm, weight in kg, each optional and positive."""
 

@@ -10,9 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
-TYPES: Final = ("silhouette", "fabric", "pattern")
-CATEGORIES: Final = ("top", "bottom", "dress", "outerwear", "accessory", "other")
-
 SEARCH_VECTOR: Final = (
     "(setweight(to_tsvector('english', name), 'A') "
     "|| setweight(to_tsvector('english', coalesce(description, '')), 'B'))"

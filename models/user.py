@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
-ROLES: Final = ("user", "premium", "brand", "admin")
-
 FULL_NAME: Final = "((coalesce(first_name, '') || ' ') || coalesce(last_name, ''))"
 """What a search for names reads; the index and the queries must mean the same."""
 

@@ -93,7 +93,6 @@ def wrong_types(kind: Any) -> list[Any]:
 
 
 TARGETS: Final[Mapping[str, str]] = {"userId": "User", "avatarId": "Avatar", "itemId": "CatalogItem"}
-LAYER_IDS: Final = ("layerId", "layerIds")
 
 
 def target_of(name: str, path: Path) -> str | None:

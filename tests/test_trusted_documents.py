@@ -29,7 +29,6 @@ NAMES = "query Names { catalogItems { nodes { name } } }"
 COUNT = "query Count($first: Int) { catalogItems(first: $first) { totalCount } }"
 TYPENAME = "{ __typename }"
 NOT_FOUND = {"message": "PersistedQueryNotFound", "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"}}
-NO_HASH = "persistedQuery must have a sha256Hash of 64 hexadecimal digits."
 NOT_TRUSTED = {
     "message": "Only registered documents are run here, and this is none of them.",
     "extensions": {"code": "DOCUMENT_NOT_TRUSTED"},

@@ -16,7 +16,6 @@ Document = dict[str, Any]
 
 DESIGNS: Final = 1000
 MOST_LAYERS: Final = 8
-LEAST_LAYERS: Final = 3
 
 _OF_EACH_ACCOUNT: Final = 12
 _STATUSES: Final = ("published", "draft", "published", "archived", "published")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
@@ -23,15 +23,6 @@ def _operation(query: str, variables: dict[str, Any] | None = None) -> bytes:
 def _many(pattern: str, count: int, glue: str = " ") -> str:
     """The pattern so often, `%d` its number."""
     return glue.join(pattern.replace("%d", str(number)) for number in range(count))
-
-
-def _full(make: Callable[[int], str], size: int) -> str:
-    """As many as fit into so many characters."""
-    low, high = 1, size
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(make(middle)) <= size else (low, middle - 1)
-    return make(low)
 
 
 def bodies() -> Iterator[Input]:

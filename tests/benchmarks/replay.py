@@ -28,8 +28,6 @@ HEADER = struct.Struct("<iiii")
 BODY = HEADER.size + 5
 """Where the document of a message with one section begins: behind the flags and the kind of section."""
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
 
 class Replay:
     """The replies so far, and how often each command came."""
