@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
@@ -19,7 +18,7 @@ from tests import servers
 from tests.execution.both import Both, standing_in
 from tests.execution.minimising import parts_of
 from tests.execution.operations import Operation, operations
-from tests.execution.progress import Progress
+from tests.execution.searching import Progress, draw
 from tests.graphql import gid
 from tests.world import VIEWERS, World, living
 
@@ -59,29 +58,16 @@ def fitting_to(world: World) -> Mapping[tuple[str, str], st.SearchStrategy[Any]]
     }
 
 
-def drawn(strategy: st.SearchStrategy[Operation], examples: int, seed_: int) -> list[Operation]:
-    """As many operations, the same for the same seed."""
-    found: list[Operation] = []
-
-    @seed(seed_)
-    @settings(
-        max_examples=examples,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def draw(operation: Operation) -> None:
-        found.append(operation)
-
-    draw()
-    return found
+def operations_over(world: World, *, mutation: bool) -> st.SearchStrategy[Operation]:
+    """Queries or mutations over the world as it is now."""
+    return operations(SCHEMA, scalars_of(world), mutation=mutation, fitting=fitting_to(world))
 
 
 def drawn_for(world: World, examples: int, *, mutation: bool = False, seed_: int = 0) -> list[Operation]:
-    """Queries or mutations over the world, nothing of which was executed yet."""
-    return drawn(operations(SCHEMA, scalars_of(world), mutation=mutation, fitting=fitting_to(world)), examples, seed_)
+    """As many of them, nothing of which was executed yet."""
+    found: list[Operation] = []
+    draw(operations_over(world, mutation=mutation), examples, seed_, found.append)
+    return found
 
 
 async def difference(world: World, operation: Operation, viewer: str) -> str | None:
@@ -114,12 +100,20 @@ def search(seed_: int, progress: Progress, *, mutation: bool) -> None:
 
 async def _search(settings_: Settings, seed_: int, progress: Progress, *, mutation: bool) -> None:
     async with living(settings_) as world:
-        progress.tell()  # drawing them all comes first, and takes its time
-        for index, operation in enumerate(drawn_for(world, progress.examples, mutation=mutation, seed_=seed_)):
-            viewer = LOOKERS[index % len(LOOKERS)]
+        loop = asyncio.get_running_loop()
+
+        async def look_at(operation: Operation) -> None:
+            viewer = LOOKERS[progress.operations % len(LOOKERS)]
+            progress.step()
             if await difference(world, operation, viewer) is not None:
                 progress.differ(f"as {viewer}:\n{await _smallest(world, operation, viewer)}")
-            progress.step()
+
+        def wait_for(operation: Operation) -> None:
+            asyncio.run_coroutine_threadsafe(look_at(operation), loop).result()
+
+        # in a thread, since Hypothesis waits for nobody
+        strategy = operations_over(world, mutation=mutation)
+        await asyncio.to_thread(draw, strategy, progress.examples, seed_, wait_for)
 
 
 async def _smallest(world: World, operation: Operation, viewer: str) -> str:

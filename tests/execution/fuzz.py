@@ -22,7 +22,6 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLSchema
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
@@ -33,7 +32,7 @@ from tests.execution.awkward import Diary, build
 from tests.execution.comparison import assert_same, compare, on_compiled, on_core, response
 from tests.execution.minimising import minimise
 from tests.execution.operations import Operation, operations
-from tests.execution.progress import Progress
+from tests.execution.searching import Progress, draw
 
 SCALARS: Final = {"Odd": st.sampled_from([1, 3, 5, 7, 9, 11]).map(nodes.Int)}
 SCHEMA: Final = build(asynchronous=True)
@@ -120,16 +119,7 @@ def search(kind: Kind, seed_: int, progress: Progress) -> None:
         def run(operation: Operation) -> None:
             runner.run(kind.check(operation))
 
-        @seed(seed_)
-        @settings(
-            max_examples=progress.examples,
-            phases=[Phase.generate],
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(kind.operations())
-        def compare_drawn(operation: Operation) -> None:
+        def look_at(operation: Operation) -> None:
             if found:
                 return
             progress.step()
@@ -137,7 +127,7 @@ def search(kind: Kind, seed_: int, progress: Progress) -> None:
                 found.append(operation)
                 progress.differ(f"{operation.source}\n\n{operation.variables}\n\n{wrong}")
 
-        compare_drawn()
+        draw(kind.operations(), progress.examples, seed_, look_at)
         for operation in found:
             smallest = minimise(kind.schema, operation, lambda smaller: fails_with(run, smaller) is not None)
             progress.show(f"{smallest.source}\n\n{smallest.variables}\n\n{fails_with(run, smallest)}")

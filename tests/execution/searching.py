@@ -1,14 +1,38 @@
-"""What a long search tells while it runs: how far it is, and what it has found."""
+"""A search among drawn operations: how they are drawn, and what it tells while it runs."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.execution.operations import Operation
+
 INTERVAL: Final = 10.0
 """Seconds between two lines."""
+
+
+def draw(operations: st.SearchStrategy[Operation], examples: int, seed_: int, use: Callable[[Operation], None]) -> None:
+    """Use so many operations, each as soon as it is drawn; they are the same for the same seed."""
+
+    @seed(seed_)
+    @settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operations)
+    def use_each(operation: Operation) -> None:
+        use(operation)
+
+    use_each()
 
 
 @dataclass
