@@ -15,18 +15,15 @@ from typing import Annotated
 
 import httpx
 import typer
-from pydantic import SecretStr
 from sqlalchemy import update
 from starlette.applications import Starlette
 
 from api.app import create_app
 from api.config import Settings
-from api.log import configure_logging
-from migrations.runner import upgrade
 from models import User
 from tests import plans
 from tests.benchmarks import bulk
-from tests.servers import throwaway_stores
+from tests.servers import migrated_stores
 from tests.signing_in import access_token, open_session, with_token
 
 ACCOUNTS: Mapping[str, int] = {"admin": 0, "brand": 1, "user": 2}
@@ -87,20 +84,7 @@ def main(
     every: Annotated[bool, typer.Option(help="Every filter in every order.")] = True,
 ) -> None:
     """Print which lists scan a table, read or sort more rows than a page should, and the counts that read most."""
-    with throwaway_stores() as stores:
-        assert stores.database_url is not None
-        assert stores.mongodb_uri is not None
-        settings = Settings(
-            _env_file=None,
-            log_level="warning",
-            explorer=False,
-            statement_timeout=120,
-            auth_secret=SecretStr("a secret of a benchmark, which nobody else needs"),
-            database_url=SecretStr(stores.database_url),
-            mongodb_uri=SecretStr(stores.mongodb_uri),
-        )
-        configure_logging(settings)
-        upgrade(settings)
+    with migrated_stores(statement_timeout=120) as settings:
         asyncio.run(ask(settings, rows, every))
 
 
