@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+import asyncpg
 from graphql import GraphQLField, GraphQLObjectType, is_non_null_type
 from strawberry import Schema
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from api.connections import EXPRESSION
 from api.declarations import Declared, GlobalId, Stored
 from api.execution import Batch, Declaration, Plain
 from api.fields import DeclaredField
-from api.ids import encode_id
+from api.ids import encode_id, encode_ids
 from api.limits.cost import Costs
-from api.nodes import Part, View, camel, read
-from api.pagination import EXPRESSION
-from api.selection import DEFINITION
+from api.nodes import Part, View, camel, read, read_all
+from api.selection import DEFINITION, class_of, presented
 
 _CONSTANTS: Final = (bool, int, float, str)
 
@@ -35,36 +35,37 @@ class StrawberryDeclarations:
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
         """Plain fields are read, declared ones loaded in batches; None for resolvers."""
         definition = field.extensions.get(DEFINITION)
-        origin = _origin(parent)
-        if origin is None or not isinstance(definition, StrawberryField):
+        if not isinstance(definition, StrawberryField):
             return None  # introspection
         if isinstance(definition, DeclaredField):
             declared = definition.declaration
             if isinstance(declared, GlobalId):
-                return _global_id(parent.name, origin)
+                return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
             if isinstance(declared, Stored):
-                return Plain(declared.read, _stored_expression(origin, declared))
+                return Plain(declared.read, _stored_expression(class_of(parent.extensions[DEFINITION]), declared))
             return Batch(declared.load, partial(self._prepare, definition, declared))
         if definition.is_basic_field:
-            python_name = definition.python_name
-            return Plain(
-                partial(_read, python_name), _expression(origin, python_name, required=is_non_null_type(field.type))
-            )
+            name, required = definition.python_name, is_non_null_type(field.type)
+            origin = class_of(parent.extensions[DEFINITION])
+            return Plain(partial(_read, name), _expression(origin, name, required=required))
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
-            return Plain(compute, definition.metadata.get(EXPRESSION))
+            return Plain(_computed(compute, self.presented(parent)), definition.metadata.get(EXPRESSION))
         return None
 
-    def source_class(self, type_: GraphQLObjectType) -> type | None:
-        """The class of the objects that resolvers return for a type; that of embedded parts is `dict`."""
+    def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
+        """Whether resolvers or declared fields return objects of this class for the type."""
         definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
         if definition is None or definition.is_type_of is not None:
-            return None
-        if issubclass(definition.origin, Part):
-            return dict
-        generic = definition.concrete_of
-        return definition.origin if generic is None else generic.origin
+            return False
+        origin = class_of(definition)
+        sources = dict if issubclass(origin, Part) else getattr(origin, "sources", ())
+        return class_ is origin or issubclass(class_, sources)
+
+    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+        """What makes a view, a connection or an edge of its source."""
+        return presented(type_)
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
         """What the field costs for each object that has it."""
@@ -82,46 +83,43 @@ class StrawberryDeclarations:
         return declared.prepare(converted)
 
 
-def _origin(type_: GraphQLObjectType) -> type | None:
-    definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
-    return None if definition is None else definition.origin
-
-
 def _read(name: str, source: Any) -> Any:
     return read(source, name)
 
 
-def _global_id(type_name: str, origin: type) -> Plain:
-    """`encode_id` of the object's own id."""
-    key = f"str({_expression(origin, 'id')})"
-    return Plain(
-        lambda source: encode_id(type_name, read(source, "id")),
-        f"b2a_base64(({type_name + ':'!r} + {key}).encode(), newline=False).decode()",
-        {"b2a_base64": b2a_base64},
-    )
+def _global_id(type_name: str, source: Any) -> str:
+    return encode_id(type_name, read(source, "id"))
 
 
-def _expression(origin: type, name: str, *, required: bool = False) -> str:
+def _global_ids(type_name: str, sources: Sequence[Any]) -> Sequence[str]:
+    return encode_ids(type_name, read_all(sources, "id"))
+
+
+def _expression(origin: type, name: str, *, required: bool = False) -> str | None:
     """`read(source, name)` as a Python expression, for how objects of this class are usually stored.
 
     A `required` value raises where it is missing.
     """
     if issubclass(origin, View):
-        if not origin.of_documents:
-            return f"source.stored.{name}"
-        return "source.stored['_id']" if name == "id" else _item("source.stored", camel(name), required=required)
-    if not issubclass(origin, Part):
-        return f"source.{name}"
-    if name == "id":
-        return f"(source['_id'] if '_id' in source else {_item('source', 'id', required=required)})"
-    return _item("source", camel(name), required=required)
+        if origin.sources == (asyncpg.Record,):
+            return f"source[{name!r}]"
+        if origin.sources == (dict,):
+            return "source['_id']" if name == "id" else _item(camel(name), required=required)
+    elif issubclass(origin, Part):
+        key = _item(camel(name), required=required)
+        return key if name != "id" else f"(source['_id'] if '_id' in source else {key})"
+    return f"source.{name}"
 
 
-def _item(source: str, key: str, *, required: bool) -> str:
-    return f"{source}[{key!r}]" if required else f"{source}.get({key!r})"
+def _item(key: str, *, required: bool) -> str:
+    return f"source[{key!r}]" if required else f"source.get({key!r})"
 
 
 def _stored_expression(origin: type, declared: Stored) -> str | None:
     if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
         return None
     return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"
+
+
+def _computed(compute: Callable[[Any], Any], presented: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return compute if presented is None else lambda source: compute(presented(source))

@@ -6,9 +6,8 @@ Each declaration has `load(sources, info, arguments)`, which gives one value a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
@@ -18,13 +17,13 @@ from graphql import get_named_type
 from api.conditions import Condition
 from api.execution import Loading
 from api.filtering import condition_of
-from api.ids import decode_id_of, encode_id
+from api.ids import decode_id_of, encode_ids
 from api.log import report_dangling
-from api.nodes import View, read, read_all
-from api.pagination import NEWEST_FIRST, Connection, Cursors, Order, OrderDirection, Page, page_request, unread
+from api.nodes import read, read_all
+from api.pagination import NEWEST_FIRST, Cursors, Order, OrderDirection, Page, page_request, unread
 from api.policy import Guard
 from api.selection import ResolveInfo, columns_of, selects_any
-from api.views import LIVE_FIELDS, load_view, view_class
+from api.views import LIVE_FIELDS, load_stored, view_class
 
 if TYPE_CHECKING:
     from api.context import Context
@@ -58,8 +57,7 @@ class GlobalId(_WithoutArguments):
     """The global id of the object itself."""
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
-        name = info.parent_type.name
-        return each(sources, lambda source: encode_id(name, read(source, "id")))
+        return encode_ids(info.parent_type.name, read_all(sources, "id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +101,8 @@ class Reference(_WithoutArguments):
         if self.guard is not None:
             viewer, allows = info.context.viewer, self.guard.allows
             keys = [key if allows(viewer, source) else None for key, source in zip(keys, sources, strict=True)]
-        view = view_class(info, get_named_type(info.return_type).name)
         # by its own id an object refers to nothing: what is found by it refers to the object
-        return _views(self.loader, keys, info, view, referenced=self.key != "id")
+        return _objects(self.loader, keys, info, referenced=self.key != "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +114,14 @@ class References(_WithoutArguments):
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
         lists = [keys or () for keys in read_all(sources, self.key)]
-        view = view_class(info, get_named_type(info.return_type).name)
         flat = [key for keys in lists for key in keys]
-        loading = _views(self.loader, flat, info, view, referenced=True)
+        loading = _objects(self.loader, flat, info, referenced=True)
         if not isinstance(loading, Loading):
             return [[] for _ in sources]
 
-        def place(rows: Any) -> list[list[View]]:
-            views = iter(loading.place(rows))
-            return [[view for _ in keys if (view := next(views)) is not None] for keys in lists]
+        def place(rows: Any) -> list[list[Any]]:
+            objects = iter(loading.place(rows))
+            return [[found for _ in keys if (found := next(objects)) is not None] for keys in lists]
 
         return Loading(loading.awaitable, place)
 
@@ -140,8 +136,9 @@ class Lookup:
         return arguments["id"]
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: str) -> Values:
-        key = decode_id_of(get_named_type(info.return_type).name, arguments)
-        return Loading(load_view(self.loader, key, info, found=True), lambda view: [view] * len(sources))
+        name = get_named_type(info.return_type).name
+        stored = load_stored(self.loader, decode_id_of(name, arguments), info, name, found=True)
+        return Loading(stored, lambda found: [found] * len(sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,27 +195,27 @@ class ListOf:
         node, field = view_class(info, node_type).of, arguments.order.field
         cursors = Cursors(request, order_value=lambda row: read(row, field), key=lambda row: read(row, "id"))
 
-        def page_of(owner: Any, rows: Sequence[Any], error: Exception | None = None) -> Connection[Any]:
-            count = partial(counts.load, (self.by, owner, request.filter))
-            return Connection(page=Page(cursors, rows, node, count, error))
+        def count(owner: Any) -> Awaitable[int]:
+            return counts.load((self.by, owner, request.filter))
 
-        def place(lists: Sequence[Sequence[Any]]) -> list[Connection[Any]]:
-            return list(map(page_of, owners, lists))
+        def place(lists: Sequence[Sequence[Any]]) -> list[Page]:
+            return [Page(cursors, rows, node, count, owner) for owner, rows in zip(owners, lists, strict=True)]
 
         # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
         if not selects_any(info, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
             return place([()] * len(sources))
 
-        def instead(error: Exception) -> list[Connection[Any]] | None:
-            return [page_of(owner, (), error) for owner in owners] if unread(error) else None
+        def instead(error: Exception) -> list[Page] | None:
+            return [Page(cursors, (), node, count, owner, error) for owner in owners] if unread(error) else None
 
         keys = [(self.by, owner, request) for owner in owners]
         pages = context.loader(self.loader).load_many(keys, columns_of(info))
         return Loading(pages, place, instead if selects_any(info, ("edges", "nodes")) else None)
 
 
-def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view: type[View], *, referenced: bool) -> Values:
-    """One view a key, the same one for equal keys; None for what is no key, leads nowhere, or to what is deleted.
+def _objects(loader: str, keys: Sequence[Any], info: ResolveInfo, *, referenced: bool) -> Values:
+    """What is stored under each key, the same object for equal keys; None for what is no key, leads nowhere, or to
+    what is deleted.
 
     Where something visible refers to what isn't there, that is logged.
     """
@@ -232,16 +229,16 @@ def _views(loader: str, keys: Sequence[Any], info: ResolveInfo, view: type[View]
     if not wanted:
         return [None] * len(keys)
 
-    def place(rows: Sequence[Any]) -> list[View | None]:
+    def place(rows: Sequence[Any]) -> list[Any]:
         stored = dict(zip(wanted, rows, strict=True))
         if None in rows:
             if referenced:
                 report_dangling(loader, [key for key, row in stored.items() if row is None])
             stored = {key: row for key, row in stored.items() if row is not None}
-        gone = read_all(list(stored.values()), "deleted_at")
-        of = view.of
-        views = {key: of(row) for (key, row), at in zip(stored.items(), gone, strict=True) if at is None}
-        return list(map(views.get, keys))
+        deleted = read_all(list(stored.values()), "deleted_at")
+        if deleted.count(None) < len(deleted):
+            stored = {key: row for (key, row), at in zip(stored.items(), deleted, strict=True) if at is None}
+        return list(map(stored.get, keys))
 
     return Loading(info.context.loader(loader).load_many(wanted, columns_of(info) | LIVE_FIELDS), place)
 

@@ -6,10 +6,11 @@ So what a query needs can be read off the schema (`api.selection`), and a plan c
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import strawberry
+from graphql import get_named_type
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
@@ -19,6 +20,9 @@ from api.declarations import Declared, GlobalId, Guarded, ListOf, Lookup, Refere
 from api.execution import Loading
 from api.pagination import MAX_SIZE
 from api.policy import Guard
+from api.selection import presented
+
+Present = Callable[[Any], Any]
 
 DECLARATION: Final = "declaration"
 
@@ -41,25 +45,28 @@ class DeclaredField(StrawberryField):
         assert info is not None
         declared = self.declaration
         loaded = declared.load([source], info._raw_info, declared.prepare(kwargs))
-        return _later(loaded) if isinstance(loaded, Loading) else _only(loaded)
+        present = presented(get_named_type(info._raw_info.return_type))
+        return _later(loaded, present) if isinstance(loaded, Loading) else _only(loaded, present)
 
 
-async def _later(loading: Loading) -> Any:
+async def _later(loading: Loading, present: Present | None) -> Any:
     try:
         result = await loading.awaitable
     except Exception as error:
         values = None if loading.instead is None else loading.instead(error)
         if values is None:
             raise
-        return _only(values)
-    return _only(loading.place(result))
+        return _only(values, present)
+    return _only(loading.place(result), present)
 
 
-def _only(values: Any) -> Any:
+def _only(values: Any, present: Present | None) -> Any:
     (value,) = values
     if isinstance(value, Exception):
         raise value
-    return value
+    if present is None or value is None:
+        return value
+    return list(map(present, value)) if isinstance(value, list) else present(value)
 
 
 def global_id(description: str) -> Any:

@@ -12,7 +12,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, column, func, or_, select, true, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    cast,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
@@ -38,11 +53,13 @@ class Table:
 
 @lru_cache(MAX_STATEMENTS)
 def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElement[bool]) -> Statement:
-    """The rows whose `column` is one of the values in its one parameter; with `where`, the live ones that meet it."""
+    """The rows whose `column` is among the UUIDs in its one parameter, a text with commas; with `where`, the live ones
+    that meet it.
+    """
     columns = table.columns
     if where:
         where = (columns["deleted_at"].is_(None), *where)
-    keys = Parameters().take(_UUIDS)
+    keys = cast(func.string_to_array(Parameters().take(Text()), literal_column("','")), _UUIDS)
     wanted = table.select(names | {column, "id", "deleted_at"})
     return compile_select(select(*wanted).where(columns[column] == func.any(keys), *where))
 

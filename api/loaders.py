@@ -24,25 +24,45 @@ NO_COLUMNS: frozenset[str] = frozenset()
 class _Batch(Generic[K, V]):
     """Keys collected until the event loop turns, then fetched by one task. Until it is `done`, no value is there."""
 
-    __slots__ = ("calls", "columns", "done", "task", "values")
+    __slots__ = ("_by_key", "_fetched", "_values", "calls", "columns", "done", "keys", "task")
 
     def __init__(self) -> None:
+        self.keys: dict[K, None] = {}  # whose values are to be had here, in the order of asking
         self.columns = NO_COLUMNS
-        self.values: dict[K, V | None] = {}
         self.calls: set[_Call[K, V]] = set()
         self.task: asyncio.Task[None] | None = None
         self.done = False
+        self._fetched: Sequence[K] = ()
+        self._values: Sequence[V] = ()
+        self._by_key: dict[K, V] | None = None
+
+    def fill(self, keys: Sequence[K], values: Sequence[V]) -> None:
+        """Take what was fetched."""
+        self._fetched, self._values = keys, values
+        self.done = True
+
+    def values_of(self, keys: Sequence[K], *, in_order: bool) -> list[V]:
+        """The values of some of its keys. `in_order` are the first ones that were asked for, without repetition."""
+        if in_order and len(keys) == len(self._fetched):
+            return list(self._values)
+        if self._by_key is None:
+            self._by_key = dict(zip(self._fetched, self._values, strict=True))
+        return list(map(self._by_key.__getitem__, keys))
 
 
 class _Call(Generic[K, V]):
-    """Who waits for which keys. `sources` are their batches: one for all of the keys, or one each."""
+    """Who waits for which keys. `sources` are their batches: one for all of the keys, or one each.
 
-    __slots__ = ("alone", "answer", "keys", "pending", "sources")
+    `in_order` tells that the keys are all different and were the first of their batch.
+    """
 
-    def __init__(self, keys: Sequence[K], sources: Sequence[_Batch[K, V]], *, alone: bool) -> None:
+    __slots__ = ("alone", "answer", "in_order", "keys", "pending", "sources")
+
+    def __init__(self, keys: Sequence[K], sources: Sequence[_Batch[K, V]], *, alone: bool, in_order: bool) -> None:
         self.keys = keys
         self.sources = sources
         self.alone = alone
+        self.in_order = in_order
         self.pending = {source for source in sources if not source.done}
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -51,9 +71,10 @@ class _Call(Generic[K, V]):
         if self.pending or self.answer.done():
             return
         if len(self.sources) == 1:
-            values = list(map(self.sources[0].values.__getitem__, self.keys))
+            values = self.sources[0].values_of(self.keys, in_order=self.in_order)
         else:
-            values = [source.values[key] for source, key in zip(self.sources, self.keys, strict=True)]
+            pairs = zip(self.sources, self.keys, strict=True)
+            values = [source.values_of((key,), in_order=False)[0] for source, key in pairs]
         self.answer.set_result(values[0] if self.alone else values)
 
     def fail(self, error: BaseException) -> None:
@@ -76,50 +97,38 @@ class Loader(Generic[K, V]):
     def __init__(self, fetch: Fetch[K, V]) -> None:
         self._fetch = fetch
         self._open: _Batch[K, V] | None = None
-        self._batch_of: dict[K, _Batch[K, V]] = {}
+        self._batches: list[_Batch[K, V]] = []  # the newest last; there are about as many as levels with this loader
 
     def load(self, key: K, columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[V]:
         """A future of the value of this key. Raises, when awaited, what the batch raised."""
-        return self._wait(_Call((key,), self._sources((key,), columns), alone=True))
+        return self._call((key,), columns, alone=True)
 
     def load_many(self, keys: Sequence[K], columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[list[V]]:
         """A future of the values of these keys, in their order; a key may be there twice.
 
         Raises, when awaited, what the first of their batches to fail raised. The keys must not be changed meanwhile.
         """
-        return self._wait(_Call(keys, self._sources(keys, columns), alone=False))
+        return self._call(keys, columns, alone=False)
 
     def clear(self, key: K) -> None:
         """Forget what was loaded for this key, after a write to it."""
-        self._batch_of.pop(key, None)
+        for batch in self._batches:
+            if batch is not self._open:
+                batch.keys.pop(key, None)
 
     def clear_all(self) -> None:
         """Forget everything that was loaded."""
-        self._batch_of.clear()
+        self._batches = [] if self._open is None else [self._open]
 
-    def _sources(self, keys: Sequence[K], columns: frozenset[str]) -> Sequence[_Batch[K, V]]:
-        """Where the values are or will be: batches with enough columns, for all other keys the open one."""
-        if self._batch_of.keys().isdisjoint(keys):  # the usual case
-            return (self._join(keys, columns),) if keys else ()
-        found = [self._batch_of.get(key) for key in keys]
-        enough = {batch for batch in set(found) if batch and (batch is self._open or columns <= batch.columns)}
-        others = [key for key, batch in zip(keys, found, strict=True) if batch not in enough]
-        joined = self._join(others, columns) if others or self._open in enough else None
-        sources = [cast("_Batch[K, V]", batch if batch in enough else joined) for batch in found]
-        return sources if len(set(sources)) > 1 else sources[:1]
-
-    def _join(self, keys: Sequence[K], columns: frozenset[str]) -> _Batch[K, V]:
-        """The open batch, with these keys and columns."""
-        batch = self._open
-        if batch is None:
-            batch = self._open = _Batch()
-            asyncio.get_running_loop().call_soon(self._dispatch, batch)
-        batch.columns |= columns
-        batch.values.update(dict.fromkeys(keys))
-        self._batch_of.update(dict.fromkeys(keys, batch))
-        return batch
-
-    def _wait(self, call: _Call[K, V]) -> asyncio.Future[Any]:
+    def _call(self, keys: Sequence[K], columns: frozenset[str], *, alone: bool) -> asyncio.Future[Any]:
+        if any(not batch.keys.keys().isdisjoint(keys) for batch in self._batches):
+            call = _Call(keys, self._sources(keys, columns), alone=alone, in_order=False)
+        elif keys:  # the usual case
+            first = self._open is None
+            batch = self._join(keys, columns)
+            call = _Call(keys, (batch,), alone=alone, in_order=first and len(batch.keys) == len(keys))
+        else:
+            call = _Call(keys, (), alone=alone, in_order=False)
         if call.pending:
             for batch in call.pending:
                 batch.calls.add(call)
@@ -127,6 +136,29 @@ class Loader(Generic[K, V]):
         else:
             call.settle()
         return call.answer
+
+    def _sources(self, keys: Sequence[K], columns: frozenset[str]) -> Sequence[_Batch[K, V]]:
+        """Where the values are or will be: batches with enough columns, for all other keys the open one."""
+        found = [self._newest(key) for key in keys]
+        enough = {batch for batch in set(found) if batch and (batch is self._open or columns <= batch.columns)}
+        others = [key for key, batch in zip(keys, found, strict=True) if batch not in enough]
+        joined = self._join(others, columns) if others or self._open in enough else None
+        sources = [cast("_Batch[K, V]", batch if batch in enough else joined) for batch in found]
+        return sources if len(set(sources)) > 1 else sources[:1]
+
+    def _newest(self, key: K) -> _Batch[K, V] | None:
+        return next((batch for batch in reversed(self._batches) if key in batch.keys), None)
+
+    def _join(self, keys: Sequence[K], columns: frozenset[str]) -> _Batch[K, V]:
+        """The open batch, with these keys and columns."""
+        batch = self._open
+        if batch is None:
+            batch = self._open = _Batch()
+            self._batches.append(batch)
+            asyncio.get_running_loop().call_soon(self._dispatch, batch)
+        batch.columns |= columns
+        batch.keys.update(dict.fromkeys(keys))
+        return batch
 
     def _left(self, call: _Call[K, V], answer: asyncio.Future[Any]) -> None:
         """The call has its answer, or was cancelled, or failed with another of its batches."""
@@ -141,7 +173,7 @@ class Loader(Generic[K, V]):
         batch.task = asyncio.get_running_loop().create_task(self._run(batch))
 
     async def _run(self, batch: _Batch[K, V]) -> None:
-        keys = list(batch.values)
+        keys = list(batch.keys)
         try:
             values = await self._fetch(keys, batch.columns)
             if len(values) != len(keys):
@@ -153,14 +185,12 @@ class Loader(Generic[K, V]):
             if not isinstance(error, Exception):
                 raise
         else:
-            batch.values.update(zip(keys, values, strict=True))
-            batch.done = True
+            batch.fill(keys, values)
             for call in batch.calls:
                 call.pending.discard(batch)
                 call.settle()
             batch.calls.clear()
 
     def _forget(self, batch: _Batch[K, V]) -> None:
-        for key in batch.values:
-            if self._batch_of.get(key) is batch:
-                del self._batch_of[key]
+        if batch in self._batches:
+            self._batches.remove(batch)

@@ -1,16 +1,17 @@
 """Objects with a global id: thin views of stored rows and documents, without copies of their fields.
 
-A view holds what the store returned (an SQL row or a MongoDB document) and only the columns that the operation needs;
-fields are read off it by name when they are asked for.
+What a store returned (an SQL row or a MongoDB document) holds only the columns that the operation needs; fields are
+read off it by name when they are asked for. A view is put around it only for resolvers, which are methods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
+import asyncpg
 import strawberry
 from pydantic.alias_generators import to_camel
 
@@ -18,9 +19,10 @@ camel = cache(to_camel)
 
 
 class View:
-    """A GraphQL object over what a store returned: rows of PostgreSQL, unless it is one `of_documents`."""
+    """A GraphQL object over what a store returned: a row of PostgreSQL, a document of MongoDB."""
 
-    of_documents: ClassVar[bool] = False
+    sources: ClassVar[tuple[type, ...]] = (asyncpg.Record,)
+    """The class of what is stored, and what declared fields give in place of a view."""
     stored: strawberry.Private[Any]
 
     @classmethod
@@ -29,6 +31,11 @@ class View:
         view = cls.__new__(cls)
         view.stored = stored
         return view
+
+    @classmethod
+    def presented(cls, source: Any) -> Any:
+        """What resolvers are called with: the view, also of what is one already."""
+        return source if isinstance(source, View) else cls.of(source)
 
 
 class Part:
@@ -48,15 +55,16 @@ def read(source: Any, name: str) -> Any:
 
 
 def read_all(sources: Sequence[Any], name: str) -> list[Any]:
-    """`read` for every source. Where all of them are alike, as those of a level are, one look at them suffices."""
-    kinds = set(map(type, sources))
-    if len(kinds) == 1:
-        kind = kinds.pop()
-        if issubclass(kind, View):
-            return read_all([source.stored for source in sources], name)
-        if kind is not dict:
-            return list(map(attrgetter(name), sources))
-        if name != "id":
+    """`read` for every source. Those of a level are alike, so the first one tells how."""
+    kind = type(sources[0]) if sources else dict
+    try:
+        if kind is dict:
+            if name == "id":
+                return [source["_id"] if "_id" in source else source.get("id") for source in sources]
             key = camel(name)
             return [source.get(key) for source in sources]
+        if issubclass(kind, asyncpg.Record):
+            return list(map(itemgetter(name), sources))  # quicker than the attribute
+    except (AttributeError, KeyError, TypeError):
+        pass  # they aren't alike
     return [read(source, name) for source in sources]

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, Generic, Self, TypeVar
+from functools import lru_cache
+from itertools import repeat
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -88,8 +90,13 @@ class PageRequest:
     @property
     def fingerprint(self) -> str:
         """Ties a cursor to the list, the filter and the order that it was made with."""
-        text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
-        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return _fingerprint(self.list_name, self.order, self.condition)
+
+
+@lru_cache(256)
+def _fingerprint(list_name: str, order: Order, condition: Condition) -> str:
+    text = f"{list_name} {order.field} {order.descending} {condition!r}"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def page_request(
@@ -184,9 +191,8 @@ class Cursors:
         return encode_cursor(self._fingerprint, self._order_value(row), self._key(row))
 
 
-@dataclass(slots=True)
-class Page:
-    """A fetched page: stored rows in the list's order, and how to count the whole list.
+class Page(NamedTuple):
+    """A fetched page: stored rows in the list's order, and how to count the whole list, which is its owner's.
 
     `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more. Where the store
     was not available, `error` says so to whoever asks for the rows.
@@ -195,7 +201,8 @@ class Page:
     cursors: Cursors
     rows: Sequence[Any]
     node: Callable[[Any], Any]
-    count: Callable[[], Awaitable[int]]
+    length: Callable[[Any], Awaitable[int]]
+    owner: Any = None
     error: Exception | None = None
 
     @property
@@ -212,100 +219,17 @@ class Page:
             return self.rows[:size]
         return list(reversed(self.rows[:size]))
 
+    def edges(self) -> list[tuple[Page, Any]]:
+        """What edges are made of. Raises `error`."""
+        return list(zip(repeat(self), self.shown()))
+
     @property
     def more(self) -> bool:
         """Whether the list goes on in the direction of the page."""
         return len(self.rows) > self.request.size
 
 
-T = TypeVar("T")
-
-COMPUTED: Final = {"computed": True}
-"""Marks a method that computes a value of the object alone: it waits for nothing, and needs no more than `self`."""
-EXPRESSION: Final = "expression"
-"""The same in Python, of the name `source`, for what lists have many of."""
-
-
-@strawberry.type(description="Where a page lies in its list.")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether the list begins before this page.")
-    start: strawberry.Private[tuple[Cursors, Any] | None]
-    end: strawberry.Private[tuple[Cursors, Any] | None]
-
-    @strawberry.field(description="Cursor of the first object of the page; null where it is empty.", metadata=COMPUTED)
-    def start_cursor(self) -> str | None:
-        return _cursor(self.start)
-
-    @strawberry.field(description="Cursor of the last object of the page; null where it is empty.", metadata=COMPUTED)
-    def end_cursor(self) -> str | None:
-        return _cursor(self.end)
-
-
-def _cursor(place: tuple[Cursors, Any] | None) -> str | None:
-    return None if place is None else place[0].of(place[1])
-
-
-@strawberry.type(description="An object in a list, and its place there.")
-class Edge(Generic[T]):
-    page: strawberry.Private[Page]
-    row: strawberry.Private[Any]
-
-    @strawberry.field(description="The object.", metadata={**COMPUTED, EXPRESSION: "source.page.node(source.row)"})
-    def node(self) -> T:
-        node: T = self.page.node(self.row)
-        return node
-
-    @strawberry.field(
-        description="Its place, for `after` and `before`.",
-        metadata={**COMPUTED, EXPRESSION: "source.page.cursors.of(source.row)"},
-    )
-    def cursor(self) -> str:
-        return self.page.cursors.of(self.row)
-
-    @classmethod
-    def of(cls, page: Page, row: Any) -> Self:
-        """The edge of a row. A page has many: this takes a quarter of the time of the generated constructor."""
-        edge = cls.__new__(cls)
-        edge.page, edge.row = page, row
-        return edge
-
-
 def unread(error: Exception) -> bool:
     """Whether a page that failed so is a connection whose edges and nodes are null, with the error on them: the store
     is not available, and the rest of the response shall not go with it."""
     return isinstance(as_app_error(error), StoreUnavailable)
-
-
-@strawberry.type(
-    description="One page of a list. Where the store of its objects is not available, `edges`, `nodes` and "
-    "`totalCount` are null, each with an error."
-)
-class Connection(Generic[T]):
-    page: strawberry.Private[Page]
-
-    @strawberry.field(description="The objects of the page, each with its cursor.", metadata=COMPUTED)
-    def edges(self) -> list[Edge[T]] | None:
-        page = self.page
-        return [Edge.of(page, row) for row in page.shown()]
-
-    @strawberry.field(description="The objects of the page, where cursors are not needed.", metadata=COMPUTED)
-    def nodes(self) -> list[T] | None:
-        return list(map(self.page.node, self.page.shown()))
-
-    @strawberry.field(description="Where the page lies in the list.", metadata=COMPUTED)
-    def page_info(self) -> PageInfo:
-        page = self.page
-        # of a page that could not be read, its nodes or edges say so; Relay promises that this is never null
-        rows, backwards = () if page.error else page.shown(), page.request.backwards
-        return PageInfo(
-            # beyond a cursor lies at least what it points at
-            has_next_page=page.request.before is not None or (not backwards and page.more),
-            has_previous_page=page.request.after is not None or (backwards and page.more),
-            start=(page.cursors, rows[0]) if rows else None,
-            end=(page.cursors, rows[-1]) if rows else None,
-        )
-
-    @strawberry.field(description="How many objects the whole list has. Counted only when asked for.")
-    async def total_count(self) -> int | None:
-        return await self.page.count()

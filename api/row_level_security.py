@@ -7,10 +7,9 @@ It all ends with the transaction, so a pooled connection carries nothing to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
@@ -74,9 +73,11 @@ def bound(engine: AsyncEngine, identity: Identity) -> AsyncEngine:
     return engine.execution_options(**{_IDENTITY: identity})
 
 
-def referring(engine: AsyncEngine, ids: Iterable[UUID]) -> AsyncEngine:
-    """A view of a bound engine whose transactions may see these rows too: something visible refers to them."""
-    return engine.execution_options(**{_REFERENCES: ",".join(map(str, ids))})
+def referring(engine: AsyncEngine, ids: str) -> AsyncEngine:
+    """A view of a bound engine whose transactions may see the rows of these ids (with commas) too: something visible
+    refers to them.
+    """
+    return engine.execution_options(**{_REFERENCES: ids})
 
 
 async def verify(engine: AsyncEngine) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from asyncpg.pgproto import pgproto
 from sqlalchemy import ColumnElement
 
 from api.conditions import Condition, shape_of
 from api.keyset import Table, by_keys, count, counts_by_owner, page, page_shape, pages_by_owner
 from api.pagination import PageRequest
 from api.stores import Stores
+from api.uuids import uuid_keys
 from models.base import Base
 from models.statements import Record
 
@@ -34,10 +34,6 @@ def by_question(keys: Sequence[Keyed[G]]) -> Mapping[tuple[str | None, G], list[
     return questions
 
 
-_UUID: Final[Any] = pgproto.UUID
-"""A UUID that is made, hashed and compared five times as fast."""
-
-
 class RowReader:
     """The table of a model. `special` adds what is filtered by but is no column, such as tags inside JSONB."""
 
@@ -47,21 +43,21 @@ class RowReader:
 
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
         """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
-        ids = _uuids(keys)
-        known: list[Any] = ids if None not in ids else [id for id in ids if id is not None]
-        if not known:
+        raw, text = uuid_keys(keys)
+        if not text:
             return [None] * len(keys)
-        found = await stores.referring_to(known).fetch(by_keys(self._table, "id", names), (known,))
-        rows = {row.id: row for row in found}
-        return list(map(rows.get, ids))
+        found = await stores.referring_to(text).fetch(by_keys(self._table, "id", names), (text,))
+        rows: dict[bytes | None, Record] = {row["id"].bytes: row for row in found}
+        return list(map(rows.get, raw))
 
     async def one_by(
         self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
     ) -> list[Record | None]:
         """The live row of each owner that `where` makes unique, None where there is none."""
-        found = await stores.fetch(by_keys(self._table, column, names, where), (keys,))
-        rows = {getattr(row, column): row for row in found}
-        return [rows.get(key) for key in keys]
+        raw, text = uuid_keys(keys)
+        found = await stores.fetch(by_keys(self._table, column, names, where), (text,))
+        rows: dict[bytes | None, Record] = {row[column].bytes: row for row in found}
+        return list(map(rows.get, raw))
 
     async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Record]]:
         """The rows of each page, at most one more than its size, in the order of fetching."""
@@ -91,23 +87,3 @@ class RowReader:
             found = dict(await stores.fetch(counts_by_owner(self._table, shape, by), [owners, *values]))
             answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
         return [answers[key] for key in keys]
-
-
-def _uuids(keys: Sequence[UUID | str]) -> list[UUID | None]:
-    """The keys as the driver takes them; None for a text that is no UUID."""
-    if set(map(type, keys)) == {str}:  # as MongoDB holds them
-        try:
-            made: list[UUID | None] = [*map(_UUID, keys)]
-            return made
-        except ValueError:
-            pass  # one of them isn't
-    return [_uuid(key) for key in keys]
-
-
-def _uuid(key: UUID | str) -> UUID | None:
-    if isinstance(key, UUID):
-        return key
-    try:
-        return pgproto.UUID(key)  # a UUID that is made, hashed and compared five times as fast
-    except ValueError:
-        return None

@@ -7,7 +7,7 @@ those in its metadata (`needs`). Parts that are embedded in a row or document gi
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from graphql import (
@@ -85,6 +85,21 @@ class _Columns:
         return condition == parent.name or condition in {interface.name for interface in parent.interfaces}
 
 
+def class_of(definition: StrawberryObjectDefinition) -> type:
+    """The Python class behind an object type; of a generic type's variants the generic class."""
+    generic = definition.concrete_of
+    return definition.origin if generic is None else generic.origin
+
+
+def presented(graphql_type: Any) -> Callable[[Any], Any] | None:
+    """What makes of a source of this type the object that its resolvers are methods of; None where it is one."""
+    definition: StrawberryObjectDefinition | None = graphql_type.extensions.get(DEFINITION)
+    if not isinstance(definition, StrawberryObjectDefinition):
+        return None
+    present: Callable[[Any], Any] | None = getattr(class_of(definition), "presented", None)
+    return present
+
+
 def _origin(graphql_type: Any) -> type:
     definition: StrawberryObjectDefinition = graphql_type.extensions[DEFINITION]
     return definition.origin
@@ -94,7 +109,7 @@ def _stored(graphql_type: Any) -> bool:
     return issubclass(_origin(graphql_type), (View, Part))
 
 
-_cache: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], frozenset[str]]] = OrderedDict()
+_cache: OrderedDict[tuple[int | str | None, ...], tuple[tuple[Any, ...], frozenset[str]]] = OrderedDict()
 
 
 def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
@@ -104,15 +119,15 @@ def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str
     selected, so the result depends on the document alone and is cached with it.
     """
     nodes = info.field_nodes
-    key = (id(info.schema), hash(type_name), *map(id, nodes))
-    if (cached := _cache.get(key)) is not None and all(a is b for a, b in zip(cached[0], nodes, strict=True)):
+    key = (id(info.schema), type_name, *map(id, nodes))
+    if (cached := _cache.get(key)) is not None:  # it keeps the nodes alive, so that their ids stay theirs
         return cached[1]
     target: Any = info.schema.get_type(type_name) if type_name else get_named_type(info.return_type)
     columns = _Columns(info.fragments)
     for node in nodes:
         columns.walk(node.selection_set, target, "")
     found = frozenset(columns.found)
-    _cache[key] = (tuple(nodes), found)  # keeps the nodes alive, so that their ids stay theirs
+    _cache[key] = (tuple(nodes), found)
     if len(_cache) > _MAX_CACHED:
         _cache.popitem(last=False)
     return found

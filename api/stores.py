@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import orjson
 from beanie.odm.utils.init import Initializer
@@ -61,8 +60,8 @@ class Stores:
         engine = bound(self.engine, identity)
         return dataclasses.replace(self, reads=engine, sessions=async_sessionmaker(engine, expire_on_commit=False))
 
-    def referring_to(self, ids: Iterable[UUID]) -> Stores:
-        """These stores, with `reads` allowed to see these rows too, whoever they belong to."""
+    def referring_to(self, ids: str) -> Stores:
+        """These stores, with `reads` allowed to see the rows of these ids (with commas) too, whoever they belong to."""
         if not self.row_level_security:
             return self
         return dataclasses.replace(self, reads=referring(self.reads, ids))

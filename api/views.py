@@ -32,16 +32,22 @@ async def load_view(
     What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
     `type_name` names the object where the field returns an interface.
     """
-    context: Context = info.context
     name = type_name or get_named_type(info.return_type).name
+    stored = await load_stored(loader, key, info, name, found=found)
+    return None if stored is None else view_class(info, name).of(stored)
+
+
+async def load_stored(loader: str, key: Any, info: ResolveInfo, name: str, *, found: bool) -> Any:
+    """The same as it is stored, with what the field selects of the type of this name."""
+    context: Context = info.context
     scope = context.policy(name).scope(context.viewer) if found else LIVE
-    stored = await context.loader(loader).load(key, columns_of(info, type_name) | fields_of(scope))
+    stored = await context.loader(loader).load(key, columns_of(info, name) | fields_of(scope))
     if stored is None:
         return None
     visible = is_live(stored) if scope is LIVE else matches(scope, partial(read, stored))
     if not visible and found:
         visible = await _is_shown(name, stored, context)
-    return view_class(info, name).of(stored) if visible else None
+    return stored if visible else None
 
 
 def is_live(stored: Any) -> bool:

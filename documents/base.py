@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from beanie import Document
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
@@ -48,6 +48,11 @@ class Stored(Document):
     """A document of this application. `version` counts its changes, from 1."""
 
     model_config = ConfigDict(alias_generator=_alias, populate_by_name=True)
+
+    times: ClassVar[frozenset[str]] = frozenset(("createdAt", "updatedAt", "deletedAt"))
+    """The stored names of its times."""
+    open_parts: ClassVar[frozenset[str]] = frozenset()
+    """Those of its parts, which in old documents may hold anything, other times too."""
 
     version: int = Field(default=1, ge=1)
     created_at: Moment = Field(default_factory=utc_now)

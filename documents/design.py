@@ -73,6 +73,8 @@ class Design(Stored):
     `updated_by` and `request_id` say who made this version, and in which request.
     """
 
+    open_parts = frozenset(("layers", "metadata"))
+
     user_id: UuidString
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     status: Status = "draft"

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from documents.base import Stored, utc_now
-from documents.reading import run_at_once
+from documents.reading import run_at_once, set_timezone
 
 D = TypeVar("D", bound=Stored)
 
@@ -140,8 +140,10 @@ class MongoRepository(Generic[D]):
             if limit:
                 command["limit"] = limit
             command["batchSize"] = limit or BATCH
-            found = await run_at_once(self._database, command)
+            times = self._times(projection)
+            found = await run_at_once(self._database, command, naive=times is not None)
             if found is not None:
+                set_timezone(found, times or ())
                 return found
         cursor = self.collection.find(
             where,
@@ -179,13 +181,22 @@ class MongoRepository(Generic[D]):
         ]
         found = None
         if self._session is None:
-            found = await run_at_once(
-                self._database, {"aggregate": 1, "pipeline": stages, "cursor": {"batchSize": BATCH}}
-            )
+            times = self._times(pipeline[-1].get("$project"))
+            command = {"aggregate": 1, "pipeline": stages, "cursor": {"batchSize": BATCH}}
+            found = await run_at_once(self._database, command, naive=times is not None)
+            if times and found is not None:
+                for document in found:
+                    set_timezone(document["found"], times)
         if found is None:
             cursor = await self._database.aggregate(stages, batchSize=BATCH, session=self._session)
             found = await cursor.to_list()
         return {document["_id"]: document["found"] for document in found}
+
+    def _times(self, projection: Mapping[str, Any] | None) -> frozenset[str] | None:
+        """The times among the projected fields, None where there may be others in what is projected."""
+        if projection is None or not self.document.open_parts.isdisjoint(projection):
+            return None
+        return self.document.times.intersection(projection)
 
     async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
         """How many documents match."""

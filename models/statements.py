@@ -98,19 +98,16 @@ def _bind_processor(type_: TypeEngine[Any]) -> Processor | None:
 
 
 def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncpg.Record]:
-    """A class of rows whose columns are attributes, passed through their type's processor where it has one.
+    """A class of rows whose columns are attributes, too.
 
-    Numeric has none until the server says what it sends, so it raises TypeError; the tables have no such column.
+    Raises TypeError for a type of which SQLAlchemy would process what the driver gives: a row is read as it is.
     """
     attributes: dict[str, Any] = {"__slots__": ()}
     for index, (name, type_) in enumerate(columns):
-        processor: Processor | None = type_.dialect_impl(DIALECT).result_processor(DIALECT, None)
-        attributes[name] = property(_processed(index, processor) if processor else itemgetter(index))
+        if type_.dialect_impl(DIALECT).result_processor(DIALECT, None) is not None:
+            raise TypeError(f"the driver's {type_!r} is not the value itself, in the column {name}")
+        attributes[name] = property(itemgetter(index))
     return type("Row", (asyncpg.Record,), attributes)
-
-
-def _processed(index: int, processor: Processor) -> Callable[[Any], Any]:
-    return lambda row: processor(row[index])
 
 
 class StatementRunner:

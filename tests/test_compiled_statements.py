@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import ColumnElement, Float, Integer, Select, String, column, func, literal, select, text
+from sqlalchemy import ColumnElement, Float, Integer, Select, String, column, func, literal, select, text, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
@@ -161,8 +161,14 @@ class Shouted(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         return value and value.upper()
 
+
+class Whispered(Shouted):
+    """The same, and in lower case when it is read."""
+
+    cache_ok = True
+
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
-        return value and f"{value}!"
+        return value and value.lower()
 
 
 def of_two(build: Callable[[ColumnElement[Any], ColumnElement[Any]], Select[Any]], type_: Any) -> Statement:
@@ -183,7 +189,7 @@ def of_two(build: Callable[[ColumnElement[Any], ColumnElement[Any]], Select[Any]
         ),
         (of_two(lambda a, b: select((a + b).label("a"), (a + 5).label("b")), Integer()), (1, 2), (3, 6)),
         (of_two(lambda a, b: select(literal("c").label("a"), b.label("b")).where(a == a), String()), "xy", ("c", "y")),
-        (of_two(lambda a, b: select(a.label("a"), b.label("b")), Shouted()), ("x", None), ("X!", None)),
+        (of_two(lambda a, b: select(a.label("a"), b.label("b")), Shouted()), ("x", None), ("X", None)),
     ],
 )
 async def test_values_go_to_their_parameters(
@@ -194,6 +200,11 @@ async def test_values_go_to_their_parameters(
     assert (row.a, row.b) == expected
     with pytest.raises(AttributeError):
         _ = row.c
+
+
+def test_a_type_whose_values_the_driver_does_not_give_is_refused() -> None:
+    with pytest.raises(TypeError, match="not the value itself, in the column b"):
+        of_two(lambda a, b: select(a.label("a"), type_coerce(b, Whispered()).label("b")), String())
 
 
 async def test_keys_of_any_form(stores: Stores) -> None:

@@ -278,7 +278,7 @@ async def test_a_reference_shows_only_the_rows_that_it_names(stores: Stores) -> 
     user = await create_user(stores)
     avatar = await create_avatar(stores, user_id=user.id)
     await create_avatar(stores)
-    referring = acting_as(stores, None).referring_to([user.id, avatar.id])
+    referring = acting_as(stores, None).referring_to(f"{user.id},{avatar.id}")
     async with referring.reads.connect() as connection:
         assert (await connection.scalars(text("SELECT id FROM shared.users"))).all() == [user.id]
         assert (await connection.scalars(text("SELECT id FROM avatar.avatars"))).all() == [avatar.id]
@@ -343,7 +343,7 @@ async def test_a_context_acts_as_its_viewer(stores: Stores, settings: Settings) 
 async def test_without_the_setting_nothing_is_wrapped(app: Starlette) -> None:
     stores: Stores = app.state.stores
     assert acting_as(stores, None) is stores
-    assert stores.referring_to([UUID(int=1)]) is stores
+    assert stores.referring_to(str(UUID(int=1))) is stores
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -69,7 +68,7 @@ class AuditQueries:
             cursors=Cursors(request, order_value=_order_value, key=_key),
             rows=rows,
             node=AuditEntry.of,
-            count=partial(store.count, context.stores, request.condition),
+            length=lambda _: store.count(context.stores, request.condition),
             error=error,
         )
         return AuditLogConnection(page=page)

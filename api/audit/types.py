@@ -9,10 +9,10 @@ from strawberry.scalars import JSON
 
 from api.audit.entry import TYPE_OF, Entry
 from api.audit.inputs import AuditKind, AuditOperation
+from api.connections import Connection
 from api.context import Context
 from api.node import Node
 from api.nodes import View
-from api.pagination import Connection
 from api.queries import LOADER_OF
 from api.users.types import User
 from api.views import load_view
@@ -20,6 +20,8 @@ from api.views import load_view
 
 @strawberry.type(description="One change of one object. Passwords are never part of it, not even hashed.")
 class AuditEntry(View):
+    sources = (Entry,)
+
     id: strawberry.ID = strawberry.field(description="Opaque id of the entry.")
     at: datetime = strawberry.field(description="When it happened.")
     kind: AuditKind = strawberry.field(description="What was changed.")

@@ -9,10 +9,10 @@ import strawberry
 
 from api.avatars.inputs import Gender
 from api.avatars.policy import OWNER
+from api.connections import Connection
 from api.fields import connection, guarded, reference
 from api.node import Node
 from api.nodes import Part
-from api.pagination import Connection
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder

@@ -9,10 +9,10 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
+from api.connections import Connection
 from api.fields import connection, guarded, stored
 from api.node import Node
 from api.nodes import Part
-from api.pagination import Connection
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder

@@ -10,12 +10,13 @@ import strawberry
 
 from api.avatars.types import Avatar
 from api.conditions import EVERYTHING, matches
+from api.connections import Connection
 from api.designs.history import Span
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.fields import reference, stored
 from api.nodes import View, read
-from api.pagination import Connection, Cursors, Order, Page, page_request
+from api.pagination import Cursors, Order, Page, page_request
 from api.selection import columns_of, selects_any
 from api.users.types import User
 from documents.revision import revision_of, version_of
@@ -34,7 +35,7 @@ _NEWEST_FIRST: Final = Order("version", descending=True)
 
 @strawberry.type(description="A design as it was in one of its versions.")
 class DesignRevision(View):
-    of_documents = True
+    sources = (dict,)
 
     version: int = strawberry.field(description="Which version.")
     at: datetime = strawberry.field(description="When this version was made.")
@@ -86,7 +87,7 @@ async def page(
         itself = [revision_of(design)] if begins else []
         rows = [*kept, *itself] if request.backwards else [*itself, *kept]
 
-    async def count() -> int:
+    async def count(_: None) -> int:
         kept: int = await context.loader("design_revisions_count").load((id, current))
         return kept + 1
 
@@ -95,7 +96,7 @@ async def page(
             cursors=Cursors(request, order_value=version_of, key=lambda row: id),
             rows=rows,
             node=DesignRevision.of,
-            count=count,
+            length=count,
         )
     )
 

@@ -10,6 +10,7 @@ import strawberry
 
 from api.avatars.types import Avatar
 from api.catalog.types import CatalogItem
+from api.connections import Connection
 from api.context import Context
 from api.designs import revisions
 from api.designs.comparison import DesignDiff, compare
@@ -18,7 +19,6 @@ from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
 from api.fields import reference, references, stored
 from api.node import Node
-from api.pagination import Connection
 from api.selection import columns_of
 from api.users.types import User
 
@@ -28,7 +28,7 @@ _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 
 @strawberry.type(description="Layers of catalog items on an avatar.")
 class Design(Node):
-    of_documents = True
+    sources = (dict,)
 
     name: str = strawberry.field(description="Name that the owner gave it.")
     status: DesignStatus = strawberry.field(description="How far it has come.")

@@ -31,11 +31,7 @@ class AbstractCompletion(Completion):
         self.type = type_
         self._schema = field.selections.schema
         self._concrete: dict[str, ObjectCompletion] = {}
-        self._by_class: dict[type, str] = {}
-        for possible in self._schema.get_possible_types(type_):
-            class_ = field.selections.declarations.source_class(possible)
-            if class_ is not None:
-                self._by_class[class_] = possible.name
+        self._by_class: dict[type, str | None] = {}
 
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
         results = [self._absent(execution, value) for value in values]
@@ -94,7 +90,7 @@ class AbstractCompletion(Completion):
 
     def _name(self, execution: Execution, value: Any, path: Path | None) -> Any:
         """The name of the value's type, as far as it is told: possibly awaited, possibly none."""
-        known = self._by_class.get(type(value))
+        known = self._known(type(value))
         if known is not None:
             return known
         resolve = self.type.resolve_type or default_type_resolver
@@ -102,6 +98,14 @@ class AbstractCompletion(Completion):
             return resolve(value, execution.info(self.field, field_path(path)), self.type)
         except Exception as error:
             return Failure(error)
+
+    def _known(self, class_: type) -> str | None:
+        """The name of the only possible type that instances of this class are of without being asked."""
+        if class_ not in self._by_class:
+            is_source = self.field.selections.declarations.is_source
+            names = [type_.name for type_ in self._schema.get_possible_types(self.type) if is_source(type_, class_)]
+            self._by_class[class_] = names[0] if len(names) == 1 else None
+        return self._by_class[class_]
 
     def _possible(self, name: Any, value: Any) -> GraphQLObjectType:
         """The type of this name. Raises GraphQLError, as graphql-core does, where it isn't one of the possible ones."""

@@ -8,10 +8,10 @@ their fields may still be on the way.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
     GraphQLError,
@@ -19,10 +19,10 @@ from graphql import (
     GraphQLObjectType,
     Undefined,
 )
-from graphql.pyutils import Path, inspect, is_awaitable, is_iterable
+from graphql.pyutils import Path, inspect, is_awaitable
 
 from api.execution.errors import Failure, null_error
-from api.execution.leaves import Leaf, leaf
+from api.execution.leaves import Inline, leaf
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -42,16 +42,29 @@ def _end(turn: asyncio.Future[None]) -> None:
         turn.set_result(None)
 
 
-class Completion:
+class Completion(ABC):
     """How the values of one position are completed: of a field, or of the items of a list."""
 
     item: Completion | None = None
-    leaf: Leaf | None = None
-    leaf_type: GraphQLLeafType | None = None
+    inline: Inline | None = None
+    takes_long = True
+    unchanged: type | None = None
+    """A class whose instances stay as they are."""
 
     def __init__(self, field: FieldPlan, *, non_null: bool) -> None:
         self.field = field
         self.non_null = non_null
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any] | None:
+        """The completed values, where all of them are leaves (or lists of some) that complete without more ado.
+
+        None, or whatever a leaf raises, where they are to be completed one by one.
+        """
+        return None
+
+    def value(self, value: Any) -> Any:
+        """One completed value, as `column` has them. Raises where it has to be completed otherwise, or fails."""
+        raise TypeError
 
     def complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
         """Deliver the completed values, now or later."""
@@ -60,7 +73,7 @@ class Completion:
             if waiting:
                 self._await(execution, values, waiting, path_of, deliver)
                 return
-        if len(values) > TURN and self.leaf is None and self.item is None:
+        if len(values) > TURN and self.takes_long:
             # so many objects take a while, and there may be more such levels: others get their turn in between
             turn = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(_end, turn)
@@ -80,8 +93,9 @@ class Completion:
 
         execution.jobs.start_all([values[index] for index in waiting], arrived)
 
+    @abstractmethod
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-        raise NotImplementedError
+        """Deliver the completed values: none of these has to be awaited."""
 
     def _absent(self, execution: Execution, value: Any) -> Any:
         """What stands for null, a failure or an exception; Undefined for a value that is to be completed."""
@@ -102,109 +116,45 @@ class Completion:
 class LeafCompletion(Completion):
     """A scalar or an enum."""
 
+    takes_long = False
+
     def __init__(self, field: FieldPlan, type_: GraphQLLeafType, *, non_null: bool) -> None:
         super().__init__(field, non_null=non_null)
-        self.leaf_type = type_
-        self.leaf = leaf(type_)
+        self._leaf = leaf(type_)
+        self.inline, self.unchanged = self._leaf.inline(self.value), self._leaf.unchanged
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any] | None:
+        return None if self.non_null and None in values else self._leaf.all(values)
+
+    def value(self, value: Any) -> Any:
+        if value is None and not self.non_null:
+            return None
+        if value is None or value is Undefined or isinstance(value, (Failure, Exception)):
+            raise TypeError
+        return self._leaf.one(value)
 
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-        deliver([self._one(execution, value) for value in values])
+        try:
+            whole = self.column(values)
+        except Exception:
+            whole = None
+        deliver([self._one(execution, value) for value in values] if whole is None else whole)
 
     def _one(self, execution: Execution, value: Any) -> Any:
         absent = self._absent(execution, value)
         if absent is not Undefined:
             return absent
-        assert self.leaf is not None
         try:
-            return self.leaf(value)
+            return self._leaf.one(value)
         except Exception as error:
             return execution.fail(error)
 
 
-class ListCompletion(Completion):
-    """A list: the items of all lists are completed as one level."""
-
-    def __init__(self, field: FieldPlan, item: Completion, *, non_null: bool) -> None:
-        super().__init__(field, non_null=non_null)
-        self.item = item
-        self._item_weight = field.selections.declarations.item_weight(field.parent, field.name)
-
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-        if set(map(type, values)) == {list}:
-            results: list[Any] = [Undefined] * len(values)
-            items = list(chain.from_iterable(values))
-            ends = list(accumulate(map(len, values)))
-        else:
-            asynchronous = [index for index, value in enumerate(values) if hasattr(value, "__aiter__")]
-            if asynchronous:
-                collected = [*values]
-                for index in asynchronous:
-                    collected[index] = _collect(values[index])
-                self._await(execution, collected, asynchronous, path_of, deliver)
-                return
-            results, items, ends = self._laid_out(execution, values)
-        assert self.item is not None
-        execution.weight += self._item_weight * len(items)
-        if not items:
-            deliver([[] if result is Undefined else result for result in results])
-            return
-
-        def item_path(index: int) -> Path:
-            owner = bisect_right(ends, index)
-            return Path(path_of(owner), index - (ends[owner - 1] if owner else 0), None)
-
-        def place(completed: Sequence[Any]) -> None:
-            start = 0
-            for index, end in enumerate(ends):
-                if results[index] is Undefined:
-                    results[index] = completed[start:end]
-                elif end > start:
-                    results[index].items = list(completed[start:end])
-                start = end
-            deliver(results)
-
-        self.item.complete(execution, items, item_path, place)
-
-    def _laid_out(self, execution: Execution, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[int]]:
-        """What stands for each value (Undefined for a list), the items of all, and where each list's end in them."""
-        results: list[Any] = []
-        items: list[Any] = []
-        ends: list[int] = []
-        for value in values:
-            absent = self._absent(execution, value)
-            if absent is Undefined:
-                given = self._items(value)
-                items.extend(given.items)
-                if given.error is not None:
-                    absent = execution.fail(given.error)
-            results.append(absent)
-            ends.append(len(items))
-        return results, items, ends
-
-    def _items(self, value: Any) -> _Given:
-        if type(value) is _Given:
-            return value
-        if not is_iterable(value):
-            field = self.field
-            message = f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'."
-            return _Given([], GraphQLError(message))
-        items: list[Any] = []
-        try:
-            items.extend(value)
-        except Exception as error:
-            return _Given(items, error)
-        return _Given(items)
-
-
+_NULL: Final = {NoneType}
+_MAX_CLASSES: Final = 16
+"""Classes of sources of one field that are kept: rows may have one for each statement."""
 _SHARED: Final = 0.75
 """Of the objects that a batch gives, how many different ones there may be for sharing them to be worth its while."""
-
-
-class _Given(NamedTuple):
-    """The items of an iterable, and the error that it broke off with. The items before it have errors of their own."""
-
-    items: list[Any]
-    error: Exception | None = None
 
 
 class ObjectCompletion(Completion):
@@ -213,12 +163,21 @@ class ObjectCompletion(Completion):
     def __init__(self, field: FieldPlan, type_: GraphQLObjectType, *, non_null: bool) -> None:
         super().__init__(field, non_null=non_null)
         self.type = type_
-        self._class = field.selections.declarations.source_class(type_) or _Nothing
+        self._classes: set[type] = set()
+        """Those of sources that were seen and needn't be asked about."""
 
     def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-        exact = self._class
-        if set(map(type, values)) == {exact}:
+        kinds = set(map(type, values))
+        if not kinds <= self._classes:
+            self._admit(kinds)
+        if kinds <= self._classes:
             deliver(self._objects(execution, values, path_of))
+            return
+        if not self.non_null and kinds - self._classes == _NULL:
+            present = [index for index, value in enumerate(values) if value is not None]
+            some = [values[index] for index in present]
+            objects = iter(self._objects(execution, some, lambda at: path_of(present[at])) if some else ())
+            deliver([None if value is None else next(objects) for value in values])
             return
         results = [self._absent(execution, value) for value in values]
         indices = [index for index, result in enumerate(results) if result is Undefined]
@@ -243,8 +202,14 @@ class ObjectCompletion(Completion):
         else:
             checked([True] * len(indices))
 
+    def _admit(self, kinds: set[type]) -> None:
+        """Note which of these classes are sources of the type."""
+        is_source = self.field.selections.declarations.is_source
+        new = {kind for kind in kinds - self._classes if is_source(self.type, kind)}
+        self._classes = new if len(self._classes) > _MAX_CLASSES else self._classes | new
+
     def _ask(self, execution: Execution, value: Any, path: Path | None) -> Any:
-        if type(value) is self._class:
+        if type(value) in self._classes:
             return True
         assert self.type.is_type_of is not None
         try:
@@ -275,29 +240,8 @@ class ObjectCompletion(Completion):
         return self.field.plan_of(self.type)
 
 
-class _Nothing:
-    """The class of no source."""
-
-
 def field_path(path: Path | None) -> Path | None:
     """The path of the field that a value is of: without the indices of lists, which `info` doesn't have."""
     while path is not None and isinstance(path.key, int):
         path = path.prev
     return path
-
-
-async def _collect(iterable: Any) -> _Given:
-    """The items of an asynchronous iterable, which is closed where it fails."""
-    items: list[Any] = []
-    iterator = aiter(iterable)
-    try:
-        async for item in iterator:
-            items.append(item)  # noqa: PERF401  what came before a failure is needed
-    except BaseException as error:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()
-        if isinstance(error, Exception):
-            return _Given(items, error)
-        raise
-    return _Given(items)

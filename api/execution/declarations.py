@@ -7,7 +7,7 @@ declaration says the same thing for all objects of a level at once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
@@ -17,14 +17,14 @@ from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
 class Plain:
     """A value that is read off the source: no arguments, nothing to wait for, the same however often it is read.
 
-    `expression` is the same as `read` in Python, of the name `source`; generated code is made of it. It may raise where
-    `read` would not (then the level is read again with `read`), but never give another value. `names` are the names in
-    it beside the builtins; one name must mean the same in all declarations.
+    `expression` is the same as `read` in Python, of the name `source` and builtins; generated code is made of it.
+    `read_all`, where that is quicker, reads all sources of a level at once, one value a source. Both may raise where
+    `read` would not (then the sources are read one by one), but never give another value.
     """
 
     read: Callable[[Any], Any]
     expression: str | None = None
-    names: Mapping[str, Any] = field(default_factory=dict)
+    read_all: Callable[[Sequence[Any]], Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,15 @@ class Declarations(Protocol):
         """The declaration of a field, None where its resolver is to be called."""
         ...
 
-    def source_class(self, type_: GraphQLObjectType) -> type | None:
-        """The Python class whose own instances (not a subclass's) are of this type without asking `is_type_of`."""
+    def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
+        """Whether instances of exactly this Python class are of this type, without asking `is_type_of`."""
+        ...
+
+    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+        """What makes of a source that a declared field gave what resolvers of the type are called with.
+
+        None where that is the source itself.
+        """
         ...
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
@@ -86,7 +93,10 @@ class NothingDeclared:
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
         return None
 
-    def source_class(self, type_: GraphQLObjectType) -> type | None:
+    def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
+        return False
+
+    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
         return None
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:

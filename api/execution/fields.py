@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 
 def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-    """Deliver the field's completed values, one a source, now or later."""
-    match field.declaration:
-        case Plain() as plain:
-            field.completion.complete(execution, _read(field, plain, sources), path_of, deliver)
-        case Batch() as batch:
-            _load(batch, field, execution, sources, path_of, deliver)
-        case None:
-            values = [_call(field, execution, source, path_of(index)) for index, source in enumerate(sources)]
-            field.completion.complete(execution, values, path_of, deliver)
+    """Deliver the field's completed values, one a source, now or later. `path_of` gives the paths of the sources."""
+    key, parent = field.key, field.parent.name
+
+    def path_below(index: int) -> Path:
+        return Path(path_of(index), key, parent)
+
+    declared = field.declaration
+    if isinstance(declared, Plain):
+        field.completion.complete(execution, _read(field, declared, sources), path_below, deliver)
+    elif declared is not None:
+        _load(declared, field, execution, sources, path_below, deliver)
+    else:
+        values = [_call(field, execution, source, path_below(index)) for index, source in enumerate(sources)]
+        field.completion.complete(execution, values, path_below, deliver)
 
 
 def _read(field: FieldPlan, plain: Plain, sources: Sequence[Any]) -> Sequence[Any]:
@@ -43,7 +48,10 @@ def _read_one(read: Any, source: Any) -> Any:
 
 
 def _call(field: FieldPlan, execution: Execution, source: Any, path: Path | None) -> Any:
+    presented = field.presented
     try:
+        if presented is not None:
+            source = presented(source)
         return field.resolve(source, execution.info(field, path), **field.arguments.fresh(execution))
     except Exception as error:
         return Failure(error)

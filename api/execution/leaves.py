@@ -1,9 +1,11 @@
-"""Scalars and enums: values as they go into the response."""
+"""Scalars and enums: values as they go into the response, one at a time or a column at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from types import NoneType
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     GraphQLBoolean,
@@ -16,68 +18,156 @@ from graphql import (
     Undefined,
 )
 
-from api.execution.errors import invalid_leaf
+from api.execution.errors import Failure, invalid_leaf
 
-Leaf = Callable[[Any], Any]
+Values = Sequence[Any]
 
-# what the builtin scalars leave as it is, as a test in Python on `v`; anything else is theirs to judge
-_UNCHANGED: Final[Mapping[GraphQLLeafType, str]] = {
-    GraphQLString: "type(v := {value}) is str",
-    GraphQLID: "type(v := {value}) is str",
-    GraphQLBoolean: "type(v := {value}) is bool",
-    GraphQLInt: "type(v := {value}) is int and -2147483648 <= v <= 2147483647",
-    GraphQLFloat: "type(v := {value}) is float and v - v == 0.0",  # neither infinite nor no number
-}
+_MIN_INT: Final = -(2**31)
+_MAX_INT: Final = 2**31 - 1
+_TEXT: Final = frozenset((str,))
+_NOTHING: Final = frozenset((NoneType, type(Undefined)))
+_ABSENT: Final = (Failure, Exception, type(Undefined))
 
 
-def leaf(type_: GraphQLLeafType) -> Leaf:
-    """The function that completes one value, neither null nor a failure, of a scalar or an enum.
+class Inline(NamedTuple):
+    """How a value is completed in generated code: an expression around `{value}`, and the names in it.
 
-    It raises whatever the type raises, and TypeError where it returns nothing.
+    `{complete}`, which is among them, is called with what the expression doesn't know.
     """
-    coerce = type_.coerce_output_value
 
-    def complete(value: Any) -> Any:
-        completed = coerce(value)
+    code: str
+    names: Mapping[str, Any]
+
+
+class Leaf:
+    """How the values of a scalar or an enum are completed."""
+
+    __slots__ = ("_coerce", "_type", "unchanged")
+
+    def __init__(self, type_: GraphQLLeafType) -> None:
+        self.unchanged: type | None = None
+        """A class whose instances stay as they are."""
+        self._type = type_
+        self._coerce = type_.coerce_output_value
+
+    def one(self, value: Any) -> Any:
+        """A value that is neither null nor a failure. Raises whatever the type raises, TypeError for nothing."""
+        completed = self._coerce(value)
         if completed is None or completed is Undefined:
-            raise invalid_leaf(type_, value, completed)
+            raise invalid_leaf(self._type, value, completed)
         return completed
 
-    return EnumLeaf(complete) if isinstance(type_, GraphQLEnumType) else complete
+    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+        """How generated code completes a value; None where all at once is as quick. `complete` completes any value."""
+        return None
+
+    def all(self, values: Values) -> Values | None:
+        """The completed values, nulls among them left as they are. None where they must be looked at one by one.
+
+        It may raise, too, for values that fail.
+        """
+        kinds = set(map(type, values))
+        for kind in kinds:
+            if issubclass(kind, _ABSENT):
+                return None
+        return self._whole(values, kinds)
+
+    def _whole(self, values: Values, kinds: set[type]) -> Values | None:
+        if NoneType in kinds:
+            one = self.one
+            return [None if value is None else one(value) for value in values]
+        completed = list(map(self._coerce, values))
+        return completed if _NOTHING.isdisjoint(map(type, completed)) else None
 
 
-class EnumLeaf:
-    """An enum has few values: `known` holds the names of those that were seen.
+class _Unchanged(Leaf):
+    """A builtin scalar that leaves every instance of a class as it is."""
+
+    __slots__ = ("_or_null",)
+
+    def __init__(self, type_: GraphQLLeafType, class_: type) -> None:
+        super().__init__(type_)
+        self.unchanged = class_
+        self._or_null = frozenset((class_, NoneType))
+
+    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+        assert self.unchanged is not None
+        code = f"(v if type(v := {{value}}) is {self.unchanged.__name__} else {{complete}}(v))"
+        return Inline(code, {"complete": complete})
+
+    def all(self, values: Values) -> Values | None:
+        return values if self._or_null.issuperset(map(type, values)) else super().all(values)
+
+
+class _Int(Leaf):
+    """Integers of 32 bits stay as they are."""
+
+    __slots__ = ()
+
+    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+        test = f"type(v := {{value}}) is int and {_MIN_INT} <= v <= {_MAX_INT}"
+        return Inline(f"(v if {test} else {{complete}}(v))", {"complete": complete})
+
+    def _whole(self, values: Values, kinds: set[type]) -> Values | None:
+        if kinds == {int} and min(values) >= _MIN_INT and max(values) <= _MAX_INT:
+            return values
+        return super()._whole(values, kinds)
+
+
+class _Float(Leaf):
+    """Finite floats stay as they are."""
+
+    __slots__ = ()
+
+    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+        # the difference of what is infinite or no number is no number
+        code = "(v if type(v := {value}) is float and v - v == 0.0 else {complete}(v))"
+        return Inline(code, {"complete": complete})
+
+    def _whole(self, values: Values, kinds: set[type]) -> Values | None:
+        if kinds == {float} and all(map(isfinite, values)):
+            return values
+        return super()._whole(values, kinds)
+
+
+class _Enum(Leaf):
+    """An enum has few values: the names of those that were seen are kept.
 
     Only texts, as stored values are, can't be mistaken for another (1 and True are equal).
     """
 
-    __slots__ = ("_complete", "known")
+    __slots__ = ("_known",)
 
-    def __init__(self, complete: Leaf) -> None:
-        self._complete = complete
-        self.known: dict[str, str] = {}
+    def __init__(self, type_: GraphQLEnumType) -> None:
+        super().__init__(type_)
+        self._known: dict[str, str] = {}
 
-    def __call__(self, value: Any) -> Any:
+    def one(self, value: Any) -> Any:
         if type(value) is not str:
-            return self._complete(value)
-        name = self.known.get(value)
+            return super().one(value)
+        name = self._known.get(value)
         if name is None:
-            name = self.known[value] = self._complete(value)
+            name = self._known[value] = super().one(value)
         return name
 
+    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+        code = "({known}[v] if type(v := {value}) is str and v in {known} else {complete}(v))"
+        return Inline(code, {"complete": complete, "known": self._known})
 
-_CLASSES: Final[Mapping[GraphQLLeafType, type]] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
-"""The builtin scalars that leave every instance of a class as it is."""
+    def _whole(self, values: Values, kinds: set[type]) -> Values | None:
+        if kinds == _TEXT and self._known.keys() >= set(values):
+            return list(map(self._known.__getitem__, values))
+        return list(map(self.one, values)) if NoneType not in kinds else super()._whole(values, kinds)
 
 
-def all_unchanged(type_: GraphQLLeafType | None) -> Callable[[Iterable[type]], bool] | None:
-    """A test of the classes of many values that tells that the type leaves all of them as they are, if there is one."""
-    class_ = None if type_ is None else _CLASSES.get(type_)
-    return None if class_ is None else frozenset((class_,)).issuperset
+_UNCHANGED: Final[Mapping[GraphQLLeafType, type]] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+_OTHERS: Final[Mapping[GraphQLLeafType, Callable[[GraphQLLeafType], Leaf]]] = {GraphQLInt: _Int, GraphQLFloat: _Float}
 
 
-def unchanged(type_: GraphQLLeafType, value: str) -> str | None:
-    """A test in Python that binds the value of this expression to `v` and tells that the type leaves it as it is."""
-    test = _UNCHANGED.get(type_)
-    return None if test is None else test.format(value=value)
+def leaf(type_: GraphQLLeafType) -> Leaf:
+    """How the values of this type are completed."""
+    if isinstance(type_, GraphQLEnumType):
+        return _Enum(type_)
+    if type_ in _UNCHANGED:
+        return _Unchanged(type_, _UNCHANGED[type_])
+    return _OTHERS.get(type_, Leaf)(type_)

@@ -6,6 +6,7 @@ A plan of a level is made when the first object gets there, so a plan is never l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
@@ -23,14 +24,14 @@ from graphql import (
     is_list_type,
     is_non_null_type,
 )
-from graphql.pyutils import Path
 
 from api.execution import fields
 from api.execution.abstract import AbstractCompletion
 from api.execution.arguments import Arguments
-from api.execution.completion import Completion, LeafCompletion, ListCompletion, ObjectCompletion, PathOf
+from api.execution.completion import Completion, Deliver, LeafCompletion, ObjectCompletion, PathOf
 from api.execution.declarations import Batch, Declaration, Declarations, Plain
-from api.execution.shaping import MAX_FIELDS, Reader, Shape, reader_of, shape_of
+from api.execution.lists import ListCompletion
+from api.execution.shaping import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -38,10 +39,9 @@ if TYPE_CHECKING:
 Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str, list[FieldNode]]]
 
 GENERATED_FROM: Final = 1
-"""How often a level was shaped field by field before code is generated for it: most documents that nobody registered
-are sent once."""
+"""How often a level was shaped before code is generated for it: most documents that nobody registered are sent once."""
 GENERATED_AT: Final = 200
-"""Objects of a level for which code is generated at once: it takes about as long as shaping so many field by field."""
+"""Objects of a level for which code is generated at once: it takes about as long as shaping so many without."""
 
 
 class SelectionPlans:
@@ -71,6 +71,7 @@ class FieldPlan:
         "name",
         "nodes",
         "parent",
+        "presented",
         "resolve",
         "selections",
         "shares",
@@ -91,12 +92,15 @@ class FieldPlan:
         self.name = nodes[0].name.value
         self.definition = definition
         self.constant = parent.name if definition is TypeNameMetaFieldDef else None
-        self.declaration: Declaration | None = selections.declarations.field(parent, self.name, definition)
+        self.declaration: Declaration | None = None
+        if self.constant is None:
+            self.declaration = selections.declarations.field(parent, self.name, definition)
         self.may_await = self.declaration is None and self.constant is None
         self.shares = isinstance(self.declaration, Batch)
         self.is_leaf = isinstance(self.declaration, Plain) and is_leaf_type(get_named_type(definition.type))
-        self._reader: Reader | None = None
+        self._reader: Reader | None = getattr(self.declaration, "read_all", None)
         self._reads = 0
+        self.presented = selections.declarations.presented(parent)
         self.resolve = definition.resolve or default_field_resolver
         self.arguments = Arguments(definition, nodes[0], getattr(self.declaration, "prepare", None))
         self.completion = _completion_of(self, definition.type)
@@ -114,28 +118,44 @@ class FieldPlan:
         """What is declared to be read, of every source. Raises what any of them raises."""
         reader = self._reader
         if reader is None:
-            read = declared.read
             self._reads += 1
-            if self._reads <= GENERATED_FROM or self.is_leaf:
-                return [read(source) for source in sources]
-            reader = self._reader = reader_of(declared)
+            if declared.expression is None or self._reads <= GENERATED_FROM:
+                return list(map(declared.read, sources))
+            reader = self._reader = reader_of(declared.expression)
         return reader(sources)
 
-    def run(
-        self, execution: Execution, sources: Sequence[Any], objects: Sequence[dict[str, Any]], path_of: PathOf
-    ) -> None:
-        """Resolve the field for every source, and put the completed values into their objects, now or later."""
+    def column(self, sources: Sequence[Any]) -> Sequence[Any] | None:
+        """The completed values of every source, where they can be had at once: leaves of which none fails."""
+        if not self.is_leaf:
+            return None if self.constant is None else [self.constant] * len(sources)
+        declared = self.declaration
+        assert isinstance(declared, Plain)
+        try:
+            return self.completion.column(self.read_all(declared, sources))
+        except Exception:
+            return None  # one of them fails: which, and with which error, is found out one by one
 
-        def deliver(values: Sequence[Any]) -> None:
-            key = self.key
-            for made, value in zip(objects, values, strict=True):
-                made[key] = value
+    def values(
+        self, execution: Execution, sources: Sequence[Any], path_of: PathOf, waiting: list[Column]
+    ) -> Sequence[Any]:
+        """The completed values of every source; null where they come later, and a column that is then waiting."""
+        values = self.column(sources)
+        if values is not None:
+            return values
+        column = Column(self.key)
+        fields.resolve(self, execution, sources, path_of, column.deliver)
+        if column.values is not None:
+            return column.values
+        waiting.append(column)
+        return [None] * len(sources)
 
-        if self.constant is not None:
-            deliver([self.constant] * len(sources))
-            return
-        key, parent = self.key, self.parent.name
-        fields.resolve(self, execution, sources, lambda index: Path(path_of(index), key, parent), deliver)
+    def run(self, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+        """Resolve the field for every source, and deliver the completed values, now or later."""
+        values = self.column(sources)
+        if values is None:
+            fields.resolve(self, execution, sources, path_of, deliver)
+        else:
+            deliver(values)
 
 
 class ObjectPlan:
@@ -150,7 +170,9 @@ class ObjectPlan:
             for key, nodes in selections.collect(type_, selection_sets).items()
             if (definition := selections.schema.get_field(type_, nodes[0].name.value)) is not None
         ]
-        self._later = [field for field in self.fields if field.constant is None and not field.is_leaf]
+        self._keys = [field.key for field in self.fields]
+        self._inline = [field for field in self.fields if is_inline(field)]
+        self._apart = [field for field in self.fields if not is_inline(field)]
         self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
         self._shape: Shape | None = None
         self._runs = 0
@@ -158,13 +180,19 @@ class ObjectPlan:
     def run(self, execution: Execution, sources: Sequence[Any], path_of: PathOf) -> Sequence[dict[str, Any]]:
         """The objects of a level. Those of their fields that take longer are put in when they are there."""
         execution.weight += self._weight * len(sources)
-        objects = self._shaped(sources)
-        later = self._later
+        waiting: list[Column] = []
+        columns = [field.values(execution, sources, path_of, waiting) for field in self._apart]
+        objects = self._shaped(sources, columns)
         if objects is None:
-            empty = dict.fromkeys(field.key for field in self.fields)
-            objects, later = [empty.copy() for _ in sources], self.fields
-        for field in later:
-            field.run(execution, sources, objects, path_of)
+            columns += [field.values(execution, sources, path_of, waiting) for field in self._inline]
+            by_key = dict(zip([field.key for field in (*self._apart, *self._inline)], columns, strict=True))
+            if by_key:
+                rows = zip(*[by_key[key] for key in self._keys], strict=True)
+                objects = [dict(zip(self._keys, row, strict=True)) for row in rows]
+            else:
+                objects = [{} for _ in sources]
+        for column in waiting:
+            column.objects = objects
         return objects
 
     def run_serially(self, execution: Execution, source: Any) -> Iterable[tuple[FieldPlan, dict[str, Any]]]:
@@ -173,11 +201,11 @@ class ObjectPlan:
         made: dict[str, Any] = {}
         for field in self.fields:
             made[field.key] = None
-            field.run(execution, [source], [made], root_path)
+            field.run(execution, [source], root_path, partial(_put, made, field.key))
             yield field, made
 
-    def _shaped(self, sources: Sequence[Any]) -> list[dict[str, Any]] | None:
-        """The objects with their leaves, None where they have to be completed field by field."""
+    def _shaped(self, sources: Sequence[Any], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]] | None:
+        """The objects of these columns and the inline fields, None where these have to be completed one by one."""
         shape = self._shape
         if shape is None:
             self._runs += 1
@@ -186,7 +214,7 @@ class ObjectPlan:
                 return None
             shape = self._shape = shape_of(self.fields)
         try:
-            return shape(sources)
+            return shape(sources, columns)
         except Exception:
             return None  # one of them fails: which, and with which error, is found out field by field
 
@@ -201,6 +229,10 @@ def _completion_of(field: FieldPlan, type_: GraphQLOutputType) -> Completion:
     if is_abstract_type(bare):
         return AbstractCompletion(field, bare, non_null=non_null)
     return ObjectCompletion(field, bare, non_null=non_null)
+
+
+def _put(made: dict[str, Any], key: str, values: Sequence[Any]) -> None:
+    (made[key],) = values
 
 
 def root_path(index: int) -> None:

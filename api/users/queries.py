@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import strawberry
 
+from api.connections import Connection
 from api.context import Context
 from api.fields import connection, lookup
-from api.pagination import Connection
 from api.users.inputs import UserFilter, UserOrder
 from api.users.types import User
 from api.views import load_view

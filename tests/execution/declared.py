@@ -198,17 +198,22 @@ def _make() -> GraphQLSchema:
 
 
 class Declared:
-    """What is declared of the schema: half of the fields with an expression, which raises where a value is missing."""
+    """What is declared: some fields with an expression or `read_all`, which raise where a value is missing."""
 
     def field(self, parent: GraphQLObjectType, name: str, _field: GraphQLField) -> Declaration | None:
         if parent.name != "Row":
             return None
         if name in BATCHES:
             return BATCHES[name]
-        return Plain(lambda source: source.get(name), None if name[0] in "fb" else f"source[{name!r}]")
+        if name[0] == "f":
+            return Plain(lambda source: source.get(name), read_all=lambda sources: [source[name] for source in sources])
+        return Plain(lambda source: source.get(name), None if name[0] == "b" else f"source[{name!r}]")
 
-    def source_class(self, type_: GraphQLObjectType) -> type | None:
-        return Row if type_.name == "Row" else None
+    def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
+        return type_.name == "Row" and class_ is Row
+
+    def presented(self, _type: GraphQLObjectType) -> None:
+        return None
 
     def weight(self, _parent: GraphQLObjectType, _name: str) -> int:
         return 1

@@ -1,0 +1,61 @@
+"""Many UUIDs at once, as they come from either store: in MongoDB they are texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from asyncpg.pgproto import pgproto
+
+_LENGTH: Final = 36
+_HYPHENS: Final = (8, 13, 18, 23)
+
+
+class UuidKeys(NamedTuple):
+    """Keys, each as 16 bytes (None for a text that is no UUID), and those that are some as one text with commas.
+
+    Bytes are hashed and compared twenty times as fast as UUIDs, and a driver encodes one text faster than an array.
+    """
+
+    raw: list[bytes | None]
+    text: str
+
+
+def uuid_keys(keys: Sequence[UUID | str]) -> UuidKeys:
+    """These keys, in their order."""
+    if set(map(type, keys)) == {str}:
+        text = ",".join(keys)  # type: ignore[arg-type]
+        raw = _parse(text, len(keys))
+        if raw is not None:
+            return UuidKeys(raw, text)
+    parsed = [_parse_one(key) for key in keys]
+    return UuidKeys(
+        [None if key is None else key.bytes for key in parsed],
+        ",".join([str(key) for key in parsed if key is not None]),
+    )
+
+
+def _parse(text: str, count: int) -> list[bytes | None] | None:
+    """The UUIDs in a text of some with commas; None where they aren't all in the usual spelling."""
+    step = _LENGTH + 1
+    if len(text) != count * step - 1 or text[_LENGTH::step] != "," * (count - 1):
+        return None
+    if any(text[hyphen::step] != "-" * count for hyphen in _HYPHENS):
+        return None
+    try:
+        raw = bytes.fromhex(text.replace("-", "").replace(",", ""))
+    except ValueError:
+        return None
+    if len(raw) != 16 * count:  # there were spaces among the digits, or more hyphens
+        return None
+    return [raw[start : start + 16] for start in range(0, len(raw), 16)]
+
+
+def _parse_one(key: UUID | str) -> UUID | None:
+    if isinstance(key, UUID):
+        return key
+    try:
+        return pgproto.UUID(key)
+    except ValueError:
+        return None
