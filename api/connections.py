@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 import strawberry
 
 from api.pagination import Cursors, Page
+from api.selection import CURSOR
 
 T = TypeVar("T")
 
@@ -14,6 +15,8 @@ COMPUTED: Final = {"computed": True}
 """Marks a method that computes a value of the object alone: it waits for nothing, and needs no more than `self`."""
 EXPRESSION: Final = "expression"
 """The same in Python, for what lists have many of: `source` is a connection's page, an edge's page and row."""
+
+CURSORS: Final = {**COMPUTED, CURSOR: True}
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -23,11 +26,11 @@ class PageInfo:
     start: strawberry.Private[tuple[Cursors, Any] | None]
     end: strawberry.Private[tuple[Cursors, Any] | None]
 
-    @strawberry.field(description="Cursor of the first object of the page; null where it is empty.", metadata=COMPUTED)
+    @strawberry.field(description="Cursor of the first object of the page; null where it is empty.", metadata=CURSORS)
     def start_cursor(self) -> str | None:
         return _cursor(self.start)
 
-    @strawberry.field(description="Cursor of the last object of the page; null where it is empty.", metadata=COMPUTED)
+    @strawberry.field(description="Cursor of the last object of the page; null where it is empty.", metadata=CURSORS)
     def end_cursor(self) -> str | None:
         return _cursor(self.end)
 
@@ -50,7 +53,7 @@ class Edge(Generic[T]):
 
     @strawberry.field(
         description="Its place, for `after` and `before`.",
-        metadata={**COMPUTED, EXPRESSION: "source[0].cursors.of(source[1])"},
+        metadata={**CURSORS, EXPRESSION: "source[0].cursors.of(source[1])"},
     )
     def cursor(self) -> str:
         return self.page.cursors.of(self.row)

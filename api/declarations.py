@@ -22,7 +22,7 @@ from api.log import report_dangling
 from api.nodes import read, read_all
 from api.pagination import NEWEST_FIRST, Cursors, Order, OrderDirection, Page, page_request, unread
 from api.policy import Guard
-from api.selection import ResolveInfo, columns_of, selects_any
+from api.selection import ResolveInfo, columns_of, selects_any, selects_cursors
 from api.views import LIVE_FIELDS, load_stored, view_class
 
 if TYPE_CHECKING:
@@ -209,7 +209,8 @@ class ListOf:
             return [Page(cursors, (), node, count, owner, error) for owner in owners] if unread(error) else None
 
         keys = [(self.by, owner, request) for owner in owners]
-        pages = context.loader(self.loader).load_many(keys, columns_of(info))
+        columns = columns_of(info) | {field} if selects_cursors(info) else columns_of(info)
+        pages = context.loader(self.loader).load_many(keys, columns)
         return Loading(pages, place, instead if selects_any(info, ("edges", "nodes")) else None)
 
 

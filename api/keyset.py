@@ -217,11 +217,9 @@ def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[st
 
 
 @lru_cache(maxsize=1000)
-def projection(names: frozenset[str], order: Order | None = None) -> dict[str, int]:
+def projection(names: frozenset[str]) -> dict[str, int]:
     """The projection of these paths; a parent makes its parts superfluous (MongoDB refuses both together)."""
     paths = {stored_name(name) for name in names} | {"_id"}
-    if order is not None:
-        paths.add(stored_name(order.field))
     return {path: 1 for path in sorted(paths) if not _has_parent(path, paths)}
 
 

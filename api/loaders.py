@@ -155,7 +155,7 @@ class Loader(Generic[K, V]):
         if batch is None:
             batch = self._open = _Batch()
             self._batches.append(batch)
-            asyncio.get_running_loop().call_soon(self._dispatch, batch)
+            batch.task = asyncio.get_running_loop().create_task(self._run(batch))  # begins with the loop's next turn
         batch.columns |= columns
         batch.keys.update(dict.fromkeys(keys))
         return batch
@@ -168,11 +168,11 @@ class Loader(Generic[K, V]):
                 self._forget(batch)  # who asks from now on must not be cancelled with it
                 batch.task.cancel()
 
-    def _dispatch(self, batch: _Batch[K, V]) -> None:
-        self._open = None
-        batch.task = asyncio.get_running_loop().create_task(self._run(batch))
-
     async def _run(self, batch: _Batch[K, V]) -> None:
+        self._open = None
+        if all(call.answer.cancelled() for call in batch.calls):
+            self._forget(batch)
+            return
         keys = list(batch.keys)
         try:
             values = await self._fetch(keys, batch.columns)
@@ -192,5 +192,7 @@ class Loader(Generic[K, V]):
             batch.calls.clear()
 
     def _forget(self, batch: _Batch[K, V]) -> None:
+        if batch is self._open:
+            self._open = None
         if batch in self._batches:
             self._batches.remove(batch)

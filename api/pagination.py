@@ -24,6 +24,8 @@ from api.errors import BadUserInput, StoreUnavailable, as_app_error
 
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
+_MAX_REQUESTS: Final = 256
+"""Different requests that are kept."""
 _MAX_CURSOR: Final = 4096
 """Characters: room for a name of 255 characters that JSON escapes."""
 _OF_DOCUMENTS: Final = frozenset({"designs", "design_revisions"})
@@ -58,9 +60,9 @@ class Position:
     key: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PageRequest:
-    """One page of a list. Hashable, so that equal requests of many parents become one statement.
+    """One page of a list. Equal requests are made once, so that those of many parents become one statement.
 
     `size` rows after `after` and before `before`; the last ones of them where `backwards`.
     """
@@ -73,30 +75,23 @@ class PageRequest:
     order: Order
     condition: Condition
     scope: Condition
-    _hash: int = dataclasses.field(init=False, repr=False, compare=False)
+    filter: Condition = dataclasses.field(init=False)
+    """What the list holds: what the client asks for, of what the viewer may see."""
+    _fingerprint: list[str] = dataclasses.field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        values = (self.list_name, self.size, self.backwards, self.after, self.before)
-        object.__setattr__(self, "_hash", hash((*values, self.order, self.condition, self.scope)))
-
-    def __hash__(self) -> int:
-        return self._hash  # it is part of a key for every object that has the list
-
-    @property
-    def filter(self) -> Condition:
-        """What the list holds: what the client asks for, of what the viewer may see."""
-        return And((self.condition, self.scope))
+        object.__setattr__(self, "filter", And((self.condition, self.scope)))
 
     @property
     def fingerprint(self) -> str:
         """Ties a cursor to the list, the filter and the order that it was made with."""
-        return _fingerprint(self.list_name, self.order, self.condition)
+        if not self._fingerprint:
+            text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
+            self._fingerprint.append(hashlib.blake2b(text.encode(), digest_size=6).hexdigest())
+        return self._fingerprint[0]
 
 
-@lru_cache(256)
-def _fingerprint(list_name: str, order: Order, condition: Condition) -> str:
-    text = f"{list_name} {order.field} {order.descending} {condition!r}"
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+_request = lru_cache(_MAX_REQUESTS, typed=True)(PageRequest)
 
 
 def page_request(
@@ -119,13 +114,18 @@ def page_request(
     name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
     if not 0 <= size <= MAX_SIZE:
         raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}; it is {size}.")
-    request = PageRequest(list_name, size, last is not None, None, None, order, condition, scope)
+    request = _request(list_name, size, last is not None, None, None, order, condition, scope)
     if after is None and before is None:
         return request
-    return dataclasses.replace(
-        request,
-        after=None if after is None else _decode_cursor(after, request),
-        before=None if before is None else _decode_cursor(before, request),
+    return _request(
+        list_name,
+        size,
+        last is not None,
+        None if after is None else _decode_cursor(after, request),
+        None if before is None else _decode_cursor(before, request),
+        order,
+        condition,
+        scope,
     )
 
 
@@ -174,21 +174,18 @@ def _key(list_name: str, text: Any) -> UUID | ObjectId:
 
 
 class Cursors:
-    """How the rows of one page request become cursors. Its fingerprint is made once, and only where it is asked for."""
+    """How the rows of one page request become cursors."""
 
-    __slots__ = ("_fingerprint", "_key", "_order_value", "request")
+    __slots__ = ("_key", "_order_value", "request")
 
     def __init__(self, request: PageRequest, *, order_value: Callable[[Any], Any], key: Callable[[Any], Any]) -> None:
         self.request = request
         self._order_value = order_value
         self._key = key
-        self._fingerprint: str | None = None
 
     def of(self, row: Any) -> str:
         """The cursor of one of the rows."""
-        if self._fingerprint is None:
-            self._fingerprint = self.request.fingerprint
-        return encode_cursor(self._fingerprint, self._order_value(row), self._key(row))
+        return encode_cursor(self.request.fingerprint, self._order_value(row), self._key(row))
 
 
 class Page(NamedTuple):

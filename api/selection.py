@@ -28,6 +28,8 @@ from api.nodes import Part, View
 ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
 
 DEFINITION: Final = "strawberry-definition"
+CURSOR: Final = "cursor"
+"""Marks the fields that are cursors, for which a page must have the column that it is ordered by."""
 _MAX_CACHED: Final = 4096
 
 
@@ -48,6 +50,7 @@ class _Columns:
         self._fragments = fragments
         self._seen: set[tuple[str, str, str]] = set()
         self.found: set[str] = set()
+        self.cursors = False
 
     def walk(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> None:
         """Add what the selections on `parent` need; `prefix` is the path of an embedded part."""
@@ -64,6 +67,8 @@ class _Columns:
                     self.found.update(f"{prefix}{column}" for column in needs_of(definition))
             elif is_object_type(child):  # connections and edges only lead to the objects
                 self.walk(field_node.selection_set, child, prefix)
+            elif definition.metadata.get(CURSOR):
+                self.cursors = True
 
     def _fields(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> Iterator[FieldNode]:
         for selection in selections.selections if selections else ():
@@ -109,7 +114,7 @@ def _stored(graphql_type: Any) -> bool:
     return issubclass(_origin(graphql_type), (View, Part))
 
 
-_cache: OrderedDict[tuple[int | str | None, ...], tuple[tuple[Any, ...], frozenset[str]]] = OrderedDict()
+_cache: OrderedDict[tuple[int | str | None, ...], tuple[tuple[Any, ...], frozenset[str], bool]] = OrderedDict()
 
 
 def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
@@ -118,19 +123,27 @@ def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str
     `type_name` names the object where the field returns an interface. Parts in `@skip` and `@include` count as
     selected, so the result depends on the document alone and is cached with it.
     """
+    return _walked(info, type_name)[1]
+
+
+def selects_cursors(info: ResolveInfo) -> bool:
+    """Whether cursors are asked for of the connection that this field leads to."""
+    return _walked(info, None)[2]
+
+
+def _walked(info: ResolveInfo, type_name: str | None) -> tuple[tuple[Any, ...], frozenset[str], bool]:
     nodes = info.field_nodes
     key = (id(info.schema), type_name, *map(id, nodes))
     if (cached := _cache.get(key)) is not None:  # it keeps the nodes alive, so that their ids stay theirs
-        return cached[1]
+        return cached
     target: Any = info.schema.get_type(type_name) if type_name else get_named_type(info.return_type)
     columns = _Columns(info.fragments)
     for node in nodes:
         columns.walk(node.selection_set, target, "")
-    found = frozenset(columns.found)
-    _cache[key] = (tuple(nodes), found)
+    walked = _cache[key] = tuple(nodes), frozenset(columns.found), columns.cursors
     if len(_cache) > _MAX_CACHED:
         _cache.popitem(last=False)
-    return found
+    return walked
 
 
 def forget(document: DocumentNode) -> None:

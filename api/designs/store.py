@@ -49,7 +49,7 @@ async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) 
             {"$match": mongo_filter(request)},
             {"$sort": mongo_sort(request)},
             {"$limit": request.size + 1},
-            {"$project": projection(names, request.order)},
+            {"$project": projection(names)},
         ]
         found = await _by_owner(stores, by, owners, pipeline)
         answers.update({(by, owner, request): found.get(str(owner), ()) for owner in owners})
@@ -76,7 +76,7 @@ async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]
 async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> Sequence[Document]:
     ((field, direction), *_) = mongo_sort(request).items()
     return await repository(stores).read(
-        projection(names, request.order),
+        projection(names),
         where=mongo_filter(request),
         sort=[f"-{field}" if direction < 0 else field],
         limit=request.size + 1,
