@@ -65,9 +65,9 @@ async def cost(bench: Bench, server: Process, query: str, seconds: float) -> Cos
 
 
 def _line(text: str) -> dict[str, Any]:
-    """The log's line of the last request."""
-    found: list[dict[str, Any]] = [entry for entry in map(json.loads, text.splitlines()) if entry["event"] == "request"]
-    return found[-1]
+    """The log's line of the last request. The text may begin within a line."""
+    entries: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return next(entry for entry in reversed(entries) if entry["event"] == "request")
 
 
 def show(title: str, costs: list[tuple[int, Cost]]) -> None:
