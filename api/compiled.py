@@ -15,12 +15,12 @@ from strawberry.types.field import StrawberryField
 
 from api.connections import EXPRESSION
 from api.declarations import Declared, GlobalId, Stored
+from api.definitions import DEFINITION, class_of, presented
 from api.execution import Batch, Declaration, Plain
 from api.fields import DeclaredField
 from api.ids import encode_id, encode_ids
 from api.limits.cost import Costs
 from api.nodes import Part, View, camel, read, read_all
-from api.selection import DEFINITION, class_of, presented
 
 _CONSTANTS: Final = (bool, int, float, str)
 
@@ -42,11 +42,11 @@ class StrawberryDeclarations:
             if isinstance(declared, GlobalId):
                 return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
             if isinstance(declared, Stored):
-                return Plain(declared.read, _stored_expression(class_of(parent.extensions[DEFINITION]), declared))
+                return Plain(declared.read, _stored_expression(class_of(parent), declared))
             return Batch(declared.load, partial(self._prepare, definition, declared))
         if definition.is_basic_field:
             name, required = definition.python_name, is_non_null_type(field.type)
-            origin = class_of(parent.extensions[DEFINITION])
+            origin = class_of(parent)
             return Plain(partial(_read, name), _expression(origin, name, required=required))
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
@@ -59,7 +59,7 @@ class StrawberryDeclarations:
         definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
         if definition is None or definition.is_type_of is not None:
             return False
-        origin = class_of(definition)
+        origin = class_of(type_)
         sources = dict if issubclass(origin, Part) else getattr(origin, "sources", ())
         return class_ is origin or issubclass(class_, sources)
 
@@ -95,7 +95,7 @@ def _global_ids(type_name: str, sources: Sequence[Any]) -> Sequence[str]:
     return encode_ids(type_name, read_all(sources, "id"))
 
 
-def _expression(origin: type, name: str, *, required: bool = False) -> str | None:
+def _expression(origin: type, name: str, *, required: bool = False) -> str:
     """`read(source, name)` as a Python expression, for how objects of this class are usually stored.
 
     A `required` value raises where it is missing.

@@ -17,10 +17,10 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
 from api.declarations import Declared, GlobalId, Guarded, ListOf, Lookup, Reference, References, Stored
+from api.definitions import presented
 from api.execution import Loading
 from api.pagination import MAX_SIZE
 from api.policy import Guard
-from api.selection import presented
 
 Present = Callable[[Any], Any]
 

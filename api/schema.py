@@ -24,6 +24,7 @@ from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
 from api.compiled import StrawberryDeclarations
 from api.config import Settings
+from api.definitions import DEFINITION
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
@@ -173,7 +174,7 @@ def _settle_inputs(schema: Schema) -> None:
     """
     for named in schema._schema.type_map.values():
         if isinstance(named, GraphQLInputObjectType):
-            definition = named.extensions["strawberry-definition"]
+            definition = named.extensions[DEFINITION]
             named.is_one_of = definition.is_one_of
             for field in definition.fields:
                 field.resolve_type = partial(_constant, field.resolve_type(type_definition=definition))

@@ -6,8 +6,7 @@ those in its metadata (`needs`). Parts that are embedded in a row or document gi
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from graphql import (
@@ -20,14 +19,14 @@ from graphql import (
     get_named_type,
     is_object_type,
 )
-from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from api.definitions import DEFINITION, class_of
 from api.nodes import Part, View
+from api.recent import Recent
 
 ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
 
-DEFINITION: Final = "strawberry-definition"
 CURSOR: Final = "cursor"
 """Marks the fields that are cursors, for which a page must have the column that it is ordered by."""
 _MAX_CACHED: Final = 4096
@@ -60,7 +59,7 @@ class _Columns:
                 continue  # __typename, and fields of an interface that are looked up on the object
             child = get_named_type(field.type)
             if _stored(parent):
-                embedded = is_object_type(child) and issubclass(_origin(child), Part)
+                embedded = is_object_type(child) and issubclass(class_of(child), Part)
                 if embedded and "needs" not in definition.metadata:
                     self.walk(field_node.selection_set, child, f"{prefix}{definition.python_name}.")
                 else:
@@ -90,31 +89,13 @@ class _Columns:
         return condition == parent.name or condition in {interface.name for interface in parent.interfaces}
 
 
-def class_of(definition: StrawberryObjectDefinition) -> type:
-    """The Python class behind an object type; of a generic type's variants the generic class."""
-    generic = definition.concrete_of
-    return definition.origin if generic is None else generic.origin
-
-
-def presented(graphql_type: Any) -> Callable[[Any], Any] | None:
-    """What makes of a source of this type the object that its resolvers are methods of; None where it is one."""
-    definition: StrawberryObjectDefinition | None = graphql_type.extensions.get(DEFINITION)
-    if not isinstance(definition, StrawberryObjectDefinition):
-        return None
-    present: Callable[[Any], Any] | None = getattr(class_of(definition), "presented", None)
-    return present
-
-
-def _origin(graphql_type: Any) -> type:
-    definition: StrawberryObjectDefinition = graphql_type.extensions[DEFINITION]
-    return definition.origin
-
-
 def _stored(graphql_type: Any) -> bool:
-    return issubclass(_origin(graphql_type), (View, Part))
+    return issubclass(class_of(graphql_type), (View, Part))
 
 
-_cache: OrderedDict[tuple[int | str | None, ...], tuple[tuple[Any, ...], frozenset[str], bool]] = OrderedDict()
+_Walked = tuple[tuple[Any, ...], frozenset[str], bool]
+"""The nodes, the columns below them, and whether there are cursors."""
+_cache: Recent[tuple[int | str | None, ...], _Walked] = Recent(_MAX_CACHED)
 
 
 def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
@@ -131,7 +112,7 @@ def selects_cursors(info: ResolveInfo) -> bool:
     return _walked(info, None)[2]
 
 
-def _walked(info: ResolveInfo, type_name: str | None) -> tuple[tuple[Any, ...], frozenset[str], bool]:
+def _walked(info: ResolveInfo, type_name: str | None) -> _Walked:
     nodes = info.field_nodes
     key = (id(info.schema), type_name, *map(id, nodes))
     if (cached := _cache.get(key)) is not None:  # it keeps the nodes alive, so that their ids stay theirs
@@ -141,8 +122,6 @@ def _walked(info: ResolveInfo, type_name: str | None) -> tuple[tuple[Any, ...], 
     for node in nodes:
         columns.walk(node.selection_set, target, "")
     walked = _cache[key] = tuple(nodes), frozenset(columns.found), columns.cursors
-    if len(_cache) > _MAX_CACHED:
-        _cache.popitem(last=False)
     return walked
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import get_named_type
 
 from api.conditions import And, fields_of, matches
+from api.definitions import class_of
 from api.designs.policy import PUBLISHED
 from api.nodes import View, read
 from api.policy import LIVE
@@ -66,6 +67,4 @@ async def _is_shown(type_name: str, stored: Any, context: Context) -> bool:
 
 def view_class(info: ResolveInfo, type_name: str) -> type[View]:
     """The Python class behind an object type of the schema."""
-    graphql_type: Any = info.schema.get_type(type_name)
-    origin: type[View] = graphql_type.extensions["strawberry-definition"].origin
-    return origin
+    return cast("type[View]", class_of(info.schema.get_type(type_name)))

@@ -10,6 +10,7 @@ import strawberry
 from starlette.applications import Starlette
 
 from api import selection
+from api.recent import Recent
 from api.stores import Stores
 from tests.factories.designs import create_design
 from tests.graphql import execute, sent
@@ -44,8 +45,7 @@ def test_plain_fields_need_their_column_and_resolvers_what_they_declare() -> Non
 async def test_a_full_cache_forgets_and_finds_again(
     admin: httpx.AsyncClient, app: Starlette, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "_MAX_CACHED", 2)
-    monkeypatch.setattr(selection, "_cache", type(selection._cache)())
+    monkeypatch.setattr(selection, "_cache", Recent(2))
     await create_design(stores, name="Evening", version=3)
     queries = {
         "name": "Evening",

@@ -1,0 +1,26 @@
+"""From the types of the GraphQL schema to the Python classes behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from strawberry.types.base import StrawberryObjectDefinition
+
+DEFINITION: Final = "strawberry-definition"
+"""The extension of a type or a field that holds Strawberry's definition of it."""
+
+
+def class_of(graphql_type: Any) -> type:
+    """The class of an object type of Strawberry's; of a generic type's variants the generic class."""
+    definition: StrawberryObjectDefinition = graphql_type.extensions[DEFINITION]
+    generic = definition.concrete_of
+    return definition.origin if generic is None else generic.origin
+
+
+def presented(graphql_type: Any) -> Callable[[Any], Any] | None:
+    """What makes of a source of this type the object that its resolvers are methods of; None where it is one."""
+    if not isinstance(graphql_type.extensions.get(DEFINITION), StrawberryObjectDefinition):
+        return None
+    present: Callable[[Any], Any] | None = getattr(class_of(graphql_type), "presented", None)
+    return present
