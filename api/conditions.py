@@ -18,6 +18,8 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, literal, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
+from api.folding import folded, pattern
+
 Operator = Literal["in", "gt", "gte", "lt", "lte", "contains", "starts_with", "has_any", "has_all", "is_null"]
 
 
@@ -64,8 +66,8 @@ def _like(text: str) -> str:
 
 
 _PARAMETER: Mapping[str, Callable[[Any], Any]] = {
-    "contains": lambda text: f"%{_like(text)}%",
-    "starts_with": lambda text: f"{_like(text)}%",
+    "contains": lambda text: f"%{_like(folded(text))}%",
+    "starts_with": lambda text: f"{_like(folded(text))}%",
     "has_any": list,
     "has_all": list,
 }
@@ -104,8 +106,8 @@ _SQL: Mapping[str, Callable[[ColumnElement[Any], Take], ColumnElement[bool]]] = 
     "gte": lambda column, take: column >= take(column.type),
     "lt": lambda column, take: column < take(column.type),
     "lte": lambda column, take: column <= take(column.type),
-    "contains": lambda column, take: column.ilike(take(String())),
-    "starts_with": lambda column, take: column.ilike(take(String())),
+    "contains": lambda column, take: func.shared.fold(column, type_=String()).like(take(String())),
+    "starts_with": lambda column, take: func.shared.fold(column, type_=String()).like(take(String())),
     "has_any": lambda column, take: column.op("?|", is_comparison=True)(cast(take(_TEXTS), _TEXTS)),
     "has_all": lambda column, take: column.op("?&", is_comparison=True)(cast(take(_TEXTS), _TEXTS)),
     "is_null": lambda column, _: column.is_(None),
@@ -150,8 +152,8 @@ _MONGO: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "gte": lambda value: {"$gte": _whole_millisecond(value)},
     "lt": lambda value: {"$lt": _whole_millisecond(value)},
     "lte": lambda value: {"$lte": value},
-    "contains": lambda text: {"$regex": re.escape(text), "$options": "i"},
-    "starts_with": lambda text: {"$regex": f"^{re.escape(text)}", "$options": "i"},
+    "contains": lambda text: {"$regex": pattern(text)},
+    "starts_with": lambda text: {"$regex": f"^{pattern(text)}"},
     "has_any": lambda values: {"$in": list(values)},
     "is_null": lambda absent: {"$eq": None} if absent else {"$ne": None},
     "has_all": lambda values: {"$all": list(values)},
@@ -194,8 +196,8 @@ _PYTHON: Mapping[str, Callable[[Any, Any], bool]] = {
     "gte": lambda value, bound: value >= bound,
     "lt": lambda value, bound: value < bound,
     "lte": lambda value, bound: value <= bound,
-    "contains": lambda value, text: text.lower() in value.lower(),
-    "starts_with": lambda value, text: value.lower().startswith(text.lower()),
+    "contains": lambda value, text: folded(text) in folded(value),
+    "starts_with": lambda value, text: folded(value).startswith(folded(text)),
     "has_any": lambda value, values: any(v in value for v in values),
     "has_all": lambda value, values: all(v in value for v in values),
 }

@@ -12,6 +12,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from api.conditions import EVERYTHING, And, Compare, Condition, Not, Operator, Or
 from api.errors import BadUserInput
+from api.folding import composed
 from api.ids import decode_id_of
 
 MAX_TEXT: Final = 255
@@ -184,4 +185,4 @@ def _text(value: str) -> str:
         raise BadUserInput(f"A text to filter by has at most {MAX_TEXT} characters; this one has {len(value)}.")
     if "\x00" in value:
         raise BadUserInput("A text can't contain a null character.")
-    return value
+    return composed(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,10 +14,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, Stri
 from pydantic.alias_generators import to_camel
 
 from api.errors import BadUserInput
+from api.folding import composed
 from api.ids import decode_id_of
 
 UNGIVEN: Final[Any] = None
 """Default of what may be left out but not be null."""
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, ends of lines and paragraphs, and what turns the direction of writing."""
 
 
 class Embedded(BaseModel):
@@ -31,7 +36,22 @@ class Embedded(BaseModel):
 def _without_null(text: str) -> str:
     if "\x00" in text:
         raise ValueError("can't contain a null character")
+    return composed(text)
+
+
+def _one_line(longest: int, text: str) -> str:
+    text = text.strip()
+    # before it is composed, and after: some letters become two
+    if not 1 <= len(text) <= longest or len(text := composed(text)) > longest:
+        raise ValueError(f"must have 1 to {longest} characters")
+    if _UNSEEN.search(text):
+        raise ValueError("can't contain control characters, or such as turn the direction of writing")
     return text
+
+
+def one_line(longest: int) -> AfterValidator:
+    """A text that is shown in one line: 1 to `longest` characters, without blanks around it, in NFC."""
+    return AfterValidator(partial(_one_line, longest))
 
 
 def _web_address(text: str) -> str:
@@ -66,8 +86,8 @@ def _key_of(type_name: str) -> Callable[[Any], UUID]:
 
 
 NoNull: Final = AfterValidator(_without_null)
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), NoNull]
+Name = Annotated[str, one_line(255)]
+Tag = Annotated[str, one_line(64)]
 Description = Annotated[str, StringConstraints(max_length=10_000), NoNull]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
 Moment = Annotated[datetime, AfterValidator(_moment)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,7 +34,12 @@ class Avatar(Identified, Timestamped, Authored, Base):
         Index("idx_avatars_deleted", "created_at", "id", postgresql_where=DELETED),
         Index("idx_avatars_created_by", "created_by"),
         Index("idx_avatars_updated_by", "updated_by"),
-        Index("idx_avatars_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
+        Index(
+            "idx_avatars_name_trgm",
+            literal_column("shared.fold(name)").label("folded_name"),
+            postgresql_using="gin",
+            postgresql_ops={"folded_name": "gin_trgm_ops"},
+        ),
         Index(
             "uidx_avatars_user_id_default",
             "user_id",

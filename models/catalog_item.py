@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Index, String, Text, text
+from sqlalchemy import CheckConstraint, Index, String, Text, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,9 +44,9 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
         ),
         Index(
             "idx_catalog_items_name_trgm",
-            "name",
+            literal_column("shared.fold(name)").label("folded_name"),
             postgresql_using="gin",
-            postgresql_ops={"name": "gin_trgm_ops"},
+            postgresql_ops={"folded_name": "gin_trgm_ops"},
         ),
         Index("idx_catalog_items_search", text(SEARCH_VECTOR), postgresql_using="gin"),
         {"schema": "catalog", "comment": "Silhouettes, fabrics and patterns that layers show"},

@@ -12,17 +12,20 @@ from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 FULL_NAME: Final = "((coalesce(first_name, '') || ' ') || coalesce(last_name, ''))"
 """What a search for names reads; the index and the queries must mean the same."""
 
+CANONICAL_EMAIL: Final = "shared.fold(btrim(email))"
+"""An address as it is looked up: whatever its case, and without the blanks around it that other programs stored."""
+
 TEXTS: Final = ("email", "first_name", "last_name")
 """Columns that lists are filtered by a part of."""
 
 
 class User(Identified, Timestamped, Authored, Base):
-    """An account. The email is unique among all rows, deleted ones included, whatever its case."""
+    """An account. The email is unique among all rows, deleted ones included, by its canonical form."""
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("role IN ('user', 'premium', 'brand', 'admin')", name="role"),
-        Index("uidx_users_email", text("lower(email)"), unique=True),
+        Index("uidx_users_email", text(CANONICAL_EMAIL), unique=True),
         Index("idx_users_created_at", "created_at", "id", postgresql_where=LIVE),
         Index("idx_users_updated_at", "updated_at", "id", postgresql_where=LIVE),
         Index("idx_users_last_name", "last_name", "id", postgresql_where=LIVE),
@@ -40,9 +43,9 @@ class User(Identified, Timestamped, Authored, Base):
         ),
         Index(
             "idx_users_texts_trgm",
-            *TEXTS,
+            *(literal_column(f"shared.fold({name})").label(f"folded_{name}") for name in TEXTS),
             postgresql_using="gin",
-            postgresql_ops=dict.fromkeys(TEXTS, "gin_trgm_ops"),
+            postgresql_ops={f"folded_{name}": "gin_trgm_ops" for name in TEXTS},
         ),
         {"schema": "shared", "comment": "Accounts"},
     )

@@ -21,6 +21,7 @@ from sqlalchemy import text
 from api.config import Settings
 from api.stores import postgres_engine
 from migrations import runner
+from migrations.folding import create_fold
 from models import SCHEMAS, Base
 
 _SCRIPTS = ScriptDirectory(str(runner.FOLDER))
@@ -95,6 +96,7 @@ async def _create_all(settings: Settings) -> None:
         await connection.execute(text("CREATE EXTENSION pg_trgm"))
         for schema in SCHEMAS:
             await connection.execute(text(f"CREATE SCHEMA {schema}"))
+        await connection.run_sync(create_fold)
         await connection.run_sync(Base.metadata.create_all)
     await engine.dispose()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Moment, Name, NoNull, Tag, Url
+from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Moment, Name, Tag, Url, one_line
 
 MAX_TAGS: Final = 50
 MAX_PRICE: Final = 2**31 - 1
@@ -15,7 +15,7 @@ MAX_PRICE: Final = 2**31 - 1
 Type = Literal["silhouette", "fabric", "pattern"]
 Category = Literal["top", "bottom", "dress", "outerwear", "accessory", "other"]
 Price = Annotated[int, Field(ge=0, le=MAX_PRICE)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), NoNull]
+Word = Annotated[str, one_line(255)]
 
 
 def _distinct(tags: list[str]) -> list[str]:

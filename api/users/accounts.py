@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
-from api.mutations import conflict
+from api.mutations import Refusal, conflict
 from api.stores import Stores
-from api.users.changes import LONGEST_EMAIL
+from api.users.email import has_email
 from models import PostgresRepository
 
 UNIQUE_VIOLATION = "23505"
@@ -32,10 +32,10 @@ def repository(stores: Stores) -> PostgresRepository[models.User]:
 
 
 async def by_email(stores: Stores, email: str) -> Credentials | None:
-    """The credentials of the live account with this email, whatever its case."""
-    if len(email) > LONGEST_EMAIL or "\0" in email:  # no row has it, and the driver refuses a null character
+    """The credentials of the live account with this email, by its canonical form."""
+    if "\0" in email:  # no row has it, and the driver refuses a null character
         return None
-    return await _credentials(stores, func.lower(models.User.email) == func.lower(email))
+    return await _credentials(stores, has_email(email))
 
 
 async def by_id(stores: Stores, user_id: UUID) -> Credentials | None:
@@ -87,3 +87,10 @@ async def keep_an_admin(transaction: AsyncSession, without: UUID) -> None:
 def is_taken(error: IntegrityError) -> bool:
     """Whether a write failed because another account has the email; nothing else of an account is unique."""
     return getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION
+
+
+def email_taken() -> Refusal:
+    """What is said of an email that another account has, a deleted one perhaps."""
+    return conflict(
+        "EMAIL_TAKEN", "There is an account with this email already; a deleted account keeps its email.", "email"
+    )

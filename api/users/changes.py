@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel
 
 from api.passwords import normalised
-from api.validation import UNGIVEN, Moment, UserKey
+from api.users.email import new_email
+from api.validation import UNGIVEN, Moment, UserKey, one_line
 
-LONGEST_EMAIL: Final = 255
 LONGEST_NAME: Final = 100
-_EMAIL: Final = re.compile(r"[^@\s\0-\x1f\x7f]{1,64}@[^@\s\0-\x1f\x7f]+")
 
-
-def _email(text: str) -> str:
-    text = unicodedata.normalize("NFC", text.strip())
-    if len(text) > LONGEST_EMAIL:
-        raise ValueError(f"must have at most {LONGEST_EMAIL} characters")
-    if not _EMAIL.fullmatch(text):
-        raise ValueError("must be an email address")
-    return text
-
-
-def _name(text: str) -> str:
-    text = text.strip()
-    if not 1 <= len(text) <= LONGEST_NAME:
-        raise ValueError(f"must have 1 to {LONGEST_NAME} characters")
-    if not text.isprintable():
-        raise ValueError("must not contain control characters")
-    return text
-
-
-Email = Annotated[str, AfterValidator(_email)]
-Name = Annotated[str, AfterValidator(_name)]
+Email = Annotated[str, AfterValidator(new_email)]
+Name = Annotated[str, one_line(LONGEST_NAME)]
 Password = Annotated[str, AfterValidator(normalised)]
 
 

@@ -53,7 +53,10 @@ class UserOrder:
 
 @strawberry.input(description="Who a new account is for.")
 class SignUpInput:
-    email: str = strawberry.field(description="Address to sign in with; at most 255 characters.")
+    email: str = strawberry.field(
+        description="Address to sign in with, at most 254 characters. No other account has it in any case, deleted "
+        "ones included."
+    )
     password: str = strawberry.field(description="8 to 256 characters.")
     first_name: str | None = strawberry.field(default=None, description="Given name; at most 100 characters.")
     last_name: str | None = strawberry.field(default=None, description="Family name; at most 100 characters.")
@@ -61,7 +64,7 @@ class SignUpInput:
 
 @strawberry.input(description="What proves who somebody is.")
 class SignInInput:
-    email: str = strawberry.field(description="Address of the account.")
+    email: str = strawberry.field(description="Address of the account, whatever its case.")
     password: str = strawberry.field(description="Its password.")
 
 
@@ -84,7 +87,8 @@ class UpdateProfileInput:
         description="Family name; at most 100 characters. Null removes it."
     )
     email: strawberry.Maybe[str | None] = strawberry.field(
-        description="Another address to sign in with; needs the current password, and is unconfirmed again."
+        description="Another address to sign in with; needs the current password, and is unconfirmed again. "
+        "The address of a deleted account stays taken."
     )
     current_password: str | None = strawberry.field(default=None, description="For a change of the email.")
     expected_updated_at: datetime | None = strawberry.field(

@@ -13,6 +13,7 @@ from api.config import Settings
 from api.rates.attempts import SharedAttempts
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.recent import Recent
+from api.users.email import canonical_email
 
 FRIENDS: Final = 50_000
 """Pairs of account and address that are remembered."""
@@ -53,4 +54,4 @@ class SignInLimits:
 
 def _name(account: str | UUID) -> str:
     """Of one length, whatever was typed for an email."""
-    return hashlib.sha256(str(account).strip().lower().encode()).hexdigest()[:32]
+    return hashlib.sha256(canonical_email(str(account)).encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 import models
 from api.context import Context
 from api.log import logger
-from api.mutations import ConflictError, InvalidInput, Refusal, conflict, given, refusable, validated, write_block
+from api.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
 from api.users import accounts, sessions
 from api.users.administration import AdministrationMutations
 from api.users.changes import NewAccount
@@ -61,7 +61,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         except IntegrityError as error:
             if not accounts.is_taken(error):
                 raise
-            raise conflict("EMAIL_TAKEN", "There is an account with this email already.", "email") from None
+            raise accounts.email_taken() from None
         return _signed_in(SignUpPayload, context, user, opened)
 
     @strawberry.mutation(
@@ -74,7 +74,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         info: strawberry.Info[Context],
         input: Annotated[SignInInput, strawberry.argument(description="Email and password.")],
     ) -> SignInPayload:
-        context, email = info.context, input.email.strip()
+        context, email = info.context, input.email
         await context.auth.limits.arrive(context.address)
         async with context.auth.limits.attempt(email, context.address):
             for _ in range(ATTEMPTS):

@@ -46,7 +46,7 @@ class ProfileMutations:
         except IntegrityError as error:
             if not accounts.is_taken(error):
                 raise
-            raise conflict("EMAIL_TAKEN", "There is an account with this email already.", "email") from None
+            raise accounts.email_taken() from None
         if user is None:
             raise await why_not(context, users, User, user_id, "user")
         context.loader("user").clear(user_id)
