@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api import explorer, row_level_security
 from api.config import Settings
+from api.errors import StoreUnfit
 from api.graphql import GraphQLEndpoint
 from api.health.routes import routes as health_routes
 from api.health.store import check
@@ -117,13 +119,27 @@ class _ExplorerOrGraphQL:
 
 async def _verify(stores: Stores, settings: Settings) -> None:
     """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
-    only the other one works, and readiness comes with the store."""
+    only the other one works, and readiness comes with the store. One that can't be served from ends the start."""
     health = await check(stores, timeout=settings.health_timeout)
+    if not health.postgres.healthy:
+        await _admit(stores, settings)
     if settings.row_level_security and health.postgres.healthy:
         await row_level_security.verify(stores.engine)
     for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
         if not store.healthy:
             logger.error("store does not answer", store=name, error=store.error)
+
+
+async def _admit(stores: Stores, settings: Settings) -> None:
+    """Raise StoreUnfit where PostgreSQL answers, but is one on which somebody has to change a setting first."""
+    try:
+        async with asyncio.timeout(settings.health_timeout):
+            stores.spare.give_back(await stores.spare.take())
+    except StoreUnfit as unfit:
+        if unfit.lasts:
+            raise
+    except Exception as error:  # it doesn't answer, which the check has said
+        logger.debug("store does not answer", store="PostgreSQL", cause=repr(error))
 
 
 def _is_browser(request: Request) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.errors import AppError
 from api.stores import Stores
 from models import IdempotencyKey, PostgresRepository, new_id
+from models.pooler import autocommit
 
 if TYPE_CHECKING:
     from api.context import Context
@@ -179,5 +180,5 @@ def _change(claim: Claim, **values: Any) -> Executable:
 
 async def _send(stores: Stores, statement: Executable) -> Sequence[Row[Any]]:
     """One statement that is committed when it returns. As the connected user: keys are nobody's rows."""
-    autocommit = stores.engine.execution_options(isolation_level="AUTOCOMMIT")
-    return await PostgresRepository(IdempotencyKey, autocommit, stores.sessions).read_statement(statement)
+    keys = PostgresRepository(IdempotencyKey, autocommit(stores.engine), stores.sessions)
+    return await keys.read_statement(statement)

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.postgres_url import parse as parse_postgres_url
+
 Environment = Literal["development", "production"]
 
 PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
@@ -48,6 +50,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers and the explorer's files")
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
+    migration_database_url: SecretStr | None = Field(
+        None, description="The same for migrations: of the role that owns the tables, past a pooler; else DATABASE_URL"
+    )
     postgres_host: str | None = Field(None, description="PostgreSQL host")
     postgres_port: int = Field(5432, description="PostgreSQL port")
     postgres_user: str = Field("postgres", description="PostgreSQL user")
@@ -64,6 +69,10 @@ class Settings(BaseSettings):
     postgres_pool_timeout: float = Field(5.0, gt=0, description="Longest wait for a free connection")
     postgres_pool_recycle: int = Field(1800, gt=0, description="Age at which a connection is replaced")
     postgres_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
+    postgres_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="transaction where a pooler such as PgBouncer lends connections by the transaction",
+    )
     row_level_security: bool = Field(False, description="Let PostgreSQL check rights too, a transaction a read")
     statement_timeout: float = Field(10.0, gt=0, description="Longest a statement or MongoDB command may run")
 
@@ -177,14 +186,11 @@ class Settings(BaseSettings):
             return {**PRODUCTION_DEFAULTS, **given}
         return given
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_database_url")
     @classmethod
-    def _postgres_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and urlsplit(url.get_secret_value()).scheme.partition("+")[0] not in (
-            "postgres",
-            "postgresql",
-        ):
-            raise ValueError("must start with postgresql://")
+    def _postgres_parameters(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parse_postgres_url(url.get_secret_value())
         return url
 
     @field_validator("mongodb_uri")
@@ -278,7 +284,16 @@ class Settings(BaseSettings):
             return None
         password = self.postgres_password.get_secret_value() if self.postgres_password else ""
         login = quote(self.postgres_user, safe="") + (f":{quote(password, safe='')}" if password else "")
-        return f"postgresql://{login}@{self.postgres_host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
+        # a socket's folder, an IPv6 address
+        host = quote(self.postgres_host, safe=":,[]")
+        host = f"[{host.strip('[]')}]" if host.count(":") > 1 and "," not in host else host
+        return f"postgresql://{login}@{host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
+
+    @property
+    def for_migrations(self) -> Settings:
+        """These settings as migrations have them: on the server of MIGRATION_DATABASE_URL, where there is one."""
+        url = self.migration_database_url
+        return self if url is None else self.model_copy(update={"database_url": url})
 
     @property
     def mongodb_url(self) -> str | None:

@@ -107,6 +107,18 @@ class StoreUnavailable(AppError):
         super().__init__(f"{store} is not available; try again later.", store=store)
 
 
+class StoreUnfit(StoreUnavailable):
+    """A store answers, but is not one that this program can work on; `reason` says why, to whoever runs it.
+
+    `lasts` tells whether somebody has to change a setting or the server; else it may mend itself, by a migration.
+    """
+
+    def __init__(self, store: str, reason: str, *, lasts: bool) -> None:
+        super().__init__(store)
+        self.reason = reason
+        self.lasts = lasts
+
+
 def as_app_error(error: BaseException | None) -> AppError | None:
     """What a client may be told of an error, or None where it is nobody's business but ours.
 

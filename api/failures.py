@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.config import ConfigurationError
 from api.daemons import DaemonError
 from api.embedded import EmbeddedError
-from api.errors import AppError
+from api.errors import AppError, StoreUnfit
 
 
 class ServerError(Exception):
@@ -33,7 +33,9 @@ def describe(error: BaseException) -> str | None:
     """
     lines = []
     for single in _flat(error):
-        if isinstance(single, _OWN):
+        if isinstance(single, StoreUnfit):
+            lines.append(f"{single.extensions['store']}: {single.reason}")
+        elif isinstance(single, _OWN):
             lines.append(str(single))
         elif isinstance(single, PyMongoError):
             lines.append(f"MongoDB: {_short(single)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from weakref import WeakSet
 
 import asyncpg
@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.breakers import Breaker, Limits
+from api.connecting import Connector
+from api.errors import StoreUnfit
 from models.pool import ConnectionPool
-
-if TYPE_CHECKING:
-    PostgresConnection = asyncpg.Connection[asyncpg.Record]
+from models.pooler import Connection
 
 _UNREACHABLE: Final = (
     OSError,  # refused, reset, timed out
@@ -26,6 +26,7 @@ _UNREACHABLE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    StoreUnfit,
 )
 
 
@@ -36,17 +37,16 @@ class PostgresGuard:
     that comes back usable is a sign of life.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, connector: Connector) -> None:
+        self.connector = connector
         self.breaker = Breaker("PostgreSQL", limits, lambda error: isinstance(error, _UNREACHABLE))
         self.breaker.probe, self.breaker.hang_up = self._probe, self._hang_up
-        self._connections: WeakSet[PostgresConnection] = WeakSet()
-        self._arguments: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
+        self._connections: WeakSet[Connection] = WeakSet()
 
-    async def connect(self, *args: Any, **kwargs: Any) -> PostgresConnection:
-        """As asyncpg.connect. Raises StoreUnavailable where the breaker is open."""
-        self._arguments = args, kwargs
+    async def connect(self, *_: Any, **__: Any) -> Connection:
+        """A new connection. Raises StoreUnavailable where the breaker is open, and what the connector raises."""
         with self.breaker.call():
-            connection: PostgresConnection = await asyncpg.connect(*args, **kwargs)
+            connection = await self.connector()
         self._connections.add(connection)
         return connection
 
@@ -58,9 +58,8 @@ class PostgresGuard:
         self.breaker.busy = lambda: pool.checkedout() > 0
 
     async def _probe(self) -> None:
-        args, kwargs = self._arguments
         limit = self.breaker.limits.probe_timeout
-        connection = await asyncpg.connect(*args, **{**kwargs, "timeout": limit, "command_timeout": limit})
+        connection = await self.connector(timeout=limit, command_timeout=limit)
         try:
             await connection.execute("SELECT 1")
         finally:

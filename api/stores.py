@@ -7,22 +7,24 @@ import dataclasses
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from api.breakers import Breaker, Limits
 from api.config import ConfigurationError, Settings
+from api.connecting import Check, Connector, Spare
 from api.guards import GuardedClient, GuardedPool, PostgresGuard, watching
 from api.log import CommandCounter, count_statement, count_statements
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
+from migrations.revisions import migrated
 from models.pool import ConnectionPool
+from models.pooler import POOLED_OPTIONS, UNNAMED, autocommit
 from models.statements import Record, Statement, StatementRunner
 
 MongoDatabase = AsyncDatabase[dict[str, Any]]
@@ -33,13 +35,14 @@ MongoClient = AsyncMongoClient[dict[str, Any]]
 class Stores:
     """Open connections to both stores.
 
-    `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and ROLLBACK around it.
-    `statements` runs those that are compiled once; `fetch` is the way to it.
+    `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and COMMIT around it.
+    `statements` runs those that are compiled once; `fetch` is the way to it. `spare` is beside the pool.
     """
 
     engine: AsyncEngine
     reads: AsyncEngine
     statements: StatementRunner
+    spare: Spare
     sessions: async_sessionmaker[AsyncSession]
     mongo: MongoClient
     database: MongoDatabase
@@ -75,17 +78,14 @@ class Stores:
         return self.statements.fetch(statement, values, first)
 
 
-def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> AsyncEngine:
-    """An engine on the configured server, not yet connected. A guard looks after its pool.
+def postgres_engine(settings: Settings, *checks: Check, guard: PostgresGuard | None = None) -> AsyncEngine:
+    """An engine on the configured server, not yet connected. A guard looks after its pool, and has a connector.
 
-    Raises ConfigurationError where no server is configured.
+    Raises ConfigurationError where no server is configured, or one that the driver can't connect to.
     """
-    if settings.postgres_url is None:
-        raise ConfigurationError("DATABASE_URL (or POSTGRES_HOST) is not set")
-    url, tls = _postgres_address(settings)
-    guarded: dict[str, Any] = {} if guard is None else {"async_creator_fn": guard.connect}
+    connector = Connector(settings, *checks) if guard is None else guard.connector
     engine = create_async_engine(
-        url,
+        "postgresql+asyncpg://",  # where it is, only the connector knows
         poolclass=ConnectionPool if guard is None else GuardedPool,
         pool_size=settings.postgres_pool_size,
         max_overflow=settings.postgres_max_overflow,
@@ -95,18 +95,10 @@ def postgres_engine(settings: Settings, guard: PostgresGuard | None = None) -> A
         hide_parameters=True,  # errors are logged, and parameters may be password hashes
         json_serializer=lambda value: orjson.dumps(value).decode(),
         connect_args={
-            "timeout": settings.postgres_connect_timeout,
-            # the server ends what runs too long; asyncpg gives up a little later, in case the server is gone
-            "command_timeout": settings.statement_timeout + 1,
-            "server_settings": {
-                "application_name": "fashion-wallet",
-                "statement_timeout": str(int(settings.statement_timeout * 1000)),
-                "timezone": "UTC",
-                "jit": "off",
-            },
-            **guarded,
-            **tls,
+            "async_creator_fn": connector if guard is None else guard.connect,
+            **(UNNAMED if connector.is_pooled else {}),
         },
+        execution_options=POOLED_OPTIONS if connector.is_pooled else {},
     )
     if guard is not None:
         guard.guard(engine)
@@ -129,22 +121,6 @@ def _decode_jsonb(connection: Any, _: object) -> None:
             format="binary",
         )
     )
-
-
-def _postgres_address(settings: Settings) -> tuple[URL, dict[str, Any]]:
-    """SQLAlchemy's URL and asyncpg's TLS arguments; `sslmode` in the URL wins over POSTGRES_SSL."""
-    assert settings.postgres_url is not None
-    url = make_url(settings.postgres_url).set(drivername="postgresql+asyncpg")
-    query = dict(url.query)
-    mode = str(query.pop("sslmode", settings.postgres_ssl))
-    url = url.set(query=query)
-    if mode in ("verify-ca", "verify-full") and settings.postgres_ssl_root_cert is not None:
-        import ssl
-
-        context = ssl.create_default_context(cafile=str(settings.postgres_ssl_root_cert))
-        context.check_hostname = mode == "verify-full"
-        return url, {"ssl": context}
-    return url, {"ssl": mode}
 
 
 def mongo_client(settings: Settings) -> MongoClient:
@@ -186,9 +162,9 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
 
 def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
     """The database of the settings, else of the URI, else `fashion_wallet`."""
-    assert settings.mongodb_url is not None
-    name = settings.mongodb_database or urlsplit(settings.mongodb_url).path.lstrip("/") or "fashion_wallet"
-    return client[name]
+    if settings.mongodb_database:
+        return client[settings.mongodb_database]
+    return client.get_default_database("fashion_wallet")
 
 
 class _OfflineInitializer(Initializer):
@@ -204,8 +180,9 @@ class _OfflineInitializer(Initializer):
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
-    guard = PostgresGuard(Limits.of(settings))
-    engine = postgres_engine(settings, guard)
+    guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated))
+    engine = postgres_engine(settings, guard=guard)
+    spare = Spare(guard.connect)
     try:
         client = guarded_mongo_client(settings)
         try:
@@ -217,8 +194,9 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             async with watching(*breakers):
                 yield Stores(
                     engine=engine,
-                    reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+                    reads=autocommit(engine),
                     statements=StatementRunner(engine, [count_statement]),
+                    spare=spare,
                     sessions=async_sessionmaker(engine, expire_on_commit=False),
                     mongo=client,
                     database=database,
@@ -228,4 +206,5 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         finally:
             await client.close()
     finally:
+        await spare.close()
         await engine.dispose()

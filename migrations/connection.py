@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy import text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.config import ConfigurationError, Settings
+from api.config import Settings
 from api.stores import postgres_engine
 from migrations.errors import LOCK_NOT_AVAILABLE, MigrationRunning
 
@@ -25,15 +25,18 @@ STATEMENT_TIMEOUT: Final = 86_400.0
 
 
 @contextlib.asynccontextmanager
-async def migration_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """An engine without the statement timeout of requests.
+async def migration_engine(settings: Settings, lock_timeout: float = LOCK_TIMEOUT) -> AsyncIterator[AsyncEngine]:
+    """An engine on the server of migrations, without the statement timeout of requests.
 
-    Raises ConfigurationError where no server is configured or its URL can't be read.
+    What is set is set in each of its transactions: behind a pooler, others have the session next.
+    Raises ConfigurationError where no server is configured.
     """
-    try:
-        engine = postgres_engine(settings.model_copy(update={"statement_timeout": STATEMENT_TIMEOUT}))
-    except (ArgumentError, ValueError):  # their text may quote the URL
-        raise ConfigurationError("DATABASE_URL is not a valid PostgreSQL URL") from None
+    engine = postgres_engine(settings.for_migrations.model_copy(update={"statement_timeout": STATEMENT_TIMEOUT}))
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def limit_locks(connection: Connection) -> None:
+        _set(connection, "lock_timeout", _patience(lock_timeout))
+
     try:
         yield engine
     finally:
@@ -46,14 +49,15 @@ async def exclusive_connection(
 ) -> AsyncIterator[AsyncConnection]:
     """A connection, while another one holds the advisory lock.
 
-    The lock has its own connection, so that neither a rollback nor a commit of the migration can release it.
+    The lock has a transaction of its own, so that neither a rollback nor a commit of the migration can release it, and
+    its end does, wherever a pooler has taken the connection.
     Raises MigrationRunning when another process still holds it after `wait` seconds.
     """
-    async with migration_engine(settings) as engine, engine.connect() as guard:
-        await guard.execution_options(isolation_level="AUTOCOMMIT")
-        await _set_lock_timeout(guard, wait)
+    async with migration_engine(settings, lock_timeout) as engine, engine.connect() as guard:
+        await guard.run_sync(_set, "lock_timeout", _patience(wait))
+        await guard.run_sync(_set, "idle_in_transaction_session_timeout", 0)
         try:
-            await guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+            await guard.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
                 raise MigrationRunning(
@@ -61,13 +65,13 @@ async def exclusive_connection(
                 ) from None
             raise
         async with engine.connect() as connection:
-            await _set_lock_timeout(connection, lock_timeout)
-            await connection.commit()
             yield connection
 
 
-async def _set_lock_timeout(connection: AsyncConnection, seconds: float) -> None:
-    await connection.execute(
-        text("SELECT set_config('lock_timeout', :milliseconds, false)"),
-        {"milliseconds": f"{max(1, int(seconds * 1000))}ms"},  # 0 would wait for ever
-    )
+def _set(connection: Connection, name: str, milliseconds: int) -> None:
+    """Set a time for the rest of the transaction; 0 is for ever."""
+    connection.exec_driver_sql(f"SET LOCAL {name} = {milliseconds}")
+
+
+def _patience(seconds: float) -> int:
+    return max(1, int(seconds * 1000))

@@ -18,13 +18,19 @@ Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_
 
 
 def leave_search_path(connection: sa.Connection) -> None:
-    """Take the five schemas off the search path of the session: Alembic knows no name for what is found through it."""
+    """Take the five schemas off the search path: Alembic knows no name for what is found through it."""
     # as it is set: a schema that is still to be made counts from then on
     path = [schema.strip(' "') for schema in connection.scalar(sa.text("SHOW search_path")).split(",")]
     if set(path).intersection(SCHEMAS):
         others = [schema for schema in path if schema not in SCHEMAS] or ["public"]
         quoted = ", ".join(connection.dialect.identifier_preparer.quote(schema) for schema in others)
-        connection.execute(sa.text("SELECT set_config('search_path', :path, false)"), {"path": quoted})
+
+        def leave(transacting: sa.Connection) -> None:
+            # in each transaction: behind a pooler, others have the session next
+            transacting.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": quoted})
+
+        sa.event.listen(connection.engine, "begin", leave)
+        leave(connection)
         connection.dialect.default_schema_name = connection.scalar(sa.text("SELECT current_schema()"))
 
 

@@ -124,7 +124,9 @@ class PostgresRepository(Generic[M]):
     def _read(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         """Inside one greenlet: AsyncConnection takes one each to connect, execute and close, a tenth of a read."""
         with self._reads.sync_engine.connect() as connection:
-            return connection.execute(statement).all()
+            rows = connection.execute(statement).all()
+            connection.commit()  # a statement that writes, where there is no autocommit; else nothing is sent
+            return rows
 
     async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
         """How many rows match."""

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
 from models.pool import ConnectionPool, PoolEntry
+from models.pooler import is_pooled
 
 Record = Any
 """A row: `row.first_name`."""
@@ -113,11 +114,13 @@ def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncp
 class StatementRunner:
     """Runs compiled statements on connections of an engine's pool. `listeners` hear the SQL of each before it is sent.
 
-    A statement alone is no transaction. A read is repeated once where the server had closed the connection.
+    A statement alone is no transaction, except behind a pooler (models/pooler.py). A read is repeated once where the
+    server had closed the connection.
     """
 
     def __init__(self, engine: AsyncEngine, listeners: Iterable[Callable[[str], None]] = ()) -> None:
         self._engine = engine.sync_engine
+        self._transacts = is_pooled(engine)
         self.listeners = [*listeners]
 
     async def fetch(self, statement: Statement, values: Sequence[Any], first: First | None = None) -> list[Record]:
@@ -128,6 +131,7 @@ class StatementRunner:
         """
         arguments = statement.arguments(values)
         pool = self._pool
+        transacts = self._transacts or first is not None
         repeated = False
         while True:
             entry = await pool.take()
@@ -136,7 +140,7 @@ class StatementRunner:
                 try:
                     rows = await self._read(driver, statement, arguments, first)
                 except asyncpg.InvalidCachedStatementError:  # a column's type has changed since it was prepared
-                    if first is not None:
+                    if transacts:
                         await driver.execute("ROLLBACK")
                 else:
                     # asyncpg, outside of transactions, repeats it by itself and forgets the class of the rows
@@ -144,7 +148,7 @@ class StatementRunner:
                         return rows
                 return await self._read(driver, statement, arguments, first)
             except BaseException as error:
-                lost = await _recover(pool, entry, error, began=first is not None)
+                lost = await _recover(pool, entry, error, began=transacts)
                 # the pool has dropped its other old connections with this one; see PostgresRepository.read_statement
                 if not lost or repeated:
                     _raise(error, statement, lost=lost)
@@ -155,17 +159,20 @@ class StatementRunner:
     async def _read(
         self, driver: Any, statement: Statement, arguments: Sequence[Any], first: First | None
     ) -> list[Record]:
-        if first is not None:
+        transacts = self._transacts or first is not None
+        if transacts:
             await self._begin(driver, first)
         for listener in self.listeners:
             listener(statement.sql)
         rows: list[Record] = await driver.fetch(statement.sql, *arguments, record_class=statement.record)
-        if first is not None:
+        if transacts:
             await driver.execute("COMMIT")
         return rows
 
-    async def _begin(self, driver: Any, first: First) -> None:
+    async def _begin(self, driver: Any, first: First | None) -> None:
         await driver.execute("BEGIN")
+        if first is None:
+            return
         sql, arguments = first
         for listener in self.listeners:
             listener(sql)

@@ -67,9 +67,9 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             pass
 
 
-async def terminate_all(stores: Stores) -> int:
+async def terminate_all(postgres_url: str) -> int:
     """Have the server close the application's connections. Returns how many there were."""
-    admin = await asyncpg.connect(stores.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    admin = await asyncpg.connect(postgres_url)
     closed = await admin.fetch(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'fashion-wallet' AND pid <> pg_backend_pid()"
@@ -255,9 +255,11 @@ async def test_a_transaction_around_a_read_ends_with_it(narrow: Stores) -> None:
 
 
 @pytest.mark.parametrize("first", [None, ASSUME])
-async def test_a_cancelled_read_gives_a_clean_connection_back(narrow: Stores, first: First | None) -> None:
+async def test_a_cancelled_read_gives_a_clean_connection_back(
+    narrow: Stores, first: First | None, postgres_url: str
+) -> None:
     before = await pid_of(narrow)
-    admin = await asyncpg.connect(narrow.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    admin = await asyncpg.connect(postgres_url)
     reading = asyncio.create_task(narrow.statements.fetch(SLEEP, (60.0,), first))
     await until(lambda: is_sleeping(admin))
 
@@ -285,23 +287,25 @@ async def test_a_read_cancelled_at_any_turn_leaks_nothing(narrow: Stores) -> Non
     assert (await narrow.fetch(SETTING, ()))[0].role in ("", None)
 
 
-async def test_a_read_survives_connections_that_the_server_has_closed(settings: Settings, clean_stores: None) -> None:
+async def test_a_read_survives_connections_that_the_server_has_closed(
+    settings: Settings, clean_stores: None, postgres_url: str
+) -> None:
     async with opened(settings, postgres_pool_size=3) as stores:
         before = {row[0].pid for row in await asyncio.gather(*(stores.fetch(PID, ()) for _ in range(3)))}
         assert len(before) == 3
-        assert await terminate_all(stores) >= 3
+        assert await terminate_all(postgres_url) >= 3
 
         after = {await pid_of(stores) for _ in range(3)}
 
         assert before.isdisjoint(after)
 
 
-async def test_a_connection_lost_twice_is_an_unavailable_store(narrow: Stores) -> None:
-    admin = await asyncpg.connect(narrow.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+async def test_a_connection_lost_twice_is_an_unavailable_store(narrow: Stores, postgres_url: str) -> None:
+    admin = await asyncpg.connect(postgres_url)
     reading = asyncio.create_task(narrow.fetch(SLEEP, (60.0,)))
     for _ in range(2):
         await until(lambda: is_sleeping(admin))
-        assert await terminate_all(narrow) >= 1
+        assert await terminate_all(postgres_url) >= 1
 
     with pytest.raises(DBAPIError) as raised:
         await reading
@@ -312,7 +316,9 @@ async def test_a_connection_lost_twice_is_an_unavailable_store(narrow: Stores) -
     await admin.close()
 
 
-async def test_a_server_that_lets_the_drivers_time_run_out_loses_the_connection(narrow: Stores) -> None:
+async def test_a_server_that_lets_the_drivers_time_run_out_loses_the_connection(
+    narrow: Stores, postgres_url: str
+) -> None:
     before = await pid_of(narrow)
     entry = await pool_of(narrow).take()  # type: ignore[attr-defined]
     entry.driver_connection._config = entry.driver_connection._config._replace(command_timeout=0.05)
@@ -323,7 +329,7 @@ async def test_a_server_that_lets_the_drivers_time_run_out_loses_the_connection(
 
     assert isinstance(as_app_error(raised.value), StoreUnavailable)
     assert await pid_of(narrow) != before
-    await terminate_all(narrow)  # the statement itself, which nobody has cancelled
+    await terminate_all(postgres_url)  # the statement itself, which nobody has cancelled
 
 
 @pytest.mark.parametrize("first", [None, ASSUME])

@@ -20,11 +20,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from pymongo import errors as mongodb
-from sqlalchemy import AsyncAdaptedQueuePool, event, text
+from sqlalchemy import AsyncAdaptedQueuePool, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from starlette.applications import Starlette
 
 from api.config import Settings
+from api.connecting import Connector, Spare
 from api.daemons import free_port
 from api.embedded import EmbeddedStores, embedded_stores
 from api.health import store
@@ -32,6 +34,7 @@ from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
 from api.health.routes import routes, timestamp
 from api.stores import Stores, mongo_client, mongo_database, postgres_engine
+from models.pooler import autocommit
 from models.statements import StatementRunner
 
 pytestmark = pytest.mark.anyio
@@ -52,17 +55,19 @@ def with_urls(settings: Settings, **changes: Any) -> Settings:
 @contextlib.asynccontextmanager
 async def unverified_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores without a word to either server (`open_stores` asks MongoDB something), so that they may be down."""
-    engine, client = postgres_engine(settings), mongo_client(settings)
+    engine, client, spare = postgres_engine(settings), mongo_client(settings), Spare(Connector(settings))
     try:
         yield Stores(
             engine=engine,
-            reads=engine.execution_options(isolation_level="AUTOCOMMIT"),
+            reads=autocommit(engine),
             statements=StatementRunner(engine),
+            spare=spare,
             sessions=async_sessionmaker(engine),
             mongo=client,
             database=mongo_database(settings, client),
         )
     finally:
+        await spare.close()
         await client.close()
         await engine.dispose()
 
@@ -154,7 +159,7 @@ async def test_answers_of_healthy_stores(settings: Settings, clean_stores: None)
         assert postgres.keys() == {"healthy", "responseTime", "cutOff", "connections", "server"}
         assert postgres["healthy"] is True
         assert 0 <= postgres["responseTime"] < 1500
-        assert postgres["connections"] == {"total": 1, "active": 0, "idle": 1}
+        assert postgres["connections"] == {"total": 0, "active": 0, "idle": 0}  # no request has needed one
         assert mongo.keys() == {"healthy", "responseTime", "cutOff", "connection", "server"}
         assert mongo["healthy"] is True
         assert 0 <= mongo["responseTime"] < 1500
@@ -178,7 +183,7 @@ async def test_detailed_figures_are_those_of_the_servers(freezable_settings: Set
         assert server["version"] == version
         assert server["maxConnections"] == 100
         assert server["connections"] == {"total": 3, "active": 0, "idle": 2, "idleInTransaction": 1, "other": 0}
-        assert checks["postgres"]["connections"] == {"total": 3, "active": 2, "idle": 1}
+        assert checks["postgres"]["connections"] == {"total": 2, "active": 2, "idle": 0}
         stats = await stores.database.command("dbStats")
         assert checks["mongodb"]["server"] == {
             "version": (await stores.mongo.server_info())["version"],
@@ -268,26 +273,24 @@ async def test_the_process_lives_while_both_stores_are_down(settings: Settings) 
     assert [check["healthy"] for check in health.json()["checks"].values()] == [False, False]
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["warm pool", "cold pool"])
+@pytest.mark.parametrize("warm", [True, False], ids=["connected before", "not yet"])
 async def test_frozen_postgres(freezable_settings: Settings, freezable: EmbeddedStores, warm: bool) -> None:
-    async with probing(freezable_settings) as (client, stores):
+    async with probing(freezable_settings) as (client, _):
         if warm:
             assert (await client.get("/readyz")).status_code == 200
 
         with frozen(freezable.postgres_pid):
             response = await timed(client, "/health/database")
-            # the server is still frozen, so nobody but us has given the place back
-            await until(lambda: checked_out(stores) == 0)
 
         assert response.status_code == 503
         checks = response.json()["checks"]
         assert checks["postgres"]["error"] == "timed out after 1.5 s"
-        assert checks["postgres"]["connections"] == {"total": int(warm), "active": 0, "idle": int(warm)}
+        assert checks["postgres"]["connections"] == {"total": 0, "active": 0, "idle": 0}
         assert checks["mongodb"]["healthy"] is True
         assert (await client.get("/readyz")).status_code == 200
 
 
-@pytest.mark.parametrize("warm", [True, False], ids=["warm pool", "cold pool"])
+@pytest.mark.parametrize("warm", [True, False], ids=["connected before", "not yet"])
 async def test_frozen_mongodb(freezable_settings: Settings, freezable: EmbeddedStores, warm: bool) -> None:
     async with probing(freezable_settings) as (client, _):
         if warm:
@@ -322,28 +325,26 @@ async def test_replica_set_without_a_primary(freezable_settings: Settings, freez
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_exhausted_pool(settings: Settings) -> None:
-    tiny = with_urls(settings, postgres_pool_size=1, postgres_max_overflow=0)
-    async with probing(tiny) as (client, stores):
-        async with stores.engine.connect():
-            response = await timed(client, "/health/database")
-
-            assert response.status_code == 503
-            postgres = response.json()["checks"]["postgres"]
-            assert postgres["error"] == "no free connection in the pool"
-            assert postgres["connections"] == {"total": 1, "active": 1, "idle": 0}
-            assert checked_out(stores) == 1
-
-        assert checked_out(stores) == 0
-        assert (await client.get("/readyz")).status_code == 200
-
-
-async def test_pool_that_gives_up_before_the_check_does(settings: Settings) -> None:
+async def test_a_pool_that_is_in_use_is_ready(settings: Settings) -> None:
     tiny = with_urls(settings, postgres_pool_size=1, postgres_max_overflow=0, postgres_pool_timeout=0.05)
     async with probing(tiny) as (client, stores), stores.engine.connect():
-        response = await client.get("/health/database")
+        with pytest.raises(PoolTimeout):
+            await stores.engine.connect()
+        ready, figures = await client.get("/readyz"), await client.get("/health/database")
 
-    assert response.json()["checks"]["postgres"]["error"] == "no free connection in the pool"
+    assert (ready.status_code, figures.status_code) == (200, 200)
+    postgres = figures.json()["checks"]["postgres"]
+    assert (postgres["healthy"], postgres["connections"]) == (True, {"total": 1, "active": 1, "idle": 0})
+
+
+async def test_every_check_has_the_same_connection(settings: Settings) -> None:
+    async with probing(settings) as (client, stores):
+        assert (await client.get("/readyz")).status_code == 200
+        first = await stores.spare.take()
+        stores.spare.give_back(first)
+        assert (await client.get("/health/database")).status_code == 200
+        assert await stores.spare.take() is first
+        first.terminate()
 
 
 async def test_frozen_postgres_with_a_pool_of_one_is_not_a_full_pool(
@@ -363,13 +364,15 @@ async def test_frozen_postgres_with_a_pool_of_one_is_not_a_full_pool(
 async def test_connection_that_outlived_its_server_is_replaced(settings: Settings) -> None:
     async with probing(settings) as (client, stores):
         assert (await client.get("/readyz")).status_code == 200
-        async with stores.reads.connect() as one, unverified_stores(settings) as others:
-            pid = (await one.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-            async with others.reads.connect() as other:
-                await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        kept = await stores.spare.take()
+        stores.spare.give_back(kept)
+        async with unverified_stores(settings) as others, others.reads.connect() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": kept.get_server_pid()})
 
         assert (await client.get("/readyz")).status_code == 200
-        assert checked_out(stores) == 0
+        new = await stores.spare.take()
+        assert (kept.is_closed(), new.is_closed()) == (True, False)
+        stores.spare.give_back(new)
 
 
 @pytest.mark.parametrize(
@@ -390,14 +393,16 @@ async def test_postgres_that_turns_us_away(settings: Settings, user: str, databa
 
 async def test_probes_at_the_same_time_share_one_check(stores: Stores) -> None:
     statements: list[str] = []
-    event.listen(stores.engine.sync_engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    connection = await stores.spare.take()
+    connection.add_query_logger(lambda query: statements.append(query.query))
+    stores.spare.give_back(connection)
 
     results = await asyncio.gather(*[store.check(stores, timeout=1.5) for _ in range(50)])
 
     assert len({id(result) for result in results}) == 1
     assert results[0].healthy
     assert statements == ["SELECT 1"]
-    assert results[0].postgres.connections == ConnectionCounts(total=1, active=0, idle=1)
+    assert results[0].postgres.connections == ConnectionCounts(total=0, active=0, idle=0)
     later = await store.check(stores, timeout=1.5)
     assert later is not results[0]
     assert statements == ["SELECT 1"] * 2
@@ -411,24 +416,24 @@ async def test_cancelled_caller_cancels_nobody_else(stores: Stores) -> None:
 
     assert (await second).healthy
     assert first.cancelled()
-    assert checked_out(stores) == 0
 
 
 async def test_check_that_everybody_left_gives_its_connection_back(stores: Stores) -> None:
-    taken: list[int] = []
+    connection = await stores.spare.take()
+    stores.spare.give_back(connection)
+    caller = asyncio.create_task(store.check(stores, timeout=1.5))
 
-    def leave(*_: object) -> None:
-        taken.append(checked_out(stores))
+    def leave(_: object) -> None:
         caller.cancel()
 
-    event.listen(stores.engine.sync_engine, "before_cursor_execute", leave)
-    caller = asyncio.create_task(store.check(stores, timeout=1.5))
+    connection.add_query_logger(leave)
 
     with pytest.raises(asyncio.CancelledError):
         await caller
 
-    assert taken == [1]
-    await until(lambda: checked_out(stores) == 0)
+    assert (await store.check(stores, timeout=1.5)).healthy
+    assert await stores.spare.take() is connection
+    connection.terminate()
 
 
 async def test_slow_figures_do_not_make_a_store_unhealthy(freezable_settings: Settings) -> None:

@@ -169,7 +169,7 @@ def test_show_with_both_stores_down(migrate: Migrate, monkeypatch: pytest.Monkey
 def test_an_unreadable_url_is_named_and_not_shown(migrate: Migrate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://someone:hunter2@127.0.0.1:hunter3/none")
     code, _, error = migrate("run")
-    assert (code, error) == (2, "Error: DATABASE_URL is not a valid PostgreSQL URL\n")
+    assert (code, error) == (2, "Error: DATABASE_URL: not a valid PostgreSQL URL\n")
 
 
 def test_one_store_configured_is_an_error_that_names_the_other(

@@ -245,13 +245,13 @@ async def test_there_is_no_session_outside_a_transaction(stores: Stores) -> None
         _ = users(stores).session
 
 
-async def test_a_read_survives_connections_that_the_server_has_closed(stores: Stores) -> None:
+async def test_a_read_survives_connections_that_the_server_has_closed(stores: Stores, postgres_url: str) -> None:
     # given a pool with a connection
     user = await users(stores).create(account("ada@fashion-wallet.test"))
     assert await users(stores).count() == 1
 
     # when the server closes every connection but its own
-    admin = await asyncpg.connect(stores.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    admin = await asyncpg.connect(postgres_url)
     closed = await admin.fetch(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'fashion-wallet' AND pid <> pg_backend_pid()"

@@ -16,6 +16,8 @@ from typing import Final
 import sqlalchemy.exc
 from pymongo import errors as mongodb
 
+from api.errors import StoreUnfit
+
 UNEXPECTED: Final = "unexpected error"
 NO_FREE_CONNECTION: Final = "no free connection in the pool"
 NO_PRIMARY: Final = "no primary"
@@ -91,6 +93,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _known(error: BaseException) -> str | None:
+    if isinstance(error, StoreUnfit):
+        return error.reason
     if isinstance(error, sqlalchemy.exc.TimeoutError | mongodb.WaitQueueTimeoutError):
         return NO_FREE_CONNECTION
     if isinstance(error, socket.gaierror):

@@ -1,9 +1,9 @@
 """The checks of both stores: one implementation behind REST and GraphQL.
 
-Both stores are asked at the same time, each within the given time and through this process's own pool, since what
-matters is whether a request would be answered. Breakers let the checks through, and close where one succeeds. Callers
-that come while a check is under way get its result, so any number of simultaneous probes takes one PostgreSQL
-connection (two, where some ask for the detailed figures).
+Both stores are asked at the same time, each within the given time and over connections beside the pools of requests: a
+pool that is in use is no reason to send requests elsewhere, where it is the same. Breakers let the checks through, and
+close where one succeeds. Callers that come while a check is under way get its result, so any number of simultaneous
+probes takes one PostgreSQL connection (two, where some ask for the detailed figures).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from weakref import WeakKeyDictionary
 import asyncpg
 import pymongo
 from pymongo.topology_description import TopologyDescription
-from sqlalchemy import AsyncAdaptedQueuePool, Pool, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.breakers import bypassed
-from api.health.reasons import NO_FREE_CONNECTION, NO_PRIMARY, reason, timed_out
+from api.connecting import Spare
+from api.health.reasons import NO_PRIMARY, reason, timed_out
 from api.health.report import (
     ConnectionCounts,
     Health,
@@ -36,6 +36,7 @@ from api.health.report import (
 )
 from api.log import logger
 from api.stores import MongoClient, MongoDatabase, Stores
+from models.pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
 _abandoned: Final[set[asyncio.Task[None]]] = set()
@@ -72,21 +73,17 @@ async def _check(stores: Stores, limit: float, detailed: bool) -> Health:
 
 
 async def _check_postgres(stores: Stores, limit: float, detailed: bool) -> PostgresHealth:
-    before = _counts(stores.engine.pool)
-    # the connected user's own connection, whatever the viewer may see
-    attempt = _PostgresAttempt(stores.engine.execution_options(isolation_level="AUTOCOMMIT"), detailed)
+    attempt = _PostgresAttempt(stores.spare, detailed)
     started = perf_counter()
     error = await _within(limit, attempt.run(), attempt.hang_up)
-    # what was given up may hold its place in the pool a moment longer
-    counts = _counts(stores.engine.pool) if error is None else before
+    counts = _counts(stores.engine.pool)
     if attempt.answered is not None:
         if error is not None:
             logger.warning("no figures from store", store="postgres", cause=_described(error))
         elapsed, sentence = attempt.answered - started, None
     else:
         elapsed = perf_counter() - started
-        waited = attempt.waits and isinstance(error, _GaveUp)
-        sentence = NO_FREE_CONNECTION if waited else reason(error or _GaveUp(), limit)
+        sentence = reason(error or _GaveUp(), limit)
         logger.warning("store unhealthy", store="postgres", reason=sentence, cause=_described(error))
     cut_off = stores.is_cut_off("PostgreSQL")
     return PostgresHealth(sentence is None, _milliseconds(elapsed), sentence, cut_off, counts, attempt.server)
@@ -167,34 +164,31 @@ def _forget(task: asyncio.Task[None]) -> None:
 
 @dataclass(slots=True)
 class _PostgresAttempt:
-    engine: AsyncEngine
+    spare: Spare
     detailed: bool
-    waits: bool = False
-    """Whether it waits for somebody to give a connection back, rather than for the server."""
     answered: float | None = None
     server: PostgresServer | None = None
-    _driver: asyncpg.Connection[Any] | None = field(default=None, init=False)
+    _driver: Connection | None = field(default=None, init=False)
 
     async def run(self) -> None:
         try:
             await self._ask()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+            if self._driver is None:  # a new one has failed
                 raise
-            # the server was restarted since the pool opened this connection; now the pool knows
+            # the server was restarted since this connection was opened
             await self._ask()
 
     async def _ask(self) -> None:
-        self.waits = _is_full(self.engine.pool)
-        async with self.engine.connect() as connection:
-            self.waits = False
-            self._driver = (await connection.get_raw_connection()).driver_connection
-            await connection.execute(text("SELECT 1"))
+        self._driver = None
+        driver = self._driver = await self.spare.take()
+        try:
+            await driver.execute("SELECT 1")
             self.answered = perf_counter()
             if self.detailed:
-                figures = (await connection.execute(_ACTIVITY)).mappings().one()
-                self.server = PostgresServer(**figures)
-            self._driver = None
+                self.server = PostgresServer(**await ask(driver, _ACTIVITY))
+        finally:
+            self.spare.give_back(driver)
 
     def hang_up(self) -> None:
         """Drop the connection without a word, so that the pool has its place back at once."""
@@ -202,7 +196,7 @@ class _PostgresAttempt:
             self._driver.terminate()
 
 
-_ACTIVITY: Final = text("""
+_ACTIVITY: Final = """
     SELECT current_setting('server_version') AS version,
            current_setting('max_connections')::int AS max_connections,
            count(*) AS total,
@@ -213,7 +207,7 @@ _ACTIVITY: Final = text("""
       FROM (SELECT CASE WHEN pid = pg_backend_pid() THEN 'idle' ELSE state END AS state
               FROM pg_stat_activity
              WHERE datname = current_database() AND backend_type = 'client backend') AS clients
-""")
+"""
 
 
 @dataclass(slots=True)
@@ -240,13 +234,6 @@ class _MongodbAttempt:
                     indexes=int(stats["indexes"]),
                     index_size=int(stats["indexSize"]),
                 )
-
-
-def _is_full(pool: Pool) -> bool:
-    """Whether all connections that the pool may open are in use."""
-    assert isinstance(pool, AsyncAdaptedQueuePool)
-    # the pool has no public word for its limit
-    return pool._max_overflow >= 0 and pool.checkedout() >= pool.size() + pool._max_overflow
 
 
 def _counts(pool: Pool) -> ConnectionCounts:

@@ -98,8 +98,9 @@ async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from api.stores import postgres_engine
+    from migrations.revisions import migrated
 
-    engine = postgres_engine(settings)
+    engine = postgres_engine(settings, migrated)
     try:
         async with AsyncSession(engine) as session, session.begin():
             return await work(session)

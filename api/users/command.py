@@ -77,6 +77,7 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
     from api.stores import postgres_engine
     from api.users import accounts
     from api.users.changes import NewAccount
+    from migrations.revisions import migrated
     from models import User
 
     try:
@@ -85,7 +86,7 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
         problems = (f"{'.'.join(error.path or [])} {error.message}" for error in refusal.errors)
         raise BadUserInput("; ".join(problems)) from None
     values = account.model_dump(exclude={"password"}) | {"role": role}
-    engine = postgres_engine(settings)
+    engine = postgres_engine(settings, migrated)
     try:
         values["password_hash"] = await Passwords(settings).hash(account.password)
         async with AsyncSession(engine) as session, session.begin():
