@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -9,7 +10,6 @@ from weakref import WeakSet
 
 import asyncpg
 import pymongo
-from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, NotPrimaryError, ServerSelectionTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from api.breakers import Breaker, Limits
 from api.connecting import Connector
 from api.errors import StoreUnfit
+from api.mongodb import SteadyClient
 from models.pool import ConnectionPool
 from models.pooler import Connection
 
@@ -93,7 +94,7 @@ class GuardedPool(ConnectionPool):
         return pool
 
 
-class GuardedClient(AsyncMongoClient[dict[str, Any]]):
+class GuardedClient(SteadyClient):
     """A client that asks its breaker before every command, cursors' later batches included.
 
     `timeout` is the deadline of a command with its retries, in seconds, and reaches the server as `maxTimeMS`. The
@@ -105,21 +106,19 @@ class GuardedClient(AsyncMongoClient[dict[str, Any]]):
         self.breaker.probe = self._probe
         milliseconds = int(limits.probe_timeout * 1000)
         # connections of its own: ours may all be in use; it opens none before the first probe
-        self._prober = AsyncMongoClient[dict[str, Any]](
+        self._prober = SteadyClient(
             uri,
             **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
         )
         super().__init__(uri, timeoutMS=int(timeout * 1000), **options)
 
     async def close(self) -> None:
-        await self._prober.close()
-        await super().close()
+        await asyncio.gather(self._prober.close(), super().close())
 
     async def _probe(self) -> None:
         await self._prober.admin.command("ping")
 
     async def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
-        # every command of the driver's goes through here, and nothing public does
         with self.breaker.call():
             return await super()._retry_internal(*args, **kwargs)
 

@@ -1,0 +1,117 @@
+"""MongoDB's connections when those who asked for something leave: whatever the moment, the pool is whole afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import pymongo
+import pytest
+
+from api import mongodb
+from api.config import Settings
+from api.guards import GuardedClient
+from api.stores import open_stores
+from tests.stepping import Cancellation, Stepped, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client(settings: Settings, anyio_backend: str) -> AsyncIterator[GuardedClient]:
+    """The application's client with a single connection, which is open."""
+    async with open_stores(settings.model_copy(update={"mongodb_max_pool_size": 1})) as stores:
+        assert isinstance(stores.mongo, GuardedClient)
+        await stores.mongo.admin.command("ping")
+        yield stores.mongo
+
+
+def pool_of(client: GuardedClient) -> Any:
+    ((_, server),) = client._topology._servers.items()
+    return server.pool
+
+
+async def is_whole(client: GuardedClient) -> None:
+    """Return once nothing is under way, with every account settled; what is asked then is answered."""
+    await until(lambda: not client.commands, "a command has no end")
+    pool = pool_of(client)
+    assert not pool.lock.locked()
+    assert not client._topology._lock.locked()
+    assert (pool.requests, pool.active_sockets, pool.operation_count, pool._pending) == (0, 0, 0, 0)
+    assert [answer["ok"] for answer in await asyncio.gather(*(client.admin.command("ping") for _ in range(3)))] == [1] * 3
+
+
+async def test_who_leaves_close_behind_the_driver_s_deadline_takes_no_lock_along(client: GuardedClient) -> None:
+    """On Python 3.11 the driver waits for a connection in a task of its own. Its deadline cancels that task, which takes
+    the lock back first; whoever is cancelled meanwhile leaves it alone with the lock, for good."""
+    pool = pool_of(client)
+    async with pool.checkout():  # the only connection is in use
+        with pymongo.timeout(0.05):
+            asking = asyncio.create_task(client.admin.command("ping"))
+        await until(lambda: pool.size_cond._waiters)
+        async with pool.lock:  # somebody else is at the pool's accounts
+            await until(lambda: pool.lock._waiters, "the driver's deadline does not come")
+            asking.cancel()
+            await until(asking.done)
+            assert pool.lock.locked()  # still ours
+    assert asking.cancelled()
+    await is_whole(client)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("connects", [False, True])
+@pytest.mark.parametrize("turn", [0, 1])
+async def test_whoever_leaves_wherever_the_driver_waits_the_pool_is_whole(
+    client: GuardedClient, monkeypatch: pytest.MonkeyPatch, turn: int, connects: bool, late: bool
+) -> None:
+    """The first of three gets the connection at once (or opens it), the second waits for it, and all for locks."""
+    place, reached = 0, True
+    while reached:
+        place += 1
+        cancellation = Cancellation(place, late=late)
+        if connects:
+            await pool_of(client).reset_without_pause()
+        async with contended(pool_of(client).lock, client._topology._lock):
+            tasks = [asyncio.create_task(client.admin.command("ping")) for _ in range(3)]
+            with monkeypatch.context() as patch:
+                patch.setattr(mongodb._Command, "start", stepping(cancellation, tasks[turn]))
+                await asyncio.wait(tasks)
+        reached = cancellation.reached > 0
+        leaver = tasks.pop(turn)
+        assert leaver.cancelled() or leaver.result()["ok"] == 1
+        assert [task.result()["ok"] for task in tasks] == [1, 1]
+        await is_whole(client)
+    assert place > 6
+
+
+@contextlib.asynccontextmanager
+async def contended(*locks: Any) -> AsyncIterator[None]:
+    """Locks that are never free when somebody comes, so that everybody waits."""
+
+    async def hold(lock: Any) -> None:
+        while True:
+            async with lock:
+                await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(hold(lock)) for lock in locks]
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def stepping(cancellation: Cancellation, asking: asyncio.Task[Any]) -> Any:
+    """How commands start, where this task is cancelled at the places where the driver waits in its command."""
+    start = mongodb._Command.start
+
+    def stepped(command: mongodb._Command, work: Coroutine[Any, Any, Any]) -> None:
+        if asyncio.current_task() is asking:
+            work = Stepped(work, lambda number, future: cancellation.waits(asking, number, future))
+        start(command, work)
+
+    return stepped
