@@ -23,7 +23,7 @@ from api.errors import StoreUnavailable
 from api.log import logger
 
 _bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
-_TICKS: Final = 4
+TICKS: Final = 4
 """How often silence is looked for, in the time that a store may be silent."""
 
 
@@ -143,7 +143,7 @@ class Breaker:
         while True:
             if not self.is_open:
                 await self._watch_closed()
-            elif await self._answers():
+            elif await self.answers():
                 self._answered()
             else:
                 if self.is_open:
@@ -152,7 +152,7 @@ class Breaker:
 
     async def _watch_closed(self) -> None:
         """Return when the breaker has opened, or a moment later."""
-        tick, before = self.limits.patience / _TICKS, time.monotonic()
+        tick, before = self.limits.patience / TICKS, time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(tick):
                 await self._opened.wait()
@@ -160,11 +160,12 @@ class Breaker:
         now = time.monotonic()
         if now - before > 2 * tick or not (self._calls or self.busy()):
             self._heard = now  # it was us who slept, or there is nothing to hear
-        elif now - self._heard > self.limits.patience and not await self._answers():
+        elif now - self._heard > self.limits.patience and not await self.answers():
             self._open(f"silent for {self.limits.patience:g} s")
             self._end_calls()
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Whether the store answers a probe in time."""
         assert self.probe is not None
         try:
             async with asyncio.timeout(self.limits.probe_timeout):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -12,7 +14,10 @@ from uvicorn import Config, Server
 
 from api import garbage
 from api.config import Settings
+from api.log import logger
 
+_ENDING: Final = 1.0
+"""Seconds that cancelled tasks get to end, once everything has been closed."""
 _CLOSE: Final = (b"connection", b"close")
 
 
@@ -27,6 +32,17 @@ class DrainingServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._closes_at: float | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but a task that goes on whatever cancels it is left behind, and the process ends."""
+        loop = self.config.get_loop_factory()()  # type: ignore[misc]  # uvloop's
+        try:
+            loop.run_until_complete(self.serve(sockets))
+        finally:
+            try:
+                loop.run_until_complete(_end_tasks())
+            finally:
+                loop.close()
 
     @property
     def _settings(self) -> Settings:
@@ -66,3 +82,17 @@ class DrainingServer(Server):
             return leaves
         self._close_connections()
         return leaves or time.monotonic() >= self._closes_at
+
+
+async def _end_tasks() -> None:
+    """Cancel every other task, and wait for a moment only."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        _, left = await asyncio.wait(others, timeout=_ENDING)
+        if left:
+            logger.error("tasks left behind", tasks=sorted({task.get_name() for task in left}))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING):
+            await asyncio.get_running_loop().shutdown_asyncgens()

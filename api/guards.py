@@ -14,9 +14,10 @@ from pymongo.errors import ConnectionFailure, NotPrimaryError, ServerSelectionTi
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from api.breakers import Breaker, Limits
+from api.breakers import TICKS, Breaker, Limits
 from api.connecting import Connector
 from api.errors import StoreUnfit
+from api.log import logger
 from api.mongodb import SteadyClient
 from models.pool import ConnectionPool
 from models.pooler import Connection
@@ -114,6 +115,34 @@ class GuardedClient(SteadyClient):
 
     async def close(self) -> None:
         await asyncio.gather(self._prober.close(), super().close())
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Watch over the pool, for as long as the block lasts."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+    async def _watch(self) -> None:
+        """Replace the connections where the pool hands out none though the server answers.
+
+        All that the driver may wait for before it has a connection, where none is in use, is a server and its greeting.
+        """
+        limits, options = self.breaker.limits, self.options
+        longest = options.server_selection_timeout + (options.pool_options.connect_timeout or 0) + limits.patience
+        while True:
+            await asyncio.sleep(limits.patience / TICKS)
+            if self.breaker.is_open:
+                self.starved_since = None
+            elif self.is_starved(longest):
+                if not await self.breaker.answers():
+                    self.starved_since = None  # it is the server
+                elif self.is_starved(longest):
+                    waiting = self.renew()
+                    logger.error("store's connections replaced, they hung", store="MongoDB", waiting=waiting)
 
     async def _probe(self) -> None:
         await self._prober.admin.command("ping")

@@ -1,11 +1,11 @@
-"""MongoDB's client, for a process that lives long: nobody cancels into the driver, what hangs there all the same is left
-behind, and closing has an end.
+"""MongoDB's client, for a process that lives long: nobody cancels into the driver, what hangs there all the same is
+left behind, and closing has an end.
 
 A cancellation that meets the driver while it waits for a connection can cost the whole pool. On Python 3.11 its
-`asyncio.wait_for(condition.wait())` is a task of its own, which takes the pool's lock back; cancelled once more meanwhile
-(and the driver's own deadline is once), whoever waited leaves, and that task takes the lock for nobody. Newer Pythons have
-no such task, but two cancellations in a row still lose connections. So a command runs in a task that only the driver's
-deadline ends, and who asked for it may leave.
+`asyncio.wait_for(condition.wait())` is a task of its own, which takes the pool's lock back before it ends. Cancelled
+once more meanwhile (and the driver's own deadline is once), whoever waited leaves, and that task takes the lock for
+nobody. Newer Pythons have no such task, but two cancellations in a row still lose connections there. So a command runs
+in a task that only the driver's deadline ends, and who asked for it may leave.
 """
 
 from __future__ import annotations
@@ -119,6 +119,13 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
     async def _kill_cursors(self, *args: Any, **kwargs: Any) -> None:
         # and this is what the driver sends beside them, for a cursor that is closed early
         await asyncio.shield(self._run_apart(super()._kill_cursors(*args, **kwargs)))
+
+    def is_starved(self, limit: float) -> bool:
+        """Whether no command has got a connection for so many seconds, though none of them is in use."""
+        now = time.monotonic()
+        if self.starved_since is None or now - self.starved_since <= limit:
+            return False
+        return not any(command.is_working(now) for command in self.commands)
 
     def renew(self) -> int:
         """Go on with new connections and monitors; how many have waited for the old ones. They get AutoReconnect."""

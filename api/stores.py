@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -20,6 +21,7 @@ from api.config import ConfigurationError, Settings
 from api.connecting import Check, Connector, Spare
 from api.guards import GuardedClient, GuardedPool, PostgresGuard, watching
 from api.log import CommandCounter, count_statement, count_statements
+from api.mongodb import CLOSING
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
 from migrations.revisions import migrated
@@ -191,7 +193,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             if settings.row_level_security:
                 enforce(engine)
             breakers = guard.breaker, client.breaker
-            async with watching(*breakers):
+            async with watching(*breakers), client.watching():
                 yield Stores(
                     engine=engine,
                     reads=autocommit(engine),
@@ -206,5 +208,13 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         finally:
             await client.close()
     finally:
-        await spare.close()
-        await engine.dispose()
+        await _dispose(engine, spare, guard)
+
+
+async def _dispose(engine: AsyncEngine, spare: Spare, guard: PostgresGuard) -> None:
+    """Close the connections, without a word where the server doesn't say goodbye."""
+    closing = {asyncio.create_task(engine.dispose()), asyncio.create_task(spare.close())}
+    _, slow = await asyncio.wait(closing, timeout=CLOSING)
+    if slow:
+        guard.breaker.hang_up()
+        await asyncio.wait(slow, timeout=CLOSING)

@@ -22,6 +22,9 @@ async def until(condition: Callable[[], Any], what: str = "it never came about")
         raise AssertionError(what) from None
 
 
+Waited = asyncio.Future[Any] | None
+
+
 class Stepped(Coroutine[Any, Any, Any]):
     """A coroutine that tells of each place where it waits.
 
@@ -29,7 +32,7 @@ class Stepped(Coroutine[Any, Any, Any]):
     where it only lets others run.
     """
 
-    def __init__(self, work: Coroutine[Any, Any, Any], waits: Callable[[int, asyncio.Future[Any] | None], None]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], waits: Callable[[int, Waited], None]) -> None:
         self._work = work
         self._waits = waits
         self._number = 0
@@ -64,7 +67,7 @@ class Cancellation:
         self._places = [first] if second is None else [first, first + second]
         self._late = late
 
-    def waits(self, task: asyncio.Task[Any], number: int, future: asyncio.Future[Any] | None) -> None:
+    def waits(self, task: asyncio.Task[Any], number: int, future: Waited) -> None:
         if number not in self._places:
             return
         self.reached += 1

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import pymongo
 import pytest
+import structlog
+from pymongo.read_preferences import ReadPreference
 
 from api import mongodb
 from api.config import Settings
 from api.guards import GuardedClient
 from api.stores import open_stores
+from tests.factories.designs import create_design, designs
 from tests.stepping import Cancellation, Stepped, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # pymongo leaves a socket to the garbage collector where a task is cancelled while it connects
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 
 @pytest.fixture
@@ -40,12 +47,13 @@ async def is_whole(client: GuardedClient) -> None:
     assert not pool.lock.locked()
     assert not client._topology._lock.locked()
     assert (pool.requests, pool.active_sockets, pool.operation_count, pool._pending) == (0, 0, 0, 0)
-    assert [answer["ok"] for answer in await asyncio.gather(*(client.admin.command("ping") for _ in range(3)))] == [1] * 3
+    answers = await asyncio.gather(*(client.admin.command("ping") for _ in range(3)))
+    assert [answer["ok"] for answer in answers] == [1, 1, 1]
 
 
 async def test_who_leaves_close_behind_the_driver_s_deadline_takes_no_lock_along(client: GuardedClient) -> None:
-    """On Python 3.11 the driver waits for a connection in a task of its own. Its deadline cancels that task, which takes
-    the lock back first; whoever is cancelled meanwhile leaves it alone with the lock, for good."""
+    """On Python 3.11 the driver waits for a connection in a task of its own. Its deadline cancels that task, which
+    takes the lock back first; whoever is cancelled meanwhile leaves it alone with the lock, for good."""
     pool = pool_of(client)
     async with pool.checkout():  # the only connection is in use
         with pymongo.timeout(0.05):
@@ -115,3 +123,76 @@ def stepping(cancellation: Cancellation, asking: asyncio.Task[Any]) -> Any:
         start(command, work)
 
     return stepped
+
+
+QUICK: dict[str, Any] = {
+    "mongodb_max_pool_size": 1,
+    "mongodb_selection_timeout": 0.5,
+    "mongodb_connect_timeout": 1.0,
+    "breaker_patience": 0.1,
+    "statement_timeout": 60.0,  # no test waits so long
+}
+
+
+async def lose_the_pool_s_lock(client: GuardedClient) -> None:
+    await pool_of(client).lock.acquire()
+
+
+async def lose_the_topology_s_lock(client: GuardedClient) -> None:
+    await client._topology._lock.acquire()
+
+
+async def lose_every_connection(client: GuardedClient) -> None:
+    """By the pool's accounts they are all in use."""
+    pool_of(client).requests = pool_of(client).max_pool_size
+
+
+@pytest.mark.parametrize("lose", [lose_the_pool_s_lock, lose_the_topology_s_lock, lose_every_connection])
+async def test_a_client_that_hangs_is_replaced_by_a_new_one(
+    settings: Settings, clean_stores: None, lose: Callable[[GuardedClient], Awaitable[None]]
+) -> None:
+    async with open_stores(settings.model_copy(update=QUICK)) as stores:
+        design = await create_design(stores)
+        client: Any = stores.mongo
+        hung = client._topology
+        await lose(client)
+        with structlog.testing.capture_logs() as logs:
+            waiting = [asyncio.create_task(designs(stores).read(None)) for _ in range(3)]
+            found = await asyncio.gather(*waiting)
+
+        assert [[each["_id"] for each in documents] for documents in found] == [[design.id]] * 3
+        assert client._topology is not hung
+        assert logs == [
+            {
+                "event": "store's connections replaced, they hung",
+                "log_level": "error",
+                "store": "MongoDB",
+                "waiting": 3,
+            }
+        ]
+        await is_whole(client)
+
+
+async def test_a_pool_that_is_only_busy_is_not_replaced(settings: Settings, clean_stores: None) -> None:
+    async with open_stores(settings.model_copy(update=QUICK)) as stores:
+        client: Any = stores.mongo
+        topology = client._topology
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def work(session: Any, server: Any, connection: Any, preference: Any) -> None:
+            begun.set()
+            await over.wait()
+
+        slow = asyncio.create_task(client._retryable_read(work, ReadPreference.PRIMARY, None, "ping"))
+        await begun.wait()
+        waiting = asyncio.create_task(client.admin.command("ping"))
+        await until(lambda: client.starved_since is not None)
+        client.starved_since -= 60.0
+        for _ in range(3):
+            heard = client.breaker._heard
+            await until(lambda: client.breaker._heard != heard)  # noqa: B023  the breaker asks, for silence
+
+        over.set()
+        assert (await waiting)["ok"] == 1
+        await slow
+        assert client._topology is topology

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +19,7 @@ import httpx
 import pytest
 
 from api.config import Settings
-from tests.servers import Server, environment, serving, wait_until
+from tests.servers import WAIT, Server, environment, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -156,3 +158,30 @@ async def test_a_rolling_restart_loses_no_request(settings: Settings, clean_stor
 
     assert balancer.lost == []
     assert balancer.seen >= {(each.url, status) for each in instances for status in ("ready", "draining")}
+
+
+def test_a_process_ends_though_a_client_hangs_and_a_task_cannot_be_cancelled(
+    settings: Settings, clean_stores: None, tmp_path: Path
+) -> None:
+    output = tmp_path / "output.txt"
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.hanging"],
+            env=environment(settings, LOG_LEVEL="warning"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().strip()
+            assert httpx.get(f"{url}/livez", timeout=HURRY).status_code == 200
+            process.terminate()
+            assert process.wait(WAIT) == 0
+        finally:
+            process.kill()
+    said = output.read_text()
+    assert "store's client does not close" in said
+    assert "tasks left behind" in said
+    assert "Traceback" not in said
