@@ -36,6 +36,13 @@ def run(
     revision: Annotated[str, typer.Option(help="Revision of PostgreSQL to go to.")] = "head",
     wait: Wait = None,
     lock_timeout: LockTimeout = None,
+    timestamps_in: Annotated[
+        str | None,
+        typer.Option(
+            help="Time zone of an adopted database's timestamps that don't say, Europe/Berlin for instance.",
+            show_default="what the database says",
+        ),
+    ] = None,
 ) -> None:
     """Apply the pending revisions, and make MongoDB's collection, validator and indexes."""
     with reported(), _stores() as settings:
@@ -47,6 +54,7 @@ def run(
             revision,
             wait=LOCK_WAIT if wait is None else wait,
             lock_timeout=LOCK_TIMEOUT if lock_timeout is None else lock_timeout,
+            timestamps_in=timestamps_in,
         )
         _say_all(lines, "Nothing to do: both stores are up to date")
 

@@ -1,49 +1,58 @@
 """Adopting the tables of the original service: rows stay, what is missing is added, what is in excess is left alone.
 
 What an adopted database has beyond this application's tables (its own tables, columns, indexes, constraints) is
-written down in `shared.adopted_objects`, which only such databases have. It is neither proposed for dropping by
-`generate` nor dropped by a downgrade.
+recorded (`migrations/record.py`) and neither dropped nor renamed, also where it has the name of one of ours.
+`migrations/examination.py` has found out before that the rows keep the rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, SetColumnComment, SetTableComment
 
 from migrations.conversion import conversion
-from migrations.errors import AdoptionError
+from migrations.examination import Column, columns_of, default_of, foreign_key_of, wanted_type
+from migrations.ownership import create_check, create_index, free_constraint
+from migrations.record import Adopted, record
 
-SHOWN: Final = 5
-"""How many of the offending rows an error lists."""
-
-ADOPTED: Final = "shared.adopted_objects"
+ACTIONS: Final = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
-def adopt(connection: sa.Connection, table: sa.Table) -> list[str]:
-    """Bring the existing table to the definition and record what it has in excess.
+def adopt(connection: sa.Connection, table: sa.Table, zone: str, *, assumed: bool) -> list[str]:
+    """Bring the existing table to the definition. Timestamps that don't say were written in the time zone `zone`, which
+    is told or assumed.
 
-    Returns one line for each thing that whoever runs the migration should know. Raises AdoptionError when rows
-    contradict a constraint or a column has a type that can't become the wanted one.
+    Returns one line for each thing that whoever runs the migration should know.
     """
     connection.exec_driver_sql(f"LOCK TABLE {table.fullname} IN ACCESS EXCLUSIVE MODE")
+    record(connection, [("table", table.schema or "", table.name, table.name), *_existing(connection, table)])
+    lines: list[str] = []
+    naive: list[str] = []
+    found = columns_of(connection, table)
     for column in table.columns:
-        _adopt_column(connection, table, column)
-    _adopt_primary_key(connection, table)
+        if (existing := found.get(column.name)) is None:
+            _alter(connection, table, f"ADD COLUMN {CreateColumn(column).compile(dialect=connection.dialect)}")
+            continue
+        if existing.is_naive_timestamp:
+            naive.append(column.name)
+        _convert(connection, table, column, existing, zone)
+        lines += _require(connection, table, column, existing)
+    if naive:
+        source = ", which the database says; --timestamps-in tells another" if assumed else ""
+        lines.append(f"{table.fullname}: {', '.join(naive)} had no time zone and were read as of {zone}{source}")
+    if not _primary_key(connection, table):
+        connection.execute(AddConstraint(table.primary_key))
     for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
         if isinstance(constraint, sa.ForeignKeyConstraint):
-            _adopt_foreign_key(connection, table, constraint)
+            lines += _adopt_foreign_key(connection, table, constraint)
         elif isinstance(constraint, sa.CheckConstraint):
-            _adopt_check(connection, table, constraint)
-    for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        _adopt_index(connection, table, index)
-    connection.execute(SetTableComment(table))
-    for column in table.columns:
-        connection.execute(SetColumnComment(column))
-    _record(connection, [("table", table.schema, table.name, table.name), *_extras(connection, table)])
-    return _required_extras(connection, table)
+            create_check(connection, table.fullname, str(constraint.name), str(constraint.sqltext))
+    create_indexes(connection, table)
+    comment(connection, table)
+    return [*lines, *_required_extras(connection, table)]
 
 
 def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
@@ -51,191 +60,93 @@ def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
 
-def record_existing(connection: sa.Connection, schemas: Iterable[str]) -> None:
-    """Record the schemas and tables that are already there as adopted; the version table is this application's."""
-    found = connection.execute(
-        sa.text(
-            "SELECT 'schema', nspname, nspname, nspname FROM pg_namespace "
-            "WHERE nspname = ANY(:schemas) AND nspname <> 'shared' "
-            "UNION ALL SELECT 'table', schemaname, tablename, tablename FROM pg_tables "
-            "WHERE schemaname = ANY(:schemas) "
-            "AND (schemaname, tablename) NOT IN (('shared', 'alembic_version'), ('shared', 'adopted_objects'))"
-        ),
-        {"schemas": list(schemas)},
-    )
-    _record(connection, [(kind, schema, table, name) for kind, schema, table, name in found])
+def create_indexes(connection: sa.Connection, table: sa.Table) -> None:
+    """Create the table's indexes, under names that are free."""
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        statement = str(CreateIndex(index).compile(dialect=connection.dialect))
+        on = statement.partition(f" ON {table.fullname} ")[2]
+        create_index(connection, table.fullname, str(index.name), on, unique=bool(index.unique))
 
 
-def is_adopted(connection: sa.Connection, kind: str, schema: str, name: str) -> bool:
-    """Whether the schema or table was there before this application."""
-    return (kind, schema, name, name) in adopted_objects(connection)
+def comment(connection: sa.Connection, table: sa.Table) -> None:
+    """Say of the table and its columns what they are."""
+    connection.execute(SetTableComment(table))
+    for column in table.columns:
+        connection.execute(SetColumnComment(column))
 
 
-def adopted_objects(connection: sa.Connection) -> set[tuple[str, str, str, str]]:
-    """Kind (as Alembic names them), schema, table and name of everything that was there before."""
-    if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": ADOPTED}) is None:
-        return set()
-    rows = connection.exec_driver_sql(f"SELECT kind, schema_name, table_name, name FROM {ADOPTED}")  # noqa: S608
-    return {(kind, schema, table, name) for kind, schema, table, name in rows}
-
-
-def forget_adopted(connection: sa.Connection) -> None:
-    """Drop the record; the next upgrade adopts anew."""
-    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {ADOPTED}")
-
-
-def _record(connection: sa.Connection, objects: list[tuple[Any, ...]]) -> None:
-    if not objects:
-        return
-    if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": ADOPTED}) is None:
-        connection.exec_driver_sql(
-            f"CREATE TABLE {ADOPTED} (kind text, schema_name text, table_name text, name text, "
-            "CONSTRAINT pk_adopted_objects PRIMARY KEY (kind, schema_name, table_name, name))"
-        )
-        for target, comment in {
-            f"TABLE {ADOPTED}": "What this database had before Fashion Wallet adopted it; never dropped by migrations",
-            f"COLUMN {ADOPTED}.kind": "schema, table, column, index or kind of constraint, as Alembic calls it",
-            f"COLUMN {ADOPTED}.schema_name": "Schema of the object",
-            f"COLUMN {ADOPTED}.table_name": "Table of the object, or the object itself",
-            f"COLUMN {ADOPTED}.name": "Name of the object",
-        }.items():
-            connection.exec_driver_sql(f"COMMENT ON {target} IS '{comment}'")
-    connection.execute(
-        sa.text(f"INSERT INTO {ADOPTED} VALUES (:kind, :schema, :table, :name) ON CONFLICT DO NOTHING"),  # noqa: S608
-        [dict(zip(("kind", "schema", "table", "name"), found, strict=True)) for found in objects],
-    )
-
-
-def _adopt_column(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
-    name = _quoted(connection, column.name)
-    found = connection.execute(
-        sa.text(
-            "SELECT format_type(a.atttypid, a.atttypmod) AS type, t.typcategory::text AS category, "
-            "a.attnotnull AS required, a.atthasdef AS has_default "
-            "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-            "WHERE a.attrelid = to_regclass(:table) AND a.attname = :name AND a.attnum > 0 AND NOT a.attisdropped"
-        ),
-        {"table": table.fullname, "name": column.name},
-    ).one_or_none()
-    default = column.server_default.arg.text if isinstance(column.server_default, sa.DefaultClause) else None  # type: ignore[union-attr]  # always text() in revisions
-    if found is None:
-        if not column.nullable and default is None:
-            _refuse(connection, table, "true", f"rows, but no column {column.name}")
-        definition = CreateColumn(column).compile(dialect=connection.dialect)
-        _alter(connection, table, f"ADD COLUMN {definition}")
-        return
-    wanted = column.type.compile(connection.dialect).lower().replace("varchar", "character varying")
+def _convert(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], found: Column, zone: str) -> None:
+    """Give the column its type and default. A default of their own stays where this application has none."""
+    name, wanted = _quoted(connection, column.name), wanted_type(connection, column)
+    default = default_of(column) or found.default
     if found.type != wanted:
-        using, misfits = conversion(name, found.type, found.category, wanted) or (None, None)
-        if using is None:
-            raise AdoptionError(f"{table.fullname}.{column.name} is {found.type}, which can't become {wanted}")
-        if misfits is not None:
-            _refuse(connection, table, misfits, f"values of {column.name} that don't fit {wanted}")
-        if found.has_default:
+        converted = conversion(name, found.type, found.category, wanted, zone)
+        assert converted is not None, f"{table.fullname}.{column.name} was not examined"
+        if found.default is not None:
             _alter(connection, table, f"ALTER {name} DROP DEFAULT")
-        _alter(connection, table, f"ALTER {name} TYPE {wanted} USING {using}")
-    if default is not None:
+        _alter(connection, table, f"ALTER {name} TYPE {wanted} USING {converted[0]}")
+    if default is not None and (found.type != wanted or default != found.default):
         _alter(connection, table, f"ALTER {name} SET DEFAULT {default}")
-    elif found.has_default:
-        _alter(connection, table, f"ALTER {name} DROP DEFAULT")
-    if column.nullable:
+
+
+def _require(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], found: Column) -> Iterator[str]:
+    """Let the column take null or refuse it, as it should."""
+    name = _quoted(connection, column.name)
+    if column.nullable and found.required:
         _alter(connection, table, f"ALTER {name} DROP NOT NULL")
-    elif not found.required:
-        if default is not None:
-            connection.exec_driver_sql(f"UPDATE {table.fullname} SET {name} = DEFAULT WHERE {name} IS NULL")  # noqa: S608
-        else:
-            _refuse(connection, table, f"{name} IS NULL", f"no {column.name}")
+        yield f"{table.fullname}.{column.name} may be null from now on"
+    elif not column.nullable and not found.required:
+        if (default := default_of(column)) is not None:
+            yield from _fill(connection, table, column.name, default)
         _alter(connection, table, f"ALTER {name} SET NOT NULL")
 
 
-def _adopt_primary_key(connection: sa.Connection, table: sa.Table) -> None:
-    found = sa.inspect(connection).get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
-    wanted = [column.name for column in table.primary_key.columns]
-    if not found:
-        _refuse_duplicates(connection, table, ", ".join(wanted), "true", "the same primary key")
-        connection.execute(AddConstraint(table.primary_key))
-    elif found != wanted:
-        raise AdoptionError(f"{table.fullname} has the primary key ({', '.join(found)}), not ({', '.join(wanted)})")
-
-
-def _adopt_foreign_key(connection: sa.Connection, table: sa.Table, constraint: sa.ForeignKeyConstraint) -> None:
-    """An equal one serves under any name; one that acts otherwise on deletion is replaced."""
-    column, target = constraint.column_keys[0], constraint.elements[0].column.table
-    equal = False
-    for found in connection.execute(
+def _fill(connection: sa.Connection, table: sa.Table, column: str, default: str) -> Iterator[str]:
+    """Give rows without a value the default. No trigger of the original's notices, so that `updated_at` stays."""
+    stamps = [name for name in ("created_at", "updated_at") if name in table.c and name != column]
+    value = f"coalesce({', '.join([*stamps, default])})" if column in ("created_at", "updated_at") else default
+    triggers = connection.execute(
         sa.text(
-            "SELECT c.conname AS name, c.confdeltype::text = :action AND c.confupdtype = 'a' AND c.convalidated "
-            "AND NOT c.condeferrable AS equal FROM pg_constraint c "
-            "JOIN pg_attribute a ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] "
-            "WHERE c.contype = 'f' AND c.conrelid = to_regclass(:table) AND a.attname = :column "
-            "AND c.confrelid = to_regclass(:target)"
+            "SELECT tgname, tgenabled::text FROM pg_trigger "
+            "WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled <> 'D'"
         ),
-        {
-            "table": table.fullname,
-            "column": column,
-            "target": target.fullname,
-            "action": {"CASCADE": "c", "SET NULL": "n"}[constraint.ondelete or ""],
-        },
-    ).all():
-        if found.equal and not equal:
-            equal = True
-        else:
-            _alter(connection, table, f"DROP CONSTRAINT {_quoted(connection, found.name)}")
-    if not equal:
-        missing = f"NOT EXISTS (SELECT FROM {target.fullname} target WHERE target.id = {table.fullname}.{column})"
-        _refuse(connection, table, f"{column} IS NOT NULL AND {missing}", f"{column} not in {target.fullname}")
-        connection.execute(AddConstraint(constraint))
+        {"table": table.fullname},
+    ).all()
+    for trigger, _ in triggers:
+        _alter(connection, table, f"DISABLE TRIGGER {_quoted(connection, trigger)}")
+    filled = connection.exec_driver_sql(f"UPDATE {table.fullname} SET {column} = {value} WHERE {column} IS NULL")  # noqa: S608
+    for trigger, state in triggers:
+        how = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[state]
+        _alter(connection, table, f"{how} TRIGGER {_quoted(connection, trigger)}")
+    if filled.rowcount:
+        rows = "1 row" if filled.rowcount == 1 else f"{filled.rowcount} rows"
+        yield f"{table.fullname}.{column} was null in {rows}, which got {value}"
 
 
-def _adopt_check(connection: sa.Connection, table: sa.Table, constraint: sa.CheckConstraint) -> None:
-    rule = str(constraint.sqltext)
-    _refuse(connection, table, f"NOT ({rule})", f"values that {constraint.name} refuses")
-    _alter(connection, table, f"DROP CONSTRAINT IF EXISTS {constraint.name}")
-    connection.execute(AddConstraint(constraint))
+def _primary_key(connection: sa.Connection, table: sa.Table) -> list[str]:
+    return sa.inspect(connection).get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
 
 
-def _adopt_index(connection: sa.Connection, table: sa.Table, index: sa.Index) -> None:
-    """Make it anew: one of the same name may have any definition, and may belong to a constraint."""
-    if index.unique:
-        keys = [str(getattr(key, "name", None) or key) for key in index.expressions]
-        where = index.dialect_options["postgresql"]["where"]
-        live = " AND ".join([f"({where})" if where is not None else "true", *(f"{key} IS NOT NULL" for key in keys)])
-        _refuse_duplicates(connection, table, ", ".join(keys), live, index.info["duplicates"])
-    owner = connection.scalar(
-        sa.text("SELECT conname FROM pg_constraint WHERE conindid = to_regclass(:index) AND contype IN ('u', 'x')"),
-        {"index": f"{table.schema}.{index.name}"},
-    )
-    if owner is not None:
-        _alter(connection, table, f"DROP CONSTRAINT {_quoted(connection, owner)}")
-    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {table.schema}.{index.name}")
-    connection.execute(CreateIndex(index))
+def _adopt_foreign_key(
+    connection: sa.Connection, table: sa.Table, constraint: sa.ForeignKeyConstraint
+) -> Iterator[str]:
+    """One of theirs to the same table serves under any name, and however it acts on deletion."""
+    found = foreign_key_of(connection, table, constraint)
+    if found is None:
+        name = free_constraint(connection, table.fullname, str(constraint.name))
+        column, target = constraint.column_keys[0], constraint.elements[0].column.table.fullname
+        action = f"ON DELETE {constraint.ondelete}" if constraint.ondelete else ""
+        _alter(connection, table, f"ADD CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES {target} (id) {action}")
+    elif ACTIONS[found.action] != constraint.ondelete:
+        yield (
+            f"{table.fullname} keeps {found.name}: {ACTIONS[found.action]} instead of {constraint.ondelete} "
+            f"where the row that {constraint.column_keys[0]} names is deleted"
+        )
 
 
-def _refuse(connection: sa.Connection, table: sa.Table, condition: str, what: str) -> None:
-    """Raise AdoptionError if rows meet the condition."""
-    query = f"SELECT id::text FROM {table.fullname} WHERE {condition} ORDER BY 1 LIMIT {SHOWN + 1}"  # noqa: S608
-    _raise_for(table, what, [row[0] for row in connection.exec_driver_sql(query)])
-
-
-def _refuse_duplicates(connection: sa.Connection, table: sa.Table, keys: str, where: str, what: str) -> None:
-    """Raise AdoptionError if two rows that meet the condition have the same keys."""
-    query = (
-        f"SELECT string_agg(id::text, ' = ' ORDER BY id::text) FROM {table.fullname} WHERE {where} "  # noqa: S608
-        f"GROUP BY {keys} HAVING count(*) > 1 ORDER BY 1 LIMIT {SHOWN + 1}"
-    )
-    _raise_for(table, what, [row[0] for row in connection.exec_driver_sql(query)])
-
-
-def _raise_for(table: sa.Table, what: str, found: list[str]) -> None:
-    if found:
-        listed = ", ".join(found[:SHOWN]) + (" and more" if len(found) > SHOWN else "")
-        raise AdoptionError(f"{table.fullname} has {what}; nothing was changed. Correct these first, by id: {listed}")
-
-
-def _extras(connection: sa.Connection, table: sa.Table) -> list[tuple[str, str | None, str, str]]:
-    """What the table has beyond its definition, as Alembic's autogeneration names and sees it."""
+def _existing(connection: sa.Connection, table: sa.Table) -> list[Adopted]:
+    """What the table has beyond its definition or under a name of its own, as Alembic names and sees it."""
     inspector = sa.inspect(connection)
-    own = {str(index.name) for index in table.indexes} | {str(rule.name) for rule in table.constraints}
     found: dict[str, Iterable[Any]] = {
         "column": (c["name"] for c in inspector.get_columns(table.name, table.schema) if c["name"] not in table.c),
         "index": (i["name"] for i in inspector.get_indexes(table.name, table.schema)),
@@ -243,7 +154,7 @@ def _extras(connection: sa.Connection, table: sa.Table) -> list[tuple[str, str |
         "foreign_key_constraint": (c["name"] for c in inspector.get_foreign_keys(table.name, table.schema)),
         "check_constraint": (c["name"] for c in inspector.get_check_constraints(table.name, table.schema)),
     }
-    return [(kind, table.schema, table.name, name) for kind in found for name in found[kind] if name not in own]
+    return [(kind, table.schema or "", table.name, name) for kind in found for name in found[kind]]
 
 
 def _required_extras(connection: sa.Connection, table: sa.Table) -> list[str]:

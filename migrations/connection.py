@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.config import Settings
+from api.connecting import Connector
 from api.stores import postgres_engine
 from migrations.errors import LOCK_NOT_AVAILABLE, MigrationRunning
+from models.pooler import PooledConnection, ask
 
 LOCK_KEY: Final = 7_239_117_446_018_534
 """Advisory lock of the migrations; advisory locks belong to one database, so any fixed number does."""
@@ -41,6 +43,17 @@ async def migration_engine(settings: Settings, lock_timeout: float = LOCK_TIMEOU
         yield engine
     finally:
         await engine.dispose()
+
+
+async def time_zone(settings: Settings) -> str:
+    """The time zone that this database gives whoever connects without asking for one, as the original service does."""
+    connector = Connector(settings.for_migrations)
+    unasked: dict[str, Any] = {"connection_class": PooledConnection} if connector.is_pooled else {"server_settings": {}}
+    connection = await connector(**unasked)
+    try:
+        return str((await ask(connection, "SELECT current_setting('timezone')"))[0])
+    finally:
+        await connection.close()
 
 
 @contextlib.asynccontextmanager

@@ -8,12 +8,13 @@ from typing import Final
 UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
-def conversion(name: str, found: str, category: str, wanted: str) -> tuple[str, str | None] | None:
+def conversion(name: str, found: str, category: str, wanted: str, zone: str = "UTC") -> tuple[str, str | None] | None:
     """The USING expression that turns a column of type `found` into `wanted`, and the values that don't fit.
 
     The latter are a condition, or None where all fit.
 
-    Types are as PostgreSQL's format_type writes them, `category` is pg_type.typcategory, `name` the quoted column.
+    Types are as PostgreSQL's format_type writes them, `category` is pg_type.typcategory, `name` the quoted column,
+    `zone` the time zone of timestamps that don't say.
     None where no conversion keeps the meaning.
     """
     textual = category in ("S", "E")  # strings and enums
@@ -22,8 +23,8 @@ def conversion(name: str, found: str, category: str, wanted: str) -> tuple[str, 
     if (length := re.fullmatch(r"character varying\((\d+)\)", wanted)) and textual:
         return f"{name}::text", f"length({name}::text) > {length[1]}"
     if wanted == "timestamp with time zone" and re.match(r"timestamp\b", found):
-        # the original service runs in UTC, and so are its timestamps that don't say
-        return (f"{name} AT TIME ZONE 'UTC'" if found.endswith("without time zone") else name), None
+        quoted = zone.replace("'", "''")
+        return (f"{name} AT TIME ZONE '{quoted}'" if found.endswith("without time zone") else name), None
     if wanted == "uuid" and textual:
         return f"{name}::text::uuid", f"{name}::text !~* '{UUID}'"
     if wanted == "jsonb" and (found == "json" or textual):

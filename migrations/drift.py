@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from functools import cached_property
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from migrations.adoption import ADOPTED, adopted_objects
-from migrations.definitions import add_differences
+from migrations.definitions import Definitions, Name, Pair, add_differences, read_definitions
+from migrations.examination import foreign_key_of
+from migrations.record import ADOPTED, adopted_objects
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
 from models import SCHEMAS, Base
 
@@ -17,21 +19,27 @@ Kind = Literal["schema", "table", "column", "index", "unique_constraint", "forei
 Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_table_name"], str | None]
 
 
-def leave_search_path(connection: sa.Connection) -> None:
-    """Take the five schemas off the search path: Alembic knows no name for what is found through it."""
+def settle_session(connection: sa.Connection) -> None:
+    """Give each transaction what is relied on: names that are quoted only where they must be, and none of the five
+    schemas on the search path, since Alembic knows no name for what is found through it.
+    """
     # as it is set: a schema that is still to be made counts from then on
-    path = [schema.strip(' "') for schema in connection.scalar(sa.text("SHOW search_path")).split(",")]
+    query = sa.text("SELECT current_setting('search_path'), current_user::text")
+    setting, user = connection.execute(query).one()
+    path = [user if schema == "$user" else schema for schema in (part.strip(' "') for part in setting.split(","))]
+    settings = {"quote_all_identifiers": "off"}
     if set(path).intersection(SCHEMAS):
         others = [schema for schema in path if schema not in SCHEMAS] or ["public"]
-        quoted = ", ".join(connection.dialect.identifier_preparer.quote(schema) for schema in others)
+        settings["search_path"] = ", ".join(connection.dialect.identifier_preparer.quote(schema) for schema in others)
 
-        def leave(transacting: sa.Connection) -> None:
-            # in each transaction: behind a pooler, others have the session next
-            transacting.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": quoted})
+    def settle(transacting: sa.Connection) -> None:
+        # in each transaction: behind a pooler, others have the session next
+        for name, value in settings.items():
+            transacting.execute(sa.text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
 
-        sa.event.listen(connection.engine, "begin", leave)
-        leave(connection)
-        connection.dialect.default_schema_name = connection.scalar(sa.text("SELECT current_schema()"))
+    sa.event.listen(connection.engine, "begin", settle)
+    settle(connection)
+    connection.dialect.default_schema_name = connection.scalar(sa.text("SELECT current_schema()"))
 
 
 class Comparison:
@@ -48,19 +56,48 @@ class Comparison:
             return name in SCHEMAS
         if kind == "table":
             return f"{parents['schema_name']}.{name}" not in (f"{VERSION_SCHEMA}.{VERSION_TABLE}", ADOPTED)
-        return True
+        place = (parents.get("schema_name") or "", parents.get("table_name") or "", name or "")
+        # one of theirs may have the name of one of ours
+        return kind == "column" or ((kind, *place) not in self._adopted and place not in self._stand_ins)
 
     def include_object(
         self, found: sa.schema.SchemaItem, name: str | None, kind: Kind, reflected: bool, compare_to: Any
     ) -> bool:
-        """Leave alone what only the database has and had before."""
-        if not reflected or compare_to is not None:
+        """Leave alone what only the database has and had before, and what something of it serves as."""
+        if compare_to is not None:
             return True
         table = found if isinstance(found, sa.Table) else getattr(found, "table", None)
-        return table is None or (kind, table.schema, table.name, name) not in self._adopted
+        if table is None:
+            return True
+        if reflected:
+            return (kind, table.schema, table.name, name) not in self._adopted
+        if isinstance(found, sa.ForeignKeyConstraint):
+            key = foreign_key_of(self._connection, table, found)
+            return key is None or (kind, table.schema, table.name, key.name) not in self._adopted
+        place = (table.schema or "", table.name, name or "")
+        return kind != "index" or place not in self._indexes.wanted or self._indexes.serving(place) is None
+
+    def compare_server_default(
+        self, _context: Any, found: sa.Column[Any], _wanted: Any, _rendered: Any, _own: Any, wanted: str | None
+    ) -> bool | None:
+        """An adopted table keeps defaults of its own; everything else is left to Alembic."""
+        table = found.table
+        return False if wanted is None and ("table", table.schema, table.name, table.name) in self._adopted else None
 
     def add_differences(self, _context: Any, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
         """Add what Alembic does not compare. With `skip_empty`, leave no script to write without any difference."""
-        add_differences(self._connection, Base.metadata, scripts[0], self._adopted)
+        add_differences(Base.metadata, scripts[0], self._adopted, self._definitions)
         if self._skip_empty and all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
             scripts.clear()
+
+    @cached_property
+    def _definitions(self) -> Definitions:
+        return read_definitions(self._connection, Base.metadata)
+
+    @property
+    def _indexes(self) -> Pair:
+        return self._definitions.indexes
+
+    @cached_property
+    def _stand_ins(self) -> set[Name]:
+        return self._indexes.stand_ins()

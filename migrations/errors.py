@@ -1,8 +1,9 @@
-"""What goes wrong while migrating, in one line each, without passwords."""
+"""What goes wrong while migrating, without passwords: in one line, or a paragraph for each rule that rows break."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from alembic.util import CommandError
 
@@ -19,8 +20,41 @@ class MigrationRunning(MigrationError):
     """Another process is migrating the same database."""
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A rule, in words, that a table of an existing database breaks.
+
+    `rows` counts what breaks it, `ids` are some of them; `show` and `mend` are SQL, the latter where nothing is lost.
+    """
+
+    table: str
+    rule: str
+    rows: int = 0
+    ids: tuple[str, ...] = ()
+    show: str = ""
+    mend: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.table}: {self.rule}"]
+        if self.rows:
+            more = f" and {self.rows - len(self.ids)} more" if self.rows > len(self.ids) else ""
+            lines.append(f"broken {'once' if self.rows == 1 else f'{self.rows} times'}: {', '.join(self.ids)}{more}")
+        lines += [f"to see them: {self.show};"] if self.show else []
+        lines += [f"to mend them: {self.mend};"] if self.mend else []
+        lines += [f"{self.advice}."] if self.advice else []
+        return "\n   ".join(lines)
+
+
 class AdoptionError(MigrationError):
-    """What an existing database holds contradicts a rule of this one; the message lists a few of the rows."""
+    """What an existing database holds contradicts rules of this one."""
+
+    @classmethod
+    def of(cls, contradictions: Sequence[Contradiction]) -> AdoptionError:
+        """One error for all of them, a paragraph each."""
+        number = len(contradictions)
+        head = f"{number} rule{'s are' if number > 1 else ' is'} broken in this database; nothing was changed"
+        return cls("\n".join([head, *(f"{place}. {each}" for place, each in enumerate(contradictions, 1))]))
 
 
 def explain(error: Exception) -> str | None:

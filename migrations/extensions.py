@@ -1,4 +1,4 @@
-"""PostgreSQL extensions: one is required, the others are made where the server has them."""
+"""PostgreSQL's one extension that search needs. Others that a database has stay where they are."""
 
 from __future__ import annotations
 
@@ -24,16 +24,6 @@ def require_extension(connection: sa.Connection, name: str) -> None:
             f"the extension {name} can't be created by this user; let an administrator run: "
             f'CREATE EXTENSION "{name}" (the server said: {error.orig.__cause__ if error.orig else error})'
         ) from error
-
-
-def offer_extension(connection: sa.Connection, name: str) -> None:
-    """Create the extension where the server has it and lets this user do so; nothing depends on it."""
-    if not is_installed(connection, name) and is_available(connection, name):
-        try:
-            _create(connection, name)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != "42501":  # insufficient_privilege
-                raise
 
 
 def show_extension(connection: sa.Connection, name: str) -> None:

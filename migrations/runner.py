@@ -18,14 +18,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
 
 from api.config import ConfigurationError, Settings
 from api.stores import MongoClient, mongo_client, mongo_database
 from documents import collection
-from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine
-from migrations.errors import MigrationError, explain
-from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
+from migrations.adoption import table_exists
+from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone
+from migrations.errors import AdoptionError, MigrationError, explain
+from migrations.examination import examine, require_time_zone
+from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, not_ours
 
 FOLDER: Final = Path(__file__).parent
 
@@ -63,15 +66,21 @@ class State:
 
 
 def upgrade(
-    settings: Settings, revision: str = "head", *, wait: float = LOCK_WAIT, lock_timeout: float = LOCK_TIMEOUT
+    settings: Settings,
+    revision: str = "head",
+    *,
+    wait: float = LOCK_WAIT,
+    lock_timeout: float = LOCK_TIMEOUT,
+    timestamps_in: str | None = None,
 ) -> list[str]:
     """Bring PostgreSQL to the revision, and MongoDB's collection, validator and indexes to what the code declares.
 
+    Timestamps of adopted tables that have no time zone are read as of `timestamps_in`, else as of the database's.
     Waits up to `wait` seconds for another migration and up to `lock_timeout` seconds for each table. Returns one
     line for each thing done, and for each thing that could not be or that deserves a look.
     """
     lines: list[str] = []
-    _run(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
+    _run(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout, zone=timestamps_in))
     return lines
 
 
@@ -132,7 +141,9 @@ def _source_config(**attributes: Any) -> Config:
     return Config(toml_file=pyproject, attributes=attributes, cmd_opts=Namespace(quiet=True))
 
 
-async def _upgrade(settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float) -> None:
+async def _upgrade(
+    settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float, zone: str | None
+) -> None:
     def applied(*, step: Any, **_: Any) -> None:
         lines.append(f"PostgreSQL: applied {step.up_revision_id} {_message(step.up_revision)}")
 
@@ -141,10 +152,12 @@ async def _upgrade(settings: Settings, revision: str, lines: list[str], *, wait:
         async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
             await _ping(settings, client)  # with MongoDB down, PostgreSQL is left as it is
             notes: list[str] = []
+            assumed = await time_zone(settings)
 
             def run(sync: Connection) -> None:
-                _heads(sync)
-                command.upgrade(_config(connection=sync, on_version_apply=applied, notes=notes), revision)
+                _refuse_contradictions(sync, revision, zone)
+                attributes = {"notes": notes, "timestamps_in": zone, "database_time_zone": assumed}
+                command.upgrade(_config(connection=sync, on_version_apply=applied, **attributes), revision)
 
             await connection.run_sync(run)
             lines += [f"PostgreSQL: {note}" for note in notes]
@@ -221,6 +234,26 @@ async def _generate(settings: Settings, message: str) -> Path | None:
             return _path(written) if written else None
 
         return await connection.run_sync(run)
+
+
+def _refuse_contradictions(connection: Connection, revision: str, zone: str | None) -> None:
+    """Raise MigrationError for whatever keeps existing tables from becoming those of the pending revisions."""
+    heads = _heads(connection)
+    try:
+        pending = list(ScriptDirectory.from_config(_config()).iterate_revisions(revision, heads))
+    except RevisionError:
+        return  # Alembic says why in a moment
+    adopted = [table for script in reversed(pending) for table in getattr(script.module, "ADOPTS", ())]
+    made = [table for script in reversed(pending) for table in getattr(script.module, "MAKES", ())]
+    try:
+        if zone is not None:
+            require_time_zone(connection, zone)
+        contradictions = examine(connection, adopted)
+        contradictions += [not_ours(table) for table in made if table_exists(connection, table)]
+    finally:
+        connection.rollback()
+    if contradictions:
+        raise AdoptionError.of(contradictions)
 
 
 def _heads(connection: Connection) -> tuple[str, ...]:

@@ -10,10 +10,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
 
-from migrations.adoption import adopt, is_adopted
-from migrations.adoption import table_exists as _exists
-from migrations.errors import AdoptionError
+from migrations.adoption import adopt, comment, create_indexes, table_exists
+from migrations.errors import AdoptionError, Contradiction
+from migrations.examination import examine
+from migrations.ownership import create_trigger, drop_triggers, free_relation
+from migrations.record import is_adopted
 
 VERSION_SCHEMA: Final = "shared"
 VERSION_TABLE: Final = "alembic_version"
@@ -30,13 +33,17 @@ def has_schema(connection: sa.Connection, name: str) -> bool:
 def create_or_adopt(table: sa.Table) -> None:
     """Create the table with its indexes and comments, or bring the existing one to the same state.
 
-    Raises AdoptionError when rows of the existing one contradict a constraint; they are never changed to fit.
+    Raises AdoptionError when rows of the existing one contradict a rule; they are never changed to fit.
     """
     connection = op.get_bind()
-    if _exists(connection, table):
-        note(*adopt(connection, table))
-    else:
-        table.create(connection)
+    if not table_exists(connection, table):
+        _create(connection, table)
+        return
+    if contradictions := examine(connection, [table]):
+        raise AdoptionError.of(contradictions)
+    given = _attributes().get("timestamps_in")
+    zone = given or _attributes().get("database_time_zone", "UTC")
+    note(*adopt(connection, table, zone, assumed=given is None))
 
 
 def create_own(table: sa.Table) -> None:
@@ -45,9 +52,23 @@ def create_own(table: sa.Table) -> None:
     Raises AdoptionError where there is one of that name: it means something else.
     """
     connection = op.get_bind()
-    if _exists(connection, table):
-        raise AdoptionError(f"{table.fullname} is there already and is not this application's; rename it")
-    table.create(connection)
+    if table_exists(connection, table):
+        raise AdoptionError.of([not_ours(table)])
+    _create(connection, table)
+
+
+def not_ours(table: sa.Table) -> Contradiction:
+    """A table of the original's own that has the name of one of ours."""
+    return Contradiction(table.fullname, "is there already and is not this application's; rename it")
+
+
+def _create(connection: sa.Connection, table: sa.Table) -> None:
+    schema, key = table.schema or "", str(table.primary_key.name)
+    statement = str(CreateTable(table).compile(dialect=connection.dialect))
+    free = free_relation(connection, schema, key)  # the key's index is one among those of all tables
+    connection.exec_driver_sql(statement.replace(f"CONSTRAINT {key} PRIMARY KEY", f"CONSTRAINT {free} PRIMARY KEY"))
+    create_indexes(connection, table)
+    comment(connection, table)
 
 
 def drop_unless_adopted(table: sa.Table) -> None:
@@ -60,21 +81,27 @@ def drop_unless_adopted(table: sa.Table) -> None:
 def add_updated_at_trigger(table: sa.Table) -> None:
     """Let every UPDATE set `updated_at`, whatever it was told to write there."""
     drop_updated_at_trigger(table)
-    op.execute(
-        f"CREATE TRIGGER trg_{table.name}_updated_at BEFORE UPDATE ON {table.fullname} "
-        f"FOR EACH ROW EXECUTE FUNCTION {TOUCH}()"
+    create_trigger(
+        op.get_bind(),
+        table.fullname,
+        f"trg_{table.name}_updated_at",
+        f"CREATE TRIGGER {{name}} BEFORE UPDATE ON {{table}} FOR EACH ROW EXECUTE FUNCTION {TOUCH}()",
     )
 
 
 def drop_updated_at_trigger(table: sa.Table) -> None:
     """Undo `add_updated_at_trigger`; nothing where there is no such trigger."""
-    op.execute(f"DROP TRIGGER IF EXISTS trg_{table.name}_updated_at ON {table.fullname}")
+    drop_triggers(op.get_bind(), table.fullname, TOUCH)
+
+
+def _attributes() -> dict[str, Any]:
+    config = op.get_context().config
+    return {} if config is None else dict(config.attributes)
 
 
 def note(*lines: str) -> None:
     """Tell whoever runs the migration, a line each."""
-    config = op.get_context().config
-    notes: Any = config.attributes.get("notes") if config is not None else None
+    notes: Any = _attributes().get("notes")
     if notes is not None:
         notes.extend(lines)
 

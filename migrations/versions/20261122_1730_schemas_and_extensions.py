@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from alembic import op
 
-from migrations.adoption import forget_adopted, is_adopted, record_existing
-from migrations.extensions import offer_extension, require_extension
+from migrations.extensions import require_extension
+from migrations.ownership import require_free_function
+from migrations.record import forget_adopted, is_adopted, record_existing
 from migrations.tables import TOUCH, VERSION_SCHEMA, drop_schema_if_empty, has_schema
 
 revision: str = "c4ae3af98bb2"
@@ -24,7 +25,7 @@ depends_on: str | None = None
 
 SCHEMAS = ("shared", "avatar", "catalog", "design", "audit")
 REQUIRED = "pg_trgm"
-OPTIONAL = ("pgcrypto", "uuid-ossp")
+COMMENT = "Trigger function: sets updated_at on every UPDATE"
 
 
 def upgrade() -> None:
@@ -34,8 +35,7 @@ def upgrade() -> None:
         if not has_schema(connection, schema):
             op.execute(f"CREATE SCHEMA {schema}")
     require_extension(connection, REQUIRED)
-    for extension in OPTIONAL:
-        offer_extension(connection, extension)
+    require_free_function(connection, f"{TOUCH}()", COMMENT)
     op.execute(
         f"""
         CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -47,7 +47,7 @@ def upgrade() -> None:
         $$
         """
     )
-    op.execute(f"COMMENT ON FUNCTION {TOUCH}() IS 'Trigger function: sets updated_at on every UPDATE'")
+    op.execute(f"COMMENT ON FUNCTION {TOUCH}() IS '{COMMENT}'")
 
 
 def downgrade() -> None:

@@ -94,15 +94,12 @@ TABLE = sa.Table(
     sa.Index("idx_users_role", "role", "created_at", "id", postgresql_where=LIVE),
     sa.Index("idx_users_updated_at", "updated_at", "id", postgresql_where=LIVE),
     sa.Index("idx_users_updated_by", "updated_by"),
-    sa.Index(
-        "uidx_users_email",
-        sa.text("lower(email)"),
-        unique=True,
-        info={"duplicates": "the same email address, differing at most in case"},
-    ),
+    sa.Index("uidx_users_email", sa.text("lower(email)"), unique=True),
     schema="shared",
     comment="Accounts",
 )
+
+ADOPTS = (TABLE,)
 
 
 def upgrade() -> None:

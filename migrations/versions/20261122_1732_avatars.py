@@ -106,11 +106,12 @@ TABLE = sa.Table(
         "user_id",
         unique=True,
         postgresql_where=sa.text("is_default AND deleted_at IS NULL"),
-        info={"duplicates": "more than one default avatar of the same user"},
     ),
     schema="avatar",
     comment="Bodies that designs are worn on",
 )
+
+ADOPTS = (TABLE,)
 
 
 def upgrade() -> None:

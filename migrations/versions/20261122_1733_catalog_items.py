@@ -132,6 +132,8 @@ TABLE = sa.Table(
     comment="Silhouettes, fabrics and patterns that layers show",
 )
 
+ADOPTS = (TABLE,)
+
 
 def upgrade() -> None:
     create_or_adopt(TABLE)

@@ -55,6 +55,8 @@ TABLE = sa.Table(
     comment="Who changed what, and when",
 )
 
+ADOPTS = (TABLE,)
+
 
 def upgrade() -> None:
     create_or_adopt(TABLE)

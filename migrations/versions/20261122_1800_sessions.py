@@ -86,6 +86,8 @@ REFRESH_TOKENS = sa.Table(
     comment="Refresh tokens, hashed",
 )
 
+MAKES = (SESSIONS, REFRESH_TOKENS)
+
 
 def upgrade() -> None:
     create_own(SESSIONS)

@@ -101,6 +101,8 @@ OPERATIONS = sa.Table(
     comment="Changes that span both stores",
 )
 
+MAKES = (IDEMPOTENCY_KEYS, OPERATIONS)
+
 
 def upgrade() -> None:
     create_own(IDEMPOTENCY_KEYS)

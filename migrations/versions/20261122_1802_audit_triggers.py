@@ -14,6 +14,8 @@ from typing import Final
 
 from alembic import op
 
+from migrations.ownership import create_trigger, drop_triggers, require_free_function
+
 revision: str = "0d4e2f7c91ab"
 down_revision: str | None = "70dc8fd6bcbe"
 branch_labels: str | None = None
@@ -35,6 +37,8 @@ LOGGED: Final = {
 }
 """The columns that entries show."""
 
+RECORD: Final = "audit.record_change"
+COMMENT: Final = "Trigger function: writes the columns given to the log"
 FUNCTION: Final = """
 CREATE FUNCTION audit.record_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -71,23 +75,23 @@ $$
 
 
 def upgrade() -> None:
+    require_free_function(op.get_bind(), f"{RECORD}()", COMMENT)
     op.execute(FUNCTION)
     # whoever may execute it could let a trigger on a table of their own forge entries
-    op.execute("REVOKE ALL ON FUNCTION audit.record_change() FROM PUBLIC")
-    op.execute("COMMENT ON FUNCTION audit.record_change() IS 'Trigger function: writes the columns given to the log'")
+    op.execute(f"REVOKE ALL ON FUNCTION {RECORD}() FROM PUBLIC")
+    op.execute(f"COMMENT ON FUNCTION {RECORD}() IS '{COMMENT}'")
     for table, columns in LOGGED.items():
         listed = ", ".join(f"'{column}'" for column in columns)
-        op.execute(
-            f"CREATE TRIGGER {_trigger(table)} AFTER INSERT OR UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION audit.record_change({listed})"
+        create_trigger(
+            op.get_bind(),
+            table,
+            f"trg_{table.partition('.')[2]}_audit",
+            "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {RECORD}({listed})",
         )
 
 
 def downgrade() -> None:
     for table in LOGGED:
-        op.execute(f"DROP TRIGGER {_trigger(table)} ON {table}")
-    op.execute("DROP FUNCTION audit.record_change()")
-
-
-def _trigger(table: str) -> str:
-    return f"trg_{table.partition('.')[2]}_audit"
+        drop_triggers(op.get_bind(), table, RECORD)
+    op.execute(f"DROP FUNCTION {RECORD}()")

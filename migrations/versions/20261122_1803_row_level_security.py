@@ -96,9 +96,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     connection = op.get_bind()
     for table, policies in POLICIES.items():
-        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
         for command in policies:
             op.execute(f"DROP POLICY {_policy(command)} ON {table}")
+        others = sa.text("SELECT count(*) FROM pg_policy WHERE polrelid = to_regclass(:table)")
+        if not connection.scalar(others, {"table": table}):
+            op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     if connection.scalar(sa.text("SELECT count(*) FROM pg_roles WHERE rolname = :role"), {"role": ROLE}):
         for revocation in REVOCATIONS:
             op.execute(revocation)

@@ -42,6 +42,8 @@ TRUSTED_DOCUMENTS = sa.Table(
     comment="GraphQL documents that clients may ask for by identifier",
 )
 
+MAKES = (TRUSTED_DOCUMENTS,)
+
 
 def upgrade() -> None:
     create_own(TRUSTED_DOCUMENTS)

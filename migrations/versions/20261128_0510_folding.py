@@ -13,70 +13,59 @@ from __future__ import annotations
 
 from typing import Final
 
-import sqlalchemy as sa
 from alembic import op
 
 from migrations.errors import AdoptionError
-from migrations.folding import FOLD, create_fold
+from migrations.examination import duplicates
+from migrations.folding import COMMENT, FOLD, create_fold
+from migrations.ownership import create_index, drop_index, require_free_function
+from migrations.rules import RULES
 
 revision: str = "8b1f0c6d2e47"
 down_revision: str | None = "5d2e8f4b6a91"
 branch_labels: str | None = None
 depends_on: str | None = None
 
-SHOWN: Final = 20
 EMAIL: Final = "shared.fold(btrim(email))"
 
 INDEXES: Final = {
-    "shared.uidx_users_email": ("UNIQUE", f"shared.users ({EMAIL})", "shared.users (lower(email))"),
-    "shared.idx_users_texts_trgm": (
-        "",
-        "shared.users USING gin (shared.fold(email) gin_trgm_ops, shared.fold(first_name) gin_trgm_ops, "
+    "uidx_users_email": ("shared.users", f"({EMAIL})", "(lower(email))"),
+    "idx_users_texts_trgm": (
+        "shared.users",
+        "USING gin (shared.fold(email) gin_trgm_ops, shared.fold(first_name) gin_trgm_ops, "
         "shared.fold(last_name) gin_trgm_ops)",
-        "shared.users USING gin (email gin_trgm_ops, first_name gin_trgm_ops, last_name gin_trgm_ops)",
+        "USING gin (email gin_trgm_ops, first_name gin_trgm_ops, last_name gin_trgm_ops)",
     ),
-    "avatar.idx_avatars_name_trgm": (
-        "",
-        "avatar.avatars USING gin (shared.fold(name) gin_trgm_ops)",
-        "avatar.avatars USING gin (name gin_trgm_ops)",
+    "idx_avatars_name_trgm": (
+        "avatar.avatars",
+        "USING gin (shared.fold(name) gin_trgm_ops)",
+        "USING gin (name gin_trgm_ops)",
     ),
-    "catalog.idx_catalog_items_name_trgm": (
-        "",
-        "catalog.catalog_items USING gin (shared.fold(name) gin_trgm_ops)",
-        "catalog.catalog_items USING gin (name gin_trgm_ops)",
+    "idx_catalog_items_name_trgm": (
+        "catalog.catalog_items",
+        "USING gin (shared.fold(name) gin_trgm_ops)",
+        "USING gin (name gin_trgm_ops)",
     ),
 }
-"""By name: kind, definition from now on, definition before."""
+"""By name: table, definition from now on, definition before."""
 
 
 def upgrade() -> None:
-    create_fold(op.get_bind())
-    _refuse_equal_emails(op.get_bind())
-    for name, (kind, new, _) in INDEXES.items():
-        _replace(name, kind, new)
+    connection = op.get_bind()
+    require_free_function(connection, FOLD, COMMENT)
+    create_fold(connection)
+    if contradictions := duplicates(connection, "shared.users", EMAIL, RULES["uidx_users_email"]):
+        raise AdoptionError.of(contradictions)
+    for name, (table, new, _) in INDEXES.items():
+        _replace(table, name, new)
 
 
 def downgrade() -> None:
-    for name, (kind, _, old) in INDEXES.items():
-        _replace(name, kind, old)
+    for name, (table, _, old) in INDEXES.items():
+        _replace(table, name, old)
     op.execute(f"DROP FUNCTION {FOLD}")
 
 
-def _replace(name: str, kind: str, definition: str) -> None:
-    op.execute(f"DROP INDEX IF EXISTS {name}")
-    op.execute(f"CREATE {kind} INDEX {name.partition('.')[2]} ON {definition}")
-
-
-def _refuse_equal_emails(connection: sa.Connection) -> None:
-    """Raise AdoptionError where several accounts have one address by the new rule."""
-    query = (
-        "SELECT string_agg(id::text, ' = ' ORDER BY id::text) FROM shared.users "  # noqa: S608  constants
-        f"GROUP BY {EMAIL} HAVING count(*) > 1 ORDER BY 1"
-    )
-    found = list(connection.scalars(sa.text(query)))
-    if found:
-        listed = ", ".join(found[:SHOWN]) + (" and more" if len(found) > SHOWN else "")
-        raise AdoptionError(
-            f"shared.users has the same email address {len(found)} times, differing at most in case, form or blanks "
-            f"around it; nothing was changed. Change or delete all but one of each, by id: {listed}"
-        )
+def _replace(table: str, name: str, on: str) -> None:
+    drop_index(op.get_bind(), table, name)
+    create_index(op.get_bind(), table, name, on, unique=name.startswith("uidx"))
