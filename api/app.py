@@ -120,9 +120,8 @@ class _ExplorerOrGraphQL:
 async def _verify(stores: Stores, settings: Settings) -> None:
     """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
     only the other one works, and readiness comes with the store. One that can't be served from ends the start."""
+    await _admit(stores, settings)
     health = await check(stores, timeout=settings.health_timeout)
-    if not health.postgres.healthy:
-        await _admit(stores, settings)
     if settings.row_level_security and health.postgres.healthy:
         await row_level_security.verify(stores.engine)
     for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
@@ -138,7 +137,7 @@ async def _admit(stores: Stores, settings: Settings) -> None:
     except StoreUnfit as unfit:
         if unfit.lasts:
             raise
-    except Exception as error:  # it doesn't answer, which the check has said
+    except Exception as error:  # it doesn't answer, which the check says
         logger.debug("store does not answer", store="PostgreSQL", cause=repr(error))
 
 

@@ -87,19 +87,38 @@ def main(
 
 
 @app.command()
-def serve(host: Host = None, port: Port = None, workers: WorkerCount = None) -> None:
-    """Serve on the configured stores. ENVIRONMENT is production unless it says otherwise."""
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: WorkerCount = None,
+    require_stores: Annotated[
+        bool, typer.Option("--require-stores", help="End at once where a store does not answer or is not migrated.")
+    ] = False,
+) -> None:
+    """Serve on the configured stores, unready until both answer. ENVIRONMENT is production unless it says otherwise."""
     import asyncio
 
     from api import server
+    from api.log import configure_logging, logger
 
     with reported():
         server.exit_on_signals()
         settings = _settings(host=host, port=port, workers=workers)
+        configure_logging(settings)
         with contextlib.closing(server.listen(settings)) as listener:
-            asyncio.run(server.verify(settings))
-            code = server.run(settings, listener, ready=lambda url: typer.echo(f"Fashion Wallet is ready at {url}"))
+            logger.info("starting", pid=os.getpid(), address=server.url_of(listener), workers=settings.workers)
+            if require_stores:
+                asyncio.run(server.verify(settings))
+            code = server.run(settings, listener, ready=lambda url: _ready(url, settings))
     raise typer.Exit(code)
+
+
+def _ready(url: str, settings: Settings) -> None:
+    from api.log import logger
+
+    logger.info("ready", pid=os.getpid(), address=url, seconds=round(time.monotonic() - STARTED, 1))
+    if settings.log_format == "console":  # a person may look on
+        typer.echo(f"Fashion Wallet is ready at {url}")
 
 
 @app.command()

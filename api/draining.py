@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import time
+from importlib import metadata
 from types import FrameType
 from typing import Final
 
@@ -14,7 +16,7 @@ from uvicorn import Config, Server
 
 from api import garbage
 from api.config import Settings
-from api.log import logger
+from api.log import drain_log, logger
 
 _ENDING: Final = 1.0
 """Seconds that cancelled tasks get to end, once everything has been closed."""
@@ -32,6 +34,8 @@ class DrainingServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._closes_at: float | None = None
+        self._signal: signal.Signals | None = None
+        """The one that has come and is not logged yet: a signal may come in the middle of another line."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but a task that goes on whatever cancels it is left behind, and the process ends."""
@@ -52,12 +56,19 @@ class DrainingServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         garbage.freeze(self._settings)
+        logger.info("serving", pid=os.getpid(), version=metadata.version("fashion-wallet"))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        logger.info("stopped", pid=os.getpid())
+        drain_log()  # the signal is raised again after this, and may end the process
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal, between two steps of the event loop or within one."""
         if not self.started or self._closes_at is not None:
             super().handle_exit(sig, frame)
             return
+        self._signal = signal.Signals(sig)
         self.config.loaded_app.state.draining = True
         delay = 0 if sig == signal.SIGINT else self._settings.drain_delay
         self._closes_at = time.monotonic() + delay
@@ -78,6 +89,9 @@ class DrainingServer(Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second; true ends the serving."""
         leaves = await super().on_tick(counter)  # makes the default headers anew, for their date
+        if self._signal is not None:
+            logger.info("stopping", pid=os.getpid(), signal=self._signal.name, delay=self._settings.drain_delay)
+            self._signal = None
         if self._closes_at is None:
             return leaves
         self._close_connections()

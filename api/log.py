@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -17,6 +19,10 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.config import Settings
+from api.log_stream import LineLogger, LogStream
+
+_LAST_LINES: Final = 1.0
+"""Seconds that the end of a process waits for its last lines to be written."""
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("fashion_wallet")
 
@@ -75,8 +81,11 @@ def configure_logging(settings: Settings) -> None:
         colors=sys.stderr.isatty(),
         exception_formatter=structlog.dev.plain_traceback,  # the rich one prints locals, secrets among them
     )
+    stream = _stderr(as_json)
     factory: Any = structlog.PrintLoggerFactory(file=sys.stderr)
-    if as_json:
+    if isinstance(stream, LogStream):
+        factory = lambda *_: LineLogger(stream)  # noqa: E731
+    elif as_json:
         factory = structlog.BytesLoggerFactory(file=sys.stderr.buffer)
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(json_line)]
@@ -87,7 +96,7 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     vars(logger).pop("bind", None)  # what the cache keeps: it may be of an earlier configuration
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -107,6 +116,33 @@ def configure_logging(settings: Settings) -> None:
     # SQLAlchemy logs what a pool does as the module of the pool's class, which is ours
     for noisy in ("pymongo", "sqlalchemy", "alembic", "models.pool", "api.guards"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+_streams: dict[int, LogStream] = {}
+"""By descriptor: a process that configures its log anew goes on with the thread that writes."""
+
+
+def _stderr(as_json: bool) -> Any:
+    """Where lines go: the process's own stderr in the background, one that somebody has put in its place as it is."""
+    own = sys.__stderr__
+    if own is None or sys.stderr is not own:
+        return sys.stderr
+    descriptor = own.fileno()
+
+    def lost(lines: int) -> bytes:
+        entry = {"event": "log lines lost", "level": "warning", "lines": lines, "timestamp": f"{datetime.now(UTC)}"}
+        return (json_line(entry, str) if as_json else f"log lines lost: {lines}".encode()) + b"\n"
+
+    if descriptor not in _streams:
+        _streams[descriptor] = LogStream(descriptor, lost)
+        atexit.register(drain_log)
+    return _streams[descriptor]
+
+
+def drain_log() -> None:
+    """Wait a moment for the last lines to be written, at the end of a process."""
+    for stream in _streams.values():
+        stream.drain(_LAST_LINES)
 
 
 def json_line(entry: Any, default: Callable[[Any], Any]) -> bytes:

@@ -31,6 +31,7 @@ from api.failures import ServerError, describe
 from api.log import configure_logging, logger
 from api.protocol import Protocol
 from api.stores import mongo_client, mongo_database, postgres_engine
+from migrations.revisions import migrated
 
 FACTORY: Final = "api.server:application"
 BACKLOG: Final = 2048
@@ -97,7 +98,7 @@ async def verify(settings: Settings) -> None:
 
 
 async def _verify_postgres(settings: Settings) -> None:
-    engine = postgres_engine(settings)
+    engine = postgres_engine(settings, migrated)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
@@ -144,7 +145,24 @@ multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no oth
 class Workers(multiprocess.Multiprocess):
     """uvicorn's supervisor, which closes its own copy of the socket first and does not wait for ever."""
 
+    def handle_int(self) -> None:
+        logger.info("stopping", pid=os.getpid(), signal="SIGINT", workers=len(self.processes))
+        super().handle_int()
+
+    def handle_term(self) -> None:
+        logger.info("stopping", pid=os.getpid(), signal="SIGTERM", workers=len(self.processes))
+        super().handle_term()
+
+    def keep_subprocess_alive(self) -> None:
+        """Called twice a second. A worker that is gone, or has been silent for long, is replaced."""
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for old in before:
+            if old.exitcode is not None:
+                logger.error("worker died", pid=old.pid, exit_code=old.exitcode)
+
     def terminate_all(self) -> None:
+        self.signal_queue.clear()  # what comes from here on is a second signal
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
@@ -152,11 +170,9 @@ class Workers(multiprocess.Multiprocess):
     def join_all(self) -> None:
         """Wait for the workers to drain; a second signal, which they would not get, is passed on to them."""
         deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
-        self.signal_queue.clear()
         while (alive := [each for each in self.processes if each.process.is_alive()]) and time.monotonic() < deadline:
             alive[0].process.join(_GLANCE)
-            if self.signal_queue:
-                self.signal_queue.clear()
+            if self.signal_queue:  # again and again: a worker that is slow to wake takes two signals for one
                 for worker in alive:
                     worker.process.terminate()
         for worker in self.processes:
@@ -164,6 +180,7 @@ class Workers(multiprocess.Multiprocess):
                 logger.error("worker killed, it did not stop in time", pid=worker.pid)
                 worker.process.kill()
             worker.process.join()
+        logger.info("stopped", pid=os.getpid(), workers=len(self.processes))
 
 
 def exit_on_signals() -> None:

@@ -172,10 +172,10 @@ def serving(*arguments: str, folder: Path, variables: Mapping[str, str]) -> Iter
     """A `serve` or `dev` process that has printed its address, which it does when it is ready."""
     with command(*arguments, folder=folder, variables=variables) as server:
         wait_until(
-            lambda: server.process.poll() is not None or " ready " in f" {server.text()} ",
+            lambda: server.process.poll() is not None or re.search(r' ready |"event": ?"ready"', server.text()),
             f"{arguments} ready",
         )
-        found = re.search(r"https?://[^\s/]+", server.text())
+        found = re.search(r'https?://[^\s/"]+', server.text())
         assert server.process.poll() is None, server.text()
         assert found, server.text()
         server.url = found.group()

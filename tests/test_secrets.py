@@ -72,7 +72,7 @@ def test_no_secret_is_logged(settings: Settings, clean_stores: None, tmp_path: P
 
 def test_no_password_of_a_store_is_logged(clean_stores: None, tmp_path: Path) -> None:
     """Of stores that don't answer, in all that is said of them: at start, in requests, by probes."""
-    from tests.servers import command
+    from tests.servers import command, wait_until
 
     variables = environment(
         None,
@@ -82,9 +82,13 @@ def test_no_password_of_a_store_is_logged(clean_stores: None, tmp_path: Path) ->
         MONGODB_SELECTION_TIMEOUT="0.2",
         AUTH_SECRET=SECRET,
     )
-    with command("serve", "--port", "0", folder=tmp_path, variables=variables) as server:
+    with command("serve", "--port", "0", "--require-stores", folder=tmp_path, variables=variables) as server:
         assert server.process.wait(60) == 1
+    with command("serve", "--port", "0", folder=tmp_path, variables=variables, output="unready.txt") as unready:
+        wait_until(lambda: "store does not answer" in unready.text(), "what is said at the start")
+        assert unready.stop() == 0
+        log_of_unready = unready.text()
         log = server.text()
 
     assert "Connect call failed" in log
-    assert not any(secret in log for secret in ("hunter2", "hunter3", SECRET))
+    assert not any(secret in log + log_of_unready for secret in ("hunter2", "hunter3", SECRET))

@@ -253,7 +253,7 @@ def test_dev_is_not_for_production(settings: Settings) -> None:
         require_development(settings.model_copy(update={"environment": "production"}))
 
 
-def test_stores_that_are_down_are_named_without_their_passwords(tmp_path: Path) -> None:
+def test_required_stores_that_are_down_are_named_without_their_passwords(tmp_path: Path) -> None:
     variables = environment(
         None,
         DATABASE_URL=f"postgresql://u:hunter2@127.0.0.1:{CLOSED}/x",
@@ -262,7 +262,8 @@ def test_stores_that_are_down_are_named_without_their_passwords(tmp_path: Path) 
         AUTH_SECRET="a secret of 32 bytes and some more",
     )
 
-    code, output = ended("serve", "--port", "0", folder=tmp_path, variables=variables)
+    variables["LOG_LEVEL"] = "warning"
+    code, output = ended("serve", "--port", "0", "--require-stores", folder=tmp_path, variables=variables)
 
     assert code == 1
     postgres, mongodb = output.splitlines()
@@ -329,5 +330,6 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             assert server.stop() == 0
             assert not any(is_alive(pid) for pid in stores)
             assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
-            # from the start to the end it has logged the requests, and nothing of what goes on below them
-            assert set(re.findall(r"^\S+Z \[\w+ *\] (.+?)(?:  |$)", server.text(), re.MULTILINE)) == {"request"}
+            # from the start to the end it has logged its life and the requests, and nothing of what goes on below them
+            logged = set(re.findall(r"^\S+Z \[\w+ *\] (.+?)(?:  |$)", server.text(), re.MULTILINE))
+            assert {event.strip() for event in logged} == {"serving", "request", "stopping", "stopped"}

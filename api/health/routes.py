@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api.health import report, store
+from api.log import logger
 
 
 def routes() -> list[Route]:
@@ -47,12 +50,28 @@ async def _live(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    """200 when requests can be served; 503 when a store does not answer (`unready`) or the server is `draining`."""
+    """200 when requests can be served; 503 when a store does not answer or isn't migrated (`unready`, with `errors`) or
+    the server is `draining`."""
     if getattr(request.app.state, "draining", False):
         return _answer(False, {"status": "draining", "timestamp": timestamp(datetime.now(UTC))})
     health = await _check(request)
-    status = "ready" if health.healthy else "unready"
-    return _answer(health.healthy, {"status": status, "timestamp": timestamp(health.timestamp)})
+    checks = {"postgres": health.postgres.error, "mongodb": health.mongodb.error}
+    errors = {name: error for name, error in checks.items() if error is not None}
+    _note_change(request.app.state, errors)
+    body: dict[str, Any] = {"status": "unready" if errors else "ready", "timestamp": timestamp(health.timestamp)}
+    return _answer(health.healthy, {**body, "errors": errors} if errors else body)
+
+
+def _note_change(state: State, errors: dict[str, str]) -> None:
+    """Log when the process becomes unready, and ready again: probes come every second."""
+    ready = not errors
+    if ready is getattr(state, "ready", True):
+        return
+    state.ready = ready
+    if ready:
+        logger.info("ready again", pid=os.getpid())
+    else:
+        logger.warning("unready", pid=os.getpid(), **errors)
 
 
 async def _check(request: Request, *, detailed: bool = False) -> report.Health:
