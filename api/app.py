@@ -8,18 +8,20 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api import explorer, row_level_security
 from api.config import Settings
-from api.errors import StoreUnfit
+from api.demo.present import DemoAccount, demo_accounts
+from api.errors import StoreUnfit, as_app_error
 from api.graphql import GraphQLEndpoint
 from api.health.routes import routes as health_routes
 from api.health.store import check
+from api.http_request import Incoming, wants_data
 from api.log import logger
 from api.schema import schema
 from api.stores import Stores, open_stores
@@ -111,10 +113,23 @@ class _ExplorerOrGraphQL:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "GET" and _is_browser(Request(scope)):
-            await explorer.page(self._settings)(scope, receive, send)
+        if scope["method"] == "GET" and _is_browser(Incoming(scope, receive)):
+            accounts = await _demo_accounts(scope["app"].state.stores, self._settings)
+            await explorer.page(self._settings, accounts)(scope, receive, send)
         else:
             await self._endpoint(scope, receive, send)
+
+
+async def _demo_accounts(stores: Stores, settings: Settings) -> list[DemoAccount]:
+    """The demo accounts that are there. None in production, nor where PostgreSQL can't tell: the page opens anyway."""
+    if settings.is_production:
+        return []
+    try:
+        return await demo_accounts(stores)
+    except Exception as error:
+        if as_app_error(error) is None:
+            raise
+        return []
 
 
 async def _verify(stores: Stores, settings: Settings) -> None:
@@ -141,7 +156,9 @@ async def _admit(stores: Stores, settings: Settings) -> None:
         logger.debug("store does not answer", store="PostgreSQL", cause=repr(error))
 
 
-def _is_browser(request: Request) -> bool:
-    """Whether a GET asks for a page, without a query."""
-    asks = {"query", "documentId", "extensions"}.intersection(request.query_params)
-    return "text/html" in request.headers.get("accept", "") and not asks
+def _is_browser(request: Incoming) -> bool:
+    """Whether a GET asks for a page. It may carry a query, for the page to show."""
+    if "text/html" not in request.header(b"accept"):
+        return False
+    asks = {"query", "documentId", "extensions"}.intersection(QueryParams(request.scope["query_string"]))
+    return not asks or (asks == {"query"} and not wants_data(request))

@@ -81,24 +81,18 @@ def demo_accounts(settings: Settings) -> str | None:
 
 
 async def _demo_accounts(settings: Settings) -> str | None:
-    from api.demo.accounts import DOMAIN
-    from api.demo.people import ACCOUNTS
+    from api.demo.present import demo_accounts as present
     from api.passwords import Passwords
 
-    emails = [f"{role}@{DOMAIN}" for role, *_ in ACCOUNTS]
-    statement = select(User.email, User.password_hash).where(
-        User.email.in_(emails), User.is_active, User.deleted_at.is_(None)
-    )
-    async with open_stores(settings) as stores, stores.reads.connect() as connection:
-        found = {row.email: row.password_hash for row in await connection.execute(statement)}
-    if not found:
+    async with open_stores(settings) as stores:
+        accounts = await present(stores)
+    if not accounts:
         return None
-    present = [email for email in emails if email in found]
     password = settings.demo_password.get_secret_value()
-    known = await Passwords(settings).verify(password, found[present[0]])
+    known = await Passwords(settings).verify(password, accounts[0].password_hash)
     # they keep the password that they were loaded with, whatever the setting says by now
     what = f'"{password}"' if known.right else "that they were loaded with"
-    return f"Sign in as {', '.join(present)} with the password {what}"
+    return f"Sign in as {', '.join(account.email for account in accounts)} with the password {what}"
 
 
 def install_explorer(settings: Settings, say: Callable[[str], Any]) -> threading.Thread | None:

@@ -76,6 +76,12 @@ class Incoming:
         return [value.decode("latin-1") for each, value in self.scope["headers"] if each == name]
 
 
+def wants_data(request: Incoming) -> bool:
+    """Whether a GET wants its query's answer: it names JSON, or has a header that neither a page's form nor a browser
+    that opens an address sends."""
+    return any(name in request for name in _PREFLIGHTED) or bool(_NAMES_JSON.search(request.header(b"accept")))
+
+
 def request_id_of(request: Incoming) -> str:
     """The request id that the client or a proxy sent, `[A-Za-z0-9._-]{1,64}`; a new one where there is none such."""
     given = request.header(b"x-request-id")
@@ -145,7 +151,7 @@ def _require_json(content_type: str) -> None:
 
 def _read_get(request: Incoming, settings: Settings) -> dict[str, Any]:
     """The parameters of a query string. What a form, an image or a script of another site could send is refused."""
-    if not any(name in request for name in _PREFLIGHTED) and not _NAMES_JSON.search(request.header(b"accept")):
+    if not wants_data(request):
         raise BadRequest(f"A GET names {JSON} or {RESPONSE_JSON} in its Accept header: any page's form sends the rest.")
     text: bytes = request.scope["query_string"]
     if len(text) > settings.max_body_size:

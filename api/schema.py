@@ -190,6 +190,15 @@ def _report_fallback(reason: str, count: int) -> None:
         logger.warning("executed by graphql-core", reason=reason)
 
 
+DESCRIPTION: Final = """
+Designs of clothes: stacks of layers on an avatar, each showing an item of a catalog.
+
+Lists are Relay connections: `first`/`after` forwards, `last`/`before` backwards, with `filter` and `orderBy`; ids are
+global, and `node` finds any object. Mutations take one `input` and return the changed object and `errors`. What needs
+rights is sent with `Authorization: Bearer <access token>`, which `signIn` gives; a field that the viewer may not see
+is null.
+""".strip()
+
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,
@@ -197,6 +206,7 @@ schema: Final = Schema(
     config=StrawberryConfig(default_resolver=read),
 )
 _settle_inputs(schema)
+schema._schema.description = DESCRIPTION  # Strawberry has no parameter for it
 documents.when_forgotten += [schema.forget, selection.forget]
 
 

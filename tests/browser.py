@@ -84,6 +84,11 @@ class Page:
             }})"""
         )
 
+    def resize(self, width: int, height: int) -> None:
+        """Show the page on a screen of this size; below 600 px as a phone does."""
+        phone = width < 600
+        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+
     def _send(self, method: str, **params: Any) -> dict[str, Any]:
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": params}

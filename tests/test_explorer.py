@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import graphql
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,23 +23,17 @@ from api import explorer
 from api.config import Settings
 from api.explorer.assets import ASSETS, CDN, SCRIPTS, STYLES
 from api.explorer.graphiql import samples
-from tests.browser import find_chromium, open_page
-from tests.servers import Server
+from api.schema import print_sdl
+from api.stores import Stores
+from tests.applications import running
+from tests.explorer_files import explorer_files
+from tests.factories.users import create_user
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder into which npm has brought the files. Tests don't change it."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed: the explorer's files can't be brought")
-    data_dir = tmp_path_factory.mktemp("explorer")
-    try:
-        explorer.install(data_dir)
-    except explorer.ExplorerError as error:
-        if "can't reach its registry" in str(error):
-            pytest.skip(f"the explorer's files can't be brought: {error}")
-        raise
-    return data_dir
+    return explorer_files(tmp_path_factory)
 
 
 def served(data_dir: Path) -> httpx.AsyncClient:
@@ -289,52 +284,117 @@ def test_a_disabled_explorer_has_no_routes(installed: Path) -> None:
     assert explorer.routes(Settings(_env_file=None, data_dir=installed, explorer=False)) == []
 
 
-@pytest.mark.parametrize("sample", samples())
-def test_samples_fit_the_schema(sample: str) -> None:
-    from api.schema import print_sdl
+@pytest.mark.parametrize(("query", "variables"), samples())
+def test_samples_fit_the_schema_and_their_variables_them(query: str, variables: str) -> None:
+    schema, document = graphql.build_schema(print_sdl()), graphql.parse(query)
+    declared = {
+        definition.variable.name.value
+        for operation in document.definitions
+        if isinstance(operation, graphql.OperationDefinitionNode)
+        for definition in operation.variable_definitions or ()
+    }
 
-    assert graphql.validate(graphql.build_schema(print_sdl()), graphql.parse(sample)) == []
+    assert graphql.validate(schema, document) == []
+    assert set(json.loads(variables or "{}")) == declared
 
 
-@pytest.fixture
-def installed_for_server(settings: Settings, installed: Path) -> Iterator[None]:
-    """The files are in the data folder of the `server` fixture during the test."""
-    folder = shutil.copytree(installed / "explorer", settings.data_dir / "explorer", dirs_exist_ok=True)
-    yield
-    shutil.rmtree(folder)
+def test_samples_hold_no_password() -> None:
+    # the page keeps its tabs in the browser's storage
+    assert [query for query, variables in samples() if "password" in (query + variables).lower()] == []
 
 
-@pytest.mark.usefixtures("installed_for_server")
-def test_graphiql_answers_without_internet(server: Server, tmp_path: Path) -> None:
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium is installed: the explorer can't be opened")
-    # given a server whose folder has the files, and a browser that reaches no other host
-    with open_page(chromium, tmp_path / "profile") as page:
-        # when the page has rendered and read the schema, and the first sample query is run
-        page.open(f"{server.url}/graphql")
-        page.wait_for(
-            "document.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror.options.lint.schema != null"
-        )
-        tabs = page.evaluate("[...document.querySelectorAll('.graphiql-tab-button')].map(tab => tab.textContent)")
-        page.evaluate("document.querySelector('.graphiql-execute-button').click()")
-        answer = page.wait_for("document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue()")
+def options(page: httpx.Response) -> Any:
+    """What the page is told."""
+    found = re.search(r'id="options">(.*)</script>', page.text)
+    assert found is not None
+    return json.loads(found[1])
 
-        # then its answer is shown, and everything came from the server
-        assert json.loads(answer) == {
-            "data": {
-                "catalogItems": {
-                    "totalCount": 0,
-                    "nodes": [],
-                    "pageInfo": {"hasNextPage": False, "endCursor": None},
-                }
-            }
-        }
-        # and the settings, whose dialog brings a style of its own, open
-        page.evaluate("[...document.querySelectorAll('.graphiql-sidebar button')].at(-1).click()")
-        page.wait_for("document.querySelector('[role=dialog]')?.textContent.includes('Theme')")
-        assert tabs == ["Catalog", "SignIn", "Designs", "Users"]
-        assert page.evaluate("document.title") == "Fashion Wallet · GraphiQL"
-        assert page.evaluate("[...document.querySelectorAll('button')].some(b => b.textContent == 'Headers')") is True
-        assert {url.partition("/graphql")[0] for url in page.requests if not url.startswith("data:")} == {server.url}
-        assert page.problems == []
+
+HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+QUERY = "{ __typename }"
+
+
+@pytest.mark.anyio
+async def test_a_link_with_a_query_opens_the_page(settings: Settings, clean_stores: None) -> None:
+    async with running(settings) as (_, client):
+        page = await client.get("/graphql", params={"query": "{ <b> }", "variables": "{}"}, headers=HTML)
+
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "<b>" not in page.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"accept": "application/json"},
+        {"accept": "text/html, application/graphql-response+json;q=0.9"},
+        {"accept": "text/html, */*", "x-requested-with": "fetch"},
+    ],
+)
+async def test_a_client_that_wants_data_gets_the_answer_to_a_query(
+    settings: Settings, clean_stores: None, headers: dict[str, str]
+) -> None:
+    async with running(settings) as (_, client):
+        answer = await client.get("/graphql", params={"query": QUERY}, headers=headers)
+
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("parameters", [{"documentId": "sha256:00"}, {"query": QUERY, "extensions": "{}"}])
+async def test_a_link_that_the_page_could_not_show_is_a_request(
+    settings: Settings, clean_stores: None, parameters: dict[str, str]
+) -> None:
+    async with running(settings) as (_, client):
+        answer = await client.get("/graphql", params=parameters, headers=HTML)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json; charset=utf-8")
+
+
+@pytest.mark.anyio
+async def test_only_demo_accounts_that_can_sign_in_are_offered(settings: Settings, stores: Stores) -> None:
+    for role in ("user", "brand", "admin"):
+        await create_user(stores, email=f"{role}@fashion-wallet.test", role=role, is_active=role != "brand")
+    await create_user(stores, email="somebody@fashion-wallet.test", role="user")
+
+    async with running(settings) as (_, client):
+        told = options(await client.get("/graphql", headers=HTML))
+
+    assert told["accounts"] == [
+        {"email": "admin@fashion-wallet.test", "role": "admin"},
+        {"email": "user@fashion-wallet.test", "role": "user"},
+    ]
+    assert told["password"] == "fashion-wallet"
+
+
+@pytest.mark.anyio
+async def test_a_password_of_ones_own_is_not_in_the_page(settings: Settings, stores: Stores) -> None:
+    await create_user(stores, email="admin@fashion-wallet.test", role="admin")
+
+    async with running(settings, demo_password=SecretStr("of my own")) as (_, client):
+        page = await client.get("/graphql", headers=HTML)
+
+    assert (len(options(page)["accounts"]), options(page)["password"]) == (1, None)
+    assert "of my own" not in page.text
+
+
+@pytest.mark.anyio
+async def test_production_offers_no_demo_accounts(settings: Settings, stores: Stores) -> None:
+    await create_user(stores, email="admin@fashion-wallet.test", role="admin")
+
+    async with running(settings, environment="production", explorer=True) as (_, client):
+        page = await client.get("/graphql", headers=HTML)
+
+    assert (options(page)["accounts"], options(page)["password"]) == ([], None)
+    assert "fashion-wallet.test" not in page.text
+
+
+@pytest.mark.anyio
+async def test_the_page_opens_without_postgresql(settings: Settings, clean_stores: None) -> None:
+    nowhere = SecretStr("postgresql://me:secret@127.0.0.1:1/x")
+
+    async with running(settings, database_url=nowhere) as (_, client):
+        page = await client.get("/graphql", headers=HTML)
+
+    assert (page.status_code, options(page)["accounts"]) == (200, [])

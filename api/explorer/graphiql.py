@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -17,29 +17,45 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from api.config import Settings
+from api.demo.present import DemoAccount
 from api.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
 from api.log import logger
 
 ASSETS_PATH: Final = "/graphql/assets"
 
-SAMPLES: Final = ("catalog", "sign-in", "designs", "users")
-"""Files in samples/, one a tab, in this order."""
+SAMPLES: Final = ("catalog", "who-am-i", "designs", "paging", "patch", "history", "users")
+"""Files in samples/, one a tab, in this order; some have variables beside them."""
+
+_KNOWN_PASSWORD: Final[str] = Settings.model_fields["demo_password"].default.get_secret_value()
 
 BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
 
 
-def page(settings: Settings) -> Response:
-    """The explorer, 200. Loads the installed files, or the CDN's where they are missing."""
+def page(settings: Settings, accounts: Sequence[DemoAccount] = ()) -> Response:
+    """The explorer, 200. Loads the installed files, or the CDN's where they are missing.
+
+    `accounts` are those that it offers to sign in to. It has their password only where that is the one that everybody
+    knows: whoever set another wants it to be asked for.
+    """
     local = _installed(settings)
     nonce = secrets.token_urlsafe(16)
-    html = _template().substitute(
+    password = settings.demo_password.get_secret_value()
+    options = {
+        "samples": [{"query": query, "variables": variables} for query, variables in samples()],
+        "local": local,
+        "accounts": [{"email": account.email, "role": account.role} for account in accounts],
+        "password": password if accounts and password == _KNOWN_PASSWORD else None,
+    }
+    html = Template(_file("graphiql.html")).substitute(
         nonce=nonce,
         styles="\n".join(
             f'<link nonce="{nonce}" rel="stylesheet" {_source("href", asset, local)}>' for asset in STYLES
         ),
         scripts="\n".join(f'<script nonce="{nonce}" {_source("src", asset, local)}></script>' for asset in SCRIPTS),
+        page_style=_file("graphiql.css"),
+        page_script=f'"use strict";\n{_file("session.js")}\n{_file("page.js")}',
         # "<" could end the script element that carries the JSON.
-        options=json.dumps({"samples": samples(), "local": local}).replace("<", "\\u003c"),
+        options=json.dumps(options).replace("<", "\\u003c"),
     )
     return HTMLResponse(html, headers=_headers(nonce))
 
@@ -60,15 +76,21 @@ def routes(settings: Settings) -> list[Route]:
 
 
 @cache
-def samples() -> tuple[str, ...]:
-    """The queries that the page opens with."""
+def samples() -> tuple[tuple[str, str], ...]:
+    """The queries that the page opens with, each with its variables in JSON, or an empty text."""
     folder_of_samples = files(__package__) / "samples"
-    return tuple((folder_of_samples / f"{name}.graphql").read_text("utf-8") for name in SAMPLES)
+    found = []
+    for name in SAMPLES:
+        variables = folder_of_samples / f"{name}.json"
+        query = (folder_of_samples / f"{name}.graphql").read_text("utf-8")
+        found.append((query, variables.read_text("utf-8") if variables.is_file() else ""))
+    return tuple(found)
 
 
 @cache
-def _template() -> Template:
-    return Template((files(__package__) / "graphiql.html").read_text("utf-8"))
+def _file(name: str) -> str:
+    """One of the page's own files, as text."""
+    return (files(__package__) / name).read_text("utf-8")
 
 
 def _installed(settings: Settings) -> bool:
