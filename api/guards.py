@@ -106,15 +106,15 @@ class GuardedClient(SteadyClient):
         self.breaker = Breaker("MongoDB", limits, _is_mongo_failure)
         self.breaker.probe = self._probe
         milliseconds = int(limits.probe_timeout * 1000)
-        # connections of its own: ours may all be in use; it opens none before the first probe
-        self._prober = SteadyClient(
+        # connections of its own: ours may all be in use; it opens none before the first probe or health check
+        self.prober = SteadyClient(
             uri,
             **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
         )
         super().__init__(uri, timeoutMS=int(timeout * 1000), **options)
 
     async def close(self) -> None:
-        await asyncio.gather(self._prober.close(), super().close())
+        await asyncio.gather(self.prober.close(), super().close())
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -145,7 +145,7 @@ class GuardedClient(SteadyClient):
                     logger.error("store's connections replaced, they hung", store="MongoDB", waiting=waiting)
 
     async def _probe(self) -> None:
-        await self._prober.admin.command("ping")
+        await self.prober.admin.command("ping")
 
     async def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
         with self.breaker.call():

@@ -38,7 +38,8 @@ class Stores:
     """Open connections to both stores.
 
     `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and COMMIT around it.
-    `statements` runs those that are compiled once; `fetch` is the way to it. `spare` is beside the pool.
+    `statements` runs those that are compiled once; `fetch` is the way to it. `spare` and
+    `spare_mongo` are beside the pools, for questions about the servers.
     """
 
     engine: AsyncEngine
@@ -47,6 +48,7 @@ class Stores:
     spare: Spare
     sessions: async_sessionmaker[AsyncSession]
     mongo: MongoClient
+    spare_mongo: MongoClient
     database: MongoDatabase
     breakers: tuple[Breaker, ...] = ()
     row_level_security: bool = False
@@ -201,6 +203,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     spare=spare,
                     sessions=async_sessionmaker(engine, expire_on_commit=False),
                     mongo=client,
+                    spare_mongo=client.prober,
                     database=database,
                     breakers=breakers,
                     row_level_security=settings.row_level_security,

@@ -33,7 +33,7 @@ from api.health import store
 from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
 from api.health.routes import routes, timestamp
-from api.stores import Stores, mongo_client, mongo_database, postgres_engine
+from api.stores import Stores, mongo_client, mongo_database, open_stores, postgres_engine
 from models.pooler import autocommit
 from models.statements import StatementRunner
 
@@ -64,6 +64,7 @@ async def unverified_stores(settings: Settings) -> AsyncIterator[Stores]:
             spare=spare,
             sessions=async_sessionmaker(engine),
             mongo=client,
+            spare_mongo=client,
             database=mongo_database(settings, client),
         )
     finally:
@@ -572,3 +573,22 @@ def test_reason_is_found_behind_the_error_that_wraps_it() -> None:
 )
 def test_timestamp(moment: datetime, expected: str) -> None:
     assert timestamp(moment) == expected
+
+
+async def test_a_pool_of_mongodb_that_is_in_use_is_ready(freezable_settings: Settings) -> None:
+    tiny = freezable_settings.model_copy(update={"mongodb_max_pool_size": 1})
+    blocked = {"failCommands": ["count"], "blockConnection": True, "blockTimeMS": 60_000}
+    async with open_stores(tiny) as stores:
+        await stores.spare_mongo.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=blocked)
+        waiting = [asyncio.create_task(stores.database.command("count", "designs")) for _ in range(2)]
+        try:
+            await until(lambda: bool(stores.mongo.commands))
+            health = await store.check(stores, timeout=1.5, detailed=True)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+            await stores.spare_mongo.admin.command("configureFailPoint", "failCommand", mode="off")
+
+    assert health.mongodb.error is None
+    assert health.mongodb.server is not None

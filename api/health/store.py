@@ -35,7 +35,7 @@ from api.health.report import (
     PostgresServer,
 )
 from api.log import logger
-from api.stores import MongoClient, MongoDatabase, Stores
+from api.stores import MongoClient, Stores
 from models.pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
@@ -90,10 +90,10 @@ async def _check_postgres(stores: Stores, limit: float, detailed: bool) -> Postg
 
 
 async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> MongodbHealth:
-    attempt = _MongodbAttempt(stores.mongo, stores.database, limit, detailed)
+    attempt = _MongodbAttempt(stores.spare_mongo, stores.database.name, limit, detailed)
     started = perf_counter()
     error = await _within(limit, attempt.run())
-    topology = stores.mongo.topology_description
+    topology = stores.spare_mongo.topology_description
     if attempt.answered is not None:
         if error is not None:
             logger.warning("no figures from store", store="mongodb", cause=_described(error))
@@ -213,7 +213,7 @@ _ACTIVITY: Final = """
 @dataclass(slots=True)
 class _MongodbAttempt:
     client: MongoClient
-    database: MongoDatabase
+    database: str
     limit: float
     detailed: bool
     answered: float | None = None
@@ -225,7 +225,7 @@ class _MongodbAttempt:
             await self.client.admin.command("ping")
             self.answered = perf_counter()
             if self.detailed:
-                stats: Mapping[str, Any] = await self.database.command("dbStats")
+                stats: Mapping[str, Any] = await self.client[self.database].command("dbStats")
                 self.server = MongodbServer(
                     version=str((await self.client.server_info())["version"]),
                     collections=int(stats["collections"]),
