@@ -124,6 +124,17 @@ async def find(stores: Stores, actor: str, key: str) -> Row[Any] | None:
     return rows[0] if rows else None
 
 
+async def others(stores: Stores, actor: str, key: str, lifetime: timedelta, most: int) -> int:
+    """How many keys of this actor are kept beside this one, counted as far as `most`."""
+    kept = (
+        select(IdempotencyKey.id)
+        .where(IdempotencyKey.actor == actor, IdempotencyKey.key != key, ~_expired(lifetime))
+        .limit(most)
+    )
+    rows = await _send(stores, select(func.count()).select_from(kept.subquery()))
+    return int(rows[0][0])
+
+
 async def answer(stores: Stores, claim: Claim, response: dict[str, Any], *, final: bool) -> None:
     """Keep the answer and end the claim. One that isn't `final` is kept only if the mutation has written."""
     kept: Any = literal(response, JSONB)

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Processes that serve")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
     log_format: Literal["console", "json"] = Field("console", description="console or json, a line each")
+    security_log_addresses: Literal["plain", "hashed"] = Field(
+        "plain", description="Addresses in the log lines of security events: plain, or a keyed hash of each"
+    )
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers and the explorer's files")
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
@@ -139,6 +142,9 @@ class Settings(BaseSettings):
     access_token_lifetime: int = Field(900, gt=0, description="How long an access token is good")
     refresh_token_lifetime: int = Field(
         30 * 24 * 3600, gt=0, description="How long a session lasts after it was last refreshed"
+    )
+    session_max_age: int = Field(
+        90 * 24 * 3600, gt=0, description="How long a session lasts at most, however often it is refreshed"
     )
     password_hash_memory: int = Field(65536, ge=32, description="KiB of memory that hashing a password takes")
     password_hash_time: int = Field(3, ge=1, description="Passes over that memory")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
@@ -17,12 +18,13 @@ from strawberry import Schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from api.addresses import Addresses
+from api import security_log
+from api.addresses import Addresses, site
 from api.auth import Auth
 from api.claims import Claim
 from api.config import Settings
 from api.context import Context
-from api.errors import AppError, reported
+from api.errors import AppError, Forbidden, Unauthenticated, reported
 from api.http_request import (
     JSON,
     RESPONSE_JSON,
@@ -34,18 +36,21 @@ from api.http_request import (
     response_type,
 )
 from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer
-from api.idempotency import HEADER, Idempotency, key_of
+from api.idempotency import ANONYMOUS, HEADER, Idempotency, key_of
 from api.introspection import hide_suggestions
 from api.log import Cost, current_cost, logger
 from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
+from api.security_log import SecurityEvent
 from api.stores import Stores
 from api.traffic import Traffic
 from api.trusted.documents import Documents
-from api.viewer import ANONYMOUS, Viewer
+from api.viewer import ANONYMOUS as NOBODY
+from api.viewer import Viewer
 
 _AUTHORIZATION: Final = b"authorization"
 _KEY: Final = HEADER.lower().encode()
+_NOTHING: Final[Mapping[str, Any]] = {}
 _LOGGED: Final = 100
 """Characters of an operation's name that are logged."""
 _READS: Final = frozenset({OperationType.QUERY})
@@ -59,12 +64,13 @@ class Exchange:
     `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer.
     """
 
+    settings: Settings
     request: Incoming
-    id: str
+    request_id: str
     media_type: str | None
     stores: Stores
     asked: Operation | list[Operation] | None = None
-    viewer: Viewer = ANONYMOUS
+    viewer: Viewer = NOBODY
     address: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
@@ -91,7 +97,7 @@ class GraphQLEndpoint:
         token = current_cost.set(cost)
         request = Incoming(scope, receive)
         accepted = response_type(request.header(b"accept"))
-        exchange = Exchange(request, request_id_of(request), accepted, scope["app"].state.stores)
+        exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
         self.traffic.under_way += 1
         try:
             answer = await self._answer(exchange)
@@ -101,7 +107,7 @@ class GraphQLEndpoint:
             answer = refusal(error)
             content = answer.content()
         except Exception as error:
-            answer = failure(error, exchange.id)
+            answer = failure(error, exchange.request_id)
             content = answer.content()
         finally:
             current_cost.reset(token)
@@ -119,18 +125,18 @@ class GraphQLEndpoint:
             ms=round((time.perf_counter() - started) * 1000, 2),
             sql=cost.sql,
             mongo=cost.mongo,
-            request_id=exchange.id,
+            request_id=exchange.request_id,
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
-        await send_answer(answer, content, exchange.media_type or JSON, exchange.id, send)
+        await send_answer(answer, content, exchange.media_type or JSON, exchange.request_id, send)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Raises AppError for a request that is refused as a whole."""
         if exchange.media_type is None:
             raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
-        exchange.viewer = await self._viewer(exchange)
         exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
+        exchange.viewer = await self._viewer(exchange)
         exchange.meter = self.meters.of(exchange.viewer, exchange.address)
         if exchange.meter is not None:
             exchange.meter.require()
@@ -143,7 +149,11 @@ class GraphQLEndpoint:
         key = key_of(keys, asked, self._settings) if keys and exchange.request.method == "POST" else None
         if key is None:
             return await self._execute(exchange, asked)
-        actor = f"account:{exchange.viewer.id}" if exchange.viewer.id else f"address:{exchange.address}"
+        actor = (
+            f"account:{exchange.viewer.id}"
+            if exchange.viewer.id
+            else ANONYMOUS + (site(exchange.address) if exchange.address else "")
+        )
         run = partial(self._execute_once, exchange, asked)
         known = await self._idempotency.once(key, actor, asked, exchange.stores, run)
         return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
@@ -153,8 +163,11 @@ class GraphQLEndpoint:
         try:
             given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
             return await self.auth.viewer_of(given, exchange.stores)
+        except Unauthenticated as error:
+            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code)
+            raise
         except Exception as error:
-            if (known := reported(error, request_id=exchange.id)) is None:
+            if (known := reported(error, request_id=exchange.request_id)) is None:
                 raise
             raise known from None
 
@@ -166,7 +179,7 @@ class GraphQLEndpoint:
         except AppError as error:
             return refusal(error)
         except Exception as error:
-            return failure(error, exchange.id)
+            return failure(error, exchange.request_id)
 
     async def _execute_once(self, exchange: Exchange, operation: Operation, claim: Claim) -> tuple[int, Body]:
         answer = await self._execute(exchange, operation, claim)
@@ -177,7 +190,7 @@ class GraphQLEndpoint:
     async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
         """Run one operation. Raises AppError where it is refused with a status of its own."""
         context = Context(
-            exchange.stores, self._settings, exchange.id, self.auth, exchange.viewer, exchange.address, claim
+            exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
         )
         context.headers, context.meter = exchange.headers, exchange.meter
         try:
@@ -197,7 +210,15 @@ class GraphQLEndpoint:
             exchange.operation = context.operation_name
         if exchange.meter is not None and context.charged and context.spent is not None:
             await exchange.meter.settle(context.charged, context.spent)
-        answer = executed(result, exchange.media_type or JSON, exchange.id)
+        answer = executed(result, exchange.media_type or JSON, exchange.request_id)
+        if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code for error in answer.errors):
+            security_log.note(
+                context,
+                SecurityEvent.ACCESS_REFUSED,
+                account=context.viewer.id,
+                code=Forbidden.code,
+                operation=(context.operation_name or "")[:_LOGGED],
+            )
         if not self._settings.suggestions:
             hide_suggestions(answer.body)
         self.traffic.operations[answer.status // 100] += 1

@@ -2,7 +2,8 @@
 
 The first request with a key claims it (`api.claims`), runs, and leaves its answer for IDEMPOTENCY_KEY_LIFETIME. The
 same request with that key gets the answer again, another one an error, and one that comes while the first runs waits
-for it. A key belongs to the account that sends it, or to the address of somebody who isn't signed in.
+for it. A key belongs to the account that sends it, or to the address of somebody who isn't signed in; and an address
+has few of them.
 
 If the process dies in between: a mutation that has written to PostgreSQL does not run again, and its key answers
 IDEMPOTENCY_INTERRUPTED, since the answer is lost. Any other runs again once the claim has lapsed. Writes to MongoDB
@@ -26,14 +27,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from graphql import OperationType
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
 from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
 from api.config import Settings
-from api.errors import AppError, BadUserInput, Conflict, StoreUnavailable, as_app_error, reported
+from api.errors import AppError, BadUserInput, Conflict, RateLimited, StoreUnavailable, as_app_error, reported
 from api.limits.documents import documents
 from api.limits.refusals import TimedOut
 from api.log import logger
@@ -44,11 +44,17 @@ if TYPE_CHECKING:
     from api.http_request import Operation
 
 HEADER: Final = "Idempotency-Key"
+ANONYMOUS: Final = "address:"
+"""What the actor of a key begins with that nobody who is signed in has sent."""
 PATIENCE: Final = 5.0
 """Seconds for which a request waits for another one with its key."""
 _POLL: Final = 0.05
 _SWEPT: Final = 100
 """Expired keys that are removed with each answer that is kept."""
+NOT_REPLAYED: Final = frozenset({"refreshSession"})
+"""Mutations whose answer is never given again: a refresh token that comes twice was copied, with or without a key."""
+MOST_ANONYMOUS: Final = 100
+"""Keys that one address has at a time without signing in; each is a row that stays for its lifetime."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 _TRANSIENT: Final = frozenset(
     {StoreUnavailable.code, Conflict.code, AppError.code, "RATE_LIMITED", InProgress.code, TimedOut.code}
@@ -64,6 +70,17 @@ class BadKey(IdempotencyError):
 
     def __init__(self) -> None:
         super().__init__(f"{HEADER} must be given once, as 1 to 255 visible ASCII characters.")
+
+
+class NotReplayed(IdempotencyError):
+    """A mutation that never runs once, beside others that do."""
+
+    code = BadUserInput.code
+    status = 400
+
+    def __init__(self) -> None:
+        names = ", ".join(sorted(NOT_REPLAYED))
+        super().__init__(f"{HEADER} can't be kept for {names}: send the other mutations in a request of their own.")
 
 
 class KeyReused(IdempotencyError):
@@ -98,16 +115,20 @@ class Answer:
 
 
 def key_of(headers: Sequence[str], operation: Operation, settings: Settings) -> str | None:
-    """The key of a request, by its headers of that name; None where there is none, or nothing that changes anything.
+    """The key of a request, by its headers of that name; None where there is none, or nothing that may be replayed.
 
-    Raises BadKey.
+    Raises BadKey, and NotReplayed where some of its mutations may be and others not.
     """
     if not headers:
         return None
     if len(headers) > 1 or not _VISIBLE.fullmatch(headers[0]):
         raise BadKey
-    asked = documents.operation_type(operation.query, operation.name, settings)
-    return headers[0] if asked is OperationType.MUTATION else None
+    asked = documents.mutations(operation.query, operation.name, settings)
+    if not asked - NOT_REPLAYED:
+        return None
+    if asked & NOT_REPLAYED:
+        raise NotReplayed
+    return headers[0]
 
 
 class Idempotency:
@@ -127,12 +148,14 @@ class Idempotency:
     ) -> Answer:
         """The answer to the mutation, which is run unless it has been.
 
-        Raises IdempotencyError, StoreUnavailable, Conflict.
+        Raises IdempotencyError, RateLimited, StoreUnavailable, Conflict.
         """
         seals = [_Seal.of(operation, secret) for secret in self._secrets]
         fingerprints = [seal.fingerprint for seal in seals]
         deadline = time.monotonic() + PATIENCE
         with told_to_clients():
+            if actor.startswith(ANONYMOUS):
+                await self._require_room(actor, key, stores)
             while True:
                 claim = await claims.claim(stores, actor, key, fingerprints, self._lifetime)
                 if claim is not None:
@@ -149,6 +172,11 @@ class Idempotency:
                 raise
         await self._end(claim, stores, seals[0], Answer(status, body))
         return Answer(status, body)
+
+    async def _require_room(self, actor: str, key: str, stores: Stores) -> None:
+        """Raise RateLimited where this address has enough other keys already."""
+        if await claims.others(stores, actor, key, self._lifetime, MOST_ANONYMOUS) >= MOST_ANONYMOUS:
+            raise RateLimited(self._lifetime.total_seconds())
 
     async def _await_answer(
         self, actor: str, key: str, seals: Sequence[_Seal], stores: Stores, deadline: float

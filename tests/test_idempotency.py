@@ -13,21 +13,22 @@ import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, null, select, update
+from sqlalchemy import func, insert, null, select, update
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
 from api.config import Settings
 from api.errors import AppError, Conflict, StoreUnavailable
-from api.idempotency import told_to_clients
+from api.idempotency import MOST_ANONYMOUS, told_to_clients
 from api.stores import Stores
-from models import AuditEntry, IdempotencyKey, Session, User
-from tests.accounts import PASSWORD, mutation
+from api.users.sessions import GRACE
+from models import AuditEntry, IdempotencyKey, RefreshToken, Session, User
+from tests.accounts import PASSWORD, mutation, sign_up
 from tests.designing import query as design_mutation
 from tests.factories.designs import create_design, designs
 from tests.factories.users import users
 from tests.graphql import gid, sent
-from tests.signing_in import client_of, signed_in
+from tests.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio
 
@@ -437,3 +438,62 @@ def test_what_comes_in_the_way_of_a_claim_is_told(cause: Exception, expected: ty
 def test_a_bug_around_a_claim_stays_one() -> None:
     with pytest.raises(KeyError), told_to_clients():
         raise KeyError
+
+
+async def test_a_refresh_token_that_is_replayed_was_copied(client: httpx.AsyncClient, stores: Stores) -> None:
+    tokens = await sign_up(client)
+    given = {"input": {"refreshToken": tokens["refreshToken"]}}
+    refresh = mutation("refreshSession")
+
+    first = await send(client, refresh, "again", **given)
+    second = await send(client, refresh, "again", **given)
+    async with stores.sessions.begin() as session:
+        await session.execute(update(RefreshToken).values(used_at=RefreshToken.used_at - GRACE))
+    third = await send(client, refresh, "again", **given)
+
+    assert first.json()["data"]["refreshSession"]["errors"] == []
+    assert [error["code"] for error in second.json()["data"]["refreshSession"]["errors"]] == ["REFRESH_TOKEN_USED"]
+    assert [error["code"] for error in third.json()["data"]["refreshSession"]["errors"]] == ["INVALID_REFRESH_TOKEN"]
+    assert "idempotency-replayed" not in third.headers
+    assert await keys_of(stores) == []
+    newest = with_token(client, first.json()["data"]["refreshSession"]["accessToken"])
+    assert (await newest.post("/graphql", json={"query": "{ viewer { id } }"})).status_code == 401
+
+
+@pytest.mark.parametrize("fragments", [False, True])
+async def test_what_is_replayed_and_what_is_not_do_not_go_together(
+    client: httpx.AsyncClient, stores: Stores, fragments: bool
+) -> None:
+    both = "refreshSession(input: { refreshToken: $token }) { errors { code } } signOut(input: {}) { ended }"
+    query = f"mutation ($token: String!) {{ {both} }}"
+    if fragments:
+        query = f"mutation ($token: String!) {{ ... on Mutation {{ ...both }} }} fragment both on Mutation {{ {both} }}"
+    tokens = await sign_up(client)
+
+    refused = await send(client, query, "again", token=tokens["refreshToken"])
+
+    assert (refused.status_code, code_of(refused)) == (400, "BAD_USER_INPUT")
+    refreshed = await send(client, mutation("refreshSession"), input={"refreshToken": tokens["refreshToken"]})
+    assert refreshed.json()["data"]["refreshSession"]["errors"] == []
+
+
+async def test_whoever_is_not_signed_in_has_few_keys(client: httpx.AsyncClient, stores: Stores) -> None:
+    sign_in = mutation("signIn")
+    wrong = {"email": "nobody@example.com", "password": "wrong password"}
+    async with stores.sessions.begin() as session:
+        for number in range(MOST_ANONYMOUS - 1):
+            values = {"actor": "address:127.0.0.1", "key": f"k{number}", "fingerprint": b"", "locked_until": func.now()}
+            await session.execute(insert(IdempotencyKey).values(values))
+
+    last = await send(client, sign_in, "last", input=wrong)
+    again = await send(client, sign_in, "last", input=wrong)
+    beyond = await send(client, sign_in, "one-more", input=wrong)
+
+    assert last.json()["data"]["signIn"]["errors"] != []
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (beyond.status_code, code_of(beyond)) == (429, "RATE_LIMITED")
+    assert await count(stores, IdempotencyKey) == MOST_ANONYMOUS
+    mine, _ = await signed_in(client, stores)
+    assert (await send(mine, UPDATE, "one-more", input={"firstName": "Grace"})).status_code == 200
+    await let_expire(stores, 86_400)
+    assert (await send(client, sign_in, "one-more", input=wrong)).status_code == 200

@@ -18,14 +18,14 @@ from starlette.applications import Starlette
 from api.app import create_app
 from api.config import ConfigurationError, Settings, load_settings
 from api.errors import RateLimited
-from api.passwords import THREADS, WAITING, Passwords, normalised
+from api.passwords import THREADS, WAITING, WAITING_EACH, Passwords, normalised
 from api.rates.attempts import Attempts
 from api.rates.windows import Rate
 from api.stores import Stores
 from api.users.limits import SignInLimits
 from tests.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.factories.users import create_user, users
-from tests.graphql import respond
+from tests.graphql import execute, respond
 from tests.signing_in import with_token
 
 pytestmark = pytest.mark.anyio
@@ -117,24 +117,80 @@ def test_length_is_counted_in_letters() -> None:
             normalised(wrong)
 
 
-async def test_an_unknown_account_costs_a_verification(
+async def test_every_refusal_costs_the_same(
     client: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified: list[str] = []
-    verify = PasswordHasher.verify
+    verify, check = PasswordHasher.verify, bcrypt.checkpw
 
     def noting(self: PasswordHasher, stored: str | bytes, password: str | bytes) -> Any:
-        verified.append(str(stored))
+        verified.append(str(stored).rpartition("$")[0].rpartition("$")[0])
         return verify(self, stored, password)
 
+    def noting_too(password: bytes, stored: bytes) -> bool:
+        right = check(password, stored)  # what is no hash takes no time
+        verified.append(stored[:6].decode())
+        return right
+
     monkeypatch.setattr(PasswordHasher, "verify", noting)
+    monkeypatch.setattr(bcrypt, "checkpw", noting_too)
     await sign_up(client)
     await create_user(stores, email="unusable@example.com")
+    await create_user(stores, email="broken@example.com", password_hash="$2b$10$")
+    original = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+    await create_user(stores, email="original@example.com", password_hash=original)
 
-    for email in ("ada@example.com", "nobody@example.com", "unusable@example.com", "x" * 1000, "\0"):
-        verified.clear()
-        await refused(client, "signIn", email=email, password="wrong password")
-        assert len([stored for stored in verified if "$m=32,t=1,p=4$" in stored]) == 1, email
+    accounts = ("ada", "nobody", "unusable", "broken", "original", "x" * 1000)
+    for email in (*(f"{name}@example.com" for name in accounts), "\0"):
+        for password in ("wrong password", "x" * 100_000, "\u0301\u0316" * 35_000):
+            verified.clear()
+            await refused(client, "signIn", email=email, password=password)
+            assert sorted(filter(None, verified)) == ["$2b$10", "$argon2id$v=19$m=32,t=1,p=4"], (email, password[:20])
+
+
+async def test_a_costlier_bcrypt_hash_raises_the_cost_of_every_refusal(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await passwords.verify("wrong", bcrypt.hashpw(b"right", bcrypt.gensalt(11)).decode())
+    checked: list[bytes] = []
+    check = bcrypt.checkpw
+
+    def noting(password: bytes, stored: bytes) -> bool:
+        checked.append(stored[:7])
+        return check(password, stored)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noting)
+
+    await passwords.verify("wrong", None)
+
+    assert checked == [b"$2b$11$"]
+
+
+@pytest.mark.parametrize("password", ["password", "Password1", "12345678", "qwertyuiop", "Sunshine1", "iloveyou1"])
+async def test_common_passwords_are_refused(stores: Stores, client: httpx.AsyncClient, password: str) -> None:
+    answer = await execute(client, mutation("signUp"), input={"email": "ada@example.com", "password": password})
+
+    (error,) = answer["signUp"]["errors"]
+    assert (error["code"], error["path"]) == ("INVALID", ["password"])
+    assert error["message"].endswith(
+        "is one of the most common passwords, which are guessed first: take several words instead"
+    )
+    assert await users(stores).count() == 0
+
+
+async def test_a_password_longer_than_any_of_ours_may_still_be_one_of_the_original_service(
+    passwords: Passwords,
+) -> None:
+    long = "x" * 2000
+    stored = bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)).decode()
+
+    verdict = await passwords.verify(long, stored)
+
+    assert (verdict.right, verdict.new_hash) == (True, None)
+    # argon2 hashes are of passwords that keep the rules, so what begins like one is none
+    ours = await passwords.hash("y" * 256)
+    assert not (await passwords.verify("y" * 256 + "\u0301" * 800, ours)).right
+    assert not (await passwords.verify("y" * 257, ours)).right
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b"])
@@ -194,15 +250,15 @@ async def test_few_passwords_are_hashed_at_a_time(passwords: Passwords, monkeypa
 
     monkeypatch.setattr(PasswordHasher, "hash", hold)
     async with anyio.create_task_group() as group:
-        for _ in range(THREADS + WAITING):
-            group.start_soon(passwords.hash, PASSWORD)
+        for number in range(THREADS + WAITING):
+            group.start_soon(passwords.hash, PASSWORD, f"192.0.2.{number // WAITING_EACH}")
         await anyio.wait_all_tasks_blocked()
-        # one more would wait too long
+        # one more would wait too long, wherever it comes from
         with pytest.raises(RateLimited) as caught:
-            await passwords.hash(PASSWORD)
+            await passwords.hash(PASSWORD, "198.51.100.1")
         held.set()
 
-    assert caught.value.extensions == {"code": "RATE_LIMITED", "retryAfter": 1}
+    assert caught.value.extensions == {"code": "RATE_LIMITED", "retryAfter": 2}
     assert max(most) == THREADS
 
 

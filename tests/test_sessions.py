@@ -110,6 +110,29 @@ async def test_a_refresh_prolongs_the_session(settings: Settings, stores: Stores
     assert abs(ends_in - timedelta(seconds=settings.refresh_token_lifetime)) < timedelta(minutes=1)
 
 
+async def test_a_session_ends_at_its_greatest_age_however_often_it_is_refreshed(
+    settings: Settings, stores: Stores, client: httpx.AsyncClient
+) -> None:
+    answer = await sign_up(client)
+    nearly = timedelta(seconds=settings.session_max_age) - timedelta(minutes=1)
+
+    async def age(by: timedelta) -> None:
+        async with stores.engine.begin() as connection:
+            await connection.execute(update(Session).values(created_at=func.now() - by))
+
+    await age(nearly)
+    answer = await mutate(client, "refreshSession", refreshToken=answer["refreshToken"])
+
+    async with stores.engine.connect() as connection:
+        ends_in = await connection.scalar(select(Session.expires_at - func.now()))
+    assert ends_in is not None
+    assert timedelta(seconds=30) < ends_in <= timedelta(minutes=1)
+    await age(nearly + timedelta(minutes=2))
+    assert await refused(client, "refreshSession", refreshToken=answer["refreshToken"]) == [
+        ("INVALID_REFRESH_TOKEN", ["refreshToken"])
+    ]
+
+
 async def test_a_refresh_token_that_comes_again_ends_the_session(stores: Stores, client: httpx.AsyncClient) -> None:
     stolen = await sign_up(client)
     other = await sign_in(client)
@@ -122,7 +145,7 @@ async def test_a_refresh_token_that_comes_again_ends_the_session(stores: Stores,
 
     assert errors == [("INVALID_REFRESH_TOKEN", ["refreshToken"])]
     (said,) = (entry for entry in logs if entry["log_level"] == "warning")
-    assert said["event"] == "refresh token used twice, session ended"
+    assert (said["event"], said["kind"]) == ("security", "REFRESH_TOKEN_REUSED")
     assert not {stolen["refreshToken"], newest["refreshToken"]} & {str(value) for value in said.values()}
     # in this process at once: neither token of the family is good any more, other sessions are
     assert await status(client, newest) == 401

@@ -11,8 +11,12 @@ from typing import Final
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     parse,
@@ -86,6 +90,25 @@ class Document:
         """The operation of this name; without a name, the only one."""
         return get_operation_ast(self.node, name)
 
+    def root_fields(self, operation: OperationDefinitionNode) -> frozenset[str]:
+        """The names of the fields that it selects of the root, wherever fragments have them."""
+        fragments = {
+            node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        names: set[str] = set()
+        rest, seen = [operation.selection_set], set[str]()
+        while rest:
+            for selection in rest.pop().selections:
+                if isinstance(selection, FieldNode):
+                    names.add(selection.name.value)
+                elif isinstance(selection, InlineFragmentNode):
+                    rest.append(selection.selection_set)
+                elif isinstance(selection, FragmentSpreadNode) and (name := selection.name.value) not in seen:
+                    seen.add(name)
+                    if name in fragments:
+                        rest.append(fragments[name].selection_set)
+        return frozenset(names)
+
     def errors(self, schema: GraphQLSchema, *, hide_suggestions: bool = False) -> list[GraphQLError]:
         """What is wrong with it; empty for a valid document. It must not have more than the limits allow."""
         errors = self._verdicts.get(hide_suggestions)
@@ -140,13 +163,16 @@ class Documents:
         self._keep(text, document, settings.document_cache_size)
         return document
 
-    def operation_type(self, text: str, name: str | None, settings: Settings) -> OperationType | None:
-        """What kind of operation a request asks for, None where there is none that could be executed."""
+    def mutations(self, text: str, name: str | None, settings: Settings) -> frozenset[str]:
+        """The mutations that a request asks for; none where it asks for anything else, or can't be executed."""
         try:
-            operation = self.get(text, settings).operation(name)
+            document = self.get(text, settings)
+            operation = document.operation(name)
         except (GraphQLError, TooComplex):
-            return None  # executing it says what is wrong
-        return None if operation is None else operation.operation
+            return frozenset()  # executing it says what is wrong
+        if operation is None or operation.operation is not OperationType.MUTATION:
+            return frozenset()
+        return document.root_fields(operation)
 
     def clear(self) -> None:
         """Forget all of them."""

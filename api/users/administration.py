@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import strawberry
 
 import models
+from api import security_log
 from api.context import Context
 from api.mutations import not_found, refusable, validated, write_block
+from api.security_log import SecurityEvent
 from api.users import accounts, sessions
 from api.users.changes import Chosen
 from api.users.inputs import DeactivateUserInput, ReactivateUserInput, SetUserRoleInput
@@ -26,6 +28,7 @@ class AdministrationMutations:
         input: Annotated[SetUserRoleInput, strawberry.argument(description="The account and its role.")],
     ) -> SetUserRolePayload:
         user = await _change(info.context, input.id, {"role": input.role.value})
+        security_log.note(info.context, SecurityEvent.ROLE_CHANGED, account=user.id, role=user.role)
         return SetUserRolePayload(user=User.of(user))
 
     @strawberry.mutation(
@@ -39,6 +42,7 @@ class AdministrationMutations:
         input: Annotated[DeactivateUserInput, strawberry.argument(description="The account.")],
     ) -> DeactivateUserPayload:
         user = await _change(info.context, input.id, {"is_active": False})
+        security_log.note(info.context, SecurityEvent.DEACTIVATED, account=user.id)
         return DeactivateUserPayload(user=User.of(user))
 
     @strawberry.mutation(description="Let an account sign in again; for admins.")
@@ -49,6 +53,7 @@ class AdministrationMutations:
         input: Annotated[ReactivateUserInput, strawberry.argument(description="The account.")],
     ) -> ReactivateUserPayload:
         user = await _change(info.context, input.id, {"is_active": True})
+        security_log.note(info.context, SecurityEvent.REACTIVATED, account=user.id)
         return ReactivateUserPayload(user=User.of(user))
 
 

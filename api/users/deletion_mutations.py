@@ -8,8 +8,10 @@ from uuid import UUID
 import strawberry
 
 import models
+from api import security_log
 from api.context import Context
 from api.mutations import MutationError, conflict, refusable, validated
+from api.security_log import SecurityEvent
 from api.users import accounts, deletion
 from api.users.changes import Chosen
 from api.users.types import User
@@ -62,6 +64,7 @@ class DeletionMutations:
             await deletion.finish(context, await deletion.begin_deletion(context, user_id))
         finally:  # the account may be deleted even where its designs aren't yet
             context.auth.sessions.forget_user(user_id)
+        security_log.note(context, SecurityEvent.DELETED, account=user_id)
         return DeleteUserPayload(user=await _user(context, user_id))
 
     @strawberry.mutation(
@@ -79,6 +82,7 @@ class DeletionMutations:
         user_id = validated(Chosen, {"id": input.id}).id
         await deletion.finish(context, await deletion.begin_restoration(context, user_id))
         context.auth.sessions.forget_user(user_id)
+        security_log.note(context, SecurityEvent.RESTORED, account=user_id)
         return RestoreUserPayload(user=await _user(context, user_id))
 
 

@@ -10,12 +10,15 @@ import strawberry
 from sqlalchemy.exc import IntegrityError
 
 import models
+from api import security_log
 from api.context import Context
-from api.log import logger
+from api.errors import RateLimited
 from api.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
+from api.security_log import SecurityEvent
 from api.users import accounts, sessions
 from api.users.administration import AdministrationMutations
 from api.users.changes import NewAccount
+from api.users.email import canonical_email
 from api.users.inputs import RefreshSessionInput, SignInInput, SignOutInput, SignUpInput
 from api.users.payloads import RefreshSessionPayload, SignInPayload, SignOutPayload, SignUpPayload
 from api.users.profile import ProfileMutations
@@ -53,15 +56,19 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         account = validated(NewAccount, given(input))
         await context.auth.limits.arrive(context.address)
         values = account.model_dump(exclude={"password"})
-        values |= {"id": new_id(), "password_hash": await context.auth.passwords.hash(account.password)}
+        values |= {
+            "id": new_id(),
+            "password_hash": await context.auth.passwords.hash(account.password, context.address),
+        }
         try:
             async with write_block(_as(context, values["id"]), system=True) as transaction:
                 user = await accounts.repository(context.stores).within(transaction).create(values)
-                opened = await sessions.begin(transaction, user.id, context.settings.refresh_token_lifetime)
+                opened = await sessions.begin(transaction, user.id, _lifetime(context))
         except IntegrityError as error:
             if not accounts.is_taken(error):
                 raise
             raise accounts.email_taken() from None
+        security_log.note(context, SecurityEvent.SIGNED_UP, account=user.id, name=canonical_email(user.email))
         return _signed_in(SignUpPayload, context, user, opened)
 
     @strawberry.mutation(
@@ -74,29 +81,14 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         info: strawberry.Info[Context],
         input: Annotated[SignInInput, strawberry.argument(description="Email and password.")],
     ) -> SignInPayload:
-        context, email = info.context, input.email
-        await context.auth.limits.arrive(context.address)
-        async with context.auth.limits.attempt(email, context.address):
-            for _ in range(ATTEMPTS):
-                found = await accounts.by_email(context.system_stores, email)
-                verdict = await context.auth.passwords.verify(input.password, found.password_hash if found else None)
-                if found is None or not verdict.right:
-                    break
-                async with write_block(_as(context, found.user_id), system=True) as transaction:
-                    user = await accounts.hold(
-                        transaction,
-                        found.user_id,
-                        password_hash=found.password_hash,
-                        change=verdict.new_hash is not None,
-                    )
-                    if user is None:
-                        continue
-                    if verdict.new_hash is not None:
-                        users = accounts.repository(context.stores).within(transaction)
-                        user = await users.update(user.id, {"password_hash": verdict.new_hash}) or user
-                    opened = await sessions.begin(transaction, user.id, context.settings.refresh_token_lifetime)
-                return _signed_in(SignInPayload, context, user, opened)
-            raise Refusal(WRONG)
+        context, name = info.context, canonical_email(input.email)
+        try:
+            await context.auth.limits.arrive(context.address)
+            async with context.auth.limits.attempt(name, context.address):
+                return await _signed_in_by(context, name, input.password)
+        except RateLimited as error:
+            security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, name=name, code=error.code)
+            raise
 
     @strawberry.mutation(
         description="Exchange a refresh token for new tokens. Send it without `Authorization`, since an access token "
@@ -117,7 +109,10 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
             if user is None:
                 raise Refusal(NO_SESSION)
             session_id, outcome = await sessions.exchange(
-                transaction, input.refresh_token, context.settings.refresh_token_lifetime
+                transaction,
+                input.refresh_token,
+                context.settings.refresh_token_lifetime,
+                context.settings.session_max_age,
             )
         if isinstance(outcome, sessions.Opened):
             return _signed_in(RefreshSessionPayload, context, user, outcome)
@@ -125,11 +120,12 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
             raise Refusal(USED)
         if outcome is sessions.Refusal.REUSED and session_id is not None:
             context.auth.sessions.forget(session_id)
-            logger.warning(
-                "refresh token used twice, session ended",
-                user=str(user_id),
+            security_log.note(
+                context,
+                SecurityEvent.REFRESH_TOKEN_REUSED,
+                account=user_id,
+                code=NO_SESSION.code,
                 session=str(session_id),
-                request_id=context.request_id,
             )
         raise Refusal(NO_SESSION)
 
@@ -146,7 +142,42 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
             only = None if input.everywhere else context.viewer.session_id
             ended = await sessions.end(transaction, user_id, "sign_out", only=only)
         context.auth.sessions.forget_user(user_id)
+        security_log.note(context, SecurityEvent.SIGNED_OUT, account=user_id, sessions=str(ended))
         return SignOutPayload(ended=ended)
+
+
+async def _signed_in_by(context: Context, name: str, password: str) -> SignInPayload:
+    """A session of whoever has this name and password. Raises Refusal."""
+    found = None
+    for _ in range(ATTEMPTS):
+        found = await accounts.by_email(context.system_stores, name)
+        stored = found.password_hash if found else None
+        verdict = await context.auth.passwords.verify(password, stored, context.address)
+        if found is None or not verdict.right:
+            break
+        async with write_block(_as(context, found.user_id), system=True) as transaction:
+            user = await accounts.hold(
+                transaction,
+                found.user_id,
+                password_hash=found.password_hash,
+                change=verdict.new_hash is not None,
+            )
+            if user is None:
+                continue
+            if verdict.new_hash is not None:
+                users = accounts.repository(context.stores).within(transaction)
+                user = await users.update(user.id, {"password_hash": verdict.new_hash}) or user
+            opened = await sessions.begin(transaction, user.id, _lifetime(context))
+        security_log.note(context, SecurityEvent.SIGNED_IN, account=user.id, name=name)
+        return _signed_in(SignInPayload, context, user, opened)
+    account = found.user_id if found else None
+    security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=account, name=name, code=WRONG.code)
+    raise Refusal(WRONG)
+
+
+def _lifetime(context: Context) -> int:
+    """How many seconds a session lasts that begins now."""
+    return min(context.settings.refresh_token_lifetime, context.settings.session_max_age)
 
 
 def _as(context: Context, user_id: UUID) -> Context:

@@ -8,15 +8,21 @@ import strawberry
 from sqlalchemy.exc import IntegrityError
 
 import models
+from api import security_log
 from api.context import Context
 from api.edits import unchanged, why_not
+from api.errors import RateLimited
 from api.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
+from api.security_log import SecurityEvent
 from api.users import accounts, sessions
 from api.users.accounts import Credentials
 from api.users.changes import NewPassword, Profile
+from api.users.email import canonical_email
 from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
 from api.users.types import User
+
+WRONG = InvalidInput(code="INVALID_CREDENTIALS", message="The password is wrong.", path=["currentPassword"])
 
 
 @strawberry.type
@@ -50,6 +56,9 @@ class ProfileMutations:
         if user is None:
             raise await why_not(context, users, User, user_id, "user")
         context.loader("user").clear(user_id)
+        if "email" in changes:
+            name = canonical_email(user.email)
+            security_log.note(context, SecurityEvent.EMAIL_CHANGED, account=user_id, name=name)
         return UpdateProfilePayload(user=User.of(user))
 
     @strawberry.mutation(description="Replace the viewer's password. All other sessions of the account end.")
@@ -63,7 +72,7 @@ class ProfileMutations:
         user_id = context.viewer.account_id
         new_password = validated(NewPassword, {"new_password": input.new_password}).new_password
         verified = await _verified(context, input.current_password)
-        new_hash = await context.auth.passwords.hash(new_password)
+        new_hash = await context.auth.passwords.hash(new_password, context.address)
         users = accounts.repository(context.stores)
         async with write_block(context) as transaction:
             user = await users.within(transaction).update(
@@ -76,18 +85,23 @@ class ProfileMutations:
             await sessions.end(transaction, user_id, "password", but=context.viewer.session_id)
         context.auth.sessions.forget_user(user_id)
         context.loader("user").clear(user_id)
+        security_log.note(context, SecurityEvent.PASSWORD_CHANGED, account=user_id)
         return ChangePasswordPayload(user=User.of(user))
 
 
 async def _verified(context: Context, password: str) -> Credentials:
     """The credentials of the viewer, who knows the password. Raises Refusal, RateLimited for too many that don't."""
     user_id = context.viewer.account_id
-    await context.auth.limits.arrive(context.address)
-    async with context.auth.limits.attempt(user_id, context.address):
-        found = await accounts.by_id(context.stores, user_id)
-        verdict = await context.auth.passwords.verify(password, found.password_hash if found else None)
-        if found is None or not verdict.right:
-            raise Refusal(
-                InvalidInput(code="INVALID_CREDENTIALS", message="The password is wrong.", path=["currentPassword"])
-            )
+    try:
+        await context.auth.limits.arrive(context.address)
+        async with context.auth.limits.attempt(user_id, context.address):
+            found = await accounts.by_id(context.stores, user_id)
+            stored = found.password_hash if found else None
+            verdict = await context.auth.passwords.verify(password, stored, context.address)
+            if found is None or not verdict.right:
+                security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=user_id, code=WRONG.code)
+                raise Refusal(WRONG)
+    except RateLimited as error:
+        security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, account=user_id, code=error.code)
+        raise
     return found

@@ -95,11 +95,13 @@ async def holder(stores: Stores, token: str) -> UUID | None:
     return rows[0][0] if rows else None
 
 
-async def exchange(transaction: AsyncSession, token: str, lifetime: int) -> tuple[UUID | None, Opened | Refusal]:
+async def exchange(
+    transaction: AsyncSession, token: str, lifetime: int, max_age: int
+) -> tuple[UUID | None, Opened | Refusal]:
     """The session of a refresh token, and the next token of it, or why there is none.
 
-    The session lasts `lifetime` seconds from now. A token that comes again ends it: commit that too. Lock the account
-    before, as whoever ends all its sessions does.
+    The session lasts `lifetime` seconds from now, and no longer than `max_age` seconds in all. A token that comes again
+    ends it: commit that too. Lock the account before, as whoever ends all its sessions does.
     """
     of_token = RefreshToken.token_hash == _hashed(token)
     session_id = await transaction.scalar(
@@ -108,6 +110,7 @@ async def exchange(transaction: AsyncSession, token: str, lifetime: int) -> tupl
             Session.id.in_(select(RefreshToken.session_id).where(of_token)),
             Session.revoked_at.is_(None),
             Session.expires_at > func.now(),
+            Session.created_at > func.now() - timedelta(seconds=max_age),
         )
         .with_for_update()
     )
@@ -120,7 +123,7 @@ async def exchange(transaction: AsyncSession, token: str, lifetime: int) -> tupl
             return session_id, Refusal.USED_JUST_NOW
         await _run(transaction, update(Session).where(Session.id == session_id).values(**_revoked("reuse")))
         return session_id, Refusal.REUSED
-    expires_at = now + timedelta(seconds=lifetime)
+    expires_at = func.least(now + timedelta(seconds=lifetime), Session.created_at + timedelta(seconds=max_age))
     await _run(transaction, update(Session).where(Session.id == session_id).values(expires_at=expires_at))
     forgotten = RefreshToken.used_at < now - timedelta(seconds=lifetime)
     await _run(transaction, delete(RefreshToken).where(RefreshToken.session_id == session_id, forgotten))
