@@ -114,6 +114,19 @@ def create(message: Message) -> None:
         typer.echo(f"Written: {write(message)}")
 
 
+@app.command()
+def grants(
+    role: Annotated[str, typer.Argument(help="Role that the API connects as, and that does not own the tables.")],
+) -> None:
+    """Print the SQL that gives a role the rights that the API needs, for psql and whoever owns the tables."""
+    from sqlalchemy.dialects import postgresql
+
+    from migrations.grants import grants as statements
+
+    quoted = postgresql.dialect().identifier_preparer.quote(role)  # type: ignore[no-untyped-call]
+    _say_all([f"{statement};" for statement in statements(quoted)], "")
+
+
 @contextlib.contextmanager
 def _stores() -> Iterator[Settings]:
     """Settings of the configured stores; in development, where none is, of the embedded ones that `dev` uses."""

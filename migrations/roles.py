@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations.tables import note
 
+APPLICATION_ROLE: Final = "fashion_wallet_app"
+"""The role's name, as `api/row_level_security.py` has it."""
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 EXISTS_BY_NOW: Final = frozenset({"42710", "23505"})
 """How a role that another database's migration makes at the same time shows."""
@@ -20,23 +22,23 @@ def create_application_role(connection: sa.Connection, name: str) -> bool:
     The API may connect as another user; that one has to be made a member by hand.
     """
     exists = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = :name")
-    if not connection.scalar(exists, {"name": name}) and not _attempt(connection, f"CREATE ROLE {name} NOLOGIN"):
+    if not connection.scalar(exists, {"name": name}) and not attempt(connection, f"CREATE ROLE {name} NOLOGIN"):
         return False
-    if not _may_assume(connection, name) and not _attempt(connection, f"GRANT {name} TO CURRENT_USER"):
+    if not _may_assume(connection, name) and not attempt(connection, f"GRANT {name} TO CURRENT_USER"):
         note(f"before ROW_LEVEL_SECURITY is set, let an administrator run: GRANT {name} TO <user of the API>")
     return True
 
 
 def _may_assume(connection: sa.Connection, name: str) -> bool:
     """Whether the user may SET ROLE; since PostgreSQL 16 not every member may."""
-    attempt = connection.begin_nested()
+    tried = connection.begin_nested()
     try:
-        return _attempt(connection, f"SET LOCAL ROLE {name}")
+        return attempt(connection, f"SET LOCAL ROLE {name}")
     finally:
-        attempt.rollback()
+        tried.rollback()
 
 
-def _attempt(connection: sa.Connection, statement: str) -> bool:
+def attempt(connection: sa.Connection, statement: str) -> bool:
     """Whether the user may run the statement, which then has run."""
     try:
         with connection.begin_nested():

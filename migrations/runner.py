@@ -22,12 +22,14 @@ from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
 
 from api.config import ConfigurationError, Settings
+from api.postgres_url import parse
 from api.stores import MongoClient, mongo_client, mongo_database
 from documents import collection
 from migrations.adoption import table_exists
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone
 from migrations.errors import AdoptionError, MigrationError, explain
 from migrations.examination import examine, require_time_zone
+from migrations.grants import complete_grants
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, not_ours
 
 FOLDER: Final = Path(__file__).parent
@@ -160,6 +162,7 @@ async def _upgrade(
                 command.upgrade(_config(connection=sync, on_version_apply=applied, **attributes), revision)
 
             await connection.run_sync(run)
+            notes += await connection.run_sync(_complete_grants, settings)
             lines += [f"PostgreSQL: {note}" for note in notes]
             lines += [f"MongoDB: {line}" for line in await collection.ensure(mongo_database(settings, client))]
     finally:
@@ -254,6 +257,19 @@ def _refuse_contradictions(connection: Connection, revision: str, zone: str | No
         connection.rollback()
     if contradictions:
         raise AdoptionError.of(contradictions)
+
+
+def _complete_grants(connection: Connection, settings: Settings) -> list[str]:
+    """Give the API its rights on what the newest revision has; on the way to it, some of the tables aren't there."""
+    try:
+        if _heads(connection) != tuple(ScriptDirectory.from_config(_config()).get_heads()):
+            return []
+        user = parse(settings.postgres_url or "").user if settings.migration_database_url is not None else None
+        lines = complete_grants(connection, user, row_level_security=settings.row_level_security)
+        connection.commit()
+        return lines
+    finally:
+        connection.rollback()
 
 
 def _heads(connection: Connection) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from api.env_example import env_example
 from api.errors import StoreUnavailable
 from api.failures import describe
 from api.schema import print_sdl
-from tests.servers import environment
+from tests.servers import COMMAND, environment
 
 ROOT = Path(__file__).parent.parent
 
@@ -169,3 +171,26 @@ def test_no_secret_is_in_the_text_of_settings() -> None:
     settings = Settings(_env_file=None, database_url=SecretStr("postgresql://u:hunter2@db/x"))
 
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("arguments", [("config",), ("schema",), ("migrate", "show"), ("migrate", "grants", "api")])
+def test_whoever_stops_reading_ends_the_command_without_a_word(
+    settings: Settings, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    # given: as after `| head`, nobody reads
+    reads, writes = os.pipe()
+    os.close(reads)
+
+    # when
+    result = subprocess.run(
+        [COMMAND, *arguments],
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        env=environment(settings),
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(writes)
+
+    # then
+    assert (result.returncode, result.stderr) == (1, b"")

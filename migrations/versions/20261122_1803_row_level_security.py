@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from migrations.roles import create_application_role
-from migrations.tables import note
+from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, note
 
 revision: str = "8a6b3c5d7e1f"
 down_revision: str | None = "0d4e2f7c91ab"
@@ -42,7 +42,7 @@ GRANTS: Final = (
     f"GRANT SELECT ON {READ} TO {ROLE}",
 )
 REVOCATIONS: Final = (
-    f"REVOKE ALL ON {WRITTEN}, {READ} FROM {ROLE}",
+    f"REVOKE ALL ON {WRITTEN}, {READ}, {VERSION_SCHEMA}.{VERSION_TABLE} FROM {ROLE}",
     f"REVOKE USAGE ON SCHEMA {SCHEMAS} FROM {ROLE}",
 )
 
@@ -89,8 +89,11 @@ def upgrade() -> None:
         for grant in GRANTS:
             op.execute(grant)
     else:
-        by_hand = "; ".join((f"CREATE ROLE {ROLE} NOLOGIN", f"GRANT {ROLE} TO <user of the API>", *GRANTS))
-        note(f"skipped the role {ROLE}, which ROW_LEVEL_SECURITY needs; let an administrator run: {by_hand}")
+        note(
+            f"skipped the role {ROLE}, which ROW_LEVEL_SECURITY needs; let an administrator run: "
+            f"CREATE ROLE {ROLE} NOLOGIN; GRANT {ROLE} TO <user of the API>; "
+            f"and what `fashion-wallet migrate grants {ROLE}` prints"
+        )
 
 
 def downgrade() -> None:

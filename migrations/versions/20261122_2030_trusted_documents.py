@@ -3,8 +3,6 @@
 Revision ID: 3f1c9a7e5b20
 Revises: 8a6b3c5d7e1f
 Create Date: 2026-11-22 20:30:00+00:00
-
-The role of row-level security gets no rights on them: requests look them up before anybody acts.
 """
 
 from __future__ import annotations
