@@ -36,8 +36,9 @@ async def migration_engine(settings: Settings, lock_timeout: float = LOCK_TIMEOU
     engine = postgres_engine(settings.for_migrations.model_copy(update={"statement_timeout": STATEMENT_TIMEOUT}))
 
     @event.listens_for(engine.sync_engine, "begin")
-    def limit_locks(connection: Connection) -> None:
+    def set_up(connection: Connection) -> None:
         _set(connection, "lock_timeout", _patience(lock_timeout))
+        _set(connection, "quote_all_identifiers", "off")  # what the server tells of types and rules is compared
 
     try:
         yield engine
@@ -81,9 +82,9 @@ async def exclusive_connection(
             yield connection
 
 
-def _set(connection: Connection, name: str, milliseconds: int) -> None:
-    """Set a time for the rest of the transaction; 0 is for ever."""
-    connection.exec_driver_sql(f"SET LOCAL {name} = {milliseconds}")
+def _set(connection: Connection, name: str, value: int | str) -> None:
+    """Set a time in milliseconds (0 is for ever) or a switch, for the rest of the transaction."""
+    connection.exec_driver_sql(f"SET LOCAL {name} = {value}")
 
 
 def _patience(seconds: float) -> int:

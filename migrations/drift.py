@@ -19,27 +19,22 @@ Kind = Literal["schema", "table", "column", "index", "unique_constraint", "forei
 Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_table_name"], str | None]
 
 
-def settle_session(connection: sa.Connection) -> None:
-    """Give each transaction what is relied on: names that are quoted only where they must be, and none of the five
-    schemas on the search path, since Alembic knows no name for what is found through it.
-    """
+def leave_search_path(connection: sa.Connection) -> None:
+    """Take the five schemas off the search path: Alembic knows no name for what is found through it."""
     # as it is set: a schema that is still to be made counts from then on
-    query = sa.text("SELECT current_setting('search_path'), current_user::text")
-    setting, user = connection.execute(query).one()
+    setting, user = connection.execute(sa.text("SELECT current_setting('search_path'), current_user::text")).one()
     path = [user if schema == "$user" else schema for schema in (part.strip(' "') for part in setting.split(","))]
-    settings = {"quote_all_identifiers": "off"}
     if set(path).intersection(SCHEMAS):
         others = [schema for schema in path if schema not in SCHEMAS] or ["public"]
-        settings["search_path"] = ", ".join(connection.dialect.identifier_preparer.quote(schema) for schema in others)
+        quoted = ", ".join(connection.dialect.identifier_preparer.quote(schema) for schema in others)
 
-    def settle(transacting: sa.Connection) -> None:
-        # in each transaction: behind a pooler, others have the session next
-        for name, value in settings.items():
-            transacting.execute(sa.text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+        def leave(transacting: sa.Connection) -> None:
+            # in each transaction: behind a pooler, others have the session next
+            transacting.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": quoted})
 
-    sa.event.listen(connection.engine, "begin", settle)
-    settle(connection)
-    connection.dialect.default_schema_name = connection.scalar(sa.text("SELECT current_schema()"))
+        sa.event.listen(connection.engine, "begin", leave)
+        leave(connection)
+        connection.dialect.default_schema_name = connection.scalar(sa.text("SELECT current_schema()"))
 
 
 class Comparison:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from api.config import load_settings
 from migrations.connection import exclusive_connection
-from migrations.drift import Comparison, settle_session
+from migrations.drift import Comparison, leave_search_path
 from migrations.extensions import show_extension
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, has_schema
 from models import Base
@@ -23,7 +23,7 @@ from models import Base
 
 def migrate(connection: Connection) -> None:
     """Run the command on this connection, in one transaction: a revision that fails undoes those before it too."""
-    settle_session(connection)
+    leave_search_path(connection)
     comparison = Comparison(connection, skip_empty=context.config.attributes.get("skip_empty", False))
     connection.commit()  # Alembic starts its own transaction
     context.configure(

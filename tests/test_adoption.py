@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from api.config import Settings
 from migrations import runner
-from migrations.errors import AdoptionError
+from migrations.errors import AdoptionError, MigrationError
 from tests import original
 from tests.databases import copy_source_tree, create_from_models, fresh_database, scalar, sql, structure
 
@@ -240,3 +241,80 @@ def test_adopted_tables_get_triggers_and_policies_and_lose_them(settings: Settin
     grants = "SELECT 1 FROM information_schema.table_privileges WHERE grantee = 'fashion_wallet_app'"
     assert sql(settings, grants) == []
     sql(settings, "UPDATE shared.users SET role = 'user'")
+
+
+def moments(settings: Settings, query: str) -> list[str]:
+    return [row[0].astimezone(UTC).isoformat() for row in sql(settings, query)]
+
+
+@pytest.mark.parametrize(
+    ("given", "of_database", "moment", "said"),
+    [
+        (None, None, "2024-03-01T12:00:00+00:00", "UTC, which the database says; --timestamps-in tells another"),
+        (
+            None,
+            "Europe/Berlin",
+            "2024-03-01T11:00:00+00:00",
+            "Europe/Berlin, which the database says; --timestamps-in tells another",
+        ),
+        ("America/New_York", "Europe/Berlin", "2024-03-01T17:00:00+00:00", "America/New_York"),
+    ],
+)
+def test_timestamps_without_a_time_zone_are_read_as_of_the_databases_or_the_given(
+    settings: Settings, given: str | None, of_database: str | None, moment: str, said: str
+) -> None:
+    # given
+    sql(settings, original.USERS)
+    if of_database is not None:
+        sql(settings, f"ALTER DATABASE {scalar(settings, 'SELECT current_database()')} SET timezone = '{of_database}'")
+
+    # when
+    lines = runner.upgrade(settings, timestamps_in=given)
+
+    # then: those that do say are the same
+    assert moments(settings, f"SELECT created_at FROM shared.users WHERE id = '{original.ALICE}'") == [moment]
+    changed = moments(settings, f"SELECT updated_at FROM shared.users WHERE id = '{original.ALICE}'")
+    assert changed == ["2024-03-02T12:00:00+00:00"]
+    assert f"PostgreSQL: shared.users: created_at had no time zone and were read as of {said}" in lines
+
+
+def test_an_unknown_time_zone_is_refused_before_anything_is_changed(settings: Settings) -> None:
+    sql(settings, original.USERS)
+    with pytest.raises(MigrationError, match="PostgreSQL knows no time zone Mars; Europe/Berlin is one, or UTC"):
+        runner.upgrade(settings, timestamps_in="Mars")
+    assert scalar(settings, "SELECT to_regclass('shared.alembic_version')") is None
+
+
+def test_null_flags_get_their_default_are_counted_and_leave_updated_at(settings: Settings) -> None:
+    # given: a trigger as the original's, and one that is off
+    sql(
+        settings,
+        original.USERS,
+        original.REST,
+        "UPDATE catalog.catalog_items SET properties = NULL, price = NULL, updated_at = '2024-05-01Z'",
+        "CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN NEW.updated_at := now(); RETURN NEW; END'",
+        "CREATE TRIGGER touch BEFORE UPDATE ON shared.users FOR EACH ROW EXECUTE FUNCTION public.touch()",
+        "ALTER TABLE shared.users ENABLE ALWAYS TRIGGER touch",
+        "CREATE TRIGGER off BEFORE UPDATE ON catalog.catalog_items FOR EACH ROW EXECUTE FUNCTION public.touch()",
+        "ALTER TABLE catalog.catalog_items DISABLE TRIGGER off",
+        "UPDATE shared.users SET is_active = NULL",
+        "ALTER TABLE shared.users DISABLE TRIGGER touch",
+        "UPDATE shared.users SET updated_at = '2024-05-01Z'",
+        "ALTER TABLE shared.users ENABLE ALWAYS TRIGGER touch",
+    )
+
+    # when
+    lines = runner.upgrade(settings)
+
+    # then
+    assert [tuple(row) for row in sql(settings, "SELECT DISTINCT is_active FROM shared.users")] == [(True,)]
+    for table in ("shared.users", "catalog.catalog_items"):
+        assert moments(settings, f"SELECT DISTINCT updated_at FROM {table}") == ["2024-05-01T00:00:00+00:00"]
+    assert [line for line in lines if " null in " in line] == [
+        "PostgreSQL: shared.users.is_active was null in 2 rows, which got true",
+        "PostgreSQL: catalog.catalog_items.properties was null in 1 row, which got '{}'::jsonb",
+        "PostgreSQL: catalog.catalog_items.price was null in 1 row, which got 0",
+    ]
+    states = sql(settings, "SELECT tgname, tgenabled::text FROM pg_trigger WHERE tgname IN ('touch', 'off') ORDER BY 1")
+    assert [tuple(row) for row in states] == [("off", "D"), ("touch", "A")]

@@ -64,7 +64,7 @@ def test_every_command_exists() -> None:
         *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
-        *("run", "show", "revert", "generate", "create")
+        *("run", "show", "revert", "generate", "create", "grants")
     }
 
 
