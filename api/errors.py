@@ -7,31 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import asyncpg
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError, WaitQueueTimeoutError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from strawberry.exceptions import StrawberryInputCoercionError
 
+import documents.failures
+import models.failures
 from api.log import logger
 
-_POSTGRES_FAILURES: Final = (
-    PoolTimeout,
-    OSError,  # TimeoutError among them; MongoDB's driver wraps its own
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shutting down, starting up, statement_timeout
-    asyncpg.InsufficientResourcesError,  # too many connections
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
-_POSTGRES_CONFLICTS: Final = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.InvalidCachedStatementError,  # a migration has changed a column's type meanwhile; it is noticed once
-)
-_WRITE_CONFLICT: Final = 112
-"""MongoDB's code for a transaction that another one was faster than."""
-_MONGO_FAILURES: Final = (ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
+_MEANINGS: Final = (("PostgreSQL", models.failures.meaning), ("MongoDB", documents.failures.meaning))
+"""What an error of each store's driver means."""
 
 
 class AppError(Exception):
@@ -122,8 +105,8 @@ class StoreUnfit(StoreUnavailable):
 def as_app_error(error: BaseException | None) -> AppError | None:
     """What a client may be told of an error, or None where it is nobody's business but ours.
 
-    Lost connections, time-outs and full pools of the drivers become StoreUnavailable,
-    transactions that PostgreSQL ended for another's sake Conflict.
+    What the drivers raise becomes StoreUnavailable or Conflict by what it means: `models/failures.py` and
+    `documents/failures.py`.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -132,14 +115,9 @@ def as_app_error(error: BaseException | None) -> AppError | None:
             return error
         if isinstance(error, StrawberryInputCoercionError):  # null for a `Maybe` that takes none, in a variable
             return BadUserInput(f"{error.message.partition('. ')[0]}.")
-        if isinstance(error, _POSTGRES_CONFLICTS) or (
-            isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT
-        ):
-            return Conflict()
-        if isinstance(error, _POSTGRES_FAILURES) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-            return StoreUnavailable("PostgreSQL")
-        if isinstance(error, _MONGO_FAILURES) or (isinstance(error, PyMongoError) and error.timeout):
-            return StoreUnavailable("MongoDB")
+        for store, meaning_of in _MEANINGS:
+            if (meaning := meaning_of(error)) is not None:
+                return Conflict() if meaning == "conflict" else StoreUnavailable(store)
         error = getattr(error, "original_error", None) or error.__cause__
     return None
 

@@ -28,6 +28,7 @@ _UNREACHABLE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,  # no server does that target_session_attrs asks for
     StoreUnfit,
 )
 

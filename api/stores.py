@@ -25,7 +25,7 @@ from api.mongodb import CLOSING
 from api.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
 from migrations.revisions import migrated
-from models.pool import ConnectionPool
+from models.pool import ConnectionPool, drop_lost_connections
 from models.pooler import POOLED_OPTIONS, UNNAMED, autocommit
 from models.statements import Record, Statement, StatementRunner
 
@@ -107,6 +107,7 @@ def postgres_engine(settings: Settings, *checks: Check, guard: PostgresGuard | N
     if guard is not None:
         guard.guard(engine)
     count_statements(engine)
+    drop_lost_connections(engine.sync_engine)
     event.listen(engine.sync_engine, "connect", _decode_jsonb)
     return engine
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy import AsyncAdaptedQueuePool, Engine, ExceptionContext, PoolProxiedConnection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.queue import Empty
+
+from models.failures import ends_connection, is_read_only
+
+LOOKS_AGAIN: Final = 1.0
+"""Seconds for which new connections to a server that only reads are believed."""
 
 PoolEntry = Any
 """SQLAlchemy's record of a pooled connection: `driver_connection` is asyncpg's."""
@@ -53,6 +59,17 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         else:
             entry.checkin(False)
 
+    def is_lost(self, entry: PoolEntry, error: BaseException) -> bool:
+        """Whether a connection on which this happened is good for nothing more.
+
+        Where the server only reads, another one writes by now, or the same one for new connections: all of the pool
+        are made anew, once in a while.
+        """
+        if entry.driver_connection is None or entry.driver_connection.is_closed() or ends_connection(error):
+            return True
+        since = self._invalidate_time
+        return is_read_only(error) and (entry.starttime <= since or time.time() - since > LOOKS_AGAIN)
+
     def lose(self, entry: PoolEntry, error: BaseException) -> None:
         """Drop a connection that the server has closed; those as old as it are made anew before they are used."""
         if self._invalidate_time < entry.starttime:
@@ -80,3 +97,22 @@ class ConnectionPool(AsyncAdaptedQueuePool):
             entry._checkin_failed(error, False)
             raise
         return entry
+
+
+def drop_lost_connections(engine: Engine) -> None:
+    """Have the engine drop what its pool, a ConnectionPool, holds for lost; SQLAlchemy looks for closed ones only."""
+    event.listen(engine, "handle_error", _drop_if_lost)
+
+
+def _drop_if_lost(context: ExceptionContext) -> BaseException | None:
+    connection, error = context.connection, context.original_exception
+    if context.is_disconnect or connection is None or connection.closed or connection.invalidated:
+        return None
+    pool: Any = connection.engine.pool
+    entry: Any = connection.connection
+    if not pool.is_lost(entry._connection_record, error):
+        return None
+    context.is_disconnect = True
+    if context.sqlalchemy_exception is not None or not isinstance(error, Exception):
+        return None
+    return DBAPIError(context.statement, None, error, hide_parameters=True, connection_invalidated=True)

@@ -187,7 +187,7 @@ class StatementRunner:
 
 async def _recover(pool: ConnectionPool, entry: PoolEntry, error: BaseException, *, began: bool) -> bool:
     """Whether the connection is lost. If not, it can be used again, or else it is dropped."""
-    if entry.driver_connection.is_closed():
+    if pool.is_lost(entry, error):
         pool.lose(entry, error)
         return isinstance(error, Exception)
     if not await _is_ready(entry.driver_connection, error, began=began):

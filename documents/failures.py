@@ -1,0 +1,126 @@
+"""What MongoDB's failures mean: what is nobody's fault and may be tried again.
+
+Everything that isn't said here is a bug of ours, or a rule of the collection that whoever wrote has to think of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+from pymongo import errors
+
+Meaning = Literal["unavailable", "conflict"]
+"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go."""
+
+WRITE_CONFLICT: Final = 112
+
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml, and what services answer beside it
+UNAVAILABLE: Final[Mapping[int, str]] = {
+    6: "HostUnreachable",
+    7: "HostNotFound",
+    18: "AuthenticationFailed",
+    24: "LockTimeout",
+    43: "CursorNotFound",
+    46: "LockBusy",
+    50: "MaxTimeMSExpired",
+    63: "StaleShardVersion",
+    64: "WriteConcernTimeout",
+    70: "ShardNotFound",
+    79: "UnknownReplWriteConcern",
+    89: "NetworkTimeout",
+    91: "ShutdownInProgress",
+    94: "NotYetInitialized",
+    100: "UnsatisfiableWriteConcern",
+    117: "ConflictingOperationInProgress",
+    133: "FailedToSatisfyReadPreference",
+    134: "ReadConcernMajorityNotAvailableYet",
+    145: "PooledConnectionsDropped",
+    149: "NoConfigPrimary",
+    150: "StaleEpoch",
+    175: "QueryPlanKilled",
+    189: "PrimarySteppedDown",
+    202: "NetworkInterfaceExceededTimeLimit",
+    208: "TooManyLocks",
+    216: "ElectionInProgress",
+    237: "CursorKilled",
+    239: "SnapshotTooOld",
+    246: "SnapshotUnavailable",
+    249: "StaleDbVersion",
+    250: "StaleChunkHistory",
+    251: "NoSuchTransaction",
+    261: "TooManyLogicalSessions",
+    262: "ExceededTimeLimit",
+    264: "TooManyFilesOpen",
+    272: "MigrationConflict",
+    279: "ClientDisconnect",
+    290: "TransactionExceededLifetimeLimitSeconds",
+    303: "SplitHorizonChange",
+    314: "ObjectIsBusy",
+    317: "ConnectionPoolExpired",
+    355: "InterruptedDueToStorageChange",
+    363: "RetryableTransactionInProgress",
+    365: "TemporarilyUnavailable",
+    371: "UserWritesBlocked",
+    384: "ConnectionError",
+    391: "ReauthenticationRequired",
+    402: "ResourceExhausted",
+    406: "MigrationBlockingOperationCoordinatorCleaningUp",
+    407: "PooledConnectionAcquisitionExceededTimeLimit",
+    412: "UpdatesStillPending",
+    433: "AdmissionQueueOverflow",
+    449: "RateLimitExceeded",
+    450: "PooledConnectionAcquisitionRejected",
+    453: "InterruptedDueToReshardingCriticalSection",
+    462: "IngressRequestRateLimitExceeded",
+    8000: "AtlasError",
+    9001: "SocketException",
+    10058: "LegacyNotPrimary",
+    10107: "NotWritablePrimary",
+    11600: "InterruptedAtShutdown",
+    11601: "Interrupted",
+    11602: "InterruptedDueToReplStateChange",
+    12586: "BackgroundOperationInProgressForDatabase",
+    12587: "BackgroundOperationInProgressForNamespace",
+    13388: "StaleConfig",
+    13435: "NotPrimaryNoSecondaryOk",
+    13436: "NotPrimaryOrSecondary",
+    14031: "OutOfDiskSpace",
+    16500: "Cosmos DB: more requests than were paid for",
+    46841: "ClientMarkedKilled",
+    56846: "ConfigServerUnreachable",
+    91331: "RetriableRemoteCommandFailure",
+}
+CONFLICT: Final[Mapping[int, str]] = {WRITE_CONFLICT: "WriteConflict"}
+
+_LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
+"""By which a server says that something may be tried again, whatever its code."""
+_BULK: Final = (errors.BulkWriteError, errors.ClientBulkWriteException)
+_UNREACHABLE: Final = (
+    errors.ConnectionFailure,
+    errors.ConfigurationError,  # the URI was read at the start: it is DNS's, or a server that is too old
+    errors.ProtocolError,
+    errors.WTimeoutError,
+)
+
+
+def meaning(error: BaseException) -> Meaning | None:
+    """What an error of the driver means, not looking at what it was raised from."""
+    if not isinstance(error, errors.PyMongoError):
+        return None
+    codes = set(_codes(error))
+    if codes & CONFLICT.keys():
+        return "conflict"
+    if isinstance(error, _UNREACHABLE) or error.timeout or codes & UNAVAILABLE.keys():
+        return "unavailable"
+    return "unavailable" if any(map(error.has_error_label, _LABELS)) else None
+
+
+def _codes(error: errors.PyMongoError) -> Iterator[int]:
+    """Those of the error, or of each write of a bulk that failed."""
+    if isinstance(error, errors.OperationFailure) and error.code is not None:
+        yield error.code
+    if isinstance(error, _BULK):
+        details: Mapping[str, Any] = error.details or {}
+        for each in (*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())):
+            yield each.get("code", 0)

@@ -1,0 +1,75 @@
+"""What PostgreSQL's failures mean: what is nobody's fault and may be tried again, and what ends a connection.
+
+Everything that isn't said here is a bug of ours, or a constraint that whoever wrote has to think of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+Meaning = Literal["unavailable", "conflict"]
+"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go."""
+
+READ_ONLY: Final = "25006"
+"""A server that only reads: a primary that was demoted, a full disk."""
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters stand for a whole class
+_MEANINGS: Final[dict[str, Meaning | None]] = {
+    "08": "unavailable",  # the connection
+    READ_ONLY: "unavailable",
+    "25P03": "unavailable",  # the server's or the role's limits of a transaction's time
+    "25P04": "unavailable",
+    "28": "unavailable",  # the password, pg_hba.conf: an operator's
+    "3D": "unavailable",  # no such database
+    "40": "conflict",  # serialization, deadlock
+    "40002": None,  # a constraint
+    "40003": "unavailable",  # nobody knows whether it was done
+    "53": "unavailable",  # memory, disk, connections
+    "55P03": "unavailable",  # a lock, within lock_timeout
+    "57": "unavailable",  # shutting down, starting up, statement_timeout
+    "58": "unavailable",  # files, as the system sees them
+    "72000": "unavailable",  # an old snapshot
+}
+_ENDS: Final = frozenset({"08", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+"""After these the server closes the connection, which may not be seen yet."""
+
+
+def meaning(error: BaseException) -> Meaning | None:
+    """What an error of the driver, of SQLAlchemy or of the socket means, not looking at what it was raised from."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return "conflict"  # a migration has changed a column's type meanwhile; it is noticed once
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return _MEANINGS[state] if state in _MEANINGS else _MEANINGS.get(state[:2])
+    if isinstance(error, PoolTimeout | OSError | asyncpg.InternalClientError):
+        # the last one is what the driver makes of a server's farewell on an idle connection, and of a primary that
+        # target_session_attrs asks for and that isn't there
+        return "unavailable"
+    return "unavailable" if isinstance(error, DBAPIError) and error.connection_invalidated else None
+
+
+def ends_connection(error: BaseException) -> bool:
+    """Whether the connection is lost on which this happened, by the error or by what it was raised from."""
+    for link in _chain(error):
+        if isinstance(link, asyncpg.InternalClientError):
+            return True
+        if isinstance(link, asyncpg.PostgresError):
+            state = link.sqlstate or ""
+            return state in _ENDS or state[:2] in _ENDS
+    return False
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether a server that only reads was asked to write."""
+    return any(isinstance(link, asyncpg.ReadOnlySQLTransactionError) for link in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
