@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     )
     password_hash_memory: int = Field(65536, ge=32, description="KiB of memory that hashing a password takes")
     password_hash_time: int = Field(3, ge=1, description="Passes over that memory")
+    keep_bcrypt_hashes: bool = Field(
+        False, description="Leave bcrypt hashes as they are at sign-in, for the original service to check them as well"
+    )
     sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
     sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
     rate_limit_user: str = Field(

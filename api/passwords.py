@@ -90,6 +90,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=settings.password_hash_time, memory_cost=settings.password_hash_memory)
         self._limiter = FairLimiter(THREADS, WAITING, WAITING_EACH, SECONDS)
         self._bcrypt_cost = _BCRYPT_COST
+        self._keeps_bcrypt = settings.keep_bcrypt_hashes
         self._decoys: dict[int, bytes] = {}
         common_passwords()  # here, and not while a request waits
 
@@ -114,7 +115,8 @@ class Passwords:
         text = unicodedata.normalize("NFC", password[:LONGEST_TYPED])
         if stored is not None and stored.startswith(_BCRYPT):
             right = self._is_bcrypt_of(password, stored)
-            new_hash = self._hasher.hash(text) if right and len(password) <= LONGEST_TYPED else None
+            renewed = right and not self._keeps_bcrypt and len(password) <= LONGEST_TYPED
+            new_hash = self._hasher.hash(text) if renewed else None
             if not right:
                 self._is_argon2_of(text, self._nobodys)
             return Verdict(right, new_hash)

@@ -21,19 +21,27 @@ COLLECTION: Final = DESIGNS.name
 
 NAMESPACE_EXISTS: Final = 48
 INDEX_NOT_FOUND: Final = 27
-INDEX_OPTIONS_CONFLICT: Final = 85
+CONFLICTS: Final = frozenset({85, 86})
+"""IndexOptionsConflict, IndexKeySpecsConflict: another index has the keys, or the name."""
+PASSING: Final = frozenset({8, 13, 18, 43, 50, 91, 112, 189, 262, 8000, 11600, 11602})
+"""No rights, no time, a server that goes: what no index is to blame for, so that the others would fare no better."""
 NO_TEXT_INDEX: Final = frozenset({67, 115, 238})
 """CannotCreateIndex, CommandNotSupported, NotImplemented: how servers refuse to make a text index."""
 NO_TEXT_SEARCH: Final = frozenset({2, 9, 115, 238})
 """BadValue, FailedToParse and the last two above: how servers answer `$text` when they don't know it."""
 
-IndexStatus = Literal["present", "missing", "unsupported", "blocked"]
+DEFAULT_OVERRIDE: Final = "language"
+"""The field that tells a document's language to a text index that names none."""
+LONGEST_REASON: Final = 200
+
+IndexStatus = Literal["present", "missing", "outdated", "unsupported", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
     """One declared index. `found` names the index of the server that serves as it (present) or is in its way
-    (blocked: same name or same keys with other options; a second text index)."""
+    (blocked: same name with other keys or options; a second text index). An outdated one was made by an older version.
+    """
 
     name: str
     status: IndexStatus
@@ -61,7 +69,7 @@ class CollectionState:
     @property
     def is_current(self) -> bool:
         """Whether `ensure` would change nothing."""
-        return self.validator_current and all(index.status != "missing" for index in self.indexes)
+        return self.validator_current and all(index.status not in ("missing", "outdated") for index in self.indexes)
 
 
 async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
@@ -69,7 +77,8 @@ async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
 
     Returns one line for each thing done, skipped or kept; nothing for what was already right. Safe to repeat,
     and to run from several processes. Takes as long as the server needs to build the indexes: the client's
-    `timeoutMS` does not apply. Raises OperationFailure for what the server refuses, text indexes aside.
+    `timeoutMS` does not apply. An index that can't be made is skipped and said. Raises OperationFailure where the
+    server refuses a collection or its validator, or would refuse any index.
     """
     lines: list[str] = []
     with pymongo.timeout(0):  # 0 is no limit; None would leave the client's own
@@ -118,23 +127,35 @@ async def _ensure_index(
 ) -> list[str]:
     name = index.document["name"]
     equivalent = _equivalent(index, existing)
-    if equivalent is not None:
+    if outdated := _is_outdated(index, existing):
+        await database[collection].drop_index(name)
+    elif equivalent is not None:
         return [] if equivalent == name else [f"index {name}: {equivalent} serves as it"]
     try:
         await database[collection].create_indexes([index])
     except OperationFailure as error:
-        if index is TEXT_INDEX and error.code in NO_TEXT_INDEX:
-            return [f"index {name}: skipped, this server makes no text indexes"]
-        if error.code == INDEX_OPTIONS_CONFLICT:
-            return [f"index {name}: skipped, {_obstacle(index, existing) or 'another index'} is in its way"]
-        raise
-    return [f"index {name}: created"]
+        if error.code in PASSING:
+            raise
+        return [f"index {name}: skipped, {_reason(error, index, existing)}"]
+    return [f"index {name}: {'replaced' if outdated else 'created'}"]
+
+
+def _reason(error: OperationFailure, index: IndexModel, existing: list[Mapping[str, Any]]) -> str:
+    """Why the server made no such index."""
+    if index is TEXT_INDEX and error.code in NO_TEXT_INDEX:
+        return "this server makes no text indexes"
+    if error.code in CONFLICTS:
+        return f"{_obstacle(index, existing) or 'another index'} is in its way"
+    said = str((error.details or {}).get("errmsg") or error).partition("\n")[0]
+    return f"the server says: {said[:LONGEST_REASON]}"
 
 
 async def _state(
     database: AsyncDatabase[dict[str, Any]], index: IndexModel, existing: list[Mapping[str, Any]]
 ) -> IndexState:
     name = index.document["name"]
+    if _is_outdated(index, existing):
+        return IndexState(name, "outdated", name)
     if (found := _equivalent(index, existing)) is not None:
         return IndexState(name, "present", found)
     if (found := _obstacle(index, existing)) is not None:
@@ -201,6 +222,16 @@ def _equivalent(index: IndexModel, existing: list[Mapping[str, Any]]) -> str | N
     wanted = _definition(index.document)
     names = [str(other["name"]) for other in existing if _definition(other) == wanted]
     return index.document["name"] if index.document["name"] in names else next(iter(names), None)
+
+
+def _is_outdated(index: IndexModel, existing: list[Mapping[str, Any]]) -> bool:
+    """Whether the server has the text index as older versions of this program made it, which is ours to replace."""
+    return index is TEXT_INDEX and any(
+        other["name"] == index.document["name"]
+        and _definition(other) == _definition(index.document)
+        and other.get("language_override", DEFAULT_OVERRIDE) == DEFAULT_OVERRIDE
+        for other in existing
+    )
 
 
 def _obstacle(index: IndexModel, existing: list[Mapping[str, Any]]) -> str | None:

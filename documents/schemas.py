@@ -84,6 +84,8 @@ _LIST: Final = [("status", ASCENDING), *_NEWEST]
 TEXT_INDEX: Final = IndexModel(
     [("name", TEXT), ("metadata.description", TEXT)],
     weights={"name": 10, "metadata.description": 5},
+    # a field that designs don't have: the default is `language`, and what the original stores there ("ja") is an error
+    language_override="__language",
     name="idx_designs_text",
 )
 

@@ -79,15 +79,25 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
     assert len(state.indexes) == 14
 
 
-async def test_an_index_in_the_way_is_left_there(faulty: str) -> None:
-    async with answering(faulty, "createIndexes", code=85) as database:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (85, "another index is in its way"),
+        (86, "another index is in its way"),
+        (67, "the server says: Failing command via 'failCommand' failpoint"),
+    ],
+)
+async def test_an_index_that_the_server_refuses_is_skipped_and_said(faulty: str, code: int, reason: str) -> None:
+    async with answering(faulty, "createIndexes", code=code) as database:
         lines = await collection.ensure(database)
 
+    of_text = "this server makes no text indexes" if code == 67 else reason
     assert lines == [
         "collection designs: created with its validator",
-        *(f"index {name}: skipped, another index is in its way" for name in [*NAMES, "idx_designs_text"]),
+        *(f"index {name}: skipped, {reason}" for name in NAMES),
+        f"index idx_designs_text: skipped, {of_text}",
         "collection design_revisions: created with its validator",
-        *(f"index {name}: skipped, another index is in its way" for name in REVISIONS),
+        *(f"index {name}: skipped, {reason}" for name in REVISIONS),
     ]
 
 
@@ -242,15 +252,32 @@ async def test_another_validator_is_replaced(database: MongoDatabase) -> None:
     assert (await collection.describe(database)).is_current
 
 
-async def test_an_index_of_that_name_with_other_keys_is_an_error(database: MongoDatabase) -> None:
+async def test_an_index_of_that_name_with_other_keys_stays_and_is_said(database: MongoDatabase) -> None:
+    """MongoDB answers 86 where SecantusDB does."""
     await database.designs.create_index("name", name="idx_designs_tags")
 
-    with pytest.raises(OperationFailure, match="same name"):
-        await collection.ensure(database)
+    lines = await collection.ensure(database)
 
+    assert [line for line in lines if "skipped" in line] == [
+        "index idx_designs_tags: skipped, idx_designs_tags is in its way",
+        SKIPPED,
+    ]
+    assert lines[-len(REVISIONS) :] == REVISIONS_MADE[1:]  # it goes on
     [tags] = [index for index in (await collection.describe(database)).indexes if index.name == "idx_designs_tags"]
     assert (tags.status, tags.found) == ("blocked", "idx_designs_tags")
     assert (await keys(database))["idx_designs_tags"] == ({"name": 1}, False)
+
+
+async def test_duplicates_keep_a_unique_index_away_and_nothing_else(database: MongoDatabase) -> None:
+    revision = {"designId": ObjectId(), "version": 1, "at": utc_now()}
+    await database.design_revisions.insert_many([dict(revision), dict(revision)])
+
+    lines = await collection.ensure(database)
+
+    [skipped] = [line for line in lines if "uidx_design_revisions" in line]
+    assert skipped.startswith("index uidx_design_revisions_designId_version: skipped, the server says: ")
+    assert "duplicate key" in skipped
+    assert lines[-2:] == REVISIONS_MADE[-2:]
 
 
 async def test_several_processes_may_start_at_once(database: MongoDatabase) -> None:

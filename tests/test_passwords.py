@@ -24,6 +24,7 @@ from api.rates.windows import Rate
 from api.stores import Stores
 from api.users.limits import SignInLimits
 from tests.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
+from tests.applications import running
 from tests.factories.users import create_user, users
 from tests.graphql import execute, respond
 from tests.signing_in import with_token
@@ -207,6 +208,26 @@ async def test_a_bcrypt_hash_is_replaced_at_sign_in(stores: Stores, client: http
     await sign_in(client)
     assert await hash_of(stores, user.id) == replaced
     await refused(client, "signIn", email="ada@example.com", password="wrong password")
+
+
+async def test_a_bcrypt_hash_may_be_kept_for_the_original_service(
+    settings: Settings, stores: Stores, client: httpx.AsyncClient
+) -> None:
+    # given
+    stored = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    user = await create_user(stores, email="ada@example.com", password_hash=stored)
+    keeping = settings.model_copy(update={"keep_bcrypt_hashes": True})
+
+    async with running(keeping) as (_, other):
+        # when
+        await sign_in(other)
+        # then
+        assert await hash_of(stores, user.id) == stored
+        await refused(other, "signIn", email="ada@example.com", password="wrong password")
+
+    # and when, then: another instance that doesn't keep them
+    await sign_in(client)
+    assert (await hash_of(stores, user.id)).startswith("$argon2id$")
 
 
 async def test_what_the_original_service_accepted_is_accepted(passwords: Passwords) -> None:
