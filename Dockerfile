@@ -2,7 +2,7 @@
 
 FROM node:24-trixie-slim AS node
 
-FROM python:3.11-slim-trixie AS build
+FROM python:3.14-slim-trixie AS build
 RUN pip install --no-cache-dir uv==0.13.9
 # npm brings the explorer's files
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
@@ -25,7 +25,7 @@ COPY migrations ./migrations
 RUN uv sync --no-dev --no-editable \
     && /opt/fashion-wallet/bin/fashion-wallet explorer install --data-dir /opt/fashion-wallet/share/fashion-wallet
 
-FROM python:3.11-slim-trixie
+FROM python:3.14-slim-trixie
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fashion-wallet
 COPY --from=build /opt/fashion-wallet /opt/fashion-wallet
 ENV PATH=/opt/fashion-wallet/bin:$PATH \

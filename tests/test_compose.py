@@ -110,7 +110,7 @@ def test_images_are_pinned_to_a_major_version() -> None:
 
     assert services["postgres"]["image"] == "postgres:18"
     assert services["mongodb"]["image"] == "mongo:8"
-    assert bases == ["node:24-trixie-slim", "python:3.11-slim-trixie", "python:3.11-slim-trixie"]
+    assert bases == ["node:24-trixie-slim", "python:3.14-slim-trixie", "python:3.14-slim-trixie"]
     assert services["api"]["image"] == services["migrate"]["image"]
 
 
