@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from api import explorer, row_level_security
+from api import explorer, pictures, row_level_security
 from api.config import Settings
 from api.demo.present import DemoAccount, demo_accounts
 from api.errors import StoreUnfit, as_app_error
@@ -55,6 +55,8 @@ def create_app(settings: Settings) -> Starlette:
     routes = health_routes()
     if settings.explorer:
         routes += explorer.routes(settings)
+    if settings.demo_pictures:
+        routes += pictures.routes(endpoint)
     if settings.metrics:
         from api import metrics  # here, since its library takes a tenth of a second to import
 

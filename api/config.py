@@ -22,6 +22,7 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "introspection": False,
     "suggestions": False,
     "explorer": False,
+    "demo_pictures": False,
     "shutdown_delay": 2,
 }
 """What differs in production; everything else has one default."""
@@ -186,6 +187,10 @@ class Settings(BaseSettings):
     suggestions: bool = Field(True, description='Suggest names in messages ("Did you mean ...?")')
     metrics: bool = Field(False, description="Answer /metrics for Prometheus; keep it from the public")
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
+    demo_pictures: bool = Field(True, description="Draw pictures of catalog items and designs at /pictures")
+    demo_url: str | None = Field(
+        None, description="Where front ends reach this server, for the pictures of the demo data; else http://HOST:PORT"
+    )
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
 
     @model_validator(mode="before")
@@ -208,6 +213,13 @@ class Settings(BaseSettings):
         if uri is not None and urlsplit(uri.get_secret_value()).scheme not in ("mongodb", "mongodb+srv"):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return uri
+
+    @field_validator("demo_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+            raise ValueError("must be the address of a server, such as http://192.168.1.20:8000")
+        return url
 
     @field_validator("auth_secret", "auth_secret_previous")
     @classmethod

@@ -47,17 +47,19 @@ def development_stores(settings: Settings) -> Iterator[Settings]:
         yield load_settings()
 
 
-def prepare(settings: Settings, say: Callable[[str], Any], *, embedded: bool, demo: bool) -> None:
-    """Bring both stores to the current revision, and put the demo data in where they are empty."""
+def prepare(settings: Settings, say: Callable[[str], Any], *, url: str, embedded: bool, demo: bool) -> None:
+    """Bring both stores to the current revision, and put the demo data in where they are empty.
+
+    `url` is where the server will be, which draws the data's pictures."""
     from migrations.runner import upgrade
 
     upgrade(settings)
     if demo:
-        asyncio.run(_load_demo(settings, say, embedded=embedded))
+        asyncio.run(_load_demo(settings, say, url=url, embedded=embedded))
 
 
-async def _load_demo(settings: Settings, say: Callable[[str], Any], *, embedded: bool) -> None:
-    from api.demo.loader import is_empty, load
+async def _load_demo(settings: Settings, say: Callable[[str], Any], *, url: str, embedded: bool) -> None:
+    from api.demo.loader import is_empty, load, pictures_of
     from api.demo.progress import shown
 
     async with open_stores(settings) as stores:
@@ -65,7 +67,8 @@ async def _load_demo(settings: Settings, say: Callable[[str], Any], *, embedded:
         if await (_lacks_some(stores) if embedded else is_empty(stores)):
             say("Loading the demo data")
             with shown() as progress:
-                await load(stores, password=settings.demo_password.get_secret_value(), progress=progress)
+                password = settings.demo_password.get_secret_value()
+                await load(stores, password=password, pictures=pictures_of(settings, url), progress=progress)
 
 
 async def _lacks_some(stores: Stores) -> bool:

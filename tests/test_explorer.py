@@ -185,7 +185,7 @@ async def test_the_policy_lets_only_this_answers_elements_work(installed: Path) 
         nonces.append(found[1])
         assert page.headers["content-security-policy"] == (
             f"default-src 'none'; script-src 'nonce-{found[1]}'; style-src 'nonce-{found[1]}'; font-src data:; "
-            "img-src 'self' data: https:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            "img-src 'self' data: https: http://127.0.0.1:*; connect-src 'self'; base-uri 'none'; form-action 'none'; "
             "frame-ancestors 'none'"
         )
         elements = re.findall(r"<(?:script|style|link nonce)[^>]*>", page.text)
@@ -209,7 +209,9 @@ async def test_without_files_the_page_loads_the_cdns_and_checks_them(tmp_path: P
         (f"{CDN}/{asset.package.name}@{asset.package.version}/{asset.path}", asset.integrity)
         for asset in (*STYLES, *SCRIPTS)
     ]
-    assert "http" not in page.headers["content-security-policy"].replace("img-src 'self' data: https:;", "")
+    assert "http" not in page.headers["content-security-policy"].replace(
+        "img-src 'self' data: https: http://127.0.0.1:*;", ""
+    )
     assert asset.status_code == 404
 
 

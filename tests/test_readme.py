@@ -14,7 +14,7 @@ import pytest
 
 from api.claims import InProgress
 from api.config import Settings
-from api.demo.loader import load
+from api.demo.loader import load, pictures_of
 from api.errors import RateLimited, StoreUnavailable
 from api.idempotency import Interrupted, KeyReused
 from api.limits.refusals import TooComplex
@@ -102,7 +102,7 @@ def test_links_and_paths_lead_somewhere() -> None:
 
 @pytest.mark.anyio
 async def test_first_query_is_answered_as_shown(settings: Settings, stores: Stores) -> None:
-    await load(stores, password="password")
+    await load(stores, password="password", pictures=pictures_of(Settings(_env_file=None)))
 
     # costs are reported by default, and not to the suite's other tests
     async with running(settings, report_cost=Settings.model_fields["report_cost"].default) as (_, client):

@@ -59,6 +59,15 @@ def _milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
 
 
+PICTURES: Final = "https://assets.fashion-wallet.test/pictures"
+"""Where the pictures of items and designs would be; the loader puts the server's own address in place of it."""
+
+
+def picture_url(kind: str, id: object) -> str:
+    """Address of the picture of a catalog item or design, below PICTURES as api/pictures/routes.py has it."""
+    return f"{PICTURES}/{kind}/{id}.svg"
+
+
 def asset_url(*path: object) -> str:
     """Where a file of the demo data would be; `.test` leads nowhere by definition (RFC 6761)."""
     return "/".join(["https://assets.fashion-wallet.test", *map(str, path)])

@@ -72,12 +72,16 @@ def report(summary: Summary) -> list[str]:
 
 
 async def _load(settings: Settings, scale: int) -> Summary:
-    from api.demo.loader import load
+    from api.demo.loader import load, pictures_of
     from api.demo.progress import shown
     from api.stores import open_stores
 
     async with open_stores(settings) as stores:
         with shown() as progress:
             return await load(
-                stores, scale=scale, password=settings.demo_password.get_secret_value(), progress=progress
+                stores,
+                scale=scale,
+                password=settings.demo_password.get_secret_value(),
+                pictures=pictures_of(settings),
+                progress=progress,
             )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from api.demo import garments, textiles
 from api.demo.accounts import Row
-from api.demo.chance import EPOCH, START, Chance, asset_url
+from api.demo.chance import EPOCH, START, Chance, asset_url, picture_url
 
 SILHOUETTES: Final = 500
 FABRICS: Final = 600
@@ -46,7 +46,7 @@ def _row(chance: Chance, brand: Row, fields: dict[str, Any]) -> Row:
         **fields,
         "price": _price(cents),
         "asset_url": asset_url(kind, f"{id}.{_FILES[fields['type']]}"),
-        "thumbnail_url": asset_url("thumbnails", kind, f"{id}.webp"),
+        "thumbnail_url": picture_url("catalog-items", id),
         "is_premium": is_premium,
         "is_active": not chance.chance(0.03),
         "created_at": created,

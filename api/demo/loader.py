@@ -16,6 +16,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 from sqlalchemy import text
 
+from api.config import Settings
+from api.demo.chance import PICTURES
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.outfits import Document
 from api.demo.people import ACCOUNTS
@@ -68,8 +70,11 @@ async def is_empty(stores: Stores) -> bool:
     return await stores.database[collection.COLLECTION].find_one({}, {"_id": True}) is None
 
 
-async def load(stores: Stores, *, scale: int = 1, password: str, progress: Progress = quiet) -> Summary:
-    """Insert what is missing of the demo data, `scale` times the counts of generator.COUNTS.
+async def load(
+    stores: Stores, *, scale: int = 1, password: str, pictures: str = PICTURES, progress: Progress = quiet
+) -> Summary:
+    """Insert what is missing of the demo data, `scale` times the counts of generator.COUNTS, its pictures at the
+    address `pictures`.
 
     Rows and documents that exist are not touched, whatever they have become; passwords neither. Killed in the
     middle, the next call goes on: a block's references are loaded before what refers to them, and each table's
@@ -84,6 +89,7 @@ async def load(stores: Stores, *, scale: int = 1, password: str, progress: Progr
     inserted = dict.fromkeys(COUNTS, 0)
     taken: list[str] = []
     for block in blocks:
+        _point(block, pictures)
 
         def done(kind: str, count: int, number: int = block.number + 1) -> None:
             inserted[kind] += count
@@ -108,6 +114,24 @@ async def load(stores: Stores, *, scale: int = 1, password: str, progress: Progr
         designs=inserted["designs"],
         taken_emails=tuple(taken),
     )
+
+
+def pictures_of(settings: Settings, url: str | None = None) -> str:
+    """Where the server with these settings, or the one at this URL, has its pictures."""
+    if not settings.demo_pictures:
+        return PICTURES
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  what not to say
+    base = settings.demo_url or url or f"http://{host}:{settings.port}"
+    return f"{base.rstrip('/')}/pictures"
+
+
+def _point(block: Block, pictures: str) -> None:
+    """Let items and designs say that their pictures are at this address."""
+    for item in block.items:
+        item["thumbnail_url"] = item["thumbnail_url"].replace(PICTURES, pictures)
+    for design in block.designs:
+        if (url := design["metadata"].get("thumbnailUrl")) is not None:
+            design["metadata"]["thumbnailUrl"] = url.replace(PICTURES, pictures)
 
 
 async def _require_migrated(stores: Stores) -> None:

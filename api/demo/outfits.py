@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from api.demo import looks, people, textiles
 from api.demo.accounts import Row
-from api.demo.chance import EPOCH, Chance, asset_url
+from api.demo.chance import EPOCH, Chance, picture_url
 from api.demo.items import OPENED
 
 Document = dict[str, Any]
@@ -161,5 +161,5 @@ def _story(chance: Chance, id: object, outfit: list[Row], canvas: tuple[int, int
     if chance.chance(0.85):
         metadata["description"] = f"{silhouette} in {colour} {cloth}, with {figure}. {chance.choice(looks.NOTES)}"
     if status == "published" or chance.chance(0.5):
-        metadata["thumbnailUrl"] = asset_url("thumbnails", "designs", f"{id}.webp")
+        metadata["thumbnailUrl"] = picture_url("designs", id)
     return {"name": name[0].upper() + name[1:], "metadata": metadata}

@@ -57,7 +57,7 @@ def page(settings: Settings, accounts: Sequence[DemoAccount] = ()) -> Response:
         # "<" could end the script element that carries the JSON.
         options=json.dumps(options).replace("<", "\\u003c"),
     )
-    return HTMLResponse(html, headers=_headers(nonce))
+    return HTMLResponse(html, headers=_headers(nonce, settings))
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -107,7 +107,7 @@ def _source(attribute: str, asset: Asset, local: bool) -> str:
     return f'{attribute}="{escape(url)}" integrity="{asset.integrity}" crossorigin="anonymous"'
 
 
-def _headers(nonce: str) -> dict[str, str]:
+def _headers(nonce: str, settings: Settings) -> dict[str, str]:
     policy = {
         "default-src": "'none'",
         # The page's own elements and no others, whichever server their files come from.
@@ -115,7 +115,7 @@ def _headers(nonce: str) -> dict[str, str]:
         "style-src": f"'nonce-{nonce}'",
         "font-src": "data:",
         # Hovering over a picture's address in an answer shows the picture, wherever it is.
-        "img-src": "'self' data: https:",
+        "img-src": "'self' data: https:" + (" http://127.0.0.1:*" if settings.demo_pictures else ""),
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",
