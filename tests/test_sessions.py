@@ -223,6 +223,62 @@ async def test_signing_out_everywhere_ends_all_sessions(stores: Stores, client: 
     assert (await bystander.post("/graphql", json={"query": VIEWER})).status_code == 200
 
 
+async def test_the_refresh_token_alone_signs_out(stores: Stores, client: httpx.AsyncClient) -> None:
+    first, second = await sign_up(client), await sign_in(client)
+    assert (await status(client, first), await status(client, second)) == (200, 200)
+
+    assert await mutate(client, "signOut", refreshToken=first["refreshToken"]) == {"ended": 1}
+
+    assert (await status(client, first), await status(client, second)) == (401, 200)
+    async with stores.engine.connect() as connection:
+        why = await connection.scalars(select(Session.revoked_for).where(Session.revoked_at.is_not(None)))
+        assert list(why) == ["sign_out"]
+    # nothing is left to end, and that is no error
+    assert await mutate(client, "signOut", refreshToken=first["refreshToken"]) == {"ended": 0}
+    assert await status(client, second) == 200
+
+
+async def test_the_refresh_token_alone_signs_out_everywhere(client: httpx.AsyncClient) -> None:
+    first, second = await sign_up(client), await sign_in(client)
+    stranger = await sign_up(client, email="eve@example.com")
+
+    assert await mutate(client, "signOut", refreshToken=first["refreshToken"], everywhere=True) == {"ended": 2}
+
+    assert [await status(client, each) for each in (first, second, stranger)] == [401, 401, 200]
+
+
+async def test_a_refresh_token_that_was_used_ends_the_session_of_its_successors(client: httpx.AsyncClient) -> None:
+    first = await sign_up(client)
+    second = await mutate(client, "refreshSession", refreshToken=first["refreshToken"])
+
+    assert await mutate(client, "signOut", refreshToken=first["refreshToken"]) == {"ended": 1}
+
+    assert await status(client, second) == 401
+    assert await refused(client, "refreshSession", refreshToken=second["refreshToken"]) == [
+        ("INVALID_REFRESH_TOKEN", ["refreshToken"])
+    ]
+
+
+async def test_the_given_refresh_token_is_what_ends(client: httpx.AsyncClient) -> None:
+    mine, other = await sign_up(client), await sign_in(client)
+
+    asked = with_token(client, mine["accessToken"])
+    assert await mutate(asked, "signOut", refreshToken=other["refreshToken"]) == {"ended": 1}
+
+    assert (await status(client, mine), await status(client, other)) == (200, 401)
+
+
+@pytest.mark.parametrize("token", ["", "x", "\0", "x" * 10_000])
+async def test_a_refresh_token_of_nobody_ends_nothing(client: httpx.AsyncClient, token: str) -> None:
+    mine = await sign_up(client)
+    asked = with_token(client, mine["accessToken"])
+
+    for who in (client, asked):
+        assert await refused(who, "signOut", refreshToken=token) == [("INVALID_REFRESH_TOKEN", ["refreshToken"])]
+
+    assert await status(client, mine) == 200
+
+
 async def test_nobody_can_not_sign_out(client: httpx.AsyncClient) -> None:
     body = await respond(client, mutation("signOut"), input={})
 

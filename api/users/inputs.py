@@ -76,6 +76,11 @@ class RefreshSessionInput:
 @strawberry.input(description="Which sessions end.")
 class SignOutInput:
     everywhere: bool = strawberry.field(default=False, description="All sessions of the account, not only this one.")
+    refresh_token: str | None = strawberry.field(
+        default=None,
+        description="A refresh token of the session that ends, for who has no access token any more; that of the "
+        "request where it is not given.",
+    )
 
 
 @strawberry.input(description="What changes about the viewer's account; what is left out stays.")

@@ -101,9 +101,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         input: Annotated[RefreshSessionInput, strawberry.argument(description="The refresh token.")],
     ) -> RefreshSessionPayload:
         context = info.context
-        user_id = await sessions.holder(context.system_stores, input.refresh_token)
-        if user_id is None:
-            raise Refusal(NO_SESSION)
+        user_id, _ = await _holder(context, input.refresh_token)
         async with write_block(_as(context, user_id), system=True) as transaction:
             user = await accounts.hold(transaction, user_id)
             if user is None:
@@ -129,7 +127,11 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
             )
         raise Refusal(NO_SESSION)
 
-    @strawberry.mutation(description="End the session of the request, or all sessions of the account.")
+    @strawberry.mutation(
+        description="End the session of the request, or all sessions of the account. The refresh token of a session "
+        "is enough: with it, nobody needs to be signed in, so that a client whose access token has ended can sign out "
+        "all the same. One that nobody has handed out is INVALID_REFRESH_TOKEN."
+    )
     @refusable(SignOutPayload)
     async def sign_out(
         self,
@@ -137,9 +139,12 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         input: Annotated[SignOutInput, strawberry.argument(description="Which sessions.")],
     ) -> SignOutPayload:
         context = info.context
-        user_id = context.viewer.account_id
-        async with write_block(context) as transaction:
-            only = None if input.everywhere else context.viewer.session_id
+        if input.refresh_token is None:
+            user_id, session_id = context.viewer.account_id, context.viewer.session_id
+        else:
+            user_id, session_id = await _holder(context, input.refresh_token)
+        async with write_block(_as(context, user_id), system=True) as transaction:
+            only = None if input.everywhere else session_id
             ended = await sessions.end(transaction, user_id, "sign_out", only=only)
         context.auth.sessions.forget_user(user_id)
         security_log.note(context, SecurityEvent.SIGNED_OUT, account=user_id, sessions=str(ended))
@@ -173,6 +178,14 @@ async def _signed_in_by(context: Context, name: str, password: str) -> SignInPay
     account = found.user_id if found else None
     security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=account, name=name, code=WRONG.code)
     raise Refusal(WRONG)
+
+
+async def _holder(context: Context, refresh_token: str) -> tuple[UUID, UUID]:
+    """The account and the session that a refresh token belongs to. Raises Refusal."""
+    found = await sessions.holder(context.system_stores, refresh_token)
+    if found is None:
+        raise Refusal(NO_SESSION)
+    return found
 
 
 def _lifetime(context: Context) -> int:

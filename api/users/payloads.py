@@ -43,7 +43,9 @@ class RefreshSessionPayload(_Tokens):
 @strawberry.type(description="How many sessions have ended.")
 class SignOutPayload:
     ended: int = strawberry.field(default=0, description="Sessions that have ended.")
-    errors: list[MutationError] = strawberry.field(default_factory=list, description="Always empty.")
+    errors: list[MutationError] = strawberry.field(
+        default_factory=list, description="Why no session was looked for; empty where one was."
+    )
 
 
 @strawberry.type

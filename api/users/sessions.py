@@ -84,15 +84,15 @@ async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Open
     return Opened(session_id, await _hand_out(transaction, session_id))
 
 
-async def holder(stores: Stores, token: str) -> UUID | None:
-    """The account that a refresh token was handed out to, whatever has become of its session."""
+async def holder(stores: Stores, token: str) -> tuple[UUID, UUID] | None:
+    """The account and the session that a refresh token was handed out to, whatever has become of them."""
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
     rows = await repository.read_statement(
-        select(Session.user_id)
+        select(Session.user_id, Session.id)
         .join(RefreshToken, RefreshToken.session_id == Session.id)
         .where(RefreshToken.token_hash == _hashed(token))
     )
-    return rows[0][0] if rows else None
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 async def exchange(
