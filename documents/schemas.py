@@ -37,10 +37,8 @@ _NUMBER: Final = {"bsonType": "number"}
 _INTEGER: Final = {"bsonType": "number", "multipleOf": 1, "minimum": 1}
 _DATE: Final = {"bsonType": "date"}
 
-_REQUIRED: Final = [
-    *("userId", "name", "status", "layers", "metadata"),
-    *("catalogItemIds", "version", "createdAt", "updatedAt"),
-]
+# not what may be empty objects: Mongoose leaves those out, and they read as their defaults
+_REQUIRED: Final = ["userId", "name", "status", "layers", "catalogItemIds", "version", "createdAt", "updatedAt"]
 
 _DESIGN: Final[dict[str, Any]] = {
     "$jsonSchema": _object(
@@ -51,7 +49,7 @@ _DESIGN: Final[dict[str, Any]] = {
         layers={
             "bsonType": "array",
             "items": _object(
-                ["id", "type", "position", "visible"],
+                ["id", "type", "visible"],
                 id=_TEXT,
                 type={"enum": list(LAYER_TYPES)},
                 itemId=_nullable(_UUID),

@@ -322,6 +322,8 @@ async def test_the_validator_refuses(database: MongoDatabase, values: dict[str, 
     "values",
     [
         {},
+        {"metadata": None},  # Mongoose leaves empty objects out
+        {"layers": [{"id": "a", "type": "fabric", "visible": True, "_id": ObjectId()}], "metadata": None},
         {"name": "x" * 255, "avatarId": OWNER, "catalogItemIds": [OWNER], "version": 2, "__v": 0},
         {
             "layers": [

@@ -8,11 +8,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from bson import ObjectId
 from starlette.applications import Starlette
 
 from api.ids import encode_id
 from api.stores import Stores
-from documents import Design
+from documents import Design, utc_now
 from models import new_id
 from tests.designing import changed, denied, key, mutate, problems, revisions, seen, stored
 from tests.factories.avatars import avatars, create_avatar
@@ -530,6 +531,54 @@ async def test_the_owner_is_restored_before_the_design(client: httpx.AsyncClient
     assert await stored(stores, design) == before
     await users(stores).restore(owner.id)
     assert (await changed(admin, "restoreDesign", id=gid(design)))["id"] == gid(design)
+
+
+@pytest.mark.parametrize("owner", ["77777777-7777-4777-8777-777777777777", "nobody"])
+async def test_a_design_whose_owner_never_was_is_deleted_and_restored(
+    client: httpx.AsyncClient, stores: Stores, owner: str
+) -> None:
+    admin, _ = await signed_in(client, stores, "admin")
+    id = await insert_design(stores, userId=owner)
+
+    await changed(admin, "deleteDesign", id=encode_id("Design", id))
+    assert (await changed(admin, "restoreDesign", id=encode_id("Design", id)))["id"] == encode_id("Design", id)
+
+    document = await designs(stores).collection.find_one({"_id": id})
+    assert document is not None
+    assert document.get("deletedAt") is None
+    assert document["userId"] == owner
+
+
+async def test_what_the_original_leaves_out_reads_as_its_default_and_is_changed(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """Mongoose stores no empty objects; the validator takes what it writes."""
+    ada, user = await signed_in(client, stores)
+    layers = [{"_id": ObjectId(), "id": "a", "type": "fabric", "visible": True}]
+    whole = {"catalogItemIds": [], "version": 1, "createdAt": utc_now(), "updatedAt": utc_now(), "__v": 0}
+    document = {"userId": str(user.id), "name": "Old", "status": "draft", "layers": layers, **whole}
+    id = (await stores.database.designs.insert_one(document)).inserted_id
+    query = (
+        "query ($id: ID!) { design(id: $id) { layers { position { x y z } } metadata { tags canvasSize { width } } } }"
+    )
+    assert await execute(ada, query, id=encode_id("Design", id)) == {
+        "design": {
+            "layers": [{"position": {"x": 0.0, "y": 0.0, "z": 0.0}}],
+            "metadata": {"tags": [], "canvasSize": None},
+        }
+    }
+
+    await changed(ada, "updateDesign", id=encode_id("Design", id), expectedVersion=1, name="New")
+    kept = await stores.database.designs.find_one({"_id": id})
+    assert kept is not None
+    assert (kept["name"], kept["layers"], "metadata" in kept) == ("New", layers, False)
+    after = await changed(
+        ada, "updateDesign", id=encode_id("Design", id), expectedVersion=2, metadata={"description": "Blue"}
+    )
+    assert after["metadata"]["tags"] == []
+    kept = await stores.database.designs.find_one({"_id": id})
+    assert kept is not None
+    assert kept["metadata"] == {"tags": [], "description": "Blue"}
 
 
 async def test_designs_of_an_older_service_are_changed_too(client: httpx.AsyncClient, stores: Stores) -> None:

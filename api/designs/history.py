@@ -74,7 +74,7 @@ async def replace(stores: Stores, design: Document, values: Document, kept: int)
 def _missing(design: Document) -> Document:
     """What an older service left out and the collection's validator asks for, where it looks at such documents."""
     items = dict.fromkeys(layer.get("itemId") for layer in design.get("layers") or () if layer.get("itemId"))
-    parts: Document = {"layers": [], "metadata": {}, "catalogItemIds": list(items)}
+    parts: Document = {"layers": [], "catalogItemIds": list(items)}
     return {name: part for name, part in parts.items() if design.get(name) is None}
 
 

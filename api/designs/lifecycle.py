@@ -96,7 +96,7 @@ class LifecycleMutations:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input, deleted)
         expect(design, wanted.expected_version)
-        if not await references.owner_is_live(context, design["userId"]):
+        if await references.owner_is_deleted(context, design["userId"]):
             raise conflict("OWNER_DELETED", "The owner of the design is deleted.", "id")
         await history.keep(context.stores, design)
         designs = store.repository(context.stores)

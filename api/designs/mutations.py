@@ -199,7 +199,7 @@ async def _revision(context: Context, design: Document, version: int) -> Documen
 
 def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
     """The values, with all of the metadata in place of its parts where the stored design has none."""
-    if design.get("metadata") is not None:
+    if design.get("metadata") is not None or not any(path.startswith("metadata.") for path in values):
         return values
     metadata = {path.removeprefix("metadata."): value for path, value in values.items() if path.startswith("metadata.")}
     rest = {path: value for path, value in values.items() if not path.startswith("metadata.")}

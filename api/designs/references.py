@@ -102,9 +102,12 @@ async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Map
     return [_not_found("avatar", ("avatarId",))]
 
 
-async def owner_is_live(context: Context, owner_id: str) -> bool:
-    """Whether the account of a design is there."""
-    return await _role_of(context, owner_id) is not None
+async def owner_is_deleted(context: Context, owner_id: str) -> bool:
+    """Whether the account of a design can be restored before it. One that never was, or is gone for good, can't."""
+    if str(context.viewer.id) == owner_id:
+        return False
+    row = (await _rows(context, "user", (owner_id,), frozenset(("role",))))[owner_id]
+    return row is not None and row.deleted_at is not None
 
 
 async def _role_of(context: Context, user_id: str) -> str | None:
