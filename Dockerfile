@@ -26,7 +26,8 @@ RUN uv sync --no-dev --no-editable \
     && /opt/fashion-wallet/bin/fashion-wallet explorer install --data-dir /opt/fashion-wallet/share/fashion-wallet
 
 FROM python:3.14-slim-trixie
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin fashion-wallet
+RUN groupadd --system --gid 10001 fashion-wallet \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin fashion-wallet
 COPY --from=build /opt/fashion-wallet /opt/fashion-wallet
 ENV PATH=/opt/fashion-wallet/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -36,10 +37,12 @@ ENV PATH=/opt/fashion-wallet/bin:$PATH \
     DATA_DIR=/opt/fashion-wallet/share/fashion-wallet
 # empty: a .env is read from where a command starts
 WORKDIR /srv
-USER fashion-wallet
+# by number: Kubernetes' runAsNonRoot can't look a name up
+USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# whether the process lives: what fails this is restarted, which mends no store (/readyz is for who sends requests);
 # without the proxy that the environment may name
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['PORT'] + '/readyz', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['PORT'] + '/livez', timeout=4)"]
 CMD ["fashion-wallet", "serve"]

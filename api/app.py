@@ -10,12 +10,12 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from api import explorer, pictures, row_level_security
 from api.config import Settings
+from api.cors import Cors
 from api.demo.present import DemoAccount, demo_accounts
 from api.errors import StoreUnfit, as_app_error
 from api.graphql import GraphQLEndpoint
@@ -27,14 +27,6 @@ from api.schema import schema
 from api.stores import Stores, open_stores
 
 PATH: Final = "/graphql"
-_SENT_BY_PAGES: Final = (
-    *("Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"),
-    *("X-Requested-With", "Apollo-Require-Preflight"),
-)
-_READ_BY_PAGES: Final = (
-    *("X-Request-Id", "Idempotency-Replayed", "Retry-After"),
-    *("RateLimit", "RateLimit-Policy"),
-)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -61,7 +53,7 @@ def create_app(settings: Settings) -> Starlette:
         from api import metrics  # here, since its library takes a tenth of a second to import
 
         routes += metrics.routes(endpoint.traffic)
-    app = Application(graphql, _middleware(settings), routes, lifespan)
+    app = Application(graphql, [Middleware(Cors, settings)], routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     return app
 
@@ -89,22 +81,6 @@ class Application(Starlette):
             await self._graphql(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
-
-
-def _middleware(settings: Settings) -> list[Middleware]:
-    """What stands before every route: nothing, unless pages of other origins may use the API (CORS)."""
-    if not settings.allowed_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.allowed_origins,
-            allow_methods=("GET", "POST"),
-            allow_headers=_SENT_BY_PAGES,
-            expose_headers=_READ_BY_PAGES,
-            max_age=settings.cors_max_age,
-        )
-    ]
 
 
 class _ExplorerOrGraphQL:

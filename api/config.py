@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -16,6 +17,7 @@ Environment = Literal["development", "production"]
 
 PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "log_format": "json",
+    "cors_origins": "",
     "postgres_pool_size": 20,
     "postgres_ssl": "prefer",
     "statement_timeout": 5.0,
@@ -28,6 +30,8 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
 """What differs in production; everything else has one default."""
 
 
+LOCALHOST: Final = "localhost"
+"""Among CORS_ORIGINS: whatever this machine serves to its own browsers, on any port."""
 REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
 SECRET_BYTES: Final = 32
 """Least length of a key of HS256 (RFC 7518, 3.2)."""
@@ -109,7 +113,12 @@ class Settings(BaseSettings):
     )
 
     cors_origins: str = Field(
-        "", description="Origins whose pages may use the API, with commas between; * for all of them"
+        "localhost",
+        description="Origins whose pages may use the API, with commas between; localhost for any port of it, * for all",
+    )
+    cors_headers: str = Field(
+        "",
+        description="Headers that these pages may send beside the usual ones, such as x-shop-version,x-shop-*",
     )
     cors_max_age: int = Field(600, ge=0, description="How long browsers keep the answer to a preflight request")
     max_head_size: int = Field(64 * 1024, ge=4096, description="Bytes of a request's line and headers")
@@ -265,11 +274,18 @@ class Settings(BaseSettings):
     def _origins(cls, origins: str) -> str:
         for origin in split(origins):
             parts = urlsplit(origin)
-            if origin != "*" and (
+            if origin not in ("*", LOCALHOST) and (
                 parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
             ):
-                raise ValueError("must be * or origins, such as https://example.com,http://localhost:3000")
+                raise ValueError("must be *, localhost or origins, such as https://example.com,http://localhost:3000")
         return origins
+
+    @field_validator("cors_headers")
+    @classmethod
+    def _header_names(cls, names: str) -> str:
+        if not all(re.fullmatch(r"[A-Za-z0-9*_-]+", name) for name in split(names)):
+            raise ValueError("must be names of headers, such as x-shop-version,x-shop-*")
+        return names
 
     @model_validator(mode="after")
     def _secrets_in_production(self) -> Settings:
@@ -286,6 +302,11 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins of CORS_ORIGINS."""
         return split(self.cors_origins)
+
+    @property
+    def allowed_headers(self) -> tuple[str, ...]:
+        """The names and patterns of CORS_HEADERS, in lower case."""
+        return split(self.cors_headers.lower())
 
     @property
     def drain_delay(self) -> int:

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ import pytest
 import yaml
 from pymongo import MongoClient
 
-from api.config import Settings
+from api.config import PRODUCTION_DEFAULTS, Settings
 from tests import commands, servers
 
 ROOT = Path(__file__).parent.parent
@@ -71,12 +72,23 @@ def _image_environment() -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _health_command() -> list[str]:
-    """The image's health check, with this Python and with the variables that it gets in the container."""
-    (text,) = (text for name, text in _last_stage() if name == "HEALTHCHECK")
-    program, *arguments = json.loads(text.partition(" CMD ")[2])
+def _health_command(arguments: list[str]) -> list[str]:
+    """A health check's command, with this Python."""
+    program, *rest = arguments
     assert program == "python"
-    return [sys.executable, *arguments]
+    return [sys.executable, *rest]
+
+
+def _image_health_command() -> list[str]:
+    (text,) = (text for name, text in _last_stage() if name == "HEALTHCHECK")
+    return _health_command(json.loads(text.partition(" CMD ")[2]))
+
+
+def _compose_health_command(port: int) -> list[str]:
+    """With the port in place of the container's."""
+    kind, *arguments = _compose()["services"]["api"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    return _health_command([argument.replace(":8000/", f":{port}/") for argument in arguments])
 
 
 def test_services_wait_for_what_they_need() -> None:
@@ -99,7 +111,8 @@ def test_services_wait_for_what_they_need() -> None:
     assert {name for name, service in services.items() if "test" in service.get("healthcheck", {})} == {
         "postgres",
         "mongodb",
-    }  # the API has its image's
+        "api",
+    }
     assert services["migrate"]["healthcheck"] == {"disable": True}
     assert "restart" not in services["migrate"]  # it ends, and its code says how
 
@@ -128,7 +141,10 @@ def test_every_password_comes_from_a_variable() -> None:
     services = _compose()["services"]
 
     found = {
-        value for service in services.values() for name, value in service["environment"].items() if "PASSWORD" in name
+        value
+        for service in services.values()
+        for name, value in service["environment"].items()
+        if name.endswith("PASSWORD") and name != "DEMO_PASSWORD"  # demo data is not for production
     }
     assert found == set(PASSWORDS.values())
     for name in ("api", "migrate"):
@@ -165,7 +181,8 @@ def test_environment_is_made_of_settings(monkeypatch: pytest.MonkeyPatch) -> Non
 
     for service in ("api", "migrate"):
         environment = compose["services"][service]["environment"]
-        assert set(environment) <= known
+        # DATABASE_URL would win over the parts, and the explorer's files are in the image: all others, new ones too
+        assert set(environment) == known - {"DATABASE_URL", "DATA_DIR"}
         for name, value in (_image_environment() | environment).items():
             monkeypatch.setenv(name, str(value))
         settings = Settings(_env_file=None)
@@ -177,6 +194,44 @@ def test_environment_is_made_of_settings(monkeypatch: pytest.MonkeyPatch) -> Non
             f"postgresql://fashion_wallet:{PASSWORDS['POSTGRES_PASSWORD']}@postgres:5432/fashion_wallet"
         )
     assert set(_image_environment()) - known == {"PATH", "PYTHONUNBUFFERED"}
+
+
+FIXED = {
+    *("ENVIRONMENT", "HOST", "PORT", "AUTH_SECRET", "MONGODB_URI", "MONGODB_DATABASE"),
+    *("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"),
+}
+"""Where everything is, and what must be set."""
+
+
+def test_each_other_setting_can_be_set_and_is_its_default_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    free = set(_compose()["services"]["api"]["environment"]) - FIXED
+
+    given = {name: f"value-of-{name}" for name in free}
+    assert {
+        name: value for name, value in _compose(**given)["services"]["api"]["environment"].items() if name in free
+    } == given
+    for name, value in _compose()["services"]["api"]["environment"].items():
+        monkeypatch.setenv(name, str(value or ""))
+    settings = Settings(_env_file=None)
+    for name in free:
+        field = name.lower()
+        assert getattr(settings, field) == PRODUCTION_DEFAULTS.get(field, Settings.model_fields[field].default), name
+
+
+def test_logs_memory_and_processes_of_each_service_are_bounded() -> None:
+    services = _compose(API_MEMORY="3g")["services"]
+
+    for name, service in services.items():
+        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}, name
+        assert service["pids_limit"] > 0, name
+    assert {name: service["mem_limit"] for name, service in services.items()} == {
+        "postgres": "1g",
+        "mongodb": "2g",
+        "migrate": "3g",
+        "api": "3g",
+    }
 
 
 def test_every_command_exists() -> None:
@@ -212,28 +267,41 @@ def test_image_gets_exactly_what_is_built_from() -> None:
 def test_image_runs_as_a_user_and_stops_on_sigterm() -> None:
     stage = dict(_last_stage())
 
-    assert stage["USER"] == "fashion-wallet"
+    assert stage["USER"] == "10001:10001"  # Kubernetes' runAsNonRoot refuses names, which it can't look up
+    assert "--gid 10001" in stage["RUN"]
+    assert "--uid 10001" in stage["RUN"]
     assert stage["STOPSIGNAL"] == "SIGTERM"
     assert json.loads(stage["CMD"]) == ["fashion-wallet", "serve"]  # no shell between the signal and the server
     assert not re.search(r"apt-get|gcc|build-essential", str(_dockerfile()))
 
 
-def test_health_check_passes_while_the_server_is_ready_and_fails_after(server: servers.Server) -> None:
-    # an HTTP proxy in the environment must not be asked for 127.0.0.1
-    environment = {
-        **os.environ,
-        "PORT": str(urlsplit(server.url).port),
-        "http_proxy": "http://127.0.0.1:9",
-        "no_proxy": "",
-    }
+def test_health_checks_tell_alive_from_ready(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    """The image's must not fail for a store: what fails it may be restarted. Compose's says when it is ready."""
+    variables = servers.environment(settings, SHUTDOWN_DELAY="60", SHUTDOWN_TIMEOUT="61")
+    with servers.serving("serve", "--port", "0", folder=tmp_path, variables=variables) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        # an HTTP proxy in the environment must not be asked for 127.0.0.1
+        environment = {**os.environ, "PORT": str(port), "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 
-    ready = subprocess.run(_health_command(), env=environment, capture_output=True, text=True)
-    server.stop()
-    stopped = subprocess.run(_health_command(), env=environment, capture_output=True, text=True)
+        def checked() -> list[tuple[int, str]]:
+            runs = [
+                subprocess.run(each, env=environment, capture_output=True, text=True)
+                for each in (_image_health_command(), _compose_health_command(port))
+            ]
+            return [(each.returncode, each.stderr.strip().rpartition("\n")[2]) for each in runs]
 
-    assert (ready.returncode, ready.stderr) == (0, "")
-    assert stopped.returncode == 1
-    assert "Connection refused" in stopped.stderr
+        ready = checked()
+        server.process.send_signal(signal.SIGTERM)  # it drains: alive, and no longer ready
+        servers.wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, "it drains")
+        draining = checked()
+        server.stop()
+        stopped = checked()
+
+    assert ready == [(0, ""), (0, "")]
+    assert draining == [(0, ""), (1, "urllib.error.HTTPError: HTTP Error 503: Service Unavailable")]
+    assert [code for code, _ in stopped] == [1, 1]
+    assert all("Connection refused" in text for _, text in stopped)
 
 
 @pytest.mark.parametrize("script", ["postgres/role.sh", "mongodb/start.sh"])
@@ -304,6 +372,7 @@ def test_api_runs_in_the_environment_of_compose(settings: Settings, owned_databa
         "POSTGRES_PORT": str(postgres.port),
         "POSTGRES_DB": owned_database,
         "MONGODB_URI": mongodb,
+        "MONGODB_DATABASE": "composed",
     }
 
     try:

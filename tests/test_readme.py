@@ -81,7 +81,7 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         value = Settings.model_fields[name].get_default()
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
-    of_compose = {"PUBLISHED_PORT"}
+    of_compose = {"PUBLISHED_PORT", "API_MEMORY", "POSTGRES_MEMORY", "MONGODB_MEMORY"}
     own = (
         *(TooComplex, RateLimited, DocumentNotFound, NotTrusted, InProgress, Interrupted),
         *(KeyReused, StoreUnavailable),
