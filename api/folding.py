@@ -17,8 +17,6 @@ _MARKS: Final = "\u0300-\u036f"
 """Combining marks, which make another letter of the one before."""
 _LONGEST_PATTERN: Final = 1000
 """Characters that any server takes: MongoDB 32 thousand, SecantusDB these."""
-_VARIED: Final = "ik"
-"""ASCII letters that others outside of ASCII fold to."""
 _CHEAP: Final = 1024
 """Characters that are normalised in a millisecond, whichever they are."""
 _PILE: Final = 30
@@ -53,28 +51,26 @@ def folded(text: str) -> str:
 
 
 def pattern(text: str) -> str:
-    """A regular expression that finds a text by its folding, in texts that are composed or decomposed; with option `i`.
+    """A regular expression that finds a text by its folding, in texts that are composed or decomposed.
 
-    Beyond ASCII, case is spelled out, since servers differ in what `i` does there. What would be too long a pattern is
-    the text alone.
+    Case is spelled out, since servers differ in what their option `i` does outside of ASCII. A text whose pattern would
+    be too long is left to that option.
     """
     if not text:
         return ""
     letters = "".join(map(_letter, folded(text)))
     found = f"{letters}(?![{_MARKS}])"  # a decomposed é is not found by e: composed, it isn't either
-    return found if len(found) <= _LONGEST_PATTERN else re.escape(composed(text))
+    return found if len(found) <= _LONGEST_PATTERN else f"(?i:{re.escape(composed(text))})"
 
 
 @cache
 def _letter(letter: str) -> str:
-    if letter.isascii() and letter not in _VARIED:
-        return re.escape(letter)
     variants = [letter, *_variants().get(letter, "")]
     forms = sorted({form for variant in variants for form in (variant, unicodedata.normalize("NFD", variant))})
     if len(forms) == 1:
         return re.escape(letter)
     if letter == "i":
-        return "(?:İ|i\u0307?)"
+        return "(?:İ|[iI]\u0307?)"
     single = f"[{''.join(form for form in forms if len(form) == 1)}]"
     longer = [form for form in forms if len(form) > 1]
     return f"(?:{'|'.join([*longer, single])})" if longer else single
