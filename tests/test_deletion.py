@@ -15,16 +15,19 @@ from api.app import create_app
 from api.auth import Auth
 from api.config import Settings
 from api.context import Context
+from api.reconcile.run import reconcile
 from api.stores import Stores
 from api.users import deletion
 from api.viewer import Viewer
 from documents import Design
 from models import AuditEntry, Avatar, Operation, Session, User, new_id
+from tests.designing import mutate
 from tests.factories.avatars import avatars, create_avatar
-from tests.factories.designs import create_design, designs
+from tests.factories.designs import create_design, designs, layer_of
 from tests.factories.users import create_user, users
 from tests.graphql import error_of, execute, gid, sent
 from tests.signing_in import client_of, signed_in
+from tests.transactions import open_at_commands
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +100,12 @@ async def operations(stores: Stores) -> list[tuple[str, bool]]:
     async with stores.engine.connect() as connection:
         rows = await connection.execute(select(Operation.kind, Operation.finished_at).order_by(Operation.created_at))
         return [(row.kind, row.finished_at is not None) for row in rows]
+
+
+async def operation_moments(stores: Stores, user: User) -> set[datetime]:
+    """The moments of the operations on a user."""
+    async with stores.engine.connect() as connection:
+        return set(await connection.scalars(select(Operation.moment).where(Operation.subject_id == user.id)))
 
 
 async def test_a_deleted_user_takes_avatars_and_designs_along(
@@ -279,6 +288,58 @@ async def test_an_unfinished_deletion_is_finished_before_anything_else(
     assert (await restore(admin, user))["errors"] == []
     await deletion.finish(acting(app, actor), begun)
     assert await deleted_at(stores, user, design) == [None, None]
+
+
+async def test_a_deletion_that_comes_too_late_takes_nothing(
+    app: Starlette, admin: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, actor = await create_user(stores), await create_user(stores, role="admin")
+    design = await create_design(stores, user_id=user.id)
+    begun = await deletion.begin_deletion(acting(app, actor), user.id)
+    asked, go_on, take = asyncio.Event(), asyncio.Event(), deletion.take_designs
+
+    async def slowly(*arguments: Any) -> int:
+        asked.set()
+        await go_on.wait()
+        return await take(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "take_designs", slowly)
+        late = asyncio.create_task(deletion.finish(acting(app, actor), begun))
+        await asked.wait()
+    await deletion.finish(acting(app, actor), begun)
+    assert (await restore(admin, user))["errors"] == []
+    assert await deleted_at(stores, user, design) == [None, None]
+
+    go_on.set()
+    await late
+
+    assert await deleted_at(stores, user, design) == [None, None]
+    assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+
+
+async def test_no_transaction_is_open_while_mongodb_works(
+    app: Starlette, admin: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, other = await create_user(stores), await create_user(stores)
+    own = {"user_id": user.id, "layers": [layer_of(None)]}
+    design, loose = await create_design(stores, **own), await create_design(stores, **own)
+    named = {"id": gid(design)}
+    with open_at_commands(stores, monkeypatch) as seen:
+        assert (await delete(admin, user))["errors"] == []
+        # what reconcile finds: a deletion that was interrupted, and designs that belong to deleted people
+        await deletion.begin_deletion(acting(app, other), other.id)
+        await designs(stores).collection.update_one({"_id": loose.id}, {"$unset": {"deletedAt": ""}})
+        report = await reconcile(stores, app.state.settings, repair=True)
+        assert (report.unfinished_operations.repaired, report.orphaned_designs.repaired) == (1, 1)
+        assert (await restore(admin, user))["errors"] == []
+        (moment,) = await operation_moments(stores, user)
+        await deletion.take_designs(stores, user.id, moment)
+        assert (await reconcile(stores, app.state.settings, repair=True)).unrestored_designs.repaired == 2
+        for name in ("publishDesign", "archiveDesign", "duplicateDesign", "deleteDesign", "restoreDesign"):
+            assert (await mutate(admin, name, **named))["errors"] == []
+    assert len(seen) > 30
+    assert set(seen) == {0}
 
 
 async def test_an_unfinished_restoration_is_finished_before_anything_else(

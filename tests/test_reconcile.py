@@ -99,14 +99,17 @@ async def test_an_unfinished_operation_is_finished(stores: Stores, settings: Set
     assert counts(await run(stores, settings)) == {}
 
 
-async def test_an_operation_that_somebody_works_on_is_left_to_them(stores: Stores, settings: Settings) -> None:
+async def test_an_operation_that_somebody_works_on_is_finished_by_both(stores: Stores, settings: Settings) -> None:
     user = await create_user(stores)
-    await create_design(stores, user_id=user.id)
+    design = await create_design(stores, user_id=user.id)
     begun = await deletion.begin_deletion(system(stores, settings), user.id)
-    async with stores.engine.begin() as connection:
-        await connection.exec_driver_sql("SELECT FROM shared.operations FOR UPDATE")
-        assert counts(await run(stores, settings, repair=True)) == {}
-    await deletion.finish(system(stores, settings), begun)
+
+    reports = await asyncio.gather(
+        deletion.finish(system(stores, settings), begun), *(run(stores, settings, repair=True) for _ in range(3))
+    )
+
+    assert [report.problems for report in reports if isinstance(report, Report)] == [0, 0, 0]
+    assert (await document(stores, design))["deletedAt"] == begun.moment
     assert counts(await run(stores, settings)) == {}
 
 

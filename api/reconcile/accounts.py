@@ -39,8 +39,15 @@ async def held(context: Context, users: Iterable[UUID]) -> AsyncIterator[tuple[A
         yield transaction, {id: deleted_at for id, deleted_at in rows if deleted_at is not None}
 
 
+async def still_deleted(context: Context, users: Iterable[UUID]) -> Mapping[UUID, datetime]:
+    """The same without holding them: for what is done in MongoDB, which no transaction waits for. Look again after
+    it."""
+    async with held(context, users) as (_, deleted):
+        return deleted
+
+
 async def finish_operations(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Deletions and restorations that nobody works on."""
+    """Deletions and restorations that were interrupted, or that somebody is just at: two may finish the same one."""
     tally, after = report.unfinished_operations, None
     while found := await deletion.unfinished(context.stores, after=after, limit=batch):
         after = found[-1].id
@@ -135,4 +142,5 @@ async def _give_back(context: Context, user_id: UUID, moment: datetime) -> int:
         restored = select(User.id).where(User.id == user_id, User.deleted_at.is_(None), ~UNDER_WAY)
         if await transaction.scalar(restored) is None:
             return 0
-        return await deletion.give_designs_back(context.stores, user_id, moment)
+    # should the user be deleted again by now, these are orphans, which a later step looks for
+    return await deletion.give_designs_back(context.stores, user_id, moment)

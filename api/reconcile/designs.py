@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
 from api.context import Context
-from api.reconcile.accounts import UNDER_WAY, held
+from api.reconcile.accounts import UNDER_WAY, still_deleted
 from api.reconcile.report import Progress, Report
 from documents import Design, MongoRepository, truncate, utc_now
 from models import Avatar, CatalogItem, User
@@ -69,14 +69,23 @@ async def _check_references(context: Context, report: Report, found: Sequence[Do
 
 
 async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
-    """Delete designs as if the deletion of their owners had taken them. How many were there still."""
-    taken, designs = 0, MongoRepository(Design, context.stores.database).collection
-    async with held(context, orphans) as (_, deleted):
-        for owner, moment in deleted.items():
-            where = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": None}
-            change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
-            taken += (await designs.update_many(where, change)).modified_count
-    return taken
+    """Delete designs as if the deletion of their owners had taken them. How many there were still.
+
+    Those whose owner comes back meanwhile are live again: whoever restored the owner may have looked before.
+    """
+    taken: dict[UUID, int] = {}
+    deleted, designs = await still_deleted(context, orphans), MongoRepository(Design, context.stores.database)
+    for owner, moment in deleted.items():
+        where: Document = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": None}
+        change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
+        taken[owner] = (await designs.collection.update_many(where, change)).modified_count
+    still = await still_deleted(context, taken)
+    for owner in taken:
+        if still.get(owner) != deleted[owner]:
+            where = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": truncate(deleted[owner])}
+            await designs.collection.update_many(where, {"$unset": {"deletedAt": ""}})
+            taken[owner] = 0
+    return sum(taken.values())
 
 
 async def _check_derived(

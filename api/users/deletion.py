@@ -4,9 +4,10 @@ One moment, in whole milliseconds, becomes the `deleted_at` of everything that a
 the user's things has it. Restoring the user restores what carries it, and so exactly that.
 
 Each operation is begun in one transaction of PostgreSQL and noted in `shared.operations`; what is left to do is
-finished under a lock on that note, by whoever comes: the same mutation again, or `fashion-wallet reconcile --repair`.
-Every step may be repeated. The account goes first and comes back last, so that after a crash there may be designs
-without their owner, which nobody misses, but never an owner who misses designs.
+finished by whoever comes: the same mutation again, or `fashion-wallet reconcile --repair`. Every step may be repeated,
+by several at once, and none of them holds a transaction of PostgreSQL open while MongoDB works. The account goes first
+and comes back last, so that after a crash there may be designs without their owner, which nobody misses, but never an
+owner who misses designs.
 """
 
 from __future__ import annotations
@@ -88,34 +89,57 @@ async def begin_restoration(context: Context, user_id: UUID) -> Unfinished:
 async def finish(context: Context, begun: Unfinished) -> None:
     """Do what is left of the operation, unless somebody else has.
 
-    The lock on its note is held while MongoDB works: two who finish the same operation must not both be at it, or the
-    slower one could still delete what the opposite operation has restored by then.
+    PostgreSQL waits for nobody: no transaction is open while MongoDB works, and any number may be at the same
+    operation, as each of its steps may be repeated. Who takes designs too late, when the opposite operation has begun,
+    gives them back.
     """
+    if not await _goes_on(context.stores, begun):
+        return
+    if begun.kind == "delete_user":
+        await take_designs(context.stores, begun.user_id, begun.moment)
+    else:
+        await give_designs_back(context.stores, begun.user_id, begun.moment)
     async with write_block(context, resumable=True) as transaction:
         held = select(Operation.id).where(Operation.id == begun.id, Operation.finished_at.is_(None)).with_for_update()
-        if await transaction.scalar(held) is None:
-            return
-        if begun.kind == "delete_user":
-            await take_designs(context.stores, begun.user_id, begun.moment)
-        else:
-            await give_designs_back(context.stores, begun.user_id, begun.moment)
+        mine = await transaction.scalar(held) is not None
+        if mine and begun.kind == "restore_user":
             await _restore_rows(transaction, begun, context.viewer.id)
-        done = update(Operation).where(Operation.id == begun.id).values(finished_at=func.clock_timestamp())
-        await _run(transaction, done)
+        if mine:
+            done = update(Operation).where(Operation.id == begun.id).values(finished_at=func.clock_timestamp())
+            await _run(transaction, done)
+        undone = not mine and begun.kind == "delete_user" and await _is_undone(transaction, begun)
+    if undone:
+        await give_designs_back(context.stores, begun.user_id, begun.moment)
 
 
 async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[Unfinished]:
-    """Operations that nobody works on, in the order of their ids."""
+    """Operations that have begun and not ended, in the order of their ids."""
     statement = (
         select(Operation.id, Operation.kind, Operation.subject_id, Operation.moment)
         .where(Operation.finished_at.is_(None))
         .order_by(Operation.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     async with stores.sessions.begin() as transaction:
         rows = await transaction.execute(statement if after is None else statement.where(Operation.id > after))
         return [Unfinished(*row) for row in rows]
+
+
+async def _goes_on(stores: Stores, begun: Unfinished) -> bool:
+    """Whether nobody has finished the operation yet."""
+    async with stores.sessions.begin() as transaction:
+        going = select(Operation.id).where(Operation.id == begun.id, Operation.finished_at.is_(None))
+        return await transaction.scalar(going) is not None
+
+
+async def _is_undone(transaction: AsyncSession, deletion: Unfinished) -> bool:
+    """Whether a restoration of what this deletion took has begun, or is done."""
+    restored = select(Operation.id).where(
+        Operation.kind == "restore_user",
+        Operation.subject_id == deletion.user_id,
+        Operation.moment == deletion.moment,
+    )
+    return await transaction.scalar(restored.limit(1)) is not None
 
 
 async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
