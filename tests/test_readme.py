@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,39 @@ def test_every_command_exists() -> None:
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create", "grants")
     }
+
+
+INSTALL = "python3 -m venv .uv && .uv/bin/pip install -q uv"
+
+
+def test_the_two_commands_take_any_python() -> None:
+    commands = [line for line in _block("Start", "sh").splitlines() if not line.startswith("#")]
+
+    assert commands == [f"{INSTALL} && .uv/bin/uv run fashion-wallet dev", f"{INSTALL} && .uv/bin/uv run pytest"]
+
+
+def test_nothing_is_installed_into_a_pythons_own_folder() -> None:
+    # which distributions refuse (PEP 668); the image's own Python is nobody else's
+    texts = [ROOT / ".ci" / "run", *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    for path in texts:
+        text = path.read_text("utf-8")
+        assert len(re.findall(r"\bpip3? install", text)) == text.count(".uv/bin/pip install"), path
+        assert not re.search("break.system.packages", text, re.IGNORECASE), path
+
+
+def test_ci_runs_the_test_command_as_it_stands() -> None:
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    (found,) = [line for line in script.splitlines() if line.startswith("tests=")]
+
+    said = subprocess.run(
+        ["bash", "-c", f'{found}; echo "$tests"; echo "${{tests%% && .uv/bin/uv *}}"'],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert said.stdout.splitlines() == [f"{INSTALL} && .uv/bin/uv run pytest", INSTALL]
+    assert 'eval "${tests%% && .uv/bin/uv *}"' in script
+    assert 'eval "$tests --cov --cov-report=term"' in script
+    assert "stock=/usr/bin/python3" in script
 
 
 def test_configuration_names_settings_with_their_defaults() -> None:
