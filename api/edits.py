@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, true, update
+from sqlalchemy import ARRAY, ColumnElement, Text, func, literal, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.conditions import And, matches, to_sql
@@ -37,6 +39,15 @@ def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[boo
     updated_at = model.__table__.c.updated_at
     cut = func.date_trunc("milliseconds", updated_at, type_=updated_at.type)
     return literal(expected, updated_at.type).in_((updated_at, cut))
+
+
+def keeping_unknown(column: ColumnElement[Any], known: Iterable[str], new: Mapping[str, Any]) -> ColumnElement[Any]:
+    """A new JSON object in place of the stored one, with what other programs have stored in that beside what is known.
+
+    `known` are the names by which this application stores.
+    """
+    stored = column.op("-", return_type=JSONB())(literal(list(known), ARRAY(Text)))
+    return stored.op("||", return_type=JSONB())(literal(dict(new), JSONB))
 
 
 async def restore(transaction: AsyncSession, model: type[M], where: ColumnElement[bool], **values: Any) -> M | None:

@@ -28,6 +28,11 @@ class Embedded(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
+    @classmethod
+    def stored_names(cls) -> list[str]:
+        """The keys of the object."""
+        return [to_camel(name) for name in cls.model_fields]
+
     @model_serializer
     def _stored(self) -> dict[str, Any]:
         return {to_camel(name): value for name, value in self if value is not None}

@@ -39,9 +39,20 @@ def _alias(name: str) -> str:
 
 
 class Part(BaseModel):
-    """An embedded part: camelCase in MongoDB. Unknown keys are dropped: Mongoose left an `_id` in some."""
+    """An embedded part: camelCase in MongoDB. What other programs have stored beside its fields stays."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    @classmethod
+    def keeping(cls, stored: Any, new: Mapping[str, Any]) -> dict[str, Any]:
+        """A new part, as it is stored, with what this one doesn't know of the part in whose place it comes."""
+        if not isinstance(stored, Mapping):
+            return {**new}
+        kept = {**{name: value for name, value in stored.items() if name not in _names(cls)}, **new}
+        for name, inner in _names(cls).items():
+            if inner is not None and isinstance(kept.get(name), Mapping):
+                kept[name] = inner.keeping(stored.get(name), kept[name])
+        return kept
 
 
 class Stored(Document):
@@ -76,6 +87,17 @@ class Stored(Document):
             adapter = _adapter(cls, path)  # type: ignore[arg-type]  # mypy takes instances' __hash__ for the class's
             stored[path] = adapter.dump_python(adapter.validate_python(value), by_alias=True, exclude_none=True)
         return stored
+
+
+@lru_cache(maxsize=256)
+def _names(part: type[Part]) -> Mapping[str, type[Part] | None]:
+    """The stored names of a part's fields, each with the part that it is, if it is one."""
+    return {field.alias or name: _part_of(field.annotation) for name, field in part.model_fields.items()}
+
+
+def _part_of(annotation: Any) -> type[Part] | None:
+    choices = (annotation, *get_args(annotation))
+    return next((each for each in choices if isinstance(each, type) and issubclass(each, Part)), None)
 
 
 @lru_cache(maxsize=256)

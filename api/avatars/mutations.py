@@ -9,7 +9,7 @@ from sqlalchemy import func
 
 import models
 from api.avatars import defaults, loaders, store
-from api.avatars.changes import AvatarChanges, AvatarChoice, AvatarDeletion, NewAvatar
+from api.avatars.changes import AvatarChanges, AvatarChoice, AvatarDeletion, Measurements, NewAvatar
 from api.avatars.inputs import (
     CreateAvatarInput,
     DeleteAvatarInput,
@@ -26,7 +26,7 @@ from api.avatars.payloads import (
 )
 from api.avatars.types import Avatar
 from api.context import Context
-from api.edits import editable, restore, unchanged, why_not
+from api.edits import editable, keeping_unknown, restore, unchanged, why_not
 from api.ids import encode_id
 from api.mutations import conflict, given, not_found, refusable, validated, write_block
 
@@ -73,6 +73,11 @@ class AvatarMutations:
         if values:
             async with write_block(context) as transaction:
                 values["updated_by"] = actor
+                if "measurements" in values:
+                    column = models.Avatar.__table__.c.measurements
+                    values["measurements"] = keeping_unknown(
+                        column, Measurements.stored_names(), values["measurements"]
+                    )
                 avatar = await avatars.within(transaction).update(changes.id, values, where=where)
         else:
             avatar = await avatars.update(changes.id, {}, where=where)

@@ -9,7 +9,7 @@ from sqlalchemy import func
 
 import models
 from api.catalog import loaders, store
-from api.catalog.changes import CatalogItemChanges, CatalogItemChoice, CatalogItemDeletion, NewCatalogItem
+from api.catalog.changes import CatalogItemChanges, CatalogItemChoice, CatalogItemDeletion, NewCatalogItem, Properties
 from api.catalog.importing import import_items
 from api.catalog.inputs import (
     CreateCatalogItemInput,
@@ -27,7 +27,7 @@ from api.catalog.payloads import (
 )
 from api.catalog.types import CatalogItem
 from api.context import Context
-from api.edits import editable, restore, unchanged, why_not
+from api.edits import editable, keeping_unknown, restore, unchanged, why_not
 from api.mutations import given, not_found, refusable, validated, write_block
 
 
@@ -64,6 +64,9 @@ class CatalogMutations:
         if values:
             async with write_block(context) as transaction:
                 values["updated_by"] = actor
+                if "properties" in values:
+                    column = models.CatalogItem.__table__.c.properties
+                    values["properties"] = keeping_unknown(column, Properties.stored_names(), values["properties"])
                 item = await items.within(transaction).update(changes.id, values, where=where)
         else:
             item = await items.update(changes.id, {}, where=where)

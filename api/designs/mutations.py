@@ -10,6 +10,7 @@ import strawberry
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
+import documents
 from api.claims import idempotent_object_id
 from api.context import Context
 from api.designs import patch, references, store
@@ -76,7 +77,7 @@ class DesignMutations(LifecycleMutations):
         design, update = await opened(context, UpdateDesign, input)
 
         async def change(current: Document) -> dict[str, Any]:
-            values = update.values()
+            values = _keeping_unknown(current, update.values())
             await references.check(context, current, values, references.item_paths(values.get("layers", ())))
             return _on_metadata(current, values)
 
@@ -190,6 +191,19 @@ async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[st
             return found
     forget(context)
     return design.to_mongo()
+
+
+def _keeping_unknown(design: Document, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with what other programs have stored in the layers and the canvas that they take the place of."""
+    layers = {layer.get("id"): layer for layer in design.get("layers") or () if isinstance(layer, dict)}
+    if "layers" in values:
+        kept = [documents.Layer.keeping(layers.get(layer["id"]), layer) for layer in values["layers"]]
+        values = {**values, "layers": kept}
+    if values.get("metadata.canvasSize") is not None:
+        metadata = design.get("metadata") or {}
+        canvas = documents.CanvasSize.keeping(metadata.get("canvasSize"), values["metadata.canvasSize"])
+        values = {**values, "metadata.canvasSize": canvas}
+    return values
 
 
 async def _revision(context: Context, design: Document, version: int) -> Document | None:

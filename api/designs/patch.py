@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import documents
 from api.designs.diff import diff_layers, may_have_moved
 from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
 from api.designs.validation import MAX_LAYERS
@@ -78,7 +79,7 @@ def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _
 
 
 def _changed(layer: Layer, changes: Mapping[str, Any]) -> Layer:
-    changed = {**layer, **changes}
+    changed = {**layer, **documents.Layer.keeping(layer, changes)}
     if "position" in changes:
         changed["position"] = {"x": 0, "y": 0, "z": 0, **(layer.get("position") or {}), **changes["position"]}
     return {name: value for name, value in changed.items() if value is not None}
