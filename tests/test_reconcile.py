@@ -228,7 +228,15 @@ async def test_wrong_catalog_item_ids_are_taken_from_the_layers(stores: Stores, 
     for design in (right, *wrong, gone):
         assert (await document(stores, design))["catalogItemIds"] == expected
     assert (await document(stores, old))["catalogItemIds"] == [str(first)]
-    assert await document(stores, wrong[0]) == before | {"catalogItemIds": expected}
+    assert ((await document(stores, old))["version"], (await document(stores, right))["version"]) == (2, 1)
+    # a version like any other, of which nobody is the author, with the one before in the history
+    after = await document(stores, wrong[0])
+    assert after["updatedAt"] > before["updatedAt"]
+    assert after.pop("requestId").startswith("reconcile-")
+    assert after == before | {"catalogItemIds": expected, "version": 2, "updatedAt": after["updatedAt"]}
+    kept = {each["designId"]: each async for each in stores.database.design_revisions.find({"version": 1})}
+    assert set(kept) == {gone.id, old, *(design.id for design in wrong)}
+    assert (kept[wrong[0].id]["at"], kept[wrong[0].id]["name"]) == (before["updatedAt"], before["name"])
     assert counts(await run(stores, settings)) == {}
 
 
@@ -244,11 +252,13 @@ async def test_a_design_that_changes_meanwhile_is_left_alone(stores: Stores, set
     from api.reconcile.designs import _check_derived
 
     report = Report()
-    await _check_derived(designs(stores), report, [read], repair=True)
+    await _check_derived(system(stores, settings), report, [read], repair=True)
 
     assert counts(report) == {"wrong_catalog_item_ids": (1, 0, 0)}
     assert changed is not None
-    assert (await document(stores, design))["catalogItemIds"] == changed.catalog_item_ids == [str(item.id)]
+    after = await document(stores, design)
+    assert after["catalogItemIds"] == changed.catalog_item_ids == [str(item.id)]
+    assert after["version"] == 2
 
 
 async def test_what_has_expired_is_removed(stores: Stores, settings: Settings) -> None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import OperationFailure
 from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
 from api.context import Context
+from api.designs import history, store
 from api.reconcile.accounts import UNDER_WAY, still_deleted
 from api.reconcile.report import Progress, Report
 from documents import Design, MongoRepository, truncate, utc_now
+from documents.revision import version_of
 from models import Avatar, CatalogItem, User
 
 FIELDS: Final = ("userId", "avatarId", "catalogItemIds", "version", "deletedAt", "layers.itemId")
@@ -42,7 +43,7 @@ async def check_designs(context: Context, report: Report, *, repair: bool, batch
     while found := await designs.read(FIELDS, where=where, sort=["_id"], limit=batch, include_deleted=True):
         where = {"_id": {"$gt": found[-1]["_id"]}}
         await _check_references(context, report, [each for each in found if each.get("deletedAt") is None], repair)
-        await _check_derived(designs, report, found, repair)
+        await _check_derived(context, report, found, repair)
         done += len(found)
         progress("designs", done, max(done, total))
 
@@ -88,9 +89,7 @@ async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
     return sum(taken.values())
 
 
-async def _check_derived(
-    designs: MongoRepository[Design], report: Report, found: Sequence[Document], repair: bool
-) -> None:
+async def _check_derived(context: Context, report: Report, found: Sequence[Document], repair: bool) -> None:
     """`catalogItemIds` against the layers. Whoever writes layers writes both and another version, so a design that has
     changed since it was read is right, and is left alone."""
     wrong = [
@@ -100,18 +99,32 @@ async def _check_derived(
     tally.add(design["_id"] for design in wrong)
     if not repair:
         tally.remaining += len(wrong)
-    elif wrong:
-        changes = [
-            UpdateOne(
-                {"_id": design["_id"], "version": design.get("version")}, {"$set": {"catalogItemIds": _items(design)}}
-            )
-            for design in wrong
-        ]
+        return
+    for design in wrong:
         try:
-            tally.repaired += (await designs.collection.bulk_write(changes, ordered=False)).modified_count
-        except BulkWriteError as error:  # one that the validator refuses keeps the others from nothing
-            tally.repaired += error.details["nModified"]
-            tally.remaining += len(error.details["writeErrors"])
+            tally.repaired += await _derive(context, design)
+        except OperationFailure:  # one that the validator refuses keeps the others from nothing
+            tally.remaining += 1
+
+
+async def _derive(context: Context, seen: Document) -> bool:
+    """Make a version whose `catalogItemIds` are the items of its layers, unless the design has changed since it was
+    read; the version before is kept, as with any other change. Nobody is its author."""
+    design = await store.whole(context.stores, seen["_id"])
+    if design is None or design.get("version") != seen.get("version"):
+        return False
+    await history.keep(context.stores, design)
+    values = {
+        "catalogItemIds": _items(design),
+        "version": version_of(design) + 1,
+        "updatedAt": utc_now(),
+        "requestId": context.request_id,
+    }
+    where = {"_id": design["_id"], "version": design.get("version")}
+    changed = await store.repository(context.stores).collection.update_one(
+        where, {"$set": values, "$unset": {"updatedBy": ""}}
+    )
+    return changed.modified_count == 1
 
 
 async def _look_up(context: Context, found: Sequence[Document]) -> _Known:
