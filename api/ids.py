@@ -1,4 +1,7 @@
-"""Global ids: opaque to clients, `Type:key` in base64 underneath. The key is a UUID or, for designs, an ObjectId."""
+"""Global ids: opaque to clients, `Type:key` in base64 underneath.
+
+The key is a UUID, for designs an ObjectId, and for what there is of each version of a design both, as `key:version`.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,15 @@ from bson.errors import InvalidId
 from api.errors import BadUserInput
 
 NODE_TYPES: Final = ("User", "Avatar", "CatalogItem", "Design")
+"""Types of objects, which inputs may name."""
+RECORD_TYPES: Final = ("DesignRevision", "AuditEntry")
+"""Types of what was recorded of objects."""
 _MAX_LENGTH: Final = 128
+_LAST_VERSION: Final = 2**31 - 1
 
 Key = UUID | ObjectId
+VersionKey = tuple[ObjectId, int]
+"""A design and one of its versions."""
 
 
 def encode_id(type_name: str, key: object) -> str:
@@ -42,19 +51,50 @@ def encode_ids(type_name: str, keys: Iterable[object]) -> list[str]:
     return [encoded[start : start + step - padding] + "=" * padding for start in range(0, len(texts) * step, step)]
 
 
-def decode_id(global_id: str) -> tuple[str, Key]:
-    """Type name and key of a global id.
+def encode_version_id(type_name: str, design: object, version: int) -> str:
+    """The global id of what is recorded of one version of a design."""
+    return encode_id(type_name, f"{design}:{version}")
 
-    Raises BadUserInput for everything that `encode_id` can't have made.
+
+def decode_id(global_id: str) -> tuple[str, Key]:
+    """Type name and key of the global id of an object.
+
+    Raises BadUserInput for everything that `encode_id` can't have made of one.
     """
+    type_name, key = _decoded(global_id)
+    if type_name in NODE_TYPES and (parsed := _parse_key(type_name, key)) is not None:
+        return type_name, parsed
+    raise _invalid(global_id)
+
+
+def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey]:
+    """The same of any node, what is recorded of objects included."""
+    type_name, key = _decoded(global_id)
+    if type_name not in RECORD_TYPES:
+        return decode_id(global_id)
+    design, _, version = key.partition(":")
+    if version and (found := _parse_key("Design", design)) is not None:
+        number = int(version) if version.isascii() and version.isdecimal() and len(version) < 11 else 0
+        if 1 <= number <= _LAST_VERSION and str(number) == version:
+            assert isinstance(found, ObjectId)
+            return type_name, (found, number)
+    if type_name == "AuditEntry" and (entry := _parse_key(type_name, key)) is not None:
+        return type_name, entry
+    raise _invalid(global_id)
+
+
+def _decoded(global_id: str) -> tuple[str, str]:
     if len(global_id) <= _MAX_LENGTH:
         try:
             type_name, _, key = base64.b64decode(global_id, validate=True).decode("ascii").partition(":")
+            return type_name, key
         except (binascii.Error, ValueError):
-            type_name = key = ""
-        if type_name in NODE_TYPES and (parsed := _parse_key(type_name, key)) is not None:
-            return type_name, parsed
-    raise BadUserInput(f"'{global_id[:64]}' is not a valid id.")
+            pass
+    return "", ""
+
+
+def _invalid(global_id: str) -> BadUserInput:
+    return BadUserInput(f"'{global_id[:64]}' is not a valid id.")
 
 
 def decode_id_of(type_name: str, global_id: str) -> Key:

@@ -17,7 +17,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from api import selection
-from api.audit.queries import AuditQueries
+from api.audit.queries import AuditQueries, find_entry
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.catalog.mutations import CatalogMutations
@@ -28,6 +28,7 @@ from api.definitions import DEFINITION
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
+from api.designs.revisions import find_revision
 from api.errors import RateLimited
 from api.execution import Executor
 from api.health.queries import HealthQueries
@@ -38,11 +39,13 @@ from api.limits.variables import require_variables
 from api.log import logger
 from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
-from api.queries import NodeQueries
+from api.queries import FIND_OTHERS, NodeQueries
 from api.users.deletion_mutations import DeletionMutations
 from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
+
+FIND_OTHERS.update(AuditEntry=find_entry, DesignRevision=find_revision)
 
 
 @strawberry.type(description="Everything that can be read.")

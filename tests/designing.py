@@ -12,7 +12,9 @@ from documents import Design
 from tests.factories.designs import designs
 from tests.graphql import execute, gid, respond
 
-DESIGN = "id name status version layers { id type color catalogItem { id } position { x y z } visible } avatar { id }"
+DESIGN = (
+    "id name status version layers { layerId type color catalogItem { id } position { x y z } visible } avatar { id }"
+)
 
 
 def query(name: str) -> str:

@@ -66,7 +66,7 @@ VARIABLES: Final = (
     "query ($x: CatalogItemFilter, $y: CatalogItemOrder, $n: Int, $s: String) "
     "{ catalogItems(filter: $x, orderBy: $y, last: $n, before: $s) { nodes { id price } totalCount } }",
     "query ($x: DesignFilter, $y: DesignOrder, $n: Int, $s: String) "
-    "{ designs(filter: $x, orderBy: $y, first: $n, before: $s) { nodes { id layers { id } } totalCount } }",
+    "{ designs(filter: $x, orderBy: $y, first: $n, before: $s) { nodes { id layers { layerId } } totalCount } }",
     "query ($s: String!, $x: [SearchType!], $n: Int) { search(query: $s, types: $x, first: $n) { totalCount } }",
     "mutation ($x: CreateDesignInput!) { createDesign(input: $x) { design { id } errors { code message path } } }",
     "mutation ($x: ApplyDesignPatchInput!) { applyDesignPatch(input: $x) { errors { code message path } } }",

@@ -31,6 +31,7 @@ async def is_empty(client: httpx.AsyncClient, name: str, **variables: Any) -> bo
     return bool(page["edges"] == [] and page["totalCount"] == 0 and page["pageInfo"] == NO_PAGES)
 
 
+NO_DESIGN = ObjectId("6560c0ffee6560c0ffee6560")
 MALFORMED_IDS = {
     "empty": "",
     "text": "nonsense",
@@ -51,6 +52,16 @@ MALFORMED_IDS = {
     "SQL": encoded("User:' OR true --"),
     "raw UUID": str(NO_ID),
     "raw ObjectId": str(ObjectId()),
+    "a version of no design": encoded("DesignRevision:1"),
+    "version 0": encoded(f"DesignRevision:{NO_DESIGN}:0"),
+    "a version with a sign": encoded(f"DesignRevision:{NO_DESIGN}:+1"),
+    "another spelling of a version": encoded(f"AuditEntry:{NO_DESIGN}:01"),
+    "too large a version": encoded(f"AuditEntry:{NO_DESIGN}:2147483648"),
+    "a huge version": encoded(f"AuditEntry:{NO_DESIGN}:{'9' * 60}"),
+    "a version in other digits": encoded(f"DesignRevision:{NO_DESIGN}:١"),
+    "no version": encoded(f"DesignRevision:{NO_DESIGN}"),
+    "a version of a design": encoded(f"Design:{NO_DESIGN}:1"),
+    "a version of a UUID": encoded(f"AuditEntry:{NO_ID}:1"),
     "overlong": encoded("User:" + "a" * 10_000),
 }
 

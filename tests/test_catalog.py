@@ -118,7 +118,7 @@ async def test_a_deleted_item_is_absent_until_it_is_restored(client: httpx.Async
     query = """query ($id: ID!) {
       catalogItem(id: $id) { id } node(id: $id) { id }
       catalogItems(orderBy: {field: NAME}) { nodes { name } totalCount }
-      designs { nodes { layers { id catalogItem { name } } catalogItems { name } } }
+      designs { nodes { layers { layerId catalogItem { name } } catalogItems { name } } }
     }"""
 
     deleted = await execute(client, query, id=gid(silk))
@@ -133,9 +133,9 @@ async def test_a_deleted_item_is_absent_until_it_is_restored(client: httpx.Async
             "nodes": [
                 {
                     "layers": [
-                        {"id": "1", "catalogItem": None},
-                        {"id": "2", "catalogItem": {"name": "Wool"}},
-                        {"id": "3", "catalogItem": None},
+                        {"layerId": "1", "catalogItem": None},
+                        {"layerId": "2", "catalogItem": {"name": "Wool"}},
+                        {"layerId": "3", "catalogItem": None},
                     ],
                     "catalogItems": [{"name": "Wool"}],
                 }

@@ -55,7 +55,7 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
     ),
     "objects by their ids": ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["a", "b", "c"]}, 1 + 3),
     "the dearest of the types": (
-        '{ node(id: "x") { ... on User { createdBy { id } } ... on Design { layers { id } } } }',
+        '{ node(id: "x") { ... on User { createdBy { id } } ... on Design { layers { layerId } } } }',
         {},
         1 + 20,
     ),
@@ -195,7 +195,7 @@ async def test_what_is_executed_never_costs_more(costly: tuple[httpx.AsyncClient
         ),
         ("{ __schema { types { name fields { name args { name } type { name } } inputFields { name } } } }", {}),
         ("{ auditLog(first: 50) { nodes { kind record { id } actor { id } } } }", {}),
-        ("{ designs { nodes { diff(from: 1, to: 1) { added { id } } revisions { nodes { version } } } } }", {}),
+        ("{ designs { nodes { diff(from: 1, to: 1) { added { layerId } } revisions { nodes { version } } } } }", {}),
     ]
     dear = []
     for query, variables in tried:

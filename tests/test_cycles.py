@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
 REQUESTS = 5
 
 QUERIES = (
-    """{ designs { edges { cursor node { id name layers { id position { x } catalogItem { id name } }
+    """{ designs { edges { cursor node { id name layers { layerId position { x } catalogItem { id name } }
            owner { id firstName } avatar { id measurements { height } } } } pageInfo { endCursor } totalCount } }""",
     "{ users { nodes { id avatars { nodes { id name } } designs(first: 5) { edges { node { id status } } } } } }",
     "{ catalogItems { nodes { id type properties { tags } designs { totalCount } } } health { status } }",

@@ -32,9 +32,9 @@ PAGE = """query ($id: ID!, $first: Int, $after: String, $last: Int, $before: Str
     revisions(first: $first, after: $after, last: $last, before: $before) {
       edges { cursor node { version } } pageInfo { hasNextPage hasPreviousPage } } } }"""
 DIFF = """query ($id: ID!, $from: Int!, $to: Int!) { design(id: $id) { diff(from: $from, to: $to) {
-    fromVersion toVersion fields { field before after } added { id } removed { id }
-    changed { id fields { field before after } before { color catalogItem { id } } after { color } }
-    moved { id before after } } } }"""
+    fromVersion toVersion fields { field before after } added { layerId } removed { layerId }
+    changed { layerId fields { field before after } before { color catalogItem { id } } after { color } }
+    moved { layerId before after } } } }"""
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_the_newest_version_is_first(ada: httpx.AsyncClient, stores: Store
     await rename(admin, design["id"], "Three", version=2)
 
     query = """query ($id: ID!) { design(id: $id) { updatedAt revisions { totalCount nodes {
-        version name status at requestId actor { id } layers { id type visible } metadata { tags } avatar { id }
+        version name status at requestId actor { id } layers { layerId type visible } metadata { tags } avatar { id }
         } } } }"""
     found = (await execute(ada, query, id=design["id"]))["design"]
 
@@ -91,7 +91,7 @@ async def test_the_newest_version_is_first(ada: httpx.AsyncClient, stores: Store
         (1, "One", gid(user)),
     ]
     assert {node["status"] for node in nodes} == {"DRAFT"}
-    assert all(node["layers"] == [{"id": "a", "type": "FABRIC", "visible": True}] for node in nodes)
+    assert all(node["layers"] == [{"layerId": "a", "type": "FABRIC", "visible": True}] for node in nodes)
     assert all((node["metadata"], node["avatar"]) == ({"tags": []}, None) for node in nodes)
     assert nodes[0]["at"] == found["updatedAt"]
     assert nodes[2]["at"] <= nodes[1]["at"] <= nodes[0]["at"]
@@ -230,11 +230,11 @@ async def test_what_differs_between_two_versions(ada: httpx.AsyncClient, stores:
             {"field": "metadata.tags", "before": [], "after": ["x"]},
             {"field": "metadata.canvasSize", "before": None, "after": {"width": 3, "height": 4}},
         ],
-        "added": [{"id": "d"}, {"id": "e"}],
-        "removed": [{"id": "a"}],
+        "added": [{"layerId": "d"}, {"layerId": "e"}],
+        "removed": [{"layerId": "a"}],
         "changed": [
             {
-                "id": "b",
+                "layerId": "b",
                 "fields": [
                     {"field": "type", "before": "FABRIC", "after": "PATTERN"},
                     {"field": "itemId", "before": None, "after": gid(silk)},
@@ -252,11 +252,11 @@ async def test_what_differs_between_two_versions(ada: httpx.AsyncClient, stores:
         **nothing,
         "fromVersion": 3,
         "toVersion": 4,
-        "moved": [{"id": "e", "before": 0, "after": 3}],
+        "moved": [{"layerId": "e", "before": 0, "after": 3}],
     }
     assert await diff(4, 4) == {**nothing, "fromVersion": 4, "toVersion": 4}
     back = await diff(2, 1)
-    assert ([layer["id"] for layer in back["added"]], back["changed"][0]["before"]) == (
+    assert ([layer["layerId"] for layer in back["added"]], back["changed"][0]["before"]) == (
         ["a"],
         {"color": None, "catalogItem": {"id": gid(silk)}},
     )
@@ -311,7 +311,8 @@ async def test_histories_of_many_designs_cost_one_command(
     for _ in range(count):
         design = await create_design(stores, user_id=user.id)
         await rename(ada, gid(design), "b", "c")
-    query = """{ designs { nodes { revisions(first: 2) { nodes { version name actor { id } layers { id } } totalCount }
+    query = """{ designs { nodes {
+        revisions(first: 2) { nodes { version name actor { id } layers { layerId } } totalCount }
         revision(version: 1) { name } diff(from: 1, to: 2) { fields { field } } } } }"""
 
     with sent(app) as counted:

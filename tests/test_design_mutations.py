@@ -71,7 +71,7 @@ async def test_a_design_is_made(client: httpx.AsyncClient, stores: Stores) -> No
         "avatar": {"id": gid(avatar)},
         "layers": [
             {
-                "id": "a",
+                "layerId": "a",
                 "type": "FABRIC",
                 "color": "#fff",
                 "catalogItem": {"id": gid(silk)},
@@ -79,7 +79,7 @@ async def test_a_design_is_made(client: httpx.AsyncClient, stores: Stores) -> No
                 "visible": True,
             },
             {
-                "id": made,
+                "layerId": made,
                 "type": "PATTERN",
                 "color": None,
                 "catalogItem": None,
@@ -228,7 +228,7 @@ async def test_a_design_is_changed(client: httpx.AsyncClient, stores: Stores) ->
     )
 
     assert (after["name"], after["version"], after["avatar"]) == ("Morning", 2, {"id": gid(avatar)})
-    assert [layer["id"] for layer in after["layers"]] == ["b"]
+    assert [layer["layerId"] for layer in after["layers"]] == ["b"]
     assert after["metadata"] == {
         "tags": ["b"],
         "description": None,
@@ -278,7 +278,7 @@ async def test_what_a_design_refers_to_already_stays(client: httpx.AsyncClient, 
     layers = [{"id": "x", "type": "FABRIC", "itemId": gid(silk)}]
     after = await changed(ada, "updateDesign", **seen(design, avatarId=gid(avatar), layers=layers))
 
-    assert [(layer["id"], layer["catalogItem"]) for layer in after["layers"]] == [("x", {"id": gid(silk)})]
+    assert [(layer["layerId"], layer["catalogItem"]) for layer in after["layers"]] == [("x", {"id": gid(silk)})]
 
 
 @pytest.mark.parametrize("name", [*BY_ID, "duplicateDesign"])

@@ -51,7 +51,7 @@ def recolor(id: str, color: str) -> dict[str, Any]:
 
 
 def layers_of(design: dict[str, Any]) -> list[tuple[str, str | None]]:
-    return [(layer["id"], layer["color"]) for layer in design["layers"]]
+    return [(layer["layerId"], layer["color"]) for layer in design["layers"]]
 
 
 async def test_operations_are_applied_in_their_order(ada: httpx.AsyncClient, stores: Stores, design: Design) -> None:
@@ -72,8 +72,8 @@ async def test_operations_are_applied_in_their_order(ada: httpx.AsyncClient, sto
         ),
     )
 
-    made = after["layers"][3]["id"]
-    assert [layer["id"] for layer in after["layers"]] == ["d", "b", "a", made]
+    made = after["layers"][3]["layerId"]
+    assert [layer["layerId"] for layer in after["layers"]] == ["d", "b", "a", made]
     assert after["version"] == 2
     b = after["layers"][1]
     assert (b["type"], b["position"], b["visible"]) == ("PATTERN", {"x": 1, "y": 2, "z": 0}, False)
@@ -87,7 +87,7 @@ async def test_operations_are_applied_in_their_order(ada: httpx.AsyncClient, sto
         expectedVersion=2,
         operations=[{"reorder": {"layerIds": ["a", "b", made, "d"]}}, {"update": {"layerId": "d", "itemId": None}}],
     )
-    assert [layer["id"] for layer in reordered["layers"]] == ["a", "b", made, "d"]
+    assert [layer["layerId"] for layer in reordered["layers"]] == ["a", "b", made, "d"]
     document = await stored(stores, design)
     assert document is not None
     assert document["catalogItemIds"] == []
@@ -250,7 +250,7 @@ async def test_an_index_beyond_the_end_means_the_end_when_rebased(
     move = {"move": {"layerId": "a", "index": 2}}
     after = await changed(ada, "applyDesignPatch", **seen(design, operations=[move], rebase=True))
 
-    assert [layer["id"] for layer in after["layers"]] == ["b", "a"]
+    assert [layer["layerId"] for layer in after["layers"]] == ["b", "a"]
 
 
 async def test_50_writers_of_different_layers_all_succeed(

@@ -31,7 +31,7 @@ def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 FIELDS = """
     __typename id name status version createdAt updatedAt
-    layers { id type catalogItem { name } position { x y z } rotation scale { x y } color visible }
+    layers { layerId type catalogItem { name } position { x y z } rotation scale { x y } color visible }
     metadata { tags description thumbnailUrl canvasSize { width height } }
     owner { email } avatar { name } catalogItems { name }
 """
@@ -97,7 +97,7 @@ async def test_every_field(client: httpx.AsyncClient, stores: Stores) -> None:
         "updatedAt": "2026-01-01T12:00:00.123000+00:00",
         "layers": [
             {
-                "id": "coat",
+                "layerId": "coat",
                 "type": "SILHOUETTE",
                 "catalogItem": {"name": "Coat"},
                 "position": {"x": 1.0, "y": -2.5, "z": 3.0},
@@ -106,9 +106,9 @@ async def test_every_field(client: httpx.AsyncClient, stores: Stores) -> None:
                 "color": "#ff0000",
                 "visible": False,
             },
-            {"id": "wool", "type": "FABRIC", "catalogItem": {"name": "Wool"}} | plain,
-            {"id": "again", "type": "PATTERN", "catalogItem": {"name": "Coat"}} | plain,
-            {"id": "empty", "type": "FABRIC", "catalogItem": None} | plain,
+            {"layerId": "wool", "type": "FABRIC", "catalogItem": {"name": "Wool"}} | plain,
+            {"layerId": "again", "type": "PATTERN", "catalogItem": {"name": "Coat"}} | plain,
+            {"layerId": "empty", "type": "FABRIC", "catalogItem": None} | plain,
         ],
         "metadata": {
             "tags": ["night", "wool"],
@@ -183,11 +183,11 @@ async def test_what_an_old_layer_may_lack(client: httpx.AsyncClient, stores: Sto
         "visible": True,
     }
     assert found["layers"] == [
-        layer | {"id": "bare"},
-        layer | {"id": "nulls"},
-        layer | {"id": "parts", "position": origin | {"x": 5.0}, "scale": {"x": 1.0, "y": 2.0}},
-        layer | {"id": "numbers", "position": origin | {"x": 7.0, "y": 0.1}, "rotation": 90.0},
-        layer | {"id": "item", "catalogItem": {"name": "Silk"}},
+        layer | {"layerId": "bare"},
+        layer | {"layerId": "nulls"},
+        layer | {"layerId": "parts", "position": origin | {"x": 5.0}, "scale": {"x": 1.0, "y": 2.0}},
+        layer | {"layerId": "numbers", "position": origin | {"x": 7.0, "y": 0.1}, "rotation": 90.0},
+        layer | {"layerId": "item", "catalogItem": {"name": "Silk"}},
     ]
     assert found["metadata"] == EMPTY_METADATA | {"canvasSize": {"width": 800, "height": 600}}
     assert found["catalogItems"] == []
@@ -196,7 +196,7 @@ async def test_what_an_old_layer_may_lack(client: httpx.AsyncClient, stores: Sto
 @pytest.mark.parametrize(
     "selection",
     [
-        "layers { id }",
+        "layers { layerId }",
         "layers { position { y } }",
         "layers { scale { x } catalogItem { name } }",
         "metadata { tags }",
@@ -388,7 +388,7 @@ async def test_nodes_of_every_type(client: httpx.AsyncClient, stores: Stores) ->
           }
           node(id: $id) { ...F ... on User { email } }
         }
-        fragment F on Node { ... on Design { name layers { id } owner { id } } }""",
+        fragment F on Node { ... on Design { name layers { layerId } owner { id } } }""",
         ids=ids,
         id=gid(design),
     )

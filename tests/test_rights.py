@@ -39,7 +39,7 @@ FIELDS: Final = table(
             Design: id name status version createdAt updatedAt layers metadata owner avatar catalogItems
             DesignConnection: nodes edges pageInfo totalCount
             DesignEdge: node cursor
-            DesignLayer: id type catalogItem position rotation scale color visible
+            DesignLayer: layerId type catalogItem position rotation scale color visible
             DesignMetadata: tags description thumbnailUrl canvasSize
             Position: x y z
             Scale: x y
@@ -59,11 +59,11 @@ FIELDS: Final = table(
             Design: revisions revision diff
             DesignRevisionConnection: nodes edges pageInfo totalCount
             DesignRevisionEdge: node cursor
-            DesignRevision: version at actor requestId name status layers metadata avatar
+            DesignRevision: id version at actor requestId name status layers metadata avatar
             DesignDiff: fromVersion toVersion fields added removed changed moved
             FieldChange: field before after
-            LayerChange: id fields before after
-            LayerMove: id before after
+            LayerChange: layerId fields before after
+            LayerMove: layerId before after
         """,
         PREMIUM: """
             CatalogItem: assetUrl

@@ -148,7 +148,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "catalogItems": "[CatalogItem!]!",
     },
     "DesignLayer": {
-        "id": "ID!",
+        "layerId": "ID!",
         "type": "CatalogItemType!",
         "catalogItem": "CatalogItem",
         "position": "Position!",
@@ -212,11 +212,13 @@ def test_every_list_takes_the_same_arguments() -> None:
         }
 
 
-def test_the_objects_with_an_id_are_nodes() -> None:
+def test_what_has_an_id_is_a_node() -> None:
+    """Caches of clients take `id` for unique among all objects: nothing else is called so."""
     node: Any = TYPES["Node"]
     nodes = {kind.name for kind in schema._schema.get_possible_types(node)}
+    with_id = {name for name, kind in TYPES.items() if isinstance(kind, GraphQLObjectType) and "id" in kind.fields}
 
-    assert nodes == {"User", "Avatar", "CatalogItem", "Design"}
+    assert nodes == with_id == {"User", "Avatar", "CatalogItem", "Design", "DesignRevision", "AuditEntry"}
 
 
 def test_enums() -> None:

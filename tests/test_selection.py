@@ -56,7 +56,7 @@ async def test_a_full_cache_forgets_and_finds_again(
 
     for _ in range(2):
         for name, value in queries.items():
-            selected = "layers { id }" if name == "layers" else name
+            selected = "layers { layerId }" if name == "layers" else name
             with sent(app) as counted:
                 data = await execute(admin, f"{{ designs {{ nodes {{ {selected} }} }} }}")
             assert data == {"designs": {"nodes": [{name: value}]}}

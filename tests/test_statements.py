@@ -67,7 +67,7 @@ AVATARS = "avatars(first: 100) { nodes { %s } }"
 ITEMS = "catalogItems(first: 100) { nodes { %s } }"
 
 COSTS: dict[str, tuple[str, int, int]] = {
-    "designs": (DESIGNS % "id name status layers { id position { x } } metadata { tags }", 1, 0),
+    "designs": (DESIGNS % "id name status layers { layerId position { x } } metadata { tags }", 1, 0),
     "design lists of every kind": (
         "designs { edges { cursor node { id } } nodes { name } pageInfo { endCursor } }",
         1,

@@ -15,6 +15,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from api.ids import RECORD_TYPES
 from api.schema import schema
 
 SCHEMA: Final[GraphQLSchema] = schema._schema
@@ -37,8 +38,12 @@ def type_of(field: GraphQLField) -> Any:
 
 
 def is_node(named: Any) -> bool:
-    """Whether the type stands for itself: it is walked from a query of its own."""
-    return isinstance(named, GraphQLObjectType) and any(interface.name == "Node" for interface in named.interfaces)
+    """Whether the type stands for itself: it is walked from a query of its own. What is recorded of others isn't."""
+    return (
+        isinstance(named, GraphQLObjectType)
+        and any(interface.name == "Node" for interface in named.interfaces)
+        and named.name not in RECORD_TYPES
+    )
 
 
 def everything(of: GraphQLObjectType) -> str:
@@ -57,8 +62,10 @@ def selection(named: Any) -> str:
     if is_node(named):
         return "{ id }"
     if isinstance(named, GraphQLInterfaceType):
+        if named.name == "Node":
+            return "{ __typename }"
         inner = " ".join(f"... on {one.name} {everything(one)}" for one in SCHEMA.get_possible_types(named))
-        return "{ __typename }" if named.name == "Node" else f"{{ __typename {inner} }}"
+        return f"{{ __typename {inner} }}"
     assert isinstance(named, GraphQLObjectType)
     return everything(named)
 

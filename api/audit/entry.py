@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from uuid import UUID
 from bson import ObjectId
 
 from api.errors import BadUserInput
-from api.ids import encode_id
+from api.ids import encode_id, encode_version_id
 from api.pagination import Position
 
 DESIGNS: Final = "designs"
@@ -76,8 +75,9 @@ class Entry:
     @property
     def id(self) -> str:
         """Opaque, and as lasting as the entry."""
-        suffix = f":{self.place.version}" if self.kind == DESIGNS else ""
-        return base64.b64encode(f"AuditEntry:{self.place.key}{suffix}".encode()).decode()
+        if self.kind == DESIGNS:
+            return encode_version_id("AuditEntry", self.place.key, self.place.version)
+        return encode_id("AuditEntry", self.place.key)
 
     @property
     def at(self) -> datetime:

@@ -14,7 +14,7 @@ from api.context import Context
 from api.filtering import condition_of
 from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
 from api.policy import EVERYTHING
-from api.selection import columns_of, selects_any
+from api.selection import ResolveInfo, columns_of, selects_any
 
 NEWEST_FIRST: Final = Order("at", descending=True)
 
@@ -81,3 +81,12 @@ def _order_value(entry: Any) -> str:
 
 def _key(entry: Any) -> Any:
     return entry.place.key
+
+
+async def find_entry(key: Any, info: ResolveInfo) -> AuditEntry | None:
+    """The entry with this key, for admins."""
+    context: Context = info.context
+    if not context.viewer.is_admin:
+        return None
+    entry = await store.one(context.stores, key, columns_of(info, AuditEntry.__name__))
+    return None if entry is None else AuditEntry.of(entry)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +19,7 @@ import models
 from api.audit.conditions import in_log, in_versions
 from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, Place, place_of
 from api.conditions import Condition, both, stored_name, to_mongo, to_sql
+from api.ids import VersionKey
 from api.pagination import PageRequest
 from api.policy import NOTHING
 from api.stores import Stores
@@ -79,18 +80,42 @@ async def _read(stores: Stores, statement: Select[Any]) -> Sequence[Any]:
     return await PostgresRepository(models.AuditEntry, stores.reads, stores.sessions).read_statement(statement)
 
 
+async def one(stores: Stores, key: UUID | VersionKey, columns: frozenset[str]) -> Entry | None:
+    """One entry: of the log by its key, or of a version of a design. None where it is not kept."""
+    if isinstance(key, UUID):
+        found = await _log_entries(stores, columns, lambda statement: statement.where(_COLUMNS.id == key))
+        return found[0] if found else None
+    design, version = key
+    for collection, names in _NAMES.items():
+        where = both({names["record_id"]: design, "version": version}, _dated(collection))
+        document = await stores.database[collection].find_one(where, _fields(names, columns))
+        if document is not None:
+            entries = [_version_entry(document, names)]
+            return (await _with_old_values(stores, entries) if "old_values" in columns else entries)[0]
+    return None
+
+
 async def _log(stores: Stores, request: PageRequest, columns: frozenset[str]) -> list[Entry]:
     condition = in_log(request.condition)
     if condition == NOTHING:
         return []
+
+    def narrowed(statement: Select[Any]) -> Select[Any]:
+        by = (_COLUMNS.at, _COLUMNS.id)
+        return (
+            statement.where(to_sql(condition, _FILTERED), *_log_bounds(request))
+            .order_by(*(column.asc() if request.backwards else column.desc() for column in by))
+            .limit(request.size + 1)
+        )
+
+    return await _log_entries(stores, columns, narrowed)
+
+
+async def _log_entries(
+    stores: Stores, columns: frozenset[str], narrowed: Callable[[Select[Any]], Select[Any]]
+) -> list[Entry]:
     wanted = ("id", "table_name", "record_id", "operation", "actor_id", "request_id", "at", *sorted(columns & _VALUES))
-    by = (_COLUMNS.at, _COLUMNS.id)
-    statement = (
-        select(*(_COLUMNS[name] for name in wanted))
-        .where(to_sql(condition, _FILTERED), *_log_bounds(request))
-        .order_by(*(column.asc() if request.backwards else column.desc() for column in by))
-        .limit(request.size + 1)
-    )
+    statement = narrowed(select(*(_COLUMNS[name] for name in wanted)))
     return [
         Entry(
             place=Place(row.at, LOG, row.id, 0),
@@ -128,10 +153,15 @@ async def _versions(
         return []
     names, direction = _NAMES[collection], 1 if request.backwards else -1
     sort = {names["at"]: direction, names["record_id"]: direction, "version": direction}
-    fields = ["version", "requestId", *names.values(), *(_CONTENT if columns & _VALUES else ())]
     where = both(to_mongo_of(collection, condition), _dated(collection), *_version_bounds(request, names))
-    cursor = stores.database[collection].find(where, fields, sort=list(sort.items()), limit=request.size + 1)
+    cursor = stores.database[collection].find(
+        where, _fields(names, columns), sort=list(sort.items()), limit=request.size + 1
+    )
     return [_version_entry(document, names) for document in await cursor.to_list()]
+
+
+def _fields(names: Mapping[str, str], columns: frozenset[str]) -> list[str]:
+    return ["version", "requestId", *names.values(), *(_CONTENT if columns & _VALUES else ())]
 
 
 def _version_entry(document: Document, names: Mapping[str, str]) -> Entry:

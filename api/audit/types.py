@@ -12,17 +12,16 @@ from api.audit.inputs import AuditKind, AuditOperation
 from api.connections import Connection
 from api.context import Context
 from api.node import Node
-from api.nodes import View
 from api.queries import LOADER_OF
 from api.users.types import User
 from api.views import load_view
 
 
 @strawberry.type(description="One change of one object. Passwords are never part of it, not even hashed.")
-class AuditEntry(View):
+class AuditEntry(Node):
     sources = (Entry,)
 
-    id: strawberry.ID = strawberry.field(description="Opaque id of the entry.")
+    id: strawberry.ID = strawberry.field(description="Opaque id, unique among all objects.")
     at: datetime = strawberry.field(description="When it happened.")
     kind: AuditKind = strawberry.field(description="What was changed.")
     operation: AuditOperation = strawberry.field(description="How it was changed.")

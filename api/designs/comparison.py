@@ -25,7 +25,7 @@ class FieldChange:
 
 @strawberry.type(description="A layer whose content changed.")
 class LayerChange:
-    id: strawberry.ID = strawberry.field(description="Id of the layer.")
+    id: strawberry.ID = strawberry.field(name="layerId", description="Id of the layer in its design.")
     fields: list[FieldChange] = strawberry.field(description="What changed.")
     before: DesignLayer = strawberry.field(description="The layer as it was.")
     after: DesignLayer = strawberry.field(description="The layer as it became.")
@@ -33,7 +33,7 @@ class LayerChange:
 
 @strawberry.type(description="A layer that has another place in the order.")
 class LayerMove:
-    id: strawberry.ID = strawberry.field(description="Id of the layer.")
+    id: strawberry.ID = strawberry.field(name="layerId", description="Id of the layer in its design.")
     before: int = strawberry.field(description="Its old place, from 0.")
     after: int = strawberry.field(description="Its new place, from 0.")
 

@@ -36,7 +36,10 @@ class CanvasSize(Part):
 
 @strawberry.type(description="One catalog item on the canvas.")
 class DesignLayer(Part):
-    id: strawberry.ID = strawberry.field(description="Id of the layer, unique in its design.")
+    id: strawberry.ID = strawberry.field(
+        name="layerId",
+        description="Id of the layer, unique in its design only: copies and versions of the design have it too.",
+    )
     type: CatalogItemType = strawberry.field(description="What it shows.")
     catalog_item: CatalogItem | None = reference(
         "catalog_item", key="item_id", description="The item that it shows; null where it is gone."

@@ -15,9 +15,12 @@ from api.designs.history import Span
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.fields import reference, stored
-from api.nodes import View, read
+from api.ids import VersionKey, encode_version_id
+from api.node import Node
+from api.nodes import read
 from api.pagination import Cursors, Order, Page, page_request
-from api.selection import columns_of, selects_any
+from api.policy import LIVE
+from api.selection import ResolveInfo, columns_of, selects_any
 from api.users.types import User
 from documents.revision import revision_of, version_of
 
@@ -33,10 +36,20 @@ NEEDS: Final = (
 _NEWEST_FIRST: Final = Order("version", descending=True)
 
 
+def _global_id(self: Any) -> strawberry.ID:
+    stored = self.stored
+    return strawberry.ID(encode_version_id("DesignRevision", stored["designId"], version_of(stored)))
+
+
 @strawberry.type(description="A design as it was in one of its versions.")
-class DesignRevision(View):
+class DesignRevision(Node):
     sources = (dict,)
 
+    id: strawberry.ID = strawberry.field(
+        resolver=_global_id,
+        description="Opaque id, unique among all objects.",
+        metadata={"needs": ("design_id", "version")},
+    )
     version: int = strawberry.field(description="Which version.")
     at: datetime = strawberry.field(description="When this version was made.")
     actor: User | None = reference("user", key="actor_id", description="Who made it; null where that is not known.")
@@ -109,3 +122,14 @@ async def one(design: dict[str, Any], version: int, context: Context, columns: f
     if not 1 <= version < current:
         return None
     return await context.loader("design_revision").load((design["_id"], version), columns)
+
+
+async def find_revision(key: VersionKey, info: ResolveInfo) -> DesignRevision | None:
+    """A version of a design that lives, for those who may read its history."""
+    context: Context = info.context
+    id, version = key
+    design = await context.loader("design").load(id, frozenset((*NEEDS, "deleted_at")))
+    if design is None or not matches(LIVE, partial(read, design)) or not may_read(context, design):
+        return None
+    found = await one(design, version, context, columns_of(info, DesignRevision.__name__))
+    return None if found is None else DesignRevision.of(found)

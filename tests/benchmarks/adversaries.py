@@ -204,7 +204,7 @@ def _nested(name: str, levels: int) -> Any:
 
 
 _DESIGN = "id name status version createdAt updatedAt metadata{tags description}"
-_LAYERS = "layers{id type position{x y z} rotation scale{x y} color visible catalogItem{id name thumbnailUrl}}"
+_LAYERS = "layers{layerId type position{x y z} rotation scale{x y} color visible catalogItem{id name thumbnailUrl}}"
 
 
 def results() -> Iterator[Input]:

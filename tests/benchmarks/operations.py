@@ -9,7 +9,7 @@ import orjson
 
 _DESIGN = """
     id name status version updatedAt
-    layers { id type position { x y z } catalogItem { id name thumbnailUrl } }
+    layers { layerId type position { x y z } catalogItem { id name thumbnailUrl } }
     metadata { tags description }
     owner { id firstName lastName }
     avatar { id name gender }

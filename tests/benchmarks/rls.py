@@ -29,7 +29,7 @@ QUERY = """
       id name status version createdAt
       owner { id firstName lastName }
       avatar { id name gender }
-      layers { id type position { x y z } catalogItem { id name type properties { color } } }
+      layers { layerId type position { x y z } catalogItem { id name type properties { color } } }
       metadata { tags description }
     } }
     pageInfo { hasNextPage endCursor }
