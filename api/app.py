@@ -25,6 +25,7 @@ from api.http_request import Incoming, wants_data
 from api.log import logger
 from api.schema import schema
 from api.stores import Stores, open_stores
+from api.sweeping import sweeping
 
 PATH: Final = "/graphql"
 
@@ -39,7 +40,8 @@ def create_app(settings: Settings) -> Starlette:
             app.state.stores = stores
             await _verify(stores, settings)
             try:
-                yield
+                async with sweeping(stores, settings):
+                    yield
             finally:
                 await endpoint.meters.close()
 

@@ -182,6 +182,11 @@ class Settings(BaseSettings):
     )
 
     design_revisions_kept: int = Field(100, ge=1, description="Earlier versions of a design that are kept")
+    revision_retention: int = Field(0, ge=0, description="Age at which reconcile removes earlier versions; 0: never")
+    audit_retention: int = Field(0, ge=0, description="Age at which it removes entries of the audit log; 0: never")
+    sweep_interval: int = Field(
+        3600, ge=0, description="Time between removals of ended sessions and old idempotency keys; 0 for none"
+    )
 
     trusted_documents: Literal["off", "log", "enforce"] = Field(
         "off",

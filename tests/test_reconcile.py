@@ -23,7 +23,7 @@ from api.stores import Stores, open_stores
 from api.users import deletion
 from api.viewer import SYSTEM
 from documents import Design
-from models import IdempotencyKey, RefreshToken, Session, new_id
+from models import AuditEntry, IdempotencyKey, RefreshToken, Session, new_id
 from tests.factories.avatars import avatars, create_avatar
 from tests.factories.catalog import catalog_items, create_catalog_item
 from tests.factories.designs import create_design, designs, insert_design, layer_of
@@ -291,6 +291,36 @@ async def test_what_has_expired_is_removed(stores: Stores, settings: Settings) -
         assert list(await session.scalars(select(Session.id))) == [lasting]
         assert await session.scalar(select(func.count()).select_from(RefreshToken)) == 0
         assert list(await session.scalars(select(IdempotencyKey.key))) == ["3"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_history_is_kept_as_long_as_the_settings_say(stores: Stores, settings: Settings, kept: bool) -> None:
+    # given: two entries and two versions of long ago, an entry and two versions of today
+    user = await create_user(stores)
+    design = await create_design(stores, user_id=user.id)
+    async with stores.sessions.begin() as session:
+        await session.execute(
+            insert(AuditEntry),
+            [{"table_name": "shared.users", "record_id": user.id, "operation": "UPDATE", "at": MOMENT}] * 2,
+        )
+    collection = stores.database.design_revisions
+    for version, at in enumerate((MOMENT, MOMENT, datetime.now(UTC), datetime.now(UTC)), start=1):
+        await collection.insert_one({"designId": design.id, "version": version, "at": at})
+    day = 0 if kept else 24 * 3600
+    retaining = settings.model_copy(update={"audit_retention": day, "revision_retention": day})
+
+    # when
+    seen = await run(stores, retaining)
+    swept = await run(stores, retaining, repair=True, batch=1)
+
+    # then
+    found = {} if kept else {"expired_audit_entries": (2, 0, 2), "expired_revisions": (2, 0, 2)}
+    assert (counts(seen), seen.problems) == (found, 0)
+    assert counts(swept) == dict.fromkeys(found, (2, 2, 0))
+    async with stores.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(AuditEntry)) == (3 if kept else 1)
+    left = [revision["version"] async for revision in collection.find(sort=[("version", 1)])]
+    assert left == ([1, 2, 3, 4] if kept else [3, 4])
 
 
 async def test_two_runs_at_once(stores: Stores, settings: Settings) -> None:

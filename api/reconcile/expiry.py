@@ -1,39 +1,71 @@
-"""What has expired and only takes up room."""
+"""What has expired and only takes up room, and history that is older than the settings keep."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import claims
 from api.context import Context
+from api.designs.history import revisions
 from api.reconcile.report import Progress, Report
-from models import IdempotencyKey, Session
+from api.stores import postgres_engine
+from api.sweeping import sweep
+from models import AuditEntry, IdempotencyKey, Session
 
 
 async def sweep_expired(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
     """Sessions that have ended by themselves, with their refresh tokens, and idempotency keys."""
     lifetime = timedelta(seconds=context.settings.idempotency_key_lifetime)
-    ended = Session.expires_at < func.now()
     async with context.stores.sessions() as session:
-        report.expired_sessions.found = await session.scalar(select(func.count()).where(ended)) or 0
+        report.expired_sessions.found = (
+            await session.scalar(select(func.count()).where(Session.expires_at < func.now())) or 0
+        )
         report.expired_idempotency_keys.found = (
             await session.scalar(select(func.count()).where(IdempotencyKey.created_at < func.now() - lifetime)) or 0
         )
     if repair:
-        while swept := await claims.sweep(context.stores, lifetime, batch):
-            report.expired_idempotency_keys.repaired += swept
-            progress("expired", report.expired_idempotency_keys.repaired, None)
-        chosen = select(Session.id).where(ended).limit(batch).with_for_update(skip_locked=True)
-        statement = delete(Session).where(Session.id.in_(chosen)).returning(Session.id)
-        while True:
-            async with context.stores.sessions.begin() as session:
-                options = {"synchronize_session": False}
-                number = len((await session.scalars(statement, execution_options=options)).all())
-            if not number:
-                break
-            report.expired_sessions.repaired += number
-            progress("expired", report.expired_sessions.repaired, None)
+        sessions, keys = await sweep(context.stores, context.settings, batch)
+        report.expired_sessions.repaired, report.expired_idempotency_keys.repaired = sessions, keys
+        progress("expired", sessions + keys, None)
     for tally in (report.expired_sessions, report.expired_idempotency_keys):
         tally.remaining = max(0, tally.found - tally.repaired)
+
+
+async def forget_history(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
+    """Entries of the audit log and earlier versions of designs that AUDIT_RETENTION and REVISION_RETENTION don't keep.
+
+    The log is the owner's, which MIGRATION_DATABASE_URL may name: whoever serves can't take anything out of it.
+    """
+    settings = context.settings
+    if settings.audit_retention:
+        tally, engine = report.expired_audit_entries, context.stores.engine
+        if settings.migration_database_url is not None:
+            engine = postgres_engine(settings.for_migrations)
+        try:
+            old = AuditEntry.at < func.now() - timedelta(seconds=settings.audit_retention)
+            async with engine.connect() as connection:
+                tally.found = await connection.scalar(select(func.count()).where(old)) or 0
+            while repair and (removed := await _forget_entries(engine, old, batch)):
+                tally.repaired += removed
+                progress("audit log", tally.repaired, tally.found)
+        finally:
+            if engine is not context.stores.engine:
+                await engine.dispose()
+        tally.remaining = max(0, tally.found - tally.repaired)
+    if settings.revision_retention:
+        tally, kept = report.expired_revisions, revisions(context.stores)
+        past = {"at": {"$lt": datetime.now(UTC) - timedelta(seconds=settings.revision_retention)}}
+        tally.found = await kept.count_documents(past)
+        while repair and (found := await kept.find(past, {"_id": True}).limit(batch).to_list()):
+            removed = (await kept.delete_many({"_id": {"$in": [each["_id"] for each in found]}})).deleted_count
+            tally.repaired += removed
+            progress("revisions", tally.repaired, tally.found)
+        tally.remaining = max(0, tally.found - tally.repaired)
+
+
+async def _forget_entries(engine: AsyncEngine, old: ColumnElement[bool], batch: int) -> int:
+    chosen = select(AuditEntry.id).where(old).limit(batch)
+    async with engine.begin() as connection:
+        return (await connection.execute(delete(AuditEntry).where(AuditEntry.id.in_(chosen)))).rowcount

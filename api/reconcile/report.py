@@ -52,6 +52,8 @@ class Report:
     """Designs whose `catalogItemIds` are not the items of their layers."""
     expired_sessions: Tally = field(default_factory=Tally)
     expired_idempotency_keys: Tally = field(default_factory=Tally)
+    expired_audit_entries: Tally = field(default_factory=Tally)
+    expired_revisions: Tally = field(default_factory=Tally)
 
     def kinds(self) -> dict[str, Tally]:
         """The tallies by name."""
