@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine, Sequence
+import warnings
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -131,16 +133,29 @@ def _decode_jsonb(connection: Any, _: object) -> None:
 def mongo_client(settings: Settings) -> MongoClient:
     """A client of the configured server; it belongs to the running event loop, so it is made in the lifespan.
 
-    Raises ConfigurationError where no server is configured.
+    Raises ConfigurationError where no server is configured, or by a URI that the driver can't read.
     """
-    return AsyncMongoClient(_mongodb_url(settings), **_mongo_options(settings))
+    with _mongodb_uri_read():
+        return AsyncMongoClient(_mongodb_url(settings), **_mongo_options(settings))
 
 
 def guarded_mongo_client(settings: Settings) -> GuardedClient:
     """The same with a breaker, and a deadline for each command."""
-    return GuardedClient(
-        _mongodb_url(settings), Limits.of(settings), timeout=settings.statement_timeout, **_mongo_options(settings)
-    )
+    with _mongodb_uri_read():
+        return GuardedClient(
+            _mongodb_url(settings), Limits.of(settings), timeout=settings.statement_timeout, **_mongo_options(settings)
+        )
+
+
+@contextlib.contextmanager
+def _mongodb_uri_read() -> Iterator[None]:
+    """What the driver only warns of, options that it doesn't know among them, is an error: nobody would see it."""
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        try:
+            yield
+        except (UserWarning, ValueError, PyMongoError) as error:
+            text = str(error).partition(". Did you mean")[0].removesuffix(".")
+            raise ConfigurationError(f"MONGODB_URI: {text}") from None
 
 
 def _mongodb_url(settings: Settings) -> str:

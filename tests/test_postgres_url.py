@@ -14,6 +14,8 @@ from api.connecting import Connector
 from api.daemons import free_port
 from api.failures import describe
 from api.postgres_url import parse
+from api.stores import mongo_client, mongo_database
+from tests.applications import running
 from tests.servers import COMMAND, command, environment
 
 pytestmark = pytest.mark.anyio
@@ -139,3 +141,35 @@ def test_a_command_says_it_in_one_line(settings: Settings, postgres_url: str, tm
 def test_hosts_of_parts(host: str, url: str) -> None:
     assert Settings(_env_file=None, postgres_host=host).postgres_url == url
     assert parse(url).hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "line"),
+    [
+        ("MONGODB_URI", "mongodb://u:hunter2@h/?retryWrite=true", "Unknown option: retrywrite"),
+        ("MONGODB_URI", "mongodb://u:hunter2@h/?retryWrites=no", "The value of retrywrites must be 'true' or 'false'"),
+        ("MONGODB_URI", "mongodb://u:hunter2@h:99999/", "Port must be an integer between 0 and 65535"),
+        ("REDIS_URL", "redis://:hunter2@h/?retries=3", "the driver has no retries"),
+        (
+            "REDIS_URL",
+            "redis://:hunter2@h/?socket_timeout=soon",
+            "Invalid value for 'socket_timeout' in connection URL",
+        ),
+    ],
+)
+async def test_other_connection_strings_too(settings: Settings, variable: str, url: str, line: str) -> None:
+    changed = settings.model_copy(update={variable.lower().replace("mongodb_url", "mongodb_uri"): SecretStr(url)})
+    with pytest.raises(ConfigurationError) as caught:
+        async with running(changed):
+            pass
+    assert str(caught.value).removesuffix(".") == f"{variable}: {line}".removesuffix(".")
+
+
+@pytest.mark.parametrize(("path", "name"), [("caf%C3%A9", "café"), ("", "fashion_wallet"), ("plain", "plain")])
+async def test_names_of_mongodb_databases_are_percent_encoded(settings: Settings, path: str, name: str) -> None:
+    there = settings.model_copy(update={"mongodb_uri": SecretStr(f"mongodb://h/{path}?replicaSet=a")})
+    async with mongo_client(there) as client:
+        assert mongo_database(there, client).name == name
+    chosen = there.model_copy(update={"mongodb_database": "chosen"})
+    async with mongo_client(chosen) as client:
+        assert mongo_database(chosen, client).name == "chosen"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from api.config import Settings
+from api.config import ConfigurationError, Settings
 from api.log import logger
 
 if TYPE_CHECKING:
     from limits.aio.storage import RedisStorage
+    from redis.asyncio import BlockingConnectionPool
 
 KEPT: Final = 50_000
 """Counts in memory; beyond them the ones that began first are forgotten."""
@@ -73,6 +75,8 @@ class MemoryCounts:
 class SharedCounts:
     """Counts in Redis. A request never fails for its sake, and waits for it at most `redis_timeout`.
 
+    Raises ConfigurationError for a URL that the driver can't read, which would pass for an outage without end.
+
     When Redis doesn't answer, counts go on in memory, each process for itself, and no request asks Redis again until
     a probe in the background has had an answer. Each outage is logged once, and its end.
     """
@@ -80,6 +84,7 @@ class SharedCounts:
     def __init__(self, settings: Settings) -> None:
         assert settings.redis_url is not None
         self._url, self._timeout = settings.redis_url.get_secret_value(), settings.redis_timeout
+        _check(self._url, self._timeout)
         self._memory = MemoryCounts()
         self._redis: RedisStorage | None = None
         self._down_since: float | None = None
@@ -152,21 +157,38 @@ def _storage(url: str, timeout: float) -> RedisStorage:
     Valkey speaks the same protocol, so its URLs need no driver of their own.
     """
     from limits.aio.storage import RedisStorage
+
+    options: dict[str, Any] = {"connection_pool": _pool(url, timeout)}
+    return RedisStorage(f"async+{_redis(url)}", implementation="redispy", key_prefix=PREFIX, **options)
+
+
+def _redis(url: str) -> str:
+    return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+
+
+def _check(url: str, timeout: float) -> None:
+    try:
+        _pool(url, timeout).make_connection()  # type: ignore[no-untyped-call]  # it connects later
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        raise ConfigurationError(f"REDIS_URL: the driver has no {unknown[1] if unknown else 'such option'}") from None
+    except ValueError as error:  # its message names the option, or the port, and nothing more
+        raise ConfigurationError(f"REDIS_URL: {error}") from None
+
+
+def _pool(url: str, timeout: float) -> BlockingConnectionPool:
     from redis.asyncio import BlockingConnectionPool
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
-    pool = BlockingConnectionPool.from_url(
-        url,
+    return BlockingConnectionPool.from_url(
+        _redis(url),
         max_connections=CONNECTIONS,
         timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         client_name=PREFIX,
     )
-    options: dict[str, Any] = {"connection_pool": pool}
-    return RedisStorage(f"async+{url}", implementation="redispy", key_prefix=PREFIX, **options)
 
 
 def _client(storage: RedisStorage) -> Any:
