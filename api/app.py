@@ -23,6 +23,7 @@ from api.health.routes import routes as health_routes
 from api.health.store import check
 from api.http_request import Incoming, wants_data
 from api.log import logger
+from api.mongodb import require_version
 from api.schema import schema
 from api.stores import Stores, open_stores
 from api.sweeping import sweeping
@@ -117,6 +118,7 @@ async def _verify(stores: Stores, settings: Settings) -> None:
     only the other one works, and readiness comes with the store. One that can't be served from ends the start."""
     await _admit(stores, settings)
     health = await check(stores, timeout=settings.health_timeout)
+    require_version(stores.spare_mongo)
     if settings.row_level_security and health.postgres.healthy:
         await row_level_security.verify(stores.engine)
     for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         "plain", description="Addresses in the log lines of security events: plain, or a keyed hash of each"
     )
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers and the explorer's files")
+    embedded_postgres_bin: Path | None = Field(
+        None, description="Folder of the PostgreSQL programs that `dev` and the tests start, else the package's"
+    )
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
     migration_database_url: SecretStr | None = Field(
@@ -91,6 +94,9 @@ class Settings(BaseSettings):
     mongodb_max_idle_time: float = Field(300.0, gt=0, description="Age at which an idle connection is closed")
     mongodb_connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection")
     mongodb_selection_timeout: float = Field(2.0, gt=0, description="Longest search for a usable server")
+    mongodb_api_version: Literal["1"] | None = Field(
+        None, description="Version of the Stable API, which servers with requireApiVersion ask for"
+    )
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
     breaker_failures: int = Field(5, ge=1, description="Connection failures in a row that cut a store off")

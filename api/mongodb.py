@@ -20,10 +20,26 @@ from pymongo.asynchronous.topology import Topology
 from pymongo.errors import AutoReconnect
 from pymongo.lock import _async_create_lock
 
+from api.errors import StoreUnfit
 from api.log import logger
 
 CLOSING: Final = 2.0
 """Seconds that a client gets to close; it waits for locks of the driver's, and for servers."""
+
+
+_OLDEST: Final = 17
+"""The wire version of MongoDB 6.0, https://github.com/mongodb/mongo/blob/master/src/mongo/db/wire_version.h"""
+
+
+def require_version(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    """Raise StoreUnfit where a server that the client knows is too old. Asks nobody: their greetings have said it.
+
+    Only `$documents` (5.1) would be missed, but an error in some lists is worse than one at the start.
+    """
+    known = client.topology_description.known_servers
+    if any(server.max_wire_version < _OLDEST for server in known):
+        reason = "the server is older than MongoDB 6.0, or speaks an older protocol, as Amazon DocumentDB does"
+        raise StoreUnfit("MongoDB", reason, lasts=True)
 
 
 class _Command:

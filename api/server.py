@@ -29,6 +29,7 @@ from api.daemons import die_with_parent
 from api.draining import DrainingServer
 from api.failures import ServerError, describe
 from api.log import configure_logging, logger
+from api.mongodb import require_version
 from api.protocol import Protocol
 from api.stores import mongo_client, mongo_database, postgres_engine
 from migrations.revisions import migrated
@@ -110,6 +111,7 @@ async def _verify_mongodb(settings: Settings) -> None:
     async with mongo_client(settings) as client:
         with pymongo.timeout(settings.mongodb_selection_timeout):
             await mongo_database(settings, client).command("ping")
+            require_version(client)
 
 
 class Lifespan(LifespanOn):

@@ -15,6 +15,7 @@ from beanie.odm.utils.init import Initializer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from pymongo.server_api import ServerApi
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -176,6 +177,8 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
         "serverSelectionTimeoutMS": int(settings.mongodb_selection_timeout * 1000),
         "socketTimeoutMS": int(settings.statement_timeout * 1000),
         "event_listeners": [CommandCounter()],
+        # not strict: dbStats and text indexes are in no version of it
+        "server_api": ServerApi(settings.mongodb_api_version) if settings.mongodb_api_version else None,
         **tls,
     }
 

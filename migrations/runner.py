@@ -22,6 +22,7 @@ from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
 
 from api.config import ConfigurationError, Settings
+from api.mongodb import require_version
 from api.postgres_url import parse
 from api.stores import MongoClient, mongo_client, mongo_database
 from documents import collection
@@ -224,6 +225,7 @@ async def _ping(settings: Settings, client: MongoClient) -> None:
     """Find out soon that MongoDB does not answer: the commands that follow are patient."""
     with pymongo.timeout(settings.mongodb_selection_timeout):
         await client.admin.command("ping")
+        require_version(client)
 
 
 async def _generate(settings: Settings, message: str) -> Path | None:

@@ -90,6 +90,25 @@ def structure(settings: Settings) -> dict[str, set[tuple[Any, ...]]]:
     return {name: {tuple(row) for row in sql(settings, query)} for name, query in queries.items()}
 
 
+async def end_sessions(postgres_url: str, condition: str = "application_name = 'fashion-wallet'") -> int:
+    """Have the server close the sessions of which this is true, and wait until they are gone. Returns how many."""
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        pids = [
+            row["pid"]
+            for row in await admin.fetch(
+                f"SELECT pid FROM pg_stat_activity WHERE {condition} AND pid <> pg_backend_pid()"
+            )
+        ]
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
+        async with asyncio.timeout(30):
+            while await admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", pids):
+                pass
+        return len(pids)
+    finally:
+        await admin.close()
+
+
 async def _create_all(settings: Settings) -> None:
     engine = postgres_engine(settings)
     async with engine.begin() as connection:

@@ -22,6 +22,8 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self._cut: bytes | None = None
+        self.rewritten: tuple[bytes, bytes] = (b"", b"")
+        """Bytes in answers, and as many that clients get instead."""
 
     @property
     def connections(self) -> int:
@@ -119,6 +121,7 @@ class Proxy:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
+            data = data.replace(*self.rewritten) if all(self.rewritten) else data
             if cut.is_set():
                 writer.write(data[: len(data) // 2])
                 writer.transport.close()

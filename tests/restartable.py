@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from api import embedded
 from api.config import Settings
 from api.daemons import HOST, Daemon, DaemonError
+from tests.servers import POSTGRES_BIN
 
 START: Final = 60.0
 """Seconds that a server has for its start."""
@@ -111,7 +112,7 @@ def restartable_stores() -> Iterator[RestartableStores]:
         stack.callback(mongodb.stop, START)
         servers = {"MongoDB": Restartable(mongodb)}
         servers["MongoDB"].start()
-        postgres = embedded._postgres(folder, False)
+        postgres = embedded._postgres(folder, False, POSTGRES_BIN)
         plain = postgres.command
         # of what is not durable, this alone would lose what was acknowledged
         postgres.command = lambda port: (*plain(port), "-c", "synchronous_commit=on")

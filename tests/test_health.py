@@ -36,6 +36,7 @@ from api.health.routes import routes, timestamp
 from api.stores import Stores, mongo_client, mongo_database, open_stores, postgres_engine
 from models.pooler import autocommit
 from models.statements import StatementRunner
+from tests.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -367,8 +368,8 @@ async def test_connection_that_outlived_its_server_is_replaced(settings: Setting
         assert (await client.get("/readyz")).status_code == 200
         kept = await stores.spare.take()
         stores.spare.give_back(kept)
-        async with unverified_stores(settings) as others, others.reads.connect() as other:
-            await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": kept.get_server_pid()})
+        assert settings.postgres_url is not None
+        assert await end_sessions(settings.postgres_url, f"pid = {kept.get_server_pid()}") == 1
 
         assert (await client.get("/readyz")).status_code == 200
         new = await stores.spare.take()
@@ -537,7 +538,10 @@ class _Sqlstate(Exception):
         (ConnectionError("PostgreSQL server at db.internal:5432 rejected SSL upgrade"), "TLS failed"),
         (_Sqlstate("28P01"), "authentication failed"),
         (_Sqlstate("3D000"), "the database does not exist"),
-        (_Sqlstate("53300"), "too many connections at the server"),
+        (
+            _Sqlstate("53300"),
+            "too many connections at the server: lower POSTGRES_POOL_SIZE or WORKERS, or raise the limit there",
+        ),
         (_Sqlstate("57P03"), "the server is starting or shutting down"),
         (mongodb.OperationFailure("alice at db.internal", code=18), "authentication failed"),
         (mongodb.OperationFailure("alice at db.internal", code=13), "not permitted"),

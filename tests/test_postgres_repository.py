@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
-import asyncpg
 import pytest
 from sqlalchemy import String, column, event, func, inspect, lateral, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -17,6 +16,7 @@ from api.config import Settings
 from api.errors import Conflict, as_app_error
 from api.stores import Stores, open_stores
 from models import Avatar, CatalogItem, PostgresRepository, User
+from tests.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -251,12 +251,7 @@ async def test_a_read_survives_connections_that_the_server_has_closed(stores: St
     assert await users(stores).count() == 1
 
     # when the server closes every connection but its own
-    admin = await asyncpg.connect(postgres_url)
-    closed = await admin.fetch(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE application_name = 'fashion-wallet' AND pid <> pg_backend_pid()"
-    )
-    await admin.close()
+    closed = await end_sessions(postgres_url)
 
     # then reads go on, and nothing is left behind
     assert closed

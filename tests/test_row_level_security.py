@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
@@ -20,8 +20,8 @@ from api.auth import Auth
 from api.config import ConfigurationError, Settings
 from api.context import Context
 from api.ids import encode_id
-from api.row_level_security import ROLE, Identity
-from api.stores import Stores
+from api.row_level_security import ROLE, Identity, identity_of
+from api.stores import Stores, open_stores
 from api.viewer import ANONYMOUS, Viewer
 from models import Base, User
 from tests.factories.avatars import create_avatar
@@ -363,3 +363,20 @@ async def test_a_user_who_is_no_member_of_the_role_is_told_at_start(outsider: Se
     with pytest.raises(ConfigurationError, match="GRANT fashion_wallet_app TO"):
         async with app.router.lifespan_context(app):
             pass
+
+
+async def test_a_database_that_switches_policies_to_errors_is_served_all_the_same(
+    settings: Settings, postgres_url: str, clean_stores: None
+) -> None:
+    """`row_security=off` makes PostgreSQL refuse what a policy would hide."""
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("ALTER DATABASE fashion_wallet SET row_security = off")
+    try:
+        async with open_stores(settings.model_copy(update={"row_level_security": True})) as stores:
+            user = await create_user(stores)
+            mine = stores.acting_as(identity_of(Viewer(user.id, "user"), "r"))
+            async with mine.reads.connect() as reading:
+                assert (await reading.execute(select(User.id))).scalars().all() == [user.id]
+    finally:
+        await connection.execute("ALTER DATABASE fashion_wallet RESET row_security")
+        await connection.close()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from pydantic import SecretStr
 
 from api.config import Settings
 from migrations.revisions import known
@@ -20,7 +22,7 @@ from migrations.runner import downgrade, upgrade
 from tests.databases import HEAD, REVISIONS, fresh_database, sql
 from tests.restartable import restartable_stores
 from tests.servers import COMMAND, Server, command, environment, serving, wait_until
-from tests.test_server import children
+from tests.test_server import children, ended
 
 ITEMS = {"query": "{ catalogItems(first: 1) { totalCount } }"}
 UNMIGRATED = "the database is not migrated: run `fashion-wallet migrate run`"
@@ -216,3 +218,28 @@ def test_a_log_that_nobody_reads_stops_nothing(settings: Settings, clean_stores:
         finally:
             process.kill()
     assert sum(orjson.loads(line)["event"] == "request" for line in rest) == 400
+
+
+def test_too_many_connections_names_the_setting(empty: Settings, tmp_path: Path) -> None:
+    upgrade(empty)
+    assert empty.postgres_url is not None
+    role = f"few_{uuid.uuid4().hex}"
+    sql(empty, f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0")
+    few = empty.model_copy(
+        update={"database_url": SecretStr(empty.postgres_url.replace("//postgres@", f"//{role}@")), "log_level": "info"}
+    )
+    try:
+        with starting(few, tmp_path) as server:
+            status, errors = readiness(server)
+            assert (status, errors["postgres"]) == (
+                503,
+                "too many connections at the server: lower POSTGRES_POOL_SIZE or WORKERS, or raise the limit there",
+            )
+        code, output = ended("documents", "list", folder=tmp_path, variables=environment(few), output="list.txt")
+        assert (code, output) == (
+            1,
+            f'Error: PostgreSQL: too many connections for role "{role}" '
+            "(lower POSTGRES_POOL_SIZE or WORKERS of those that serve, or raise the limit there)\n",
+        )
+    finally:
+        sql(empty, f"DROP ROLE {role}")

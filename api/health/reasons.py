@@ -45,7 +45,7 @@ _BY_SQLSTATE: Final = {
     "28": _AUTHENTICATION,
     "3D": "the database does not exist",
     "42501": _NOT_PERMITTED,
-    "53300": "too many connections at the server",
+    "53300": "too many connections at the server: lower POSTGRES_POOL_SIZE or WORKERS, or raise the limit there",
     "53": "the server is out of resources",
     "57P01": "the server is shutting down",
     "57P02": "the server is shutting down",

@@ -35,6 +35,7 @@ from api.health.report import (
     PostgresServer,
 )
 from api.log import logger
+from api.mongodb import require_version
 from api.stores import MongoClient, Stores
 from models.pooler import Connection, ask
 
@@ -223,6 +224,7 @@ class _MongodbAttempt:
         # a little earlier than we give up, so that the driver can say why; the server stops working then too
         with pymongo.timeout(self.limit * 0.9):
             await self.client.admin.command("ping")
+            require_version(self.client)
             self.answered = perf_counter()
             if self.detailed:
                 stats: Mapping[str, Any] = await self.client[self.database].command("dbStats")
