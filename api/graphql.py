@@ -128,7 +128,8 @@ class GraphQLEndpoint:
             request_id=exchange.request_id,
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
-        await send_answer(answer, content, exchange.media_type or JSON, exchange.request_id, send)
+        encodings = request.header(b"accept-encoding")
+        await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Raises AppError for a request that is refused as a whole."""

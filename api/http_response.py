@@ -11,6 +11,7 @@ from graphql import GraphQLError, IntValueNode
 from starlette.types import Send
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from api.compression import LEAST, compressed, encoding_of
 from api.errors import AppError, BadUserInput, as_app_error, reported
 from api.http_request import RESPONSE_JSON
 from api.log import logger
@@ -79,16 +80,23 @@ def of_batch(answers: list[Answer]) -> Answer:
     return Answer(statuses.pop() if len(statuses) == 1 else 200, bodies, headers)
 
 
-async def send_answer(answer: Answer, content: bytes, media_type: str, request_id: str, send: Send) -> None:
-    """Send it, with the headers that every response has."""
+async def send_answer(
+    answer: Answer, content: bytes, media_type: str, encodings: str, request_id: str, send: Send
+) -> None:
+    """Send it, with the headers that every response has, in one of the encodings that the client accepts."""
+    encoding = encoding_of(encodings) if encodings and len(content) >= LEAST else None
+    if encoding is not None:
+        content = await compressed(content, encoding)
     headers = [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"content-length", str(len(content)).encode()),
         (b"x-request-id", request_id.encode()),
         (b"cache-control", b"no-store"),
-        (b"vary", b"accept"),
+        (b"vary", b"accept, accept-encoding"),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if encoding is not None:
+        headers.append((b"content-encoding", encoding.encode()))
     if answer.headers:
         headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

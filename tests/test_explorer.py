@@ -20,6 +20,7 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from api import explorer
+from api.compression import LEAST
 from api.config import Settings
 from api.explorer.assets import ASSETS, CDN, SCRIPTS, STYLES
 from api.explorer.graphiql import samples
@@ -244,16 +245,22 @@ async def test_files_are_cached_for_ever(installed: Path) -> None:
     types = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
     async with served(installed) as client:
         for asset in (*SCRIPTS, *STYLES):
-            answer = await client.get(f"/graphql/assets/{asset.name}")
-            again = await client.get(
-                f"/graphql/assets/{asset.name}", headers={"if-none-match": f'"x", W/{answer.headers["etag"]}'}
-            )
+            path = f"/graphql/assets/{asset.name}"
+            answer = await client.get(path, headers={"accept-encoding": "identity"})
+            again = await client.get(path, headers={"if-none-match": f'"x", W/{answer.headers["etag"]}'})
+            small = await client.get(path, headers={"accept-encoding": "gzip"})
             other = await client.get(f"/graphql/assets/{asset.name}", headers={"if-none-match": '"x"'})
 
             assert answer.content == (installed / "explorer" / asset.name).read_bytes()
             assert answer.headers["content-type"] == types[Path(asset.name).suffix]
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert answer.headers["etag"] == f'"{asset.integrity}"'
+            assert answer.headers["vary"] == small.headers["vary"] == "Accept-Encoding"
+            assert small.content == answer.content
+            if len(answer.content) >= LEAST:
+                assert small.headers["content-encoding"] == "gzip"
+                assert small.headers["etag"] == f'W/"{asset.integrity}"'
+                assert int(small.headers["content-length"]) < len(answer.content)
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert (again.status_code, again.content) == (304, b"")
             assert other.status_code == 200

@@ -44,7 +44,7 @@ async def test_post(client: httpx.AsyncClient) -> None:
     assert (response.status_code, response.json()) == (200, COUNTED)
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert response.headers["cache-control"] == "no-store"
-    assert response.headers["vary"] == "accept"
+    assert response.headers["vary"] == "accept, accept-encoding"
     assert UUID(response.headers["x-request-id"]).version == 7
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from api.compression import LEAST, compressed, encoding_of
 from api.config import Settings
 from api.demo.present import DemoAccount
 from api.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
@@ -27,6 +28,9 @@ SAMPLES: Final = ("catalog", "who-am-i", "designs", "paging", "patch", "history"
 """Files in samples/, one a tab, in this order; some have variables beside them."""
 
 _KNOWN_PASSWORD: Final[str] = Settings.model_fields["demo_password"].default.get_secret_value()
+
+_COMPRESSED: Final[dict[tuple[str, str], bytes]] = {}
+"""The files by name and encoding, as they were sent before: their names carry versions, so they never change."""
 
 BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
 
@@ -70,7 +74,7 @@ def routes(settings: Settings) -> list[Route]:
         logger.info("explorer uses the CDN", reason=str(error), remedy="fashion-wallet explorer install")
 
     async def asset(request: Request) -> Response:
-        return _asset(settings, request)
+        return await _asset(settings, request)
 
     return [Route(f"{ASSETS_PATH}/{{file}}", asset, name="explorer_asset")]
 
@@ -132,7 +136,7 @@ def _headers(nonce: str, settings: Settings) -> dict[str, str]:
     }
 
 
-def _asset(settings: Settings, request: Request) -> Response:
+async def _asset(settings: Settings, request: Request) -> Response:
     asset = BY_NAME.get(request.path_params["file"])
     if asset is None:
         raise HTTPException(404)
@@ -143,9 +147,17 @@ def _asset(settings: Settings, request: Request) -> Response:
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "ETag": f'"{asset.integrity}"',
+        "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if headers["ETag"] in known or known == ["*"]:
         return Response(status_code=304, headers=headers)
+    encoding = encoding_of(request.headers.get("accept-encoding", ""))
+    if encoding is not None and len(content) >= LEAST:
+        if (asset.name, encoding) not in _COMPRESSED:
+            _COMPRESSED[asset.name, encoding] = await compressed(content, encoding)
+        content = _COMPRESSED[asset.name, encoding]
+        # weak: the same file, in other bytes
+        headers |= {"Content-Encoding": encoding, "ETag": f"W/{headers['ETag']}"}
     return Response(content, media_type=asset.media_type, headers=headers)
