@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.conditions import And, matches, to_sql
 from api.context import Context
-from api.errors import Forbidden
-from api.mutations import ConflictError, Refusal, not_found
+from api.mutations import ConflictError, Refusal, not_editable
 from api.nodes import View, read
 from models import Base, PostgresRepository
 
@@ -57,19 +56,16 @@ async def restore(transaction: AsyncSession, model: type[M], where: ColumnElemen
     return restored
 
 
-async def why_not(
-    context: Context, rows: PostgresRepository[M], view: type[View], key: UUID, what: str
-) -> Refusal | Forbidden:
-    """Why the live row of this key was not edited: it isn't there for the viewer, not theirs to edit, or has changed.
+async def why_not(context: Context, rows: PostgresRepository[M], view: type[View], key: UUID, what: str) -> Refusal:
+    """Why the live row of this key was not edited: it isn't there for the viewer to edit, or has changed.
 
-    In the last case the payload shows it as it is now, in the field that is named like `what` it is.
+    In the second case the payload shows it as it is now, in the field that is named like `what` it is.
     """
     current = await rows.find_by_id(key)
     policy = context.policy(rows.model.__name__)
-    if current is None or not matches(policy.scope(context.viewer), partial(read, current)):
-        return not_found(what, "id")
-    if not matches(policy.editable(context.viewer), partial(read, current)):
-        return Forbidden()
+    theirs = And((policy.scope(context.viewer), policy.editable(context.viewer)))
+    if current is None or not matches(theirs, partial(read, current)):
+        return not_editable(what)
     message = f"The {what} has changed since it was read."
     stale = ConflictError(code="STALE", message=message, path=["expectedUpdatedAt"])
     return Refusal(stale, **{what.replace(" ", "_"): view.of(current)})

@@ -70,6 +70,12 @@ def not_found(what: str, *path: str) -> Refusal:
     return Refusal(NotFoundError(code="NOT_FOUND", message=f"There is no such {what}.", path=list(path) or None))
 
 
+def not_editable(what: str) -> Refusal:
+    """The object of an input isn't there, or not the viewer's to change: which of the two, nobody is told."""
+    message = f"There is no such {what}, or it isn't yours to change."
+    return Refusal(NotFoundError(code="NOT_FOUND", message=message, path=["id"]))
+
+
 def conflict(code: str, message: str, *path: str) -> Refusal:
     """The change and what is stored exclude each other."""
     return Refusal(ConflictError(code=code, message=message, path=list(path) or None))
@@ -79,12 +85,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def refusable(payload: Callable[..., R]) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-    """Turn a resolver's Refusal into its payload with errors."""
+def refusable(
+    payload: Callable[..., R],
+) -> Callable[[Callable[P, Awaitable[R | None]]], Callable[P, Awaitable[R | None]]]:
+    """Turn a resolver's Refusal into its payload with errors.
 
-    def decorate(resolver: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    Resolvers are declared to give null though none returns it: what is refused by an error of its own must not take
+    along what others in the same operation have written.
+    """
+
+    def decorate(resolver: Callable[P, Awaitable[R | None]]) -> Callable[P, Awaitable[R | None]]:
         @functools.wraps(resolver)
-        async def resolve(*args: P.args, **kwargs: P.kwargs) -> R:
+        async def resolve(*args: P.args, **kwargs: P.kwargs) -> R | None:
             try:
                 return await resolver(*args, **kwargs)
             except Refusal as refusal:
@@ -180,6 +192,7 @@ __all__: Sequence[str] = (
     "conflict",
     "given",
     "invalid",
+    "not_editable",
     "not_found",
     "refusable",
     "same_moment",

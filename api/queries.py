@@ -36,7 +36,7 @@ class NodeQueries:
         self,
         info: strawberry.Info[Context],
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their global ids, at most 100.")],
-    ) -> list[Node | None]:
+    ) -> list[Node | None] | None:
         if len(ids) > MAX_SIZE:
             raise BadUserInput(f"nodes takes at most {MAX_SIZE} ids; these are {len(ids)}.")
         # the executor awaits each, so that one that fails leaves the others standing

@@ -10,7 +10,7 @@ from bson import ObjectId
 from api.stores import Stores
 from documents import Design
 from tests.factories.designs import designs
-from tests.graphql import execute, gid, respond
+from tests.graphql import execute, gid, is_empty, respond
 
 DESIGN = (
     "id name status version layers { layerId type color catalogItem { id } position { x y z } visible } avatar { id }"
@@ -53,7 +53,7 @@ async def denied(client: httpx.AsyncClient, name: str, /, **values: Any) -> str:
     """The code of the one top-level error of a mutation."""
     body = await respond(client, query(name), input=values)
     [error] = body["errors"]
-    assert body["data"] is None
+    assert is_empty(body)
     code: str = error["extensions"]["code"]
     return code
 

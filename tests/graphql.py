@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +61,11 @@ async def error_of(client: httpx.AsyncClient, query: str, **variables: Any) -> t
     assert len(body["errors"]) == 1, body["errors"]
     (error,) = body["errors"]
     return error["extensions"]["code"], error["message"]
+
+
+def is_empty(body: Mapping[str, Any]) -> bool:
+    """Whether a response has data, of which every root field is null."""
+    return set(body["data"].values()) == {None}
 
 
 def gid(stored: Any) -> str:

@@ -19,7 +19,7 @@ from models import Session, User
 from tests.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.factories.avatars import create_avatar
 from tests.factories.users import create_user, users
-from tests.graphql import execute, gid, respond
+from tests.graphql import execute, gid, is_empty, respond
 from tests.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +55,7 @@ async def eventually(client: httpx.AsyncClient, status: int) -> None:
 async def code_of(client: httpx.AsyncClient, query: str, **variables: Any) -> str:
     """The code of the one top-level error of an operation that gave no data."""
     body = await respond(client, query, **variables)
-    assert body["data"] is None
+    assert is_empty(body)
     (error,) = body["errors"]
     code: str = error["extensions"]["code"]
     return code

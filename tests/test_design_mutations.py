@@ -323,9 +323,13 @@ async def test_who_may_change_a_design(client: httpx.AsyncClient, stores: Stores
 
     for role in ("user", "premium", "brand"):
         stranger, _ = await signed_in(client, stores, role)
-        assert await denied(stranger, name, **seen(published, **REST.get(name, {}))) == "FORBIDDEN"
-        for design in (draft, deleted):
-            assert await problems(stranger, name, **seen(design, **REST.get(name, {}))) == [("NOT_FOUND", "id")]
+        refusals = [
+            (await mutate(stranger, name, **(seen(published, **REST.get(name, {})) | {"id": id})))["errors"]
+            for id in (gid(published), gid(draft), gid(deleted), encode_id("Design", "0" * 24))
+        ]
+        # nobody is told what there is: the message is the same, too
+        assert refusals == [refusals[0]] * 4
+        assert [(error["code"], error["path"]) for error in refusals[0]] == [("NOT_FOUND", ["id"])]
     assert await denied(client, name, **seen(published, **REST.get(name, {}))) == "UNAUTHENTICATED"
     assert [await stored(stores, design) for design in (published, draft, deleted)] == before
 

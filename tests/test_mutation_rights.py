@@ -15,7 +15,7 @@ from bson import ObjectId
 
 from api.ids import encode_id
 from tests.digest import digest
-from tests.graphql import respond
+from tests.graphql import is_empty, respond
 from tests.mutating import INPUTS, Input, mutation
 from tests.walking import Seen, fields_of, object_type, reachable, record, table, type_of
 from tests.world import OPEN, VIEWERS, WALLED, World
@@ -116,12 +116,10 @@ FOR_EVERYONE: Final = only(EVERYONE)
 FOR_SIGNED_IN: Final = only(SIGNED_IN)
 FOR_ADMINS: Final = only(ADMIN)
 FOR_BRANDS: Final = only(BRANDS)
-OF_SEEN: Final = only(OWNER)
-OF_UNSEEN: Final = only(OWNER, "NOT_FOUND")
-OF_SEEN_ITEM: Final = only(MAKER)
-OF_UNSEEN_ITEM: Final = only(MAKER, brand="NOT_FOUND")
+OF_OTHERS: Final = only(OWNER, "NOT_FOUND")
+OF_OTHER_BRANDS: Final = only(MAKER, brand="NOT_FOUND")
 
-# on an object that strangers may see, and on one that is hidden from them: Ada's, or Cleo's item
+# on an object that strangers may see, and on one that is hidden from them: Ada's, or Cleo's item; both alike
 OUTCOMES: Final[Mapping[str, tuple[Outcomes, Outcomes]]] = {
     "signUp": (FOR_EVERYONE, FOR_EVERYONE),
     "signIn": (FOR_EVERYONE, FOR_EVERYONE),
@@ -134,26 +132,26 @@ OUTCOMES: Final[Mapping[str, tuple[Outcomes, Outcomes]]] = {
     "reactivateUser": (FOR_ADMINS, FOR_ADMINS),
     "deleteUser": (FOR_ADMINS, FOR_ADMINS),
     "restoreUser": (FOR_ADMINS, FOR_ADMINS),
-    "createAvatar": (FOR_SIGNED_IN, OF_SEEN),  # for the viewer, for Ada
-    "updateAvatar": (OF_UNSEEN, OF_UNSEEN),  # worn or not: it is not listed for others
-    "setDefaultAvatar": (OF_UNSEEN, OF_UNSEEN),
-    "deleteAvatar": (OF_UNSEEN, OF_UNSEEN),
-    "restoreAvatar": (OF_UNSEEN, OF_UNSEEN),
+    "createAvatar": (FOR_SIGNED_IN, only(OWNER)),  # for the viewer, for Ada
+    "updateAvatar": (OF_OTHERS, OF_OTHERS),  # worn or not: it is not listed for others
+    "setDefaultAvatar": (OF_OTHERS, OF_OTHERS),
+    "deleteAvatar": (OF_OTHERS, OF_OTHERS),
+    "restoreAvatar": (OF_OTHERS, OF_OTHERS),
     "createCatalogItem": (FOR_BRANDS, FOR_BRANDS),
-    "updateCatalogItem": (OF_SEEN_ITEM, OF_UNSEEN_ITEM),
-    "deleteCatalogItem": (OF_SEEN_ITEM, OF_UNSEEN_ITEM),
-    "restoreCatalogItem": (OF_UNSEEN_ITEM, OF_UNSEEN_ITEM),
+    "updateCatalogItem": (OF_OTHER_BRANDS, OF_OTHER_BRANDS),
+    "deleteCatalogItem": (OF_OTHER_BRANDS, OF_OTHER_BRANDS),
+    "restoreCatalogItem": (OF_OTHER_BRANDS, OF_OTHER_BRANDS),
     "importCatalogItems": (FOR_BRANDS, FOR_BRANDS),
     "createDesign": (FOR_SIGNED_IN, FOR_SIGNED_IN),
-    "updateDesign": (OF_SEEN, OF_UNSEEN),
-    "applyDesignPatch": (OF_SEEN, OF_UNSEEN),
-    "publishDesign": (OF_SEEN, OF_UNSEEN),
-    "archiveDesign": (OF_SEEN, OF_UNSEEN),
-    "returnDesignToDraft": (OF_SEEN, OF_UNSEEN),
-    "duplicateDesign": (FOR_SIGNED_IN, OF_UNSEEN),
-    "deleteDesign": (OF_SEEN, OF_UNSEEN),
-    "restoreDesign": (OF_UNSEEN, OF_UNSEEN),
-    "restoreDesignRevision": (OF_SEEN, OF_UNSEEN),
+    "updateDesign": (OF_OTHERS, OF_OTHERS),
+    "applyDesignPatch": (OF_OTHERS, OF_OTHERS),
+    "publishDesign": (OF_OTHERS, OF_OTHERS),
+    "archiveDesign": (OF_OTHERS, OF_OTHERS),
+    "returnDesignToDraft": (OF_OTHERS, OF_OTHERS),
+    "duplicateDesign": (FOR_SIGNED_IN, OF_OTHERS),
+    "deleteDesign": (OF_OTHERS, OF_OTHERS),
+    "restoreDesign": (OF_OTHERS, OF_OTHERS),
+    "restoreDesignRevision": (OF_OTHERS, OF_OTHERS),
 }
 
 # refusals that have nothing to do with rights, for the fields of errors
@@ -169,7 +167,7 @@ async def outcome(client: httpx.AsyncClient, name: str, values: Input, seen: See
     """`ok`, or the codes of the errors, which are either top-level or in the payload."""
     body = await respond(client, mutation(name), input=values)
     if "errors" in body:
-        assert body["data"] is None
+        assert is_empty(body)
         return " ".join(error["extensions"]["code"] for error in body["errors"])
     payload = body["data"]["it"]
     record(type_of(object_type("Mutation").fields[name]), payload, seen)
@@ -202,6 +200,37 @@ async def refusable(name: str, world: World, given: Input) -> Input:
 def test_the_tables_name_what_can_be_changed() -> None:
     assert set(FIELDS) == fields_of(reachable(["Mutation"]) - reachable(["Query"]) - {"Mutation"})
     assert set(OUTCOMES) == set(INPUTS) == set(object_type("Mutation").fields)
+
+
+async def test_a_refusal_leaves_what_others_wrote(worlds: Mapping[str, World]) -> None:
+    world = worlds[OPEN]
+    ada = await world.sign_in_anew("owner")
+    query = """mutation ($role: SetUserRoleInput!, $draft: CreateDesignInput!) {
+      before: createDesign(input: $draft) { design { id name } errors { code } }
+      refused: setUserRole(input: $role) { errors { code } }
+      after: createDesign(input: $draft) { design { id name } errors { code } }
+    }"""
+    user = encode_id("User", world.users["ada"].id)
+
+    body = await respond(ada, query, role={"id": user, "role": "ADMIN"}, draft={"name": "Kept"})
+
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [(["refused"], "FORBIDDEN")]
+    assert body["data"]["refused"] is None
+    for name in ("before", "after"):
+        assert body["data"][name]["errors"] == []
+        assert body["data"][name]["design"]["name"] == "Kept"
+    ids = [body["data"][name]["design"]["id"] for name in ("before", "after")]
+    found = await respond(ada, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert found["data"]["nodes"] == [{"id": id} for id in ids]
+
+
+async def test_a_refused_query_leaves_the_others(worlds: Mapping[str, World]) -> None:
+    body = await respond(worlds[OPEN].viewer("anonymous"), "{ users { totalCount } health { status } }")
+
+    assert body["data"] == {"users": None, "health": {"status": "HEALTHY"}}
+    assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+        (["users"], "UNAUTHENTICATED")
+    ]
 
 
 @pytest.mark.parametrize("wall", [OPEN, WALLED])

@@ -26,7 +26,7 @@ from api.users.limits import SignInLimits
 from tests.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.applications import running
 from tests.factories.users import create_user, users
-from tests.graphql import execute, respond
+from tests.graphql import execute, is_empty, respond
 from tests.signing_in import with_token
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def limited(client: httpx.AsyncClient, email: str, password: str) -> bool:
     if "errors" not in body:
         return False
     (error,) = body["errors"]
-    assert body["data"] is None
+    assert is_empty(body)
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert 3590 <= error["extensions"]["retryAfter"] <= 3600
     assert error["message"] == f"Too many attempts; try again in {error['extensions']['retryAfter']} s."

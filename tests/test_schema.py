@@ -70,15 +70,15 @@ NODE = {"id": "ID!"}
 CONTRACT: dict[str, dict[str, str]] = {
     "Query": {
         "node": "Node",
-        "nodes": "[Node]!",
+        "nodes": "[Node]",
         "user": "User",
-        "users": "UserConnection!",
+        "users": "UserConnection",
         "avatar": "Avatar",
-        "avatars": "AvatarConnection!",
+        "avatars": "AvatarConnection",
         "catalogItem": "CatalogItem",
-        "catalogItems": "CatalogItemConnection!",
+        "catalogItems": "CatalogItemConnection",
         "design": "Design",
-        "designs": "DesignConnection!",
+        "designs": "DesignConnection",
         "health": "Health!",
     },
     "User": NODE
@@ -187,6 +187,13 @@ def test_the_contract_is_kept() -> None:
     kept = {kind: {name: fields(kind).get(name) for name in contract} for kind, contract in CONTRACT.items()}
 
     assert kept == CONTRACT
+
+
+def test_what_may_be_refused_is_nullable() -> None:
+    """Else one refusal would take along what the other fields of the operation have done or found."""
+    required = {(kind, name) for kind in ("Query", "Mutation") for name, of in fields(kind).items() if of.endswith("!")}
+
+    assert required == {("Query", "health")}
 
 
 def test_every_list_takes_the_same_arguments() -> None:

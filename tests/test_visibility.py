@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from api.config import Settings
 from api.ids import encode_id
-from tests.graphql import execute, gid, respond
+from tests.graphql import execute, gid, is_empty, respond
 from tests.walking import SCHEMA
 from tests.world import ACCOUNTS, OPEN, WALLED, World
 
@@ -142,7 +142,7 @@ async def code_of(client: httpx.AsyncClient, query: str, **variables: Any) -> st
     """The code of the one error of a query that gets no data."""
     body = await respond(client, query, **variables)
     [error] = body["errors"]
-    assert body["data"] is None
+    assert is_empty(body)
     code: str = error["extensions"]["code"]
     return code
 

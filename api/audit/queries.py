@@ -42,7 +42,7 @@ class AuditQueries:
         filter: Annotated[
             AuditLogFilter | None, strawberry.argument(description="Which entries; all of them where it is not given.")
         ] = None,
-    ) -> AuditLogConnection:
+    ) -> AuditLogConnection | None:
         context, raw = info.context, info._raw_info
         context.viewer.require("admin")
         request = page_request(

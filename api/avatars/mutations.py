@@ -39,7 +39,7 @@ class AvatarMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[CreateAvatarInput, strawberry.argument(description="The new avatar.")],
-    ) -> CreateAvatarPayload:
+    ) -> CreateAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
         if input.user_id is not None and input.user_id != encode_id("User", actor):
@@ -64,7 +64,7 @@ class AvatarMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[UpdateAvatarInput, strawberry.argument(description="The avatar and its changes.")],
-    ) -> UpdateAvatarPayload:
+    ) -> UpdateAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
         changes = validated(AvatarChanges, given(input))
@@ -94,7 +94,7 @@ class AvatarMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[SetDefaultAvatarInput, strawberry.argument(description="The avatar.")],
-    ) -> SetDefaultAvatarPayload:
+    ) -> SetDefaultAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
         key = validated(AvatarChoice, given(input)).id
@@ -122,7 +122,7 @@ class AvatarMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[DeleteAvatarInput, strawberry.argument(description="The avatar.")],
-    ) -> DeleteAvatarPayload:
+    ) -> DeleteAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
         deletion = validated(AvatarDeletion, given(input))
@@ -154,7 +154,7 @@ class AvatarMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[RestoreAvatarInput, strawberry.argument(description="The avatar.")],
-    ) -> RestoreAvatarPayload:
+    ) -> RestoreAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
         key = validated(AvatarChoice, given(input)).id

@@ -13,6 +13,6 @@ from api.fields import connection, lookup
 @strawberry.type
 class AvatarQueries:
     avatar: Avatar | None = lookup("avatar", description="One avatar.")
-    avatars: Connection[Avatar] = connection(
+    avatars: Connection[Avatar] | None = connection(
         "avatars", filter=AvatarFilter, order=AvatarOrder, description="All avatars."
     )

@@ -39,7 +39,7 @@ class CatalogMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[CreateCatalogItemInput, strawberry.argument(description="The new item.")],
-    ) -> CreateCatalogItemPayload:
+    ) -> CreateCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
         values = validated(NewCatalogItem, given(input)).model_dump()
@@ -55,7 +55,7 @@ class CatalogMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[UpdateCatalogItemInput, strawberry.argument(description="The item and its changes.")],
-    ) -> UpdateCatalogItemPayload:
+    ) -> UpdateCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
         changes = validated(CatalogItemChanges, given(input))
@@ -84,7 +84,7 @@ class CatalogMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[DeleteCatalogItemInput, strawberry.argument(description="The item.")],
-    ) -> DeleteCatalogItemPayload:
+    ) -> DeleteCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
         deletion = validated(CatalogItemDeletion, given(input))
@@ -104,7 +104,7 @@ class CatalogMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[RestoreCatalogItemInput, strawberry.argument(description="The item.")],
-    ) -> RestoreCatalogItemPayload:
+    ) -> RestoreCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
         key = validated(CatalogItemChoice, given(input)).id
@@ -122,7 +122,7 @@ class CatalogMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[ImportCatalogItemsInput, strawberry.argument(description="The items.")],
-    ) -> ImportCatalogItemsPayload:
+    ) -> ImportCatalogItemsPayload | None:
         payload = await import_items(info.context, input)
         _forget(info.context)
         return payload

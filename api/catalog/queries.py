@@ -13,6 +13,6 @@ from api.fields import connection, lookup
 @strawberry.type
 class CatalogQueries:
     catalog_item: CatalogItem | None = lookup("catalog_item", description="One catalog item.")
-    catalog_items: Connection[CatalogItem] = connection(
+    catalog_items: Connection[CatalogItem] | None = connection(
         "catalog_items", filter=CatalogItemFilter, order=CatalogItemOrder, description="The catalog."
     )

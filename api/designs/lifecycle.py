@@ -41,7 +41,7 @@ class LifecycleMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[PublishDesignInput, strawberry.argument(description="The design.")],
-    ) -> PublishDesignPayload:
+    ) -> PublishDesignPayload | None:
         return PublishDesignPayload(design=await _with_status("published", info.context, input))
 
     @strawberry.mutation(
@@ -52,7 +52,7 @@ class LifecycleMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[ArchiveDesignInput, strawberry.argument(description="The design.")],
-    ) -> ArchiveDesignPayload:
+    ) -> ArchiveDesignPayload | None:
         return ArchiveDesignPayload(design=await _with_status("archived", info.context, input))
 
     @strawberry.mutation(description="Make a published or an archived design a draft again. A draft stays as it is.")
@@ -61,7 +61,7 @@ class LifecycleMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[ReturnDesignToDraftInput, strawberry.argument(description="The design.")],
-    ) -> ReturnDesignToDraftPayload:
+    ) -> ReturnDesignToDraftPayload | None:
         return ReturnDesignToDraftPayload(design=await _with_status("draft", info.context, input))
 
     @strawberry.mutation(description="Delete a design; it can be restored. Its version stays.")
@@ -70,7 +70,7 @@ class LifecycleMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[DeleteDesignInput, strawberry.argument(description="The design.")],
-    ) -> DeleteDesignPayload:
+    ) -> DeleteDesignPayload | None:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input)
         expect(design, wanted.expected_version)
@@ -92,7 +92,7 @@ class LifecycleMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[RestoreDesignInput, strawberry.argument(description="The design.")],
-    ) -> RestoreDesignPayload:
+    ) -> RestoreDesignPayload | None:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input, deleted)
         expect(design, wanted.expected_version)

@@ -49,7 +49,7 @@ class DesignMutations(LifecycleMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[CreateDesignInput, strawberry.argument(description="The new design.")],
-    ) -> CreateDesignPayload:
+    ) -> CreateDesignPayload | None:
         context = info.context
         owner = str(context.viewer.account_id)
         chosen = checked(CreateDesign, given(input))
@@ -72,7 +72,7 @@ class DesignMutations(LifecycleMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[UpdateDesignInput, strawberry.argument(description="The design and its changes.")],
-    ) -> UpdateDesignPayload:
+    ) -> UpdateDesignPayload | None:
         context = info.context
         design, update = await opened(context, UpdateDesign, input)
 
@@ -93,7 +93,7 @@ class DesignMutations(LifecycleMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[ApplyDesignPatchInput, strawberry.argument(description="The design and the operations.")],
-    ) -> ApplyDesignPatchPayload:
+    ) -> ApplyDesignPatchPayload | None:
         context = info.context
         design, wanted = await opened(context, ApplyDesignPatch, input)
         _name_new_layers(wanted.operations, idempotent_object_id(context, info.path))
@@ -132,7 +132,7 @@ class DesignMutations(LifecycleMutations):
         input: Annotated[
             DuplicateDesignInput, strawberry.argument(description="The design, and what the copy is called.")
         ],
-    ) -> DuplicateDesignPayload:
+    ) -> DuplicateDesignPayload | None:
         context = info.context
         original, copy = await opened(context, DuplicateDesign, input, visible)
         expect(original, copy.expected_version)
@@ -154,7 +154,7 @@ class DesignMutations(LifecycleMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[RestoreDesignRevisionInput, strawberry.argument(description="The design and the version.")],
-    ) -> RestoreDesignRevisionPayload:
+    ) -> RestoreDesignRevisionPayload | None:
         context = info.context
         design, wanted = await opened(context, RestoreDesignRevision, input)
 

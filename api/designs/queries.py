@@ -13,6 +13,6 @@ from api.fields import connection, lookup
 @strawberry.type
 class DesignQueries:
     design: Design | None = lookup("design", description="One design.")
-    designs: Connection[Design] = connection(
+    designs: Connection[Design] | None = connection(
         "designs", filter=DesignFilter, order=DesignOrder, description="All designs."
     )

@@ -13,15 +13,15 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from api.conditions import Condition, matches
+from api.conditions import And, Condition, matches
 from api.context import Context
 from api.designs import history, store
 from api.designs.payloads import VersionConflict
 from api.designs.types import Design
 from api.designs.validation import checked
-from api.errors import BadUserInput, Forbidden
+from api.errors import BadUserInput
 from api.ids import decode_id_of
-from api.mutations import InvalidInput, Refusal, S, conflict, given, not_found
+from api.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
 from api.nodes import read
 from documents.revision import version_of
 
@@ -46,7 +46,7 @@ async def opened(
     """The stored design that an input names, and the input, validated.
 
     The viewer must be signed in and may edit the design, where `find` doesn't find it otherwise. Raises
-    Unauthenticated, Forbidden where they only may see it, and Refusal.
+    Unauthenticated and Refusal.
     """
     _ = context.viewer.account_id
     values = given(mutation_input)
@@ -73,18 +73,18 @@ async def visible(context: Context, key: ObjectId) -> Document:
 async def editable(context: Context, key: ObjectId) -> Document:
     """The live design of this key, which the viewer may edit.
 
-    Raises Forbidden where they may see it but not edit it, Refusal where there is none for them.
+    Raises Refusal where there is none that they may edit: what they see is refused like what they may not know.
     """
-    design = await visible(context, key)
-    if not _matches(design, context.policy("Design").editable(context.viewer)):
-        raise Forbidden
+    design, policy = await store.whole(context.stores, key), context.policy("Design")
+    if design is None or not _matches(design, And((policy.scope(context.viewer), policy.editable(context.viewer)))):
+        raise not_editable("design")
     return design
 
 
 async def deleted(context: Context, key: ObjectId) -> Document:
     """The deleted design of this key, which the viewer may bring back.
 
-    Raises Forbidden where it is live and another's, Refusal where it is live or there is none for them.
+    Raises Refusal where it is live or there is none for them.
     """
     design = await store.whole(context.stores, key)
     scope = context.policy("Design").scope(context.viewer, deleted=True)

@@ -26,7 +26,7 @@ class AdministrationMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[SetUserRoleInput, strawberry.argument(description="The account and its role.")],
-    ) -> SetUserRolePayload:
+    ) -> SetUserRolePayload | None:
         user = await _change(info.context, input.id, {"role": input.role.value})
         security_log.note(info.context, SecurityEvent.ROLE_CHANGED, account=user.id, role=user.role)
         return SetUserRolePayload(user=User.of(user))
@@ -40,7 +40,7 @@ class AdministrationMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[DeactivateUserInput, strawberry.argument(description="The account.")],
-    ) -> DeactivateUserPayload:
+    ) -> DeactivateUserPayload | None:
         user = await _change(info.context, input.id, {"is_active": False})
         security_log.note(info.context, SecurityEvent.DEACTIVATED, account=user.id)
         return DeactivateUserPayload(user=User.of(user))
@@ -51,7 +51,7 @@ class AdministrationMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[ReactivateUserInput, strawberry.argument(description="The account.")],
-    ) -> ReactivateUserPayload:
+    ) -> ReactivateUserPayload | None:
         user = await _change(info.context, input.id, {"is_active": True})
         security_log.note(info.context, SecurityEvent.REACTIVATED, account=user.id)
         return ReactivateUserPayload(user=User.of(user))

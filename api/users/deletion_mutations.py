@@ -54,7 +54,7 @@ class DeletionMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[DeleteUserInput, strawberry.argument(description="The user.")],
-    ) -> DeleteUserPayload:
+    ) -> DeleteUserPayload | None:
         context = info.context
         actor = context.viewer.require("admin")
         user_id = validated(Chosen, {"id": input.id}).id
@@ -76,7 +76,7 @@ class DeletionMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[RestoreUserInput, strawberry.argument(description="The user.")],
-    ) -> RestoreUserPayload:
+    ) -> RestoreUserPayload | None:
         context = info.context
         context.viewer.require("admin")
         user_id = validated(Chosen, {"id": input.id}).id

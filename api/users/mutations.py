@@ -51,7 +51,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[SignUpInput, strawberry.argument(description="The new account.")],
-    ) -> SignUpPayload:
+    ) -> SignUpPayload | None:
         context = info.context
         account = validated(NewAccount, given(input))
         await context.auth.limits.arrive(context.address)
@@ -80,7 +80,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[SignInInput, strawberry.argument(description="Email and password.")],
-    ) -> SignInPayload:
+    ) -> SignInPayload | None:
         context, name = info.context, canonical_email(input.email)
         try:
             await context.auth.limits.arrive(context.address)
@@ -99,7 +99,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[RefreshSessionInput, strawberry.argument(description="The refresh token.")],
-    ) -> RefreshSessionPayload:
+    ) -> RefreshSessionPayload | None:
         context = info.context
         user_id, _ = await _holder(context, input.refresh_token)
         async with write_block(_as(context, user_id), system=True) as transaction:
@@ -137,7 +137,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         self,
         info: strawberry.Info[Context],
         input: Annotated[SignOutInput, strawberry.argument(description="Which sessions.")],
-    ) -> SignOutPayload:
+    ) -> SignOutPayload | None:
         context = info.context
         if input.refresh_token is None:
             user_id, session_id = context.viewer.account_id, context.viewer.session_id

@@ -33,7 +33,7 @@ class ProfileMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[UpdateProfileInput, strawberry.argument(description="The changes.")],
-    ) -> UpdateProfilePayload:
+    ) -> UpdateProfilePayload | None:
         context = info.context
         user_id = context.viewer.account_id
         profile = validated(Profile, given(input))
@@ -67,7 +67,7 @@ class ProfileMutations:
         self,
         info: strawberry.Info[Context],
         input: Annotated[ChangePasswordInput, strawberry.argument(description="Both passwords.")],
-    ) -> ChangePasswordPayload:
+    ) -> ChangePasswordPayload | None:
         context = info.context
         user_id = context.viewer.account_id
         new_password = validated(NewPassword, {"new_password": input.new_password}).new_password

@@ -23,4 +23,4 @@ class UserQueries:
         return view if isinstance(view, User) else None
 
     user: User | None = lookup("user", description="One user.")
-    users: Connection[User] = connection("users", filter=UserFilter, order=UserOrder, description="All users.")
+    users: Connection[User] | None = connection("users", filter=UserFilter, order=UserOrder, description="All users.")
