@@ -46,7 +46,7 @@ class Edge(Generic[T]):
 
     sources: ClassVar[tuple[type, ...]] = (tuple,)
 
-    @strawberry.field(description="The object.", metadata={**COMPUTED, EXPRESSION: "source[1]"})
+    @strawberry.field(description="The object in this place.", metadata={**COMPUTED, EXPRESSION: "source[1]"})
     def node(self) -> T:
         node: T = self.page.node(self.row)
         return node

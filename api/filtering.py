@@ -39,17 +39,17 @@ class TextFilter:
 
 @strawberry.input(description="A range of whole numbers. Bounds that contradict each other match nothing.")
 class IntRange:
-    gt: int | None = strawberry.field(default=strawberry.UNSET, description="Greater than.")
+    gt: int | None = strawberry.field(default=strawberry.UNSET, description="Greater than this number.")
     gte: int | None = strawberry.field(default=strawberry.UNSET, description="Greater than or equal to.")
-    lt: int | None = strawberry.field(default=strawberry.UNSET, description="Less than.")
+    lt: int | None = strawberry.field(default=strawberry.UNSET, description="Less than this number.")
     lte: int | None = strawberry.field(default=strawberry.UNSET, description="Less than or equal to.")
 
 
 @strawberry.input(description="A range of time. Bounds that contradict each other match nothing.")
 class DateTimeRange:
-    gt: datetime | None = strawberry.field(default=strawberry.UNSET, description="Later than.")
+    gt: datetime | None = strawberry.field(default=strawberry.UNSET, description="Later than this moment.")
     gte: datetime | None = strawberry.field(default=strawberry.UNSET, description="Later than or at.")
-    lt: datetime | None = strawberry.field(default=strawberry.UNSET, description="Earlier than.")
+    lt: datetime | None = strawberry.field(default=strawberry.UNSET, description="Earlier than this moment.")
     lte: datetime | None = strawberry.field(default=strawberry.UNSET, description="Earlier than or at.")
 
 

@@ -7,7 +7,19 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLInputObjectType, print_schema
+from graphql import (
+    DocumentNode,
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    Undefined,
+    is_introspection_type,
+    print_schema,
+)
 from graphql import ExecutionResult as GraphQLExecutionResult
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
@@ -169,6 +181,20 @@ class Schema(strawberry.Schema):
         return None
 
 
+def _settle_defaults(schema: Schema) -> None:
+    """Take away the default null: Strawberry gives it to what may be left out, and clients read it as a value that
+    the server puts in. What is left out gets the default of the Python parameter, which is the same."""
+    for named in schema._schema.type_map.values():
+        given: list[GraphQLArgument | GraphQLInputField] = []
+        if isinstance(named, GraphQLInputObjectType):
+            given += named.fields.values()
+        elif isinstance(named, (GraphQLObjectType, GraphQLInterfaceType)) and not is_introspection_type(named):
+            given += (argument for field in named.fields.values() for argument in field.args.values())
+        for one in given:
+            if one.default_value is None:
+                one.default_value = Undefined
+
+
 def _settle_inputs(schema: Schema) -> None:
     """Tell graphql-core which inputs take exactly one field: Strawberry knows, but only its own rules ask it.
 
@@ -181,6 +207,14 @@ def _settle_inputs(schema: Schema) -> None:
             named.is_one_of = definition.is_one_of
             for field in definition.fields:
                 field.resolve_type = partial(_constant, field.resolve_type(type_definition=definition))
+
+
+def _settle_times(schema: Schema) -> None:
+    """Say what a DateTime looks like, which Strawberry leaves open."""
+    times = schema._schema.type_map["DateTime"]
+    assert isinstance(times, GraphQLScalarType)
+    times.specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+    times.description = "A moment as text, with date, time and zone: `2025-11-17T10:30:00Z` (RFC 3339)."
 
 
 def _constant(value: Any, **_: Any) -> Any:
@@ -209,6 +243,8 @@ schema: Final = Schema(
     config=StrawberryConfig(default_resolver=read),
 )
 _settle_inputs(schema)
+_settle_defaults(schema)
+_settle_times(schema)
 schema._schema.description = DESCRIPTION  # Strawberry has no parameter for it
 documents.when_forgotten += [schema.forget, selection.forget]
 

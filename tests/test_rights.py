@@ -32,7 +32,7 @@ FIELDS: Final = table(
             Avatar: id name gender modelUrl thumbnailUrl isDefault createdAt updatedAt owner designs
             AvatarConnection: nodes edges pageInfo totalCount
             CatalogItem: id name description type category properties thumbnailUrl isPremium isActive price
-            CatalogItem: createdAt updatedAt designs
+            CatalogItem: createdAt updatedAt brand designs
             CatalogItemProperties: color texture material patternType tags
             CatalogItemConnection: nodes edges pageInfo totalCount
             CatalogItemEdge: node cursor
@@ -80,7 +80,11 @@ FIELDS: Final = table(
         NOBODY: """
             PostgresHealth: error
             MongodbHealth: error
-        """,  # nothing is wrong with the stores
+            User: deletedAt
+            Avatar: deletedAt
+            CatalogItem: deletedAt
+            Design: deletedAt
+        """,  # nothing is wrong with the stores, or deleted
     }
 )
 

@@ -13,6 +13,9 @@ from graphql import (
     GraphQLObjectType,
 )
 
+from api.declarations import Guarded
+from api.definitions import DEFINITION
+from api.fields import DECLARATION
 from api.schema import print_sdl, schema
 
 TYPES = schema._schema.type_map
@@ -122,6 +125,8 @@ CONTRACT: dict[str, dict[str, str]] = {
         "thumbnailUrl": "String",
         "isPremium": "Boolean!",
         "isActive": "Boolean!",
+        "brand": "User",
+        "deletedAt": "DateTime",
         "price": "Int!",
         "createdAt": "DateTime!",
         "updatedAt": "DateTime!",
@@ -187,6 +192,37 @@ def test_the_contract_is_kept() -> None:
     kept = {kind: {name: fields(kind).get(name) for name in contract} for kind, contract in CONTRACT.items()}
 
     assert kept == CONTRACT
+
+
+def test_descriptions_are_sentences() -> None:
+    short = [
+        f"{name}.{path}"
+        for name, kind in TYPES.items()
+        if not name.startswith("__")
+        for path, definition in [("", kind), *members(kind)]
+        if len((definition.description or "").split()) < 3
+    ]
+
+    assert short == []
+
+
+def test_what_not_everyone_sees_says_so() -> None:
+    guarded = {}
+    for name, kind in TYPES.items():
+        for path, field in members(kind):
+            declared = getattr(field.extensions.get(DEFINITION), "metadata", {}).get(DECLARATION)
+            if isinstance(declared, Guarded) or getattr(declared, "guard", None) is not None:
+                guarded[f"{name}.{path}"] = field.description
+
+    assert {"User.email", "User.createdBy", "Avatar.measurements", "CatalogItem.assetUrl"} <= set(guarded)
+    assert [path for path, text in guarded.items() if " only" not in text and "Null for" not in text] == []
+
+
+def test_nothing_defaults_to_null() -> None:
+    text = print_sdl()
+
+    assert "= null" not in text
+    assert "scalar DateTime @specifiedBy(url: " in text
 
 
 def test_what_may_be_refused_is_nullable() -> None:

@@ -11,10 +11,10 @@ from api.filtering import DateTimeRange, where
 
 @strawberry.enum(description="What was changed.")
 class AuditKind(Enum):
-    USER = strawberry.enum_value("shared.users", description="An account.")
-    AVATAR = strawberry.enum_value("avatar.avatars", description="An avatar.")
-    CATALOG_ITEM = strawberry.enum_value("catalog.catalog_items", description="A catalog item.")
-    DESIGN = strawberry.enum_value("designs", description="A design.")
+    USER = strawberry.enum_value("shared.users", description="An account was changed.")
+    AVATAR = strawberry.enum_value("avatar.avatars", description="An avatar was changed.")
+    CATALOG_ITEM = strawberry.enum_value("catalog.catalog_items", description="A catalog item was changed.")
+    DESIGN = strawberry.enum_value("designs", description="A design was changed.")
 
 
 @strawberry.enum(description="How it was changed. A soft deletion is an update, which sets when it was deleted.")

@@ -13,9 +13,9 @@ from api.pagination import OrderDirection
 
 @strawberry.enum(description="For whom an avatar stands.")
 class Gender(Enum):
-    MALE = strawberry.enum_value("male", description="A man.")
-    FEMALE = strawberry.enum_value("female", description="A woman.")
-    UNISEX = strawberry.enum_value("unisex", description="Anyone.")
+    MALE = strawberry.enum_value("male", description="For a man.")
+    FEMALE = strawberry.enum_value("female", description="For a woman.")
+    UNISEX = strawberry.enum_value("unisex", description="For anyone at all.")
 
 
 @strawberry.input(description="Which avatars. Conditions given together must all hold; a list takes one value as well.")
@@ -37,12 +37,12 @@ class AvatarFilter:
 class AvatarOrderField(Enum):
     CREATED_AT = strawberry.enum_value("created_at", description="When the avatar was created.")
     UPDATED_AT = strawberry.enum_value("updated_at", description="When the avatar last changed.")
-    NAME = strawberry.enum_value("name", description="Name.")
+    NAME = strawberry.enum_value("name", description="By the name.")
 
 
 @strawberry.input(description="How avatars are ordered.")
 class AvatarOrder:
-    field: AvatarOrderField = strawberry.field(description="By what.")
+    field: AvatarOrderField = strawberry.field(description="What they are ordered by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
 
 
@@ -64,7 +64,7 @@ class MeasurementsInput:
 class CreateAvatarInput:
     name: str = strawberry.field(description="Its name: 1 to 255 characters.")
     gender: Gender = strawberry.field(default=Gender.UNISEX, description="For whom it stands.")
-    measurements: MeasurementsInput | None = strawberry.field(default=None, description="Its measures.")
+    measurements: MeasurementsInput | None = strawberry.field(default=None, description="Its measures, in cm and kg.")
     model_url: str | None = strawberry.field(default=None, description=f"3D model: {_URL}.")
     thumbnail_url: str | None = strawberry.field(default=None, description=f"Small picture: {_URL}.")
     is_default: bool | None = strawberry.field(
@@ -79,7 +79,7 @@ class CreateAvatarInput:
 
 @strawberry.input(description="What changes about an avatar. What is left out stays; null removes, where it says so.")
 class UpdateAvatarInput:
-    id: strawberry.ID = strawberry.field(description="The avatar.")
+    id: strawberry.ID = strawberry.field(description="Global id of the avatar.")
     name: strawberry.Maybe[str | None] = strawberry.field(description="Its name: 1 to 255 characters.")
     gender: strawberry.Maybe[Gender | None] = strawberry.field(description="For whom it stands.")
     measurements: strawberry.Maybe[MeasurementsInput | None] = strawberry.field(
@@ -94,15 +94,15 @@ class UpdateAvatarInput:
 
 @strawberry.input(description="Which avatar becomes its owner's default.")
 class SetDefaultAvatarInput:
-    id: strawberry.ID = strawberry.field(description="The avatar.")
+    id: strawberry.ID = strawberry.field(description="Global id of the avatar.")
 
 
 @strawberry.input(description="Which avatar is deleted.")
 class DeleteAvatarInput:
-    id: strawberry.ID = strawberry.field(description="The avatar.")
+    id: strawberry.ID = strawberry.field(description="Global id of the avatar.")
     expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="Which deleted avatar comes back.")
 class RestoreAvatarInput:
-    id: strawberry.ID = strawberry.field(description="The avatar.")
+    id: strawberry.ID = strawberry.field(description="Global id of the avatar.")

@@ -93,7 +93,7 @@ class AvatarMutations:
     async def set_default_avatar(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[SetDefaultAvatarInput, strawberry.argument(description="The avatar.")],
+        input: Annotated[SetDefaultAvatarInput, strawberry.argument(description="Which avatar it is.")],
     ) -> SetDefaultAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
@@ -121,7 +121,7 @@ class AvatarMutations:
     async def delete_avatar(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[DeleteAvatarInput, strawberry.argument(description="The avatar.")],
+        input: Annotated[DeleteAvatarInput, strawberry.argument(description="Which avatar it is.")],
     ) -> DeleteAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id
@@ -153,7 +153,7 @@ class AvatarMutations:
     async def restore_avatar(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[RestoreAvatarInput, strawberry.argument(description="The avatar.")],
+        input: Annotated[RestoreAvatarInput, strawberry.argument(description="Which avatar it is.")],
     ) -> RestoreAvatarPayload | None:
         context = info.context
         actor = context.viewer.account_id

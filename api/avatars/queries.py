@@ -12,7 +12,12 @@ from api.fields import connection, lookup
 
 @strawberry.type
 class AvatarQueries:
-    avatar: Avatar | None = lookup("avatar", description="One avatar.")
+    avatar: Avatar | None = lookup(
+        "avatar", description="One avatar by its id; null where there is none for this viewer."
+    )
     avatars: Connection[Avatar] | None = connection(
-        "avatars", filter=AvatarFilter, order=AvatarOrder, description="All avatars."
+        "avatars",
+        filter=AvatarFilter,
+        order=AvatarOrder,
+        description="The avatars of the viewer; for admins, those of everyone. Needs a sign-in.",
     )

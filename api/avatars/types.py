@@ -37,11 +37,14 @@ class Avatar(Node):
     measurements: Measurements | None = guarded(
         "Its measures; for the owner and admins only.", guard=OWNER, column="measurements"
     )
-    model_url: str | None = strawberry.field(description="3D model.")
-    thumbnail_url: str | None = strawberry.field(description="Small picture.")
+    model_url: str | None = strawberry.field(description="Address of the 3D model.")
+    thumbnail_url: str | None = strawberry.field(description="Address of a small picture.")
     is_default: bool = strawberry.field(description="Whether new designs of the owner use it.")
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
+    deleted_at: datetime | None = strawberry.field(
+        description="When it was deleted; null while it is not. Only its owner and admins find it then."
+    )
     owner: Annotated[User, strawberry.lazy("api.users.types")] | None = reference(
         "user", key="user_id", description="Whose avatar it is."
     )

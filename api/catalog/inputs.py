@@ -53,13 +53,13 @@ class CatalogItemFilter:
 class CatalogItemOrderField(Enum):
     CREATED_AT = strawberry.enum_value("created_at", description="When the item was created.")
     UPDATED_AT = strawberry.enum_value("updated_at", description="When the item last changed.")
-    NAME = strawberry.enum_value("name", description="Name.")
-    PRICE = strawberry.enum_value("price", description="Price.")
+    NAME = strawberry.enum_value("name", description="By the name.")
+    PRICE = strawberry.enum_value("price", description="By the price.")
 
 
 @strawberry.input(description="How catalog items are ordered.")
 class CatalogItemOrder:
-    field: CatalogItemOrderField = strawberry.field(description="By what.")
+    field: CatalogItemOrderField = strawberry.field(description="What they are ordered by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
 
 
@@ -72,7 +72,7 @@ _EXPECTED = "`updatedAt` as the client knows it: where it is another by now, not
     "not said."
 )
 class CatalogItemPropertiesInput:
-    color: str | None = strawberry.field(default=None, description="Main colour.")
+    color: str | None = strawberry.field(default=None, description="Its main colour.")
     texture: str | None = strawberry.field(default=None, description="How its surface feels.")
     material: str | None = strawberry.field(default=None, description="What it is made of.")
     pattern_type: str | None = strawberry.field(default=None, description="Kind of pattern.")
@@ -105,7 +105,7 @@ class CreateCatalogItemInput:
     description="What changes about a catalog item. What is left out stays; null removes, where it says so."
 )
 class UpdateCatalogItemInput:
-    id: strawberry.ID = strawberry.field(description="The item.")
+    id: strawberry.ID = strawberry.field(description="Global id of the item.")
     name: strawberry.Maybe[str | None] = strawberry.field(description="Display name: 1 to 255 characters.")
     description: strawberry.Maybe[str | None] = strawberry.field(
         description="What it is, for people; at most 10000 characters. Null removes it."
@@ -133,13 +133,13 @@ class UpdateCatalogItemInput:
 
 @strawberry.input(description="Which catalog item is deleted.")
 class DeleteCatalogItemInput:
-    id: strawberry.ID = strawberry.field(description="The item.")
+    id: strawberry.ID = strawberry.field(description="Global id of the item.")
     expected_updated_at: datetime | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="Which deleted catalog item comes back.")
 class RestoreCatalogItemInput:
-    id: strawberry.ID = strawberry.field(description="The item.")
+    id: strawberry.ID = strawberry.field(description="Global id of the item.")
 
 
 @strawberry.enum(description="What an import does where some of its items are not what they should be.")

@@ -83,7 +83,7 @@ class CatalogMutations:
     async def delete_catalog_item(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[DeleteCatalogItemInput, strawberry.argument(description="The item.")],
+        input: Annotated[DeleteCatalogItemInput, strawberry.argument(description="Which item it is.")],
     ) -> DeleteCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
@@ -103,7 +103,7 @@ class CatalogMutations:
     async def restore_catalog_item(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[RestoreCatalogItemInput, strawberry.argument(description="The item.")],
+        input: Annotated[RestoreCatalogItemInput, strawberry.argument(description="Which item it is.")],
     ) -> RestoreCatalogItemPayload | None:
         context = info.context
         actor = context.viewer.require("brand")
@@ -121,7 +121,7 @@ class CatalogMutations:
     async def import_catalog_items(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[ImportCatalogItemsInput, strawberry.argument(description="The items.")],
+        input: Annotated[ImportCatalogItemsInput, strawberry.argument(description="The items and the mode.")],
     ) -> ImportCatalogItemsPayload | None:
         payload = await import_items(info.context, input)
         _forget(info.context)

@@ -14,5 +14,8 @@ from api.fields import connection, lookup
 class CatalogQueries:
     catalog_item: CatalogItem | None = lookup("catalog_item", description="One catalog item.")
     catalog_items: Connection[CatalogItem] | None = connection(
-        "catalog_items", filter=CatalogItemFilter, order=CatalogItemOrder, description="The catalog."
+        "catalog_items",
+        filter=CatalogItemFilter,
+        order=CatalogItemOrder,
+        description="The active items of the catalog; for brands their own inactive ones, too, for admins all.",
     )

@@ -22,8 +22,8 @@ class PositionInput:
 
 @strawberry.input(description="How a layer is stretched.")
 class ScaleInput:
-    x: float = strawberry.field(description="Factor across.")
-    y: float = strawberry.field(description="Factor down.")
+    x: float = strawberry.field(description="By which factor across.")
+    y: float = strawberry.field(description="By which factor down.")
 
 
 @strawberry.input(description="The size of the canvas.")
@@ -32,7 +32,7 @@ class CanvasSizeInput:
     height: int = strawberry.field(description="Height in pixels, 1 to 100000.")
 
 
-@strawberry.input(description="A layer.")
+@strawberry.input(description="A layer as it is to be.")
 class DesignLayerInput:
     id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET,
@@ -97,7 +97,7 @@ class CreateDesignInput:
 
 @strawberry.input(description="What changes about a design; what is left out stays.")
 class UpdateDesignInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int = strawberry.field(description=_EXPECTED)
     name: strawberry.Maybe[str | None] = strawberry.field(description="Its name: 1 to 255 characters.")
     avatar_id: strawberry.Maybe[strawberry.ID | None] = strawberry.field(
@@ -113,7 +113,7 @@ class UpdateDesignInput:
 
 @strawberry.input(description="A new layer.")
 class AddLayerInput:
-    layer: DesignLayerInput = strawberry.field(description="The layer.")
+    layer: DesignLayerInput = strawberry.field(description="Id of the layer in its design.")
     index: int | None = strawberry.field(
         default=strawberry.UNSET, description="Its place in the order, from 0; the end where it is not given."
     )
@@ -121,13 +121,13 @@ class AddLayerInput:
 
 @strawberry.input(description="Another place for a layer.")
 class MoveLayerInput:
-    layer_id: strawberry.ID = strawberry.field(description="The layer.")
+    layer_id: strawberry.ID = strawberry.field(description="Id of the layer in its design.")
     index: int = strawberry.field(description="Its new place in the order, from 0.")
 
 
 @strawberry.input(description="What changes about a layer; what is left out stays.")
 class UpdateLayerInput:
-    layer_id: strawberry.ID = strawberry.field(description="The layer.")
+    layer_id: strawberry.ID = strawberry.field(description="Id of the layer in its design.")
     type: strawberry.Maybe[CatalogItemType | None] = strawberry.field(description="What it shows.")
     item_id: strawberry.Maybe[strawberry.ID | None] = strawberry.field(
         description="The item that it shows; null for none."
@@ -145,7 +145,7 @@ class UpdateLayerInput:
 
 @strawberry.input(description="A layer that goes.")
 class RemoveLayerInput:
-    layer_id: strawberry.ID = strawberry.field(description="The layer.")
+    layer_id: strawberry.ID = strawberry.field(description="Id of the layer in its design.")
 
 
 @strawberry.input(description="A new order of all layers.")
@@ -164,7 +164,7 @@ class LayerOperation:
 
 @strawberry.input(description="Changes of the layers of one design: all of them, or none.")
 class ApplyDesignPatchInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int = strawberry.field(
         description="`version` that the operations were made for. Where it is another by now, nothing changes, unless "
         "`rebase` is given."
@@ -183,19 +183,19 @@ class ApplyDesignPatchInput:
 
 @strawberry.input(description="A design to publish.")
 class PublishDesignInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="A design to put away.")
 class ArchiveDesignInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="A design to make a draft again.")
 class ReturnDesignToDraftInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
 
 
@@ -210,18 +210,18 @@ class DuplicateDesignInput:
 
 @strawberry.input(description="A design to delete.")
 class DeleteDesignInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="A deleted design to bring back.")
 class RestoreDesignInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     expected_version: int | None = strawberry.field(default=None, description=_EXPECTED)
 
 
 @strawberry.input(description="An earlier version of a design.")
 class RestoreDesignRevisionInput:
-    id: strawberry.ID = strawberry.field(description="The design.")
+    id: strawberry.ID = strawberry.field(description="Global id of the design.")
     version: int = strawberry.field(description="The version to go back to.")
     expected_version: int = strawberry.field(description=_EXPECTED)

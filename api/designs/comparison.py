@@ -26,7 +26,7 @@ class FieldChange:
 @strawberry.type(description="A layer whose content changed.")
 class LayerChange:
     id: strawberry.ID = strawberry.field(name="layerId", description="Id of the layer in its design.")
-    fields: list[FieldChange] = strawberry.field(description="What changed.")
+    fields: list[FieldChange] = strawberry.field(description="What changed about it.")
     before: DesignLayer = strawberry.field(description="The layer as it was.")
     after: DesignLayer = strawberry.field(description="The layer as it became.")
 

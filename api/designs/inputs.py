@@ -47,5 +47,5 @@ class DesignOrderField(Enum):
 
 @strawberry.input(description="How designs are ordered.")
 class DesignOrder:
-    field: DesignOrderField = strawberry.field(description="By what.")
+    field: DesignOrderField = strawberry.field(description="What they are ordered by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")

@@ -24,8 +24,8 @@ class Position(Part):
 
 @strawberry.type(description="How a layer is stretched.")
 class Scale(Part):
-    x: float = stored("Factor across.", default=1.0)
-    y: float = stored("Factor down.", default=1.0)
+    x: float = stored("By which factor across.", default=1.0)
+    y: float = stored("By which factor down.", default=1.0)
 
 
 @strawberry.type(description="The size of the canvas.")
@@ -55,5 +55,5 @@ class DesignLayer(Part):
 class DesignMetadata(Part):
     tags: list[str] = stored("Words to find it by.", default=())
     description: str | None = strawberry.field(description="What it is, for people.")
-    thumbnail_url: str | None = strawberry.field(description="Small picture.")
+    thumbnail_url: str | None = strawberry.field(description="Address of a small picture.")
     canvas_size: CanvasSize | None = strawberry.field(description="Size of the canvas.")

@@ -40,7 +40,7 @@ class LifecycleMutations:
     async def publish_design(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[PublishDesignInput, strawberry.argument(description="The design.")],
+        input: Annotated[PublishDesignInput, strawberry.argument(description="Which design it is.")],
     ) -> PublishDesignPayload | None:
         return PublishDesignPayload(design=await _with_status("published", info.context, input))
 
@@ -51,7 +51,7 @@ class LifecycleMutations:
     async def archive_design(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[ArchiveDesignInput, strawberry.argument(description="The design.")],
+        input: Annotated[ArchiveDesignInput, strawberry.argument(description="Which design it is.")],
     ) -> ArchiveDesignPayload | None:
         return ArchiveDesignPayload(design=await _with_status("archived", info.context, input))
 
@@ -60,7 +60,7 @@ class LifecycleMutations:
     async def return_design_to_draft(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[ReturnDesignToDraftInput, strawberry.argument(description="The design.")],
+        input: Annotated[ReturnDesignToDraftInput, strawberry.argument(description="Which design it is.")],
     ) -> ReturnDesignToDraftPayload | None:
         return ReturnDesignToDraftPayload(design=await _with_status("draft", info.context, input))
 
@@ -69,7 +69,7 @@ class LifecycleMutations:
     async def delete_design(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[DeleteDesignInput, strawberry.argument(description="The design.")],
+        input: Annotated[DeleteDesignInput, strawberry.argument(description="Which design it is.")],
     ) -> DeleteDesignPayload | None:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input)
@@ -91,7 +91,7 @@ class LifecycleMutations:
     async def restore_design(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[RestoreDesignInput, strawberry.argument(description="The design.")],
+        input: Annotated[RestoreDesignInput, strawberry.argument(description="Which design it is.")],
     ) -> RestoreDesignPayload | None:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input, deleted)

@@ -12,7 +12,12 @@ from api.fields import connection, lookup
 
 @strawberry.type
 class DesignQueries:
-    design: Design | None = lookup("design", description="One design.")
+    design: Design | None = lookup(
+        "design", description="One design by its id; null where there is none for this viewer."
+    )
     designs: Connection[Design] | None = connection(
-        "designs", filter=DesignFilter, order=DesignOrder, description="All designs."
+        "designs",
+        filter=DesignFilter,
+        order=DesignOrder,
+        description="The published designs and those of the viewer; for admins, everyone's.",
     )

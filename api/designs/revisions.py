@@ -50,7 +50,7 @@ class DesignRevision(Node):
         description="Opaque id, unique among all objects.",
         metadata={"needs": ("design_id", "version")},
     )
-    version: int = strawberry.field(description="Which version.")
+    version: int = strawberry.field(description="The number of the version.")
     at: datetime = strawberry.field(description="When this version was made.")
     actor: User | None = reference("user", key="actor_id", description="Who made it; null where that is not known.")
     request_id: str | None = strawberry.field(description="Id of the request that made it.")

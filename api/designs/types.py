@@ -35,6 +35,9 @@ class Design(Node):
     version: int = stored("Counts the changes, from 1.", default=1)
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
+    deleted_at: datetime | None = strawberry.field(
+        description="When it was deleted; null while it is not. Only its owner and admins find it then."
+    )
     layers: list[DesignLayer] = stored("Its layers, in the order in which they were put.", default=())
     metadata: DesignMetadata = stored("What describes it.", default=EMPTY)
     owner: User | None = reference("user", key="user_id", description="Whose design it is.")
@@ -80,7 +83,7 @@ class Design(Node):
     async def revision(
         self,
         info: strawberry.Info[Context],
-        version: Annotated[int, strawberry.argument(description="Which version.")],
+        version: Annotated[int, strawberry.argument(description="The number of the version.")],
     ) -> DesignRevision | None:
         if not revisions.may_read(info.context, self):
             return None

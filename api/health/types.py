@@ -75,7 +75,7 @@ class MongodbHealth:
 @strawberry.type(description="The check of each store.")
 class HealthChecks:
     postgres: PostgresHealth = strawberry.field(description="PostgreSQL: users, avatars and catalog items.")
-    mongodb: MongodbHealth = strawberry.field(description="MongoDB: designs.")
+    mongodb: MongodbHealth = strawberry.field(description="MongoDB, which holds designs.")
 
 
 @strawberry.type(description="Whether the API can reach its stores.")

@@ -39,7 +39,7 @@ class AdministrationMutations:
     async def deactivate_user(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[DeactivateUserInput, strawberry.argument(description="The account.")],
+        input: Annotated[DeactivateUserInput, strawberry.argument(description="Which account it is.")],
     ) -> DeactivateUserPayload | None:
         user = await _change(info.context, input.id, {"is_active": False})
         security_log.note(info.context, SecurityEvent.DEACTIVATED, account=user.id)
@@ -50,7 +50,7 @@ class AdministrationMutations:
     async def reactivate_user(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[ReactivateUserInput, strawberry.argument(description="The account.")],
+        input: Annotated[ReactivateUserInput, strawberry.argument(description="Which account it is.")],
     ) -> ReactivateUserPayload | None:
         user = await _change(info.context, input.id, {"is_active": True})
         security_log.note(info.context, SecurityEvent.REACTIVATED, account=user.id)

@@ -53,7 +53,7 @@ class DeletionMutations:
     async def delete_user(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[DeleteUserInput, strawberry.argument(description="The user.")],
+        input: Annotated[DeleteUserInput, strawberry.argument(description="Which user it is.")],
     ) -> DeleteUserPayload | None:
         context = info.context
         actor = context.viewer.require("admin")
@@ -75,7 +75,7 @@ class DeletionMutations:
     async def restore_user(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[RestoreUserInput, strawberry.argument(description="The user.")],
+        input: Annotated[RestoreUserInput, strawberry.argument(description="Which user it is.")],
     ) -> RestoreUserPayload | None:
         context = info.context
         context.viewer.require("admin")

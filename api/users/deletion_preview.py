@@ -22,9 +22,9 @@ REVISIONS: Final = "design_revisions"
 @strawberry.type(description="Designs, counted by status.")
 class DesignCounts:
     total: int = strawberry.field(description="All of them.")
-    draft: int = strawberry.field(description="Drafts.")
-    published: int = strawberry.field(description="Published ones.")
-    archived: int = strawberry.field(description="Archived ones.")
+    draft: int = strawberry.field(description="How many drafts.")
+    published: int = strawberry.field(description="How many published ones.")
+    archived: int = strawberry.field(description="How many archived ones.")
 
 
 @strawberry.type(

@@ -42,12 +42,12 @@ class UserOrderField(Enum):
     CREATED_AT = strawberry.enum_value("created_at", description="When the account was created.")
     UPDATED_AT = strawberry.enum_value("updated_at", description="When the account last changed.")
     NAME = strawberry.enum_value("last_name", description="Family name; users without one come last ascending.")
-    EMAIL = strawberry.enum_value("email", description="Email.")
+    EMAIL = strawberry.enum_value("email", description="By the email address.")
 
 
 @strawberry.input(description="How users are ordered.")
 class UserOrder:
-    field: UserOrderField = strawberry.field(description="By what.")
+    field: UserOrderField = strawberry.field(description="What they are ordered by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
 
 
@@ -65,7 +65,7 @@ class SignUpInput:
 @strawberry.input(description="What proves who somebody is.")
 class SignInInput:
     email: str = strawberry.field(description="Address of the account, whatever its case.")
-    password: str = strawberry.field(description="Its password.")
+    password: str = strawberry.field(description="Password of the account.")
 
 
 @strawberry.input(description="Which session goes on.")
@@ -109,15 +109,15 @@ class ChangePasswordInput:
 
 @strawberry.input(description="What an account may do from now on.")
 class SetUserRoleInput:
-    id: strawberry.ID = strawberry.field(description="The account.")
+    id: strawberry.ID = strawberry.field(description="Global id of the account.")
     role: UserRole = strawberry.field(description="Its new role.")
 
 
 @strawberry.input(description="Which account may no longer sign in.")
 class DeactivateUserInput:
-    id: strawberry.ID = strawberry.field(description="The account.")
+    id: strawberry.ID = strawberry.field(description="Global id of the account.")
 
 
 @strawberry.input(description="Which account may sign in again.")
 class ReactivateUserInput:
-    id: strawberry.ID = strawberry.field(description="The account.")
+    id: strawberry.ID = strawberry.field(description="Global id of the account.")

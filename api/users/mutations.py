@@ -136,7 +136,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
     async def sign_out(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[SignOutInput, strawberry.argument(description="Which sessions.")],
+        input: Annotated[SignOutInput, strawberry.argument(description="Which sessions are ended.")],
     ) -> SignOutPayload | None:
         context = info.context
         if input.refresh_token is None:

@@ -32,7 +32,7 @@ class ProfileMutations:
     async def update_profile(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[UpdateProfileInput, strawberry.argument(description="The changes.")],
+        input: Annotated[UpdateProfileInput, strawberry.argument(description="What changes about the account.")],
     ) -> UpdateProfilePayload | None:
         context = info.context
         user_id = context.viewer.account_id
@@ -66,7 +66,7 @@ class ProfileMutations:
     async def change_password(
         self,
         info: strawberry.Info[Context],
-        input: Annotated[ChangePasswordInput, strawberry.argument(description="Both passwords.")],
+        input: Annotated[ChangePasswordInput, strawberry.argument(description="The old and the new password.")],
     ) -> ChangePasswordPayload | None:
         context = info.context
         user_id = context.viewer.account_id

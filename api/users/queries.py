@@ -22,5 +22,7 @@ class UserQueries:
         view = await load_view("user", viewer.id, info._raw_info, found=True)
         return view if isinstance(view, User) else None
 
-    user: User | None = lookup("user", description="One user.")
-    users: Connection[User] | None = connection("users", filter=UserFilter, order=UserOrder, description="All users.")
+    user: User | None = lookup("user", description="One user by their id; null where there is none for this viewer.")
+    users: Connection[User] | None = connection(
+        "users", filter=UserFilter, order=UserOrder, description="All users; for admins only."
+    )

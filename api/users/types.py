@@ -20,25 +20,46 @@ if TYPE_CHECKING:
     from api.designs.types import Design
 
 
-@strawberry.type(description="An account.")
+@strawberry.type(description="An account of a person or a brand.")
 class User(Node):
     email: str | None = guarded("Address to sign in with; for the user and admins only.", guard=SELF, column="email")
-    first_name: str | None = strawberry.field(description="Given name.")
-    last_name: str | None = strawberry.field(description="Family name.")
+    first_name: str | None = strawberry.field(description="The given name.")
+    last_name: str | None = strawberry.field(description="The family name.")
     role: UserRole | None = guarded("What the account may do; for the user and admins only.", guard=SELF, column="role")
-    is_active: bool | None = guarded("Whether the account may sign in.", guard=SELF, column="is_active")
-    email_verified: bool | None = guarded("Whether the email is confirmed.", guard=SELF, column="email_verified")
-    created_at: datetime | None = guarded("When the account was created.", guard=SELF, column="created_at")
-    updated_at: datetime | None = guarded("When the account last changed.", guard=SELF, column="updated_at")
-    created_by: User | None = reference("user", key="created_by", guard=SELF, description="Who created the account.")
+    is_active: bool | None = guarded(
+        "Whether the account may sign in; for the user and admins only.", guard=SELF, column="is_active"
+    )
+    email_verified: bool | None = guarded(
+        "Whether the email is confirmed; for the user and admins only.", guard=SELF, column="email_verified"
+    )
+    created_at: datetime | None = guarded(
+        "When the account was created; for the user and admins only.", guard=SELF, column="created_at"
+    )
+    updated_at: datetime | None = guarded(
+        "When the account last changed; for the user and admins only.", guard=SELF, column="updated_at"
+    )
+    deleted_at: datetime | None = guarded(
+        "When the account was deleted; null while it is not. For admins only.", guard=SELF, column="deleted_at"
+    )
+    created_by: User | None = reference(
+        "user", key="created_by", guard=SELF, description="Who created the account; for the user and admins only."
+    )
     updated_by: User | None = reference(
-        "user", key="updated_by", guard=SELF, description="Who last changed the account."
+        "user", key="updated_by", guard=SELF, description="Who last changed the account; for the user and admins only."
     )
     default_avatar: Avatar | None = reference(
-        "default_avatar", key="id", guard=SELF, description="The avatar that new designs of the user use."
+        "default_avatar",
+        key="id",
+        guard=SELF,
+        description="The avatar that new designs of the user use; for the user and admins only.",
     )
     avatars: Connection[Avatar] = connection(
-        "avatars", by="user_id", key="id", filter=AvatarFilter, order=AvatarOrder, description="The user's avatars."
+        "avatars",
+        by="user_id",
+        key="id",
+        filter=AvatarFilter,
+        order=AvatarOrder,
+        description="The user's avatars; of another user none, except for admins.",
     )
     designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
         "designs",
