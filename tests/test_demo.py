@@ -31,6 +31,7 @@ from api.demo.chance import EPOCH, START
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.loader import Summary, is_empty, load
 from api.demo.progress import shown
+from api.errors import StoreUnfit
 from api.failures import ServerError
 from api.stores import Stores, open_stores
 from documents import Design
@@ -356,10 +357,9 @@ async def bare_database(settings: Settings, anyio_backend: str) -> AsyncIterator
 async def test_postgresql_without_tables_is_named(settings: Settings, bare_database: str) -> None:
     bare = settings.model_copy(update={"database_url": SecretStr(bare_database)})
     async with open_stores(bare) as stores:
-        with pytest.raises(
-            ServerError, match=r"PostgreSQL has no table shared\.users: run `fashion-wallet migrate run`"
-        ):
+        with pytest.raises(StoreUnfit) as refusal:
             await load(stores, password=PASSWORD)
+    assert "run `fashion-wallet migrate run`" in refusal.value.reason
 
 
 async def test_mongodb_without_the_collection_is_named(settings: Settings, stores: Stores) -> None:

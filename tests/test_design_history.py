@@ -444,7 +444,8 @@ async def test_designs_of_an_older_service_have_a_history(ada: httpx.AsyncClient
     assert await versions(ada, global_id) == [(2, "New"), (1, "Old")]
     document = await designs(stores).collection.find_one({"_id": id})
     assert document is not None
-    assert (document["layers"], document["metadata"], document["catalogItemIds"]) == ([], {"tags": []}, [])
+    assert (document["layers"], document["catalogItemIds"]) == ([], [])
+    assert "metadata" not in document
 
 
 async def test_the_answer_of_a_mutation_has_the_new_history(ada: httpx.AsyncClient, stores: Stores, user: User) -> None:

@@ -332,4 +332,4 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
             # from the start to the end it has logged its life and the requests, and nothing of what goes on below them
             logged = set(re.findall(r"^\S+Z \[\w+ *\] (.+?)(?:  |$)", server.text(), re.MULTILINE))
-            assert {event.strip() for event in logged} == {"serving", "request", "stopping", "stopped"}
+            assert {event.strip() for event in logged} == {"serving", "request", "security", "stopping", "stopped"}
