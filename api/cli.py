@@ -144,7 +144,7 @@ def dev(
         with contextlib.closing(server.listen(settings)) as listener:
             development.install_explorer(settings, _say)
             embedded = settings.postgres_url is None and settings.mongodb_url is None
-            with development.development_stores(settings) as complete:
+            with development.development_stores(settings, join=False) as complete:
                 development.prepare(complete, _say, url=server.url_of(listener), embedded=embedded, demo=demo)
                 accounts = development.demo_accounts(complete)
                 code = server.run(complete, listener, ready=lambda url: _welcome(url, accounts), reload=reload)

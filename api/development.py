@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import exists, select
 
 from api.config import ConfigurationError, Settings, load_settings
-from api.embedded import embedded_stores
+from api.embedded import FolderInUse, embedded_stores, running_stores
 from api.failures import ServerError
 from api.stores import Stores, open_stores
 from models import User
@@ -32,8 +32,10 @@ def require_development(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def development_stores(settings: Settings) -> Iterator[Settings]:
+def development_stores(settings: Settings, *, join: bool = True) -> Iterator[Settings]:
     """Settings in which both stores are configured, with embedded ones where they were not.
+
+    Where a `dev` runs them in the same folder, it is joined, unless this is to run servers of its own.
 
     They are put into the environment too, from which the processes that serve build theirs.
     """
@@ -41,10 +43,22 @@ def development_stores(settings: Settings) -> Iterator[Settings]:
     if not (postgres or mongodb):
         yield settings
         return
-    programs = settings.embedded_postgres_bin
-    with embedded_stores(settings.data_dir, postgres=postgres, mongodb=mongodb, postgres_bin=programs) as stores:
-        found = {"DATABASE_URL": stores.database_url, "MONGODB_URI": stores.mongodb_uri}
-        os.environ.update({name: value for name, value in found.items() if value is not None})
+    with contextlib.ExitStack() as stack:
+        programs = settings.embedded_postgres_bin
+        own = embedded_stores(settings.data_dir, postgres=postgres, mongodb=mongodb, postgres_bin=programs)
+        try:
+            stores = stack.enter_context(own)
+            addresses = stores.database_url, stores.mongodb_uri
+        except FolderInUse:
+            if not join:
+                raise
+            addresses = running_stores(settings.data_dir)
+            if (postgres and addresses[0] is None) or (mongodb and addresses[1] is None):
+                raise
+        found = dict(zip(("DATABASE_URL", "MONGODB_URI"), addresses, strict=True))
+        # what is configured stays: a `dev` that is joined may run both
+        wanted = {"DATABASE_URL": postgres, "MONGODB_URI": mongodb}
+        os.environ.update({name: value for name, value in found.items() if value is not None and wanted[name]})
         yield load_settings()
 
 

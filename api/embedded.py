@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
+import json
 import os
 import pwd
 import re
@@ -35,6 +36,10 @@ _NOT_DURABLE: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=
 
 class EmbeddedError(Exception):
     """The embedded servers can't be started; the message says what to do."""
+
+
+class FolderInUse(EmbeddedError):
+    """Another process runs the servers of this folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def embedded_stores(
                 _pid_file(data_dir).write_text(str(mongo.pid))
         except DaemonError as error:
             raise EmbeddedError(str(error)) from None
-        yield EmbeddedStores(
+        started = EmbeddedStores(
             database_url=f"postgresql://{SUPERUSER}@{HOST}:{postgresql.port}/{DATABASE}" if postgresql else None,
             mongodb_uri=f"mongodb://{HOST}:{mongo.port}/{DATABASE}?directConnection=true" if mongo else None,
             postgres_pid=postgresql.pid if postgresql else None,
@@ -100,6 +105,37 @@ def embedded_stores(
             postgres_data=data_dir / "postgres",
             mongodb_data=data_dir / "mongodb",
         )
+        with _announced(data_dir, started):
+            yield started
+
+
+def running_stores(data_dir: Path) -> tuple[str | None, str | None]:
+    """The DATABASE_URL and MONGODB_URI of the servers that another process runs in this folder.
+
+    Raises FolderInUse where it doesn't say, since they are about to start or to stop.
+    """
+    data_dir = data_dir.expanduser().resolve()
+    try:
+        database_url, mongodb_uri = json.loads(_addresses_file(data_dir).read_text())
+    except (OSError, ValueError):
+        raise FolderInUse(f"the servers in {data_dir} are starting or stopping: try again in a moment") from None
+    return database_url, mongodb_uri
+
+
+@contextlib.contextmanager
+def _announced(data_dir: Path, stores: EmbeddedStores) -> Iterator[None]:
+    """Leave the addresses in the folder, for commands that are given while the servers run; only we may read them."""
+    file = _addresses_file(data_dir)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump([stores.database_url, stores.mongodb_uri], opened)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _addresses_file(data_dir: Path) -> Path:
+    return data_dir / "addresses.json"
 
 
 @contextlib.contextmanager
@@ -110,10 +146,11 @@ def _locked(data_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise EmbeddedError(
+            raise FolderInUse(
                 f"{data_dir} is in use by process {lock.read().strip() or '?'}: "
                 "stop that one, or choose another folder (DATA_DIR, or --data-dir of dev)"
             ) from None
+        _addresses_file(data_dir).unlink(missing_ok=True)  # of a process that was killed
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

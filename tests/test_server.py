@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -326,8 +327,21 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             )
             assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
 
+            # other commands use its servers while they run: what is registered, it knows
+            (folder / "names.graphql").write_text("query Names { catalogItems(first: 1) { totalCount } }")
+            there = variables | {"DATA_DIR": str(folder / "data")}
+            code, output = ended("documents", "add", "names.graphql", folder=folder, variables=there, output="add.txt")
+            assert code == 0, output
+            code, output = ended("documents", "list", folder=folder, variables=there, output="list.txt")
+            identifier = re.search("sha256:[0-9a-f]{64}", output)
+            assert identifier, output
+            named = httpx.post(f"{server.url}/graphql", json={"documentId": identifier[0]}, timeout=30)
+            assert named.json()["data"]["catalogItems"]["totalCount"] > 0
+            assert stat.S_IMODE((folder / "data" / "addresses.json").stat().st_mode) == 0o600
+
             stores = [child.pid for child in psutil.Process(server.process.pid).children()]
             assert server.stop() == 0
+            assert not (folder / "data" / "addresses.json").exists()
             assert not any(is_alive(pid) for pid in stores)
             assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
             # from the start to the end it has logged its life and the requests, and nothing of what goes on below them
