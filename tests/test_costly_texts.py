@@ -140,7 +140,6 @@ async def slower(
 
     async def seconds(size: int) -> float:
         text = sized(unit, size)
-        gc.collect()
         gc.disable()  # what it takes grows with all that the process holds
         try:
             started = time.process_time()
