@@ -9,7 +9,8 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from api.config import Settings, networks
+from api.config import Settings
+from api.setting_values import networks
 
 _IPV6_SITE: Final = 64
 """Bits of an IPv6 address that one customer gets; the rest they choose themselves."""

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.postgres_url import parse as parse_postgres_url
+from api.setting_values import (
+    HeaderNames,
+    MongoUri,
+    Networks,
+    Origins,
+    PostgresUrl,
+    Quota,
+    Rate,
+    RedisUrl,
+    SigningKey,
+    WebAddress,
+    split,
+)
 
 Environment = Literal["development", "production"]
 
@@ -28,13 +38,6 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "shutdown_delay": 2,
 }
 """What differs in production; everything else has one default."""
-
-
-LOCALHOST: Final = "localhost"
-"""Among CORS_ORIGINS: whatever this machine serves to its own browsers, on any port."""
-REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
-SECRET_BYTES: Final = 32
-"""Least length of a key of HS256 (RFC 7518, 3.2)."""
 
 
 class ConfigurationError(Exception):
@@ -60,8 +63,8 @@ class Settings(BaseSettings):
         None, description="Folder of the PostgreSQL programs that `dev` and the tests start, else the package's"
     )
 
-    database_url: SecretStr | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
-    migration_database_url: SecretStr | None = Field(
+    database_url: PostgresUrl | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
+    migration_database_url: PostgresUrl | None = Field(
         None, description="The same for migrations: of the role that owns the tables, past a pooler; else DATABASE_URL"
     )
     postgres_host: str | None = Field(None, description="PostgreSQL host")
@@ -87,7 +90,7 @@ class Settings(BaseSettings):
     row_level_security: bool = Field(False, description="Let PostgreSQL check rights too, a transaction a read")
     statement_timeout: float = Field(10.0, gt=0, description="Longest a statement or MongoDB command may run")
 
-    mongodb_uri: SecretStr | None = Field(None, description="MongoDB URI")
+    mongodb_uri: MongoUri | None = Field(None, description="MongoDB URI")
     mongodb_database: str | None = Field(None, description="MongoDB database; else the URI's, else fashion_wallet")
     mongodb_max_pool_size: int = Field(50, ge=1, description="Most connections to MongoDB, a process")
     mongodb_min_pool_size: int = Field(0, ge=0, description="Connections to MongoDB kept open")
@@ -118,11 +121,11 @@ class Settings(BaseSettings):
         50_000, ge=0, description="Objects made, less freed, before Python looks for garbage; its own default is 700"
     )
 
-    cors_origins: str = Field(
+    cors_origins: Origins = Field(
         "localhost",
         description="Origins whose pages may use the API, with commas between; localhost for any port of it, * for all",
     )
-    cors_headers: str = Field(
+    cors_headers: HeaderNames = Field(
         "",
         description="Headers that these pages may send beside the usual ones, such as x-shop-version,x-shop-*",
     )
@@ -147,10 +150,10 @@ class Settings(BaseSettings):
     execution_timeout: float = Field(30.0, gt=0, description="Longest an operation may take; then it is ended")
     document_cache_size: int = Field(64 * 1024 * 1024, ge=0, description="Bytes that parsed documents take, a process")
 
-    auth_secret: SecretStr | None = Field(
+    auth_secret: SigningKey | None = Field(
         None, description="Key that signs access tokens: 32 bytes or more; development makes one in DATA_DIR"
     )
-    auth_secret_previous: SecretStr | None = Field(
+    auth_secret_previous: SigningKey | None = Field(
         None, description="The key before, which still verifies; unset it an ACCESS_TOKEN_LIFETIME after a change"
     )
     auth_issuer: str = Field("fashion-wallet", min_length=1, description="Issuer of access tokens")
@@ -167,15 +170,15 @@ class Settings(BaseSettings):
     keep_bcrypt_hashes: bool = Field(
         False, description="Leave bcrypt hashes as they are at sign-in, for the original service to check them as well"
     )
-    sign_in_limit_account: str = Field("10/minute", description="Failed sign-ins to one account, from strangers")
-    sign_in_limit_address: str = Field("50/minute", description="Sign-ins and sign-ups from one address")
-    rate_limit_user: str = Field(
+    sign_in_limit_account: Rate = Field("10/minute", description="Failed sign-ins to one account, from strangers")
+    sign_in_limit_address: Rate = Field("50/minute", description="Sign-ins and sign-ups from one address")
+    rate_limit_user: Quota = Field(
         "off", description='Points of cost that an account has, such as "100000/minute"; off for no limit'
     )
-    rate_limit_address: str = Field(
+    rate_limit_address: Quota = Field(
         "off", description="The same for the address of whoever isn't signed in; behind a proxy set TRUSTED_PROXIES"
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: RedisUrl | None = Field(
         None,
         description="Redis or Valkey (redis://, rediss://, valkey://) in which instances count together",
     )
@@ -183,7 +186,7 @@ class Settings(BaseSettings):
     idempotency_key_lifetime: int = Field(
         24 * 3600, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Networks = Field(
         "", description="Addresses or networks, with commas between, whose X-Forwarded-For is believed"
     )
 
@@ -208,7 +211,7 @@ class Settings(BaseSettings):
     metrics: bool = Field(False, description="Answer /metrics for Prometheus; keep it from the public")
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_pictures: bool = Field(True, description="Draw pictures of catalog items and designs at /pictures")
-    demo_url: str | None = Field(
+    demo_url: WebAddress | None = Field(
         None, description="Where front ends reach this server, for the pictures of the demo data; else http://HOST:PORT"
     )
     demo_password: SecretStr = Field(SecretStr("fashion-wallet"), description="Password of the demo accounts")
@@ -219,84 +222,6 @@ class Settings(BaseSettings):
         if isinstance(given, dict) and given.get("environment") == "production":
             return {**PRODUCTION_DEFAULTS, **given}
         return given
-
-    @field_validator("database_url", "migration_database_url")
-    @classmethod
-    def _postgres_parameters(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            parse_postgres_url(url.get_secret_value())
-        return url
-
-    @field_validator("mongodb_uri")
-    @classmethod
-    def _mongodb_scheme(cls, uri: SecretStr | None) -> SecretStr | None:
-        if uri is not None and urlsplit(uri.get_secret_value()).scheme not in ("mongodb", "mongodb+srv"):
-            raise ValueError("must start with mongodb:// or mongodb+srv://")
-        return uri
-
-    @field_validator("demo_url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
-            raise ValueError("must be the address of a server, such as http://192.168.1.20:8000")
-        return url
-
-    @field_validator("auth_secret", "auth_secret_previous")
-    @classmethod
-    def _long_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value().encode()) < SECRET_BYTES:
-            raise ValueError(f"must have at least {SECRET_BYTES} bytes")
-        return secret
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and urlsplit(url.get_secret_value()).scheme not in REDIS_SCHEMES:
-            raise ValueError("must start with redis://, rediss://, valkey:// or valkeys://")
-        return url
-
-    @field_validator("rate_limit_user", "rate_limit_address")
-    @classmethod
-    def _quota(cls, rate: str) -> str:
-        return rate if rate == "off" else cls._rate(rate)
-
-    @field_validator("sign_in_limit_account", "sign_in_limit_address")
-    @classmethod
-    def _rate(cls, rate: str) -> str:
-        from limits import parse as parse_rate  # here, since it takes a fifth of a second to import
-
-        try:
-            parse_rate(rate)
-        except ValueError:
-            raise ValueError('must be a rate such as "10/minute" or "100 per 5 minutes"') from None
-        return rate
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, proxies: str) -> str:
-        try:
-            networks(proxies)
-        except ValueError:
-            raise ValueError("must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
-        return proxies
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, origins: str) -> str:
-        for origin in split(origins):
-            parts = urlsplit(origin)
-            if origin not in ("*", LOCALHOST) and (
-                parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError("must be *, localhost or origins, such as https://example.com,http://localhost:3000")
-        return origins
-
-    @field_validator("cors_headers")
-    @classmethod
-    def _header_names(cls, names: str) -> str:
-        if not all(re.fullmatch(r"[A-Za-z0-9*_-]+", name) for name in split(names)):
-            raise ValueError("must be names of headers, such as x-shop-version,x-shop-*")
-        return names
 
     @model_validator(mode="after")
     def _secrets_in_production(self) -> Settings:
@@ -352,16 +277,6 @@ class Settings(BaseSettings):
     def mongodb_url(self) -> str | None:
         """`mongodb://...` of the configured server, or None where none is configured."""
         return self.mongodb_uri.get_secret_value() if self.mongodb_uri is not None else None
-
-
-def split(text: str) -> tuple[str, ...]:
-    """The parts of a list with commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks of a list with commas. Raises ValueError."""
-    return tuple(ipaddress.ip_network(part) for part in split(text))
 
 
 def load_settings(**overrides: Any) -> Settings:

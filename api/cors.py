@@ -12,9 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.config import LOCALHOST, Settings
+from api.config import Settings
 from api.log import logger
 from api.recent import Recent
+from api.setting_values import LOCALHOST
 
 _SENT_BY_PAGES: Final = (
     *("accept", "accept-language", "authorization", "content-language", "content-type"),

@@ -19,8 +19,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, OctKey
 from joserfc.jwt import JWTClaimsRegistry
 
-from api.config import SECRET_BYTES, ConfigurationError, Settings
+from api.config import ConfigurationError, Settings
 from api.recent import Recent
+from api.setting_values import SECRET_BYTES
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
