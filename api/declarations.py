@@ -107,13 +107,14 @@ class Reference(_WithoutArguments):
 
 @dataclass(frozen=True, slots=True)
 class References(_WithoutArguments):
-    """Objects of another type, by the keys that the parent holds; those that are gone are left out."""
+    """The distinct objects of another type that the parent's parts refer to; those that are gone are left out."""
 
     loader: str
+    parts: str
     key: str
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
-        lists = [keys or () for keys in read_all(sources, self.key)]
+        lists = [self._keys(parts) for parts in read_all(sources, self.parts)]
         flat = [key for keys in lists for key in keys]
         loading = _objects(self.loader, flat, info, referenced=True)
         if not isinstance(loading, Loading):
@@ -121,9 +122,17 @@ class References(_WithoutArguments):
 
         def place(rows: Any) -> list[list[Any]]:
             objects = iter(loading.place(rows))
-            return [[found for _ in keys if (found := next(objects)) is not None] for keys in lists]
+            # equal keys have the same object
+            found = [{id(one): one for _ in keys if (one := next(objects)) is not None} for keys in lists]
+            return [list(each.values()) for each in found]
 
         return Loading(loading.awaitable, place)
+
+    def _keys(self, parts: Any) -> list[Any]:
+        """The keys in the parts; an old document may hold anything in their place."""
+        if not isinstance(parts, list):
+            return []
+        return [key for part in parts if isinstance(part, dict) and (key := read(part, self.key)) is not None]
 
 
 @dataclass(frozen=True, slots=True)

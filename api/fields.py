@@ -92,9 +92,10 @@ def reference(loader: str, *, key: str, description: str, guard: Guard | None = 
     return DeclaredField(description=description, metadata=metadata)
 
 
-def references(loader: str, *, key: str, description: str) -> Any:
-    """Declare a field that is a list of objects of another type, by a list of keys."""
-    return DeclaredField(description=description, metadata={DECLARATION: References(loader, key), "needs": (key,)})
+def references(loader: str, *, parts: str, key: str, description: str) -> Any:
+    """Declare a field that is a list of objects of another type, by the key in each of its parts."""
+    metadata = {DECLARATION: References(loader, parts, key), "needs": (f"{parts}.{key}",)}
+    return DeclaredField(description=description, metadata=metadata)
 
 
 def lookup(loader: str, *, description: str) -> Any:

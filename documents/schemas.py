@@ -95,6 +95,8 @@ _DESIGN_INDEXES: Final = (
     IndexModel([("name", ASCENDING), ("_id", ASCENDING)], name="idx_designs_name"),
     IndexModel(_LIST, name="idx_designs_status_createdAt"),
     IndexModel([("catalogItemIds", ASCENDING), *_LIST], name="idx_designs_catalogItemIds_status_createdAt"),
+    # an item's designs: other programs write layers without keeping catalogItemIds
+    IndexModel([("layers.itemId", ASCENDING), *_LIST], name="idx_designs_layers_itemId_status_createdAt"),
     IndexModel([("avatarId", ASCENDING), *_LIST], name="idx_designs_avatarId_status_createdAt"),
     IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
     IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),

@@ -10,7 +10,7 @@ import pytest
 
 from api.stores import Stores
 from tests.factories.catalog import catalog_items, create_catalog_item
-from tests.factories.designs import create_design, layer_of
+from tests.factories.designs import create_design, insert_design, layer_of
 from tests.graphql import execute, gid
 
 pytestmark = pytest.mark.anyio
@@ -187,3 +187,39 @@ async def test_designs_of_items(client: httpx.AsyncClient, stores: Stores) -> No
         {"name": "Unused", "designs": {"nodes": [], "totalCount": 0}},
         {"name": "Wool", "designs": {"nodes": [in_both], "totalCount": 1}},
     ]
+
+
+async def test_layers_say_whose_designs_they_are_whatever_another_program_left(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """The original neither writes nor keeps `catalogItemIds`."""
+    silk, wool = await create_catalog_item(stores, name="Silk"), await create_catalog_item(stores, name="Wool")
+    layers = [layer_of(silk.id, id="1"), layer_of(silk.id, id="2"), layer_of(None, id="3")]
+    shown = {"status": "published"}
+    await insert_design(stores, name="1 without", layers=layers, **shown)
+    await insert_design(stores, name="2 null", layers=layers, catalogItemIds=None, **shown)
+    await insert_design(stores, name="3 before", layers=layers, catalogItemIds=[str(wool.id)], **shown)
+    await insert_design(stores, name="4 odd", layers=[5, None, {"itemId": 5}, *layers], catalogItemIds="none", **shown)
+    await insert_design(stores, name="5 bare", catalogItemIds=[str(silk.id)], **shown)
+    page = """(first: 2, after: $after, orderBy: {field: NAME}%s) {
+      nodes { name catalogItems { name } } totalCount pageInfo { endCursor hasNextPage } }"""
+    of_item = f"query ($id: ID!, $after: String) {{ catalogItem(id: $id) {{ designs{page % ''} }} }}"
+    of_filter = f"query ($id: [ID!], $after: String) {{ designs{page % ', filter: {catalogItem: $id}'} }}"
+
+    for query in (of_item, of_filter):
+        found: list[str] = []
+        cursor = None
+        for more in (True, False):
+            data = await execute(client, query, id=gid(silk), after=cursor)
+            designs = data.get("catalogItem", data)["designs"]
+            cursor = designs["pageInfo"]["endCursor"]
+            assert (designs["totalCount"], designs["pageInfo"]["hasNextPage"]) == (4, more)
+            assert [node["catalogItems"] for node in designs["nodes"]] == [[{"name": "Silk"}]] * 2
+            found += [node["name"] for node in designs["nodes"]]
+        assert found == ["1 without", "2 null", "3 before", "4 odd"]
+    others = await execute(
+        client, "query ($id: ID!) { designs(filter: {not: {catalogItem: [$id]}}) { nodes { name } } }", id=gid(silk)
+    )
+    assert others["designs"]["nodes"] == [{"name": "5 bare"}]
+    of_wool = await execute(client, of_item, id=gid(wool))
+    assert of_wool["catalogItem"]["designs"]["nodes"] == []

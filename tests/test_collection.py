@@ -25,6 +25,7 @@ NAMES = [
     "idx_designs_name",
     "idx_designs_status_createdAt",
     "idx_designs_catalogItemIds_status_createdAt",
+    "idx_designs_layers_itemId_status_createdAt",
     "idx_designs_avatarId_status_createdAt",
     "idx_designs_tags",
     "idx_designs_deletedAt",
@@ -76,7 +77,7 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
         state = await collection.describe(database)
 
     assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
-    assert len(state.indexes) == 14
+    assert len(state.indexes) == 15
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,7 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
         "idx_designs_name": ({"name": 1, "_id": 1}, False),
         "idx_designs_status_createdAt": (newest, False),
         "idx_designs_catalogItemIds_status_createdAt": ({"catalogItemIds": 1, **newest}, False),
+        "idx_designs_layers_itemId_status_createdAt": ({"layers.itemId": 1, **newest}, False),
         "idx_designs_avatarId_status_createdAt": ({"avatarId": 1, **newest}, False),
         "idx_designs_tags": ({"metadata.tags": 1}, False),
         "idx_designs_deletedAt": ({"deletedAt": 1}, True),

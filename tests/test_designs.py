@@ -190,7 +190,7 @@ async def test_what_an_old_layer_may_lack(client: httpx.AsyncClient, stores: Sto
         layer | {"layerId": "item", "catalogItem": {"name": "Silk"}},
     ]
     assert found["metadata"] == EMPTY_METADATA | {"canvasSize": {"width": 800, "height": 600}}
-    assert found["catalogItems"] == []
+    assert found["catalogItems"] == [{"name": "Silk"}]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class CatalogItem(Node):
     )
     designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
         "designs",
-        by="catalog_item_ids",
+        by="layers.item_id",
         key="id",
         filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
         order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],

@@ -28,7 +28,7 @@ class DesignFilter:
         "Worn on one of these avatars.", on="avatar_id", node="Avatar", as_text=True
     )
     catalog_item: list[strawberry.ID] | None = where(
-        "With a layer that shows one of these items.", on="catalog_item_ids", node="CatalogItem", as_text=True
+        "With a layer that shows one of these items.", on="layers.item_id", node="CatalogItem", as_text=True
     )
     name: TextFilter | None = where("Conditions on the name.")
     status: list[DesignStatus] | None = where("One of these statuses.")

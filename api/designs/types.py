@@ -44,7 +44,8 @@ class Design(Node):
     avatar: Avatar | None = reference("avatar", key="avatar_id", description="On whom it is worn; null where nobody.")
     catalog_items: list[CatalogItem] = references(
         "catalog_item",
-        key="catalog_item_ids",
+        parts="layers",
+        key="item_id",
         description="The distinct items of its layers, those that are gone left out.",
     )
 
