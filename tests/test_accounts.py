@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import structlog
 from sqlalchemy import func, select
 from starlette.applications import Starlette
 
@@ -312,6 +313,37 @@ async def test_another_email_needs_the_password(stores: Stores, client: httpx.As
     changed = await stored(stores, ada)
     assert (changed.email, changed.first_name, changed.email_verified) == ("augusta@example.com", "Augusta", False)
     await sign_in(client, "augusta@example.com")
+
+
+async def test_the_same_email_stays_confirmed(stores: Stores, client: httpx.AsyncClient) -> None:
+    mine = with_token(client, (await sign_up(client, "José@example.com"))["accessToken"])
+    ada = await users(stores).update((await stored(stores, "José@example.com")).id, {"email_verified": True})
+    assert ada is not None
+    composed, decomposed, other = "José@example.com", "JOSE\u0301@Example.com", "Jose@example.com"
+
+    # as it is: no change, whatever the form of the accent, and so no password is asked for
+    for email in (composed, unicodedata.normalize("NFD", composed), f" {composed} "):
+        await mutate(mine, "updateProfile", email=email)
+    same = await stored(stores, ada)
+    assert (same.email, same.email_verified, same.updated_at) == (composed, True, ada.updated_at)
+    with structlog.testing.capture_logs() as logs:
+        await mutate(mine, "updateProfile", email=composed, firstName="José", currentPassword=PASSWORD)
+    assert [entry for entry in logs if entry.get("kind") == "EMAIL_CHANGED"] == []
+
+    # another spelling is a change of the text, not of the address
+    assert await refused(mine, "updateProfile", email=decomposed) == [("INVALID", ["currentPassword"])]
+    with structlog.testing.capture_logs() as logs:
+        await mutate(mine, "updateProfile", email=decomposed, currentPassword=PASSWORD)
+    spelled = await stored(stores, ada)
+    assert (spelled.email, spelled.email_verified) == ("JOSÉ@Example.com", True)
+    assert [entry["kind"] for entry in logs if entry["event"] == "security"] == ["EMAIL_CHANGED"]
+
+    await mutate(mine, "updateProfile", email=other, currentPassword=PASSWORD)
+    changed = await stored(stores, ada)
+    assert (changed.email, changed.email_verified) == (other, False)
+    # and the way back to what was confirmed once is one to an address that isn't
+    await mutate(mine, "updateProfile", email=composed, currentPassword=PASSWORD)
+    assert (await stored(stores, ada)).email_verified is False
 
 
 async def test_a_new_password_ends_the_other_sessions(

@@ -43,6 +43,12 @@ async def by_id(stores: Stores, user_id: UUID) -> Credentials | None:
     return await _credentials(stores, models.User.id == user_id)
 
 
+async def email_of(stores: Stores, user_id: UUID) -> str | None:
+    """The address of a live account, as it is stored."""
+    rows = await repository(stores).read(("email",), where=models.User.id == user_id)
+    return rows[0][0] if rows else None
+
+
 async def _credentials(stores: Stores, where: ColumnElement[bool]) -> Credentials | None:
     rows = await repository(stores).read(("id", "password_hash"), where=where)
     return Credentials(*rows[0]) if rows else None

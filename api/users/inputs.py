@@ -92,8 +92,9 @@ class UpdateProfileInput:
         description="Family name; at most 100 characters. Null removes it."
     )
     email: strawberry.Maybe[str | None] = strawberry.field(
-        description="Another address to sign in with; needs the current password, and is unconfirmed again. "
-        "The address of a deleted account stays taken."
+        description="Another address to sign in with; needs the current password, and is unconfirmed again, unless it "
+        "is another spelling of the same. The one that is there already changes nothing. The address of a deleted "
+        "account stays taken."
     )
     current_password: str | None = strawberry.field(default=None, description="For a change of the email.")
     expected_updated_at: datetime | None = strawberry.field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import strawberry
+from sqlalchemy import case
 from sqlalchemy.exc import IntegrityError
 
 import models
@@ -17,7 +18,7 @@ from api.security_log import SecurityEvent
 from api.users import accounts, sessions
 from api.users.accounts import Credentials
 from api.users.changes import NewPassword, Profile
-from api.users.email import canonical_email
+from api.users.email import canonical_email, has_email
 from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
 from api.users.types import User
@@ -38,11 +39,14 @@ class ProfileMutations:
         user_id = context.viewer.account_id
         profile = validated(Profile, given(input))
         changes, where = profile.values(), unchanged(models.User, profile.expected_updated_at)
+        if "email" in changes and changes["email"] == await accounts.email_of(context.stores, user_id):
+            del changes["email"]  # a form sent back as it came changes nothing, and needs no password
         if "email" in changes:
             if profile.current_password is None:
                 raise invalid("is needed for a change of the email", "currentPassword")
             verified = await _verified(context, profile.current_password)
-            changes["email_verified"] = False
+            # in another spelling, it is still the address that was confirmed
+            changes["email_verified"] = case((has_email(changes["email"]), models.User.email_verified), else_=False)
             where &= models.User.password_hash == verified.password_hash
         users = accounts.repository(context.stores)
         try:
