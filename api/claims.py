@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Executable, Row, case, delete, func, liter
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.codes import ErrorCode
 from api.errors import AppError
 from api.stores import Stores
 from models import IdempotencyKey, PostgresRepository, new_id
@@ -45,7 +46,7 @@ class IdempotencyError(AppError):
 class InProgress(IdempotencyError):
     """Somebody else runs the mutation."""
 
-    code = "IDEMPOTENCY_IN_PROGRESS"
+    code = ErrorCode.IDEMPOTENCY_IN_PROGRESS
 
     def __init__(self) -> None:
         super().__init__("A request with this key is running: send it again a little later.")

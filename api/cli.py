@@ -187,6 +187,16 @@ def config(
 
 
 @app.command()
+def errors(
+    output: Annotated[Path | None, typer.Option(help="File to write, else the text is printed.")] = None,
+) -> None:
+    """Every code that an error can have, with its meaning, as a page."""
+    from api.errors_page import errors_page
+
+    _write(errors_page(), output)
+
+
+@app.command()
 def reconcile(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without loss.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report for machines.")] = False,

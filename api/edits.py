@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, ColumnElement, Text, func, literal, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.codes import MutationErrorCode
 from api.conditions import And, matches, to_sql
 from api.context import Context
 from api.mutations import ConflictError, Refusal, not_editable
@@ -67,5 +68,5 @@ async def why_not(context: Context, rows: PostgresRepository[M], view: type[View
     if current is None or not matches(theirs, partial(read, current)):
         return not_editable(what)
     message = f"The {what} has changed since it was read."
-    stale = ConflictError(code="STALE", message=message, path=["expectedUpdatedAt"])
+    stale = ConflictError(code=MutationErrorCode.STALE, message=message, path=["expectedUpdatedAt"])
     return Refusal(stale, **{what.replace(" ", "_"): view.of(current)})

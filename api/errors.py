@@ -11,6 +11,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 import documents.failures
 import models.failures
+from api.codes import ErrorCode
 from api.log import logger
 
 _MEANINGS: Final = (("PostgreSQL", models.failures.meaning), ("MongoDB", documents.failures.meaning))
@@ -23,26 +24,26 @@ class AppError(Exception):
     `status` and `headers` are those of an HTTP response that has nothing but this error; None: as for any bad request.
     """
 
-    code: ClassVar[str] = "INTERNAL"
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
     status: int | None = None
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str, **extensions: Any) -> None:
         super().__init__(message)
         self.message = message
-        self.extensions: Mapping[str, Any] = {"code": self.code, **extensions}
+        self.extensions: Mapping[str, Any] = {"code": self.code.name, **extensions}
 
 
 class BadUserInput(AppError):
     """What the client sent can't be answered: an argument, a cursor, an id, a document."""
 
-    code = "BAD_USER_INPUT"
+    code = ErrorCode.BAD_USER_INPUT
 
 
 class Unauthenticated(AppError):
     """Nobody is signed in, or no longer."""
 
-    code = "UNAUTHENTICATED"
+    code = ErrorCode.UNAUTHENTICATED
     status = 401
     headers = MappingProxyType({"www-authenticate": "Bearer"})
 
@@ -53,7 +54,7 @@ class Unauthenticated(AppError):
 class Forbidden(AppError):
     """The account may not do this."""
 
-    code = "FORBIDDEN"
+    code = ErrorCode.FORBIDDEN
 
     def __init__(self, message: str = "Your account may not do this.") -> None:
         super().__init__(message)
@@ -62,7 +63,7 @@ class Forbidden(AppError):
 class RateLimited(AppError):
     """Too much at once, or again and again. `retryAfter` is in whole seconds, at least one."""
 
-    code = "RATE_LIMITED"
+    code = ErrorCode.RATE_LIMITED
     status = 429
 
     def __init__(self, seconds: float) -> None:
@@ -74,7 +75,7 @@ class RateLimited(AppError):
 class Conflict(AppError):
     """Another change at the same moment came in the way (a deadlock). Nothing was done, so it can be sent again."""
 
-    code = "CONFLICT"
+    code = ErrorCode.CONFLICT
 
     def __init__(self) -> None:
         super().__init__("Another change at the same moment came in the way, and nothing was done: send it again.")
@@ -83,7 +84,7 @@ class Conflict(AppError):
 class StoreUnavailable(AppError):
     """PostgreSQL or MongoDB does not answer; trying later may help. `store` names which."""
 
-    code = "STORE_UNAVAILABLE"
+    code = ErrorCode.STORE_UNAVAILABLE
     status = 503
 
     def __init__(self, store: str) -> None:
@@ -127,5 +128,5 @@ def reported(error: Exception, **said: Any) -> AppError | None:
     known = as_app_error(error)
     if isinstance(known, StoreUnavailable):
         cause = getattr(error, "original_error", None) or error
-        logger.warning("failure", code=known.code, error=repr(cause), **said)
+        logger.warning("failure", code=known.code.name, error=repr(cause), **said)
     return known

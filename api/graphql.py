@@ -165,7 +165,7 @@ class GraphQLEndpoint:
             given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
             return await self.auth.viewer_of(given, exchange.stores)
         except Unauthenticated as error:
-            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code)
+            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code.name)
             raise
         except Exception as error:
             if (known := reported(error, request_id=exchange.request_id)) is None:
@@ -212,12 +212,12 @@ class GraphQLEndpoint:
         if exchange.meter is not None and context.charged and context.spent is not None:
             await exchange.meter.settle(context.charged, context.spent)
         answer = executed(result, exchange.media_type or JSON, exchange.request_id)
-        if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code for error in answer.errors):
+        if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code.name for error in answer.errors):
             security_log.note(
                 context,
                 SecurityEvent.ACCESS_REFUSED,
                 account=context.viewer.id,
-                code=Forbidden.code,
+                code=Forbidden.code.name,
                 operation=(context.operation_name or "")[:_LOGGED],
             )
         if not self._settings.suggestions:

@@ -116,9 +116,9 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["extensions"] = dict(known.extensions)
     elif _has_too_many_digits(error):
         formatted["message"] = "A number in the document has too many digits."
-        formatted["extensions"] = {"code": BadUserInput.code}
+        formatted["extensions"] = {"code": BadUserInput.code.name}
     elif _is_clients(error):
-        formatted["extensions"] = {"code": BadUserInput.code}
+        formatted["extensions"] = {"code": BadUserInput.code.name}
     else:
         logger.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error)
         formatted["message"] = _masked(request_id)
@@ -131,7 +131,7 @@ def _masked(request_id: str) -> str:
 
 
 def _internal(request_id: str) -> dict[str, Any]:
-    return {"code": AppError.code, "requestId": request_id}
+    return {"code": AppError.code.name, "requestId": request_id}
 
 
 def _refused(result: ExecutionResult) -> bool:

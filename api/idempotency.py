@@ -32,6 +32,7 @@ from joserfc.jwk import OctKey
 
 from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
+from api.codes import ErrorCode
 from api.config import Settings
 from api.errors import AppError, BadUserInput, Conflict, RateLimited, StoreUnavailable, as_app_error, reported
 from api.limits.documents import documents
@@ -57,7 +58,7 @@ MOST_ANONYMOUS: Final = 100
 """Keys that one address has at a time without signing in; each is a row that stays for its lifetime."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 _TRANSIENT: Final = frozenset(
-    {StoreUnavailable.code, Conflict.code, AppError.code, "RATE_LIMITED", InProgress.code, TimedOut.code}
+    each.code.name for each in (StoreUnavailable, Conflict, AppError, RateLimited, InProgress, TimedOut)
 )
 """Codes of errors after which the same request may be tried again."""
 
@@ -86,7 +87,7 @@ class NotReplayed(IdempotencyError):
 class KeyReused(IdempotencyError):
     """The key stands for another request."""
 
-    code = "IDEMPOTENCY_KEY_REUSED"
+    code = ErrorCode.IDEMPOTENCY_KEY_REUSED
     status = 422
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class KeyReused(IdempotencyError):
 class Interrupted(IdempotencyError):
     """The mutation has run, and nobody knows its answer."""
 
-    code = "IDEMPOTENCY_INTERRUPTED"
+    code = ErrorCode.IDEMPOTENCY_INTERRUPTED
 
     def __init__(self) -> None:
         super().__init__(

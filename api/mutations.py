@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry.types.base import StrawberryMaybe
 from strawberry.types.maybe import Some
 
+from api.codes import MutationErrorCode
 from api.row_level_security import identity_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @strawberry.interface(description="Why a mutation did not do what it was asked to.")
 class MutationError:
-    code: str = strawberry.field(description="What went wrong, for programs.")
+    code: MutationErrorCode = strawberry.field(description="What went wrong, for programs.")
     message: str = strawberry.field(description="What went wrong, for people.")
     path: list[str] | None = strawberry.field(
         default=None, description="Which part of the input it is about; null where it is about the whole."
@@ -62,21 +63,23 @@ class Refusal(Exception):
 
 def invalid(message: str, *path: str) -> Refusal:
     """One part of the input is wrong."""
-    return Refusal(InvalidInput(code="INVALID", message=message, path=list(path) or None))
+    return Refusal(InvalidInput(code=MutationErrorCode.INVALID, message=message, path=list(path) or None))
 
 
 def not_found(what: str, *path: str) -> Refusal:
     """Something that the input refers to isn't there."""
-    return Refusal(NotFoundError(code="NOT_FOUND", message=f"There is no such {what}.", path=list(path) or None))
+    return Refusal(
+        NotFoundError(code=MutationErrorCode.NOT_FOUND, message=f"There is no such {what}.", path=list(path) or None)
+    )
 
 
 def not_editable(what: str) -> Refusal:
     """The object of an input isn't there, or not the viewer's to change: which of the two, nobody is told."""
     message = f"There is no such {what}, or it isn't yours to change."
-    return Refusal(NotFoundError(code="NOT_FOUND", message=message, path=["id"]))
+    return Refusal(NotFoundError(code=MutationErrorCode.NOT_FOUND, message=message, path=["id"]))
 
 
-def conflict(code: str, message: str, *path: str) -> Refusal:
+def conflict(code: MutationErrorCode, message: str, *path: str) -> Refusal:
     """The change and what is stored exclude each other."""
     return Refusal(ConflictError(code=code, message=message, path=list(path) or None))
 
@@ -142,7 +145,7 @@ def validated(schema: type[S], values: Mapping[str, Any]) -> S:
         raise Refusal(
             *(
                 InvalidInput(
-                    code="INVALID",
+                    code=MutationErrorCode.INVALID,
                     message=problem["msg"].removeprefix("Value error, "),
                     path=[to_camel(str(part)) for part in problem["loc"]] or None,
                 )

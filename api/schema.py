@@ -34,6 +34,7 @@ from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
+from api.codes import ErrorCode
 from api.compiled import StrawberryDeclarations
 from api.config import Settings
 from api.definitions import DEFINITION
@@ -239,7 +240,7 @@ is null.
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,
-    types=[InvalidInput, NotFoundError, ConflictError, VersionConflict],  # reached through their interface only
+    types=[InvalidInput, NotFoundError, ConflictError, VersionConflict, ErrorCode],  # no field's type names them
     config=StrawberryConfig(default_resolver=read),
 )
 _settle_inputs(schema)

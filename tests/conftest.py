@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 
+from api.codes import ErrorCode
 from api.config import Settings
 from api.embedded import EmbeddedStores
+from api.http_response import Answer
 from api.schema import schema
 from api.stores import Stores, mongo_database, open_stores
 from migrations.runner import upgrade
@@ -53,6 +55,21 @@ def equal_executions(request: pytest.FixtureRequest, both_executors: Both) -> It
     assert both_executors.differences == []
     if request.node.get_closest_marker("executed_by_core") is None:
         assert schema.executor.fallbacks == fallbacks
+
+
+@pytest.fixture(autouse=True)
+def listed_codes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every code that a test is answered stands in the schema."""
+    answered: set[Any] = set()
+    content = Answer.content
+
+    def noted(answer: Answer) -> bytes:
+        answered.update(error["extensions"]["code"] for error in answer.errors)
+        return content(answer)
+
+    monkeypatch.setattr(Answer, "content", noted)
+    yield
+    assert answered <= ErrorCode.__members__.keys()
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def test_help_names_every_command() -> None:
         "dev",
         "schema",
         "config",
+        "errors",
         "reconcile",
         "migrate",
         "demo",

@@ -81,7 +81,7 @@ async def test_a_pooler_without_the_setting_is_refused(
     assert SETTING in (describe(caught.value) or "")
     told = as_app_error(caught.value)
     assert told is not None
-    assert (told.code, told.message) == ("STORE_UNAVAILABLE", "PostgreSQL is not available; try again later.")
+    assert (told.code.name, told.message) == ("STORE_UNAVAILABLE", "PostgreSQL is not available; try again later.")
 
 
 async def test_a_pooler_by_the_session_needs_no_setting(settings: Settings, postgres_url: str) -> None:

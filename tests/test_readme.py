@@ -13,14 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api.claims import InProgress
+from api.codes import ErrorCode, MutationErrorCode
 from api.config import Settings
 from api.demo.loader import load, pictures_of
-from api.errors import RateLimited, StoreUnavailable
-from api.idempotency import Interrupted, KeyReused
-from api.limits.refusals import TooComplex
 from api.stores import Stores
-from api.trusted.documents import DocumentNotFound, NotTrusted
 from tests import commands
 from tests.applications import running
 
@@ -62,7 +58,7 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents")
+        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents", "errors")
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
         *("run", "show", "revert", "generate", "create", "grants")
@@ -116,11 +112,7 @@ def test_configuration_names_settings_with_their_defaults() -> None:
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
     every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     of_compose = {"PUBLISHED_PORT", "API_MEMORY", "POSTGRES_MEMORY", "MONGODB_MEMORY"}
-    own = (
-        *(TooComplex, RateLimited, DocumentNotFound, NotTrusted, InProgress, Interrupted),
-        *(KeyReused, StoreUnavailable),
-    )
-    codes = {error.code for error in own}
+    codes = {*ErrorCode.__members__, *MutationErrorCode.__members__}
     assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
 
 

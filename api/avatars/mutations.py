@@ -25,6 +25,7 @@ from api.avatars.payloads import (
     UpdateAvatarPayload,
 )
 from api.avatars.types import Avatar
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.edits import editable, keeping_unknown, restore, unchanged, why_not
 from api.ids import encode_id
@@ -164,7 +165,9 @@ class AvatarMutations:
             if owner is None:
                 raise not_found("deleted avatar", "id")
             if not owner.is_live:
-                raise conflict("OWNER_DELETED", "The avatar's owner is deleted: restore the account first.", "id")
+                raise conflict(
+                    MutationErrorCode.OWNER_DELETED, "The avatar's owner is deleted: restore the account first.", "id"
+                )
             avatar = await restore(
                 transaction, models.Avatar, where, is_default=defaults.is_free(owner.id), updated_by=actor
             )

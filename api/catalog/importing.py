@@ -12,6 +12,7 @@ from api.catalog.changes import NewCatalogItem
 from api.catalog.inputs import ImportCatalogItemsInput, ImportMode
 from api.catalog.payloads import ImportCatalogItemsPayload, ImportResult
 from api.catalog.types import CatalogItem
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.mutations import InvalidInput, MutationError, Refusal, given, invalid, validated, write_block
 
@@ -38,7 +39,7 @@ async def import_items(context: Context, input: ImportCatalogItemsInput) -> Impo
     if wrong and input.mode is ImportMode.ATOMIC:
         message = f"{wrong} of {len(results)} items are not what they should be: nothing was written."
         return ImportCatalogItemsPayload(
-            results=results, errors=[InvalidInput(code="INVALID", message=message, path=["items"])]
+            results=results, errors=[InvalidInput(code=MutationErrorCode.INVALID, message=message, path=["items"])]
         )
     if valid:
         rows = [item.model_dump() | {"created_by": actor, "updated_by": actor} for item in valid.values()]

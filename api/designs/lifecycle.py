@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import strawberry
 from bson import ObjectId
 
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.designs import history, references, store
 from api.designs.changes import (
@@ -97,7 +98,7 @@ class LifecycleMutations:
         design, wanted = await opened(context, ChangeStatus, input, deleted)
         expect(design, wanted.expected_version)
         if await references.owner_is_deleted(context, design["userId"]):
-            raise conflict("OWNER_DELETED", "The owner of the design is deleted.", "id")
+            raise conflict(MutationErrorCode.OWNER_DELETED, "The owner of the design is deleted.", "id")
         await history.keep(context.stores, design)
         designs = store.repository(context.stores)
         done = await designs.restore(design["_id"], where=_as_seen(design, wanted), values=author(context))

@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 import documents
 from api.claims import idempotent_object_id
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.designs import patch, references, store
 from api.designs.changes import (
@@ -243,5 +244,5 @@ def _items_of(operations: Sequence[OneOperation]) -> references.Paths:
 def _error(problem: patch.Problem, operations: Sequence[OneOperation]) -> MutationError:
     path = ["operations", str(problem.operation), operations[problem.operation].kind, *problem.path]
     if problem.missing:
-        return NotFoundError(code="NOT_FOUND", message=problem.message, path=path)
-    return InvalidInput(code="INVALID", message=problem.message, path=path)
+        return NotFoundError(code=MutationErrorCode.NOT_FOUND, message=problem.message, path=path)
+    return InvalidInput(code=MutationErrorCode.INVALID, message=problem.message, path=path)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from api.catalog.policy import may_use_premium
+from api.codes import MutationErrorCode
 from api.conditions import fields_of, matches
 from api.context import Context
 from api.mutations import ConflictError, MutationError, NotFoundError, Refusal
@@ -57,7 +58,9 @@ async def check(
         shown = {key: paths for key, paths in item_paths(layers).items() if key not in known}
     errors: list[MutationError] = []
     if not layers and "published" in (status, None if "layers" not in values else design.get("status")):
-        errors.append(ConflictError(code="EMPTY", message="A published design has layers.", path=["layers"]))
+        errors.append(
+            ConflictError(code=MutationErrorCode.EMPTY, message="A published design has layers.", path=["layers"])
+        )
     items, wrong_avatar = await asyncio.gather(
         _rows(context, "catalog_item", new.keys() | shown.keys(), _OFFERED | _listed_by(context)),
         _wrong_avatar(context, design, values if avatar else {}),
@@ -84,10 +87,10 @@ async def _unpublishable(
                 errors.append(_not_found("catalog item", path))
             elif not item.is_active:
                 message = "This item is no longer offered."
-                errors.append(ConflictError(code="ITEM_INACTIVE", message=message, path=[*path]))
+                errors.append(ConflictError(code=MutationErrorCode.ITEM_INACTIVE, message=message, path=[*path]))
             elif item.is_premium and not allowed:
                 message = "This item is for premium accounts; the owner of the design has none."
-                errors.append(ConflictError(code="PREMIUM_REQUIRED", message=message, path=[*path]))
+                errors.append(ConflictError(code=MutationErrorCode.PREMIUM_REQUIRED, message=message, path=[*path]))
     return errors
 
 
@@ -137,4 +140,4 @@ def _is_listed(context: Context, row: Any) -> bool:
 
 
 def _not_found(what: str, path: Path) -> NotFoundError:
-    return NotFoundError(code="NOT_FOUND", message=f"There is no such {what}.", path=[*path])
+    return NotFoundError(code=MutationErrorCode.NOT_FOUND, message=f"There is no such {what}.", path=[*path])

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from bson import ObjectId
 from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 
+from api.codes import MutationErrorCode
 from api.errors import BadUserInput
 from api.ids import decode_id_of
 from api.mutations import InvalidInput, MutationError, Refusal, S, validated
@@ -190,6 +191,6 @@ def _repeated_ids(layers: Sequence[Mapping[str, Any]]) -> list[MutationError]:
             continue
         if id in seen:
             message, path = "another layer has this id", ["layers", str(index), "id"]
-            errors.append(InvalidInput(code="INVALID", message=message, path=path))
+            errors.append(InvalidInput(code=MutationErrorCode.INVALID, message=message, path=path))
         seen.add(id)
     return errors

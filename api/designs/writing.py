@@ -13,6 +13,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from api.codes import MutationErrorCode
 from api.conditions import And, Condition, matches
 from api.context import Context
 from api.designs import history, store
@@ -90,7 +91,7 @@ async def deleted(context: Context, key: ObjectId) -> Document:
     scope = context.policy("Design").scope(context.viewer, deleted=True)
     if design is None or not _matches(design, scope):
         await editable(context, key)
-        raise conflict("NOT_DELETED", "The design is not deleted.", "id")
+        raise conflict(MutationErrorCode.NOT_DELETED, "The design is not deleted.", "id")
     return design
 
 
@@ -141,7 +142,12 @@ def stale(current: Document) -> Refusal:
     """The design has changed since the client saw it."""
     message = f"The design has changed; its version is {version_of(current)}."
     return Refusal(
-        VersionConflict(code="VERSION_CONFLICT", message=message, path=["expectedVersion"], current=Design.of(current))
+        VersionConflict(
+            code=MutationErrorCode.VERSION_CONFLICT,
+            message=message,
+            path=["expectedVersion"],
+            current=Design.of(current),
+        )
     )
 
 
@@ -155,7 +161,7 @@ def storable() -> Iterator[None]:
         raise Refusal(
             *(
                 InvalidInput(
-                    code="INVALID",
+                    code=MutationErrorCode.INVALID,
                     message=f"What is stored breaks a rule: {problem['msg']}",
                     path=[to_camel(str(part)) for part in problem["loc"]] or None,
                 )

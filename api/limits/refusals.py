@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.codes import ErrorCode
 from api.errors import AppError
 
 CAP: Final = 2**31 - 1
@@ -17,7 +18,7 @@ class TooComplex(AppError):
     (tokens, values) it is where counting stopped, one above the maximum.
     """
 
-    code = "TOO_COMPLEX"
+    code = ErrorCode.TOO_COMPLEX
 
     def __init__(self, what: str, limit: str, maximum: int, value: int) -> None:
         counted = "more than the maximum" if value >= CAP else str(value)
@@ -29,7 +30,7 @@ class TooComplex(AppError):
 class TimedOut(AppError):
     """The operation took longer than `execution_timeout`, and was ended. A mutation may have changed something."""
 
-    code = "TIMEOUT"
+    code = ErrorCode.TIMEOUT
     status = 504
 
     def __init__(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
+from api.codes import ErrorCode
 from api.config import Settings
 from api.errors import AppError, BadUserInput, StoreUnavailable, reported
 from api.http_request import JSON, Operation
@@ -29,7 +30,7 @@ _OPERATION: Final = re.compile(r"\b(?:query|mutation|subscription)\s+(\w{1,100})
 class DocumentNotFound(AppError):
     """No document is known by this identifier. Apollo's clients then send the text with the hash."""
 
-    code = "PERSISTED_QUERY_NOT_FOUND"
+    code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
 
     def __init__(self, media_type: str) -> None:
         super().__init__("PersistedQueryNotFound")
@@ -39,7 +40,7 @@ class DocumentNotFound(AppError):
 class NotSupported(AppError):
     """No hashes of clients are kept. Apollo's clients then send texts without hashes."""
 
-    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
 
     def __init__(self, media_type: str) -> None:
         super().__init__("PersistedQueryNotSupported")
@@ -49,7 +50,7 @@ class NotSupported(AppError):
 class NotTrusted(AppError):
     """Only registered documents run."""
 
-    code = "DOCUMENT_NOT_TRUSTED"
+    code = ErrorCode.DOCUMENT_NOT_TRUSTED
     status = 403
 
     def __init__(self) -> None:

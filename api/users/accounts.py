@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
+from api.codes import MutationErrorCode
 from api.mutations import Refusal, conflict
 from api.stores import Stores
 from api.users.email import has_email
@@ -87,7 +88,9 @@ async def keep_an_admin(transaction: AsyncSession, without: UUID) -> None:
         .with_for_update(key_share=True)
     )
     if list(await transaction.scalars(admins)) == [without]:
-        raise conflict("LAST_ADMIN", "This is the last active admin: make somebody else one first.", "id")
+        raise conflict(
+            MutationErrorCode.LAST_ADMIN, "This is the last active admin: make somebody else one first.", "id"
+        )
 
 
 def is_taken(error: IntegrityError) -> bool:
@@ -98,5 +101,7 @@ def is_taken(error: IntegrityError) -> bool:
 def email_taken() -> Refusal:
     """What is said of an email that another account has, a deleted one perhaps."""
     return conflict(
-        "EMAIL_TAKEN", "There is an account with this email already; a deleted account keeps its email.", "email"
+        MutationErrorCode.EMAIL_TAKEN,
+        "There is an account with this email already; a deleted account keeps its email.",
+        "email",
     )

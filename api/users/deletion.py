@@ -22,6 +22,7 @@ from sqlalchemy import Executable, func, insert, literal, select, union_all, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.mutations import conflict, not_found, write_block
 from api.stores import Stores
@@ -82,7 +83,7 @@ async def begin_restoration(context: Context, user_id: UUID) -> Unfinished:
         if user is None:
             raise not_found("user", "id")
         if user.deleted_at is None:
-            raise conflict("NOT_DELETED", "The user is not deleted.", "id")
+            raise conflict(MutationErrorCode.NOT_DELETED, "The user is not deleted.", "id")
         return await _note(transaction, context, "restore_user", user_id, user.deleted_at)
 
 
@@ -187,7 +188,7 @@ async def _unfinished(transaction: AsyncSession, user_id: UUID, wanted: str) -> 
     )
     begun = next((Unfinished(*row) for row in found), None)
     if begun is not None and begun.kind != wanted:
-        raise conflict("OPERATION_UNFINISHED", _UNFINISHED[begun.kind], "id")
+        raise conflict(MutationErrorCode.OPERATION_UNFINISHED, _UNFINISHED[begun.kind], "id")
     return begun
 
 

@@ -9,6 +9,7 @@ import strawberry
 
 import models
 from api import security_log
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.mutations import MutationError, conflict, refusable, validated
 from api.security_log import SecurityEvent
@@ -59,7 +60,9 @@ class DeletionMutations:
         actor = context.viewer.require("admin")
         user_id = validated(Chosen, {"id": input.id}).id
         if user_id == actor:
-            raise conflict("OWN_ACCOUNT", "Nobody can delete their own account: ask another admin.", "id")
+            raise conflict(
+                MutationErrorCode.OWN_ACCOUNT, "Nobody can delete their own account: ask another admin.", "id"
+            )
         try:
             await deletion.finish(context, await deletion.begin_deletion(context, user_id))
         finally:  # the account may be deleted even where its designs aren't yet

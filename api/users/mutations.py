@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 import models
 from api import security_log
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.errors import RateLimited
 from api.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
@@ -28,14 +29,14 @@ from models import new_id
 
 P = TypeVar("P", SignUpPayload, SignInPayload, RefreshSessionPayload)
 
-WRONG = InvalidInput(code="INVALID_CREDENTIALS", message="The email or the password is wrong.")
+WRONG = InvalidInput(code=MutationErrorCode.INVALID_CREDENTIALS, message="The email or the password is wrong.")
 NO_SESSION = InvalidInput(
-    code="INVALID_REFRESH_TOKEN",
+    code=MutationErrorCode.INVALID_REFRESH_TOKEN,
     message="The refresh token is not valid, or no longer: sign in.",
     path=["refreshToken"],
 )
 USED = ConflictError(
-    code="REFRESH_TOKEN_USED",
+    code=MutationErrorCode.REFRESH_TOKEN_USED,
     message="The refresh token was exchanged a moment ago: use the tokens of that exchange.",
     path=["refreshToken"],
 )
@@ -87,7 +88,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
             async with context.auth.limits.attempt(name, context.address):
                 return await _signed_in_by(context, name, input.password)
         except RateLimited as error:
-            security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, name=name, code=error.code)
+            security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, name=name, code=error.code.name)
             raise
 
     @strawberry.mutation(
@@ -122,7 +123,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
                 context,
                 SecurityEvent.REFRESH_TOKEN_REUSED,
                 account=user_id,
-                code=NO_SESSION.code,
+                code=NO_SESSION.code.name,
                 session=str(session_id),
             )
         raise Refusal(NO_SESSION)
@@ -176,7 +177,7 @@ async def _signed_in_by(context: Context, name: str, password: str) -> SignInPay
         security_log.note(context, SecurityEvent.SIGNED_IN, account=user.id, name=name)
         return _signed_in(SignInPayload, context, user, opened)
     account = found.user_id if found else None
-    security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=account, name=name, code=WRONG.code)
+    security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=account, name=name, code=WRONG.code.name)
     raise Refusal(WRONG)
 
 

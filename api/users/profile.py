@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 import models
 from api import security_log
+from api.codes import MutationErrorCode
 from api.context import Context
 from api.edits import unchanged, why_not
 from api.errors import RateLimited
@@ -23,7 +24,9 @@ from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
 from api.users.types import User
 
-WRONG = InvalidInput(code="INVALID_CREDENTIALS", message="The password is wrong.", path=["currentPassword"])
+WRONG = InvalidInput(
+    code=MutationErrorCode.INVALID_CREDENTIALS, message="The password is wrong.", path=["currentPassword"]
+)
 
 
 @strawberry.type
@@ -85,7 +88,7 @@ class ProfileMutations:
                 where=models.User.password_hash == verified.password_hash,
             )
             if user is None:
-                raise conflict("STALE", "The password has changed in the meantime.", "currentPassword")
+                raise conflict(MutationErrorCode.STALE, "The password has changed in the meantime.", "currentPassword")
             await sessions.end(transaction, user_id, "password", but=context.viewer.session_id)
         context.auth.sessions.forget_user(user_id)
         context.loader("user").clear(user_id)
@@ -103,9 +106,9 @@ async def _verified(context: Context, password: str) -> Credentials:
             stored = found.password_hash if found else None
             verdict = await context.auth.passwords.verify(password, stored, context.address)
             if found is None or not verdict.right:
-                security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=user_id, code=WRONG.code)
+                security_log.note(context, SecurityEvent.SIGN_IN_FAILED, account=user_id, code=WRONG.code.name)
                 raise Refusal(WRONG)
     except RateLimited as error:
-        security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, account=user_id, code=error.code)
+        security_log.note(context, SecurityEvent.SIGN_IN_LIMITED, account=user_id, code=error.code.name)
         raise
     return found

@@ -1,0 +1,129 @@
+"""The codes of errors, each with what it means to a client: the whole list, here and nowhere else."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import strawberry
+
+
+@strawberry.enum(
+    description="What `extensions.code` says of an error at the top level of a response. More may come: take one that "
+    "you don't know for INTERNAL."
+)
+class ErrorCode(Enum):
+    BAD_USER_INPUT = strawberry.enum_value(
+        "BAD_USER_INPUT",
+        description="What was sent can't be answered; the message says why. Sending it again is no use.",
+    )
+    CONFLICT = strawberry.enum_value(
+        "CONFLICT",
+        description="Another change at the same moment came in the way, and nothing was done: send the request again.",
+    )
+    DOCUMENT_NOT_TRUSTED = strawberry.enum_value(
+        "DOCUMENT_NOT_TRUSTED", description="Only registered documents are run here, and this is none of them."
+    )
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The account that is signed in may not do this.")
+    IDEMPOTENCY_INTERRUPTED = strawberry.enum_value(
+        "IDEMPOTENCY_INTERRUPTED",
+        description="The mutation with this Idempotency-Key has changed something, and its answer is lost: read "
+        "what is there, and use a new key for what is left to do.",
+    )
+    IDEMPOTENCY_IN_PROGRESS = strawberry.enum_value(
+        "IDEMPOTENCY_IN_PROGRESS",
+        description="A request with this Idempotency-Key is still running: send it again a little later.",
+    )
+    IDEMPOTENCY_KEY_REUSED = strawberry.enum_value(
+        "IDEMPOTENCY_KEY_REUSED",
+        description="This Idempotency-Key came with another request before: a new request needs a new key.",
+    )
+    INTERNAL = strawberry.enum_value(
+        "INTERNAL", description="A failure of the server's own; `extensions.requestId` finds it in the log."
+    )
+    PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
+        "PERSISTED_QUERY_NOT_FOUND",
+        description="No document is known by this id or hash: send its text, with the hash if it is to be kept.",
+    )
+    PERSISTED_QUERY_NOT_SUPPORTED = strawberry.enum_value(
+        "PERSISTED_QUERY_NOT_SUPPORTED", description="Hashes of clients are not kept here: send texts without them."
+    )
+    RATE_LIMITED = strawberry.enum_value(
+        "RATE_LIMITED",
+        description="Too much at once, or again and again: come again after the seconds of `extensions.retryAfter`.",
+    )
+    STORE_UNAVAILABLE = strawberry.enum_value(
+        "STORE_UNAVAILABLE",
+        description="The store that `extensions.store` names does not answer; trying again later may help. What needs "
+        "only the other one is answered.",
+    )
+    TIMEOUT = strawberry.enum_value(
+        "TIMEOUT",
+        description="The operation took longer than it may, and was ended. A mutation may have changed something.",
+    )
+    TOO_COMPLEX = strawberry.enum_value(
+        "TOO_COMPLEX",
+        description="More than a limit allows: `extensions` has its name (`limit`), its value (`maximum`) and what was "
+        "asked for (`value`).",
+    )
+    UNAUTHENTICATED = strawberry.enum_value(
+        "UNAUTHENTICATED", description="This needs somebody who is signed in, and nobody is, or no longer."
+    )
+
+
+@strawberry.enum(
+    description="What the `code` of an error in a mutation's payload says. More may come: show the message of one that "
+    "you don't know."
+)
+class MutationErrorCode(Enum):
+    EMAIL_TAKEN = strawberry.enum_value(
+        "EMAIL_TAKEN", description="There is an account with this email already; a deleted account keeps its email."
+    )
+    EMPTY = strawberry.enum_value("EMPTY", description="The design has no layers, and a published one must have some.")
+    INVALID = strawberry.enum_value(
+        "INVALID", description="The part of the input at `path` is not what it should be; the message says why."
+    )
+    INVALID_CREDENTIALS = strawberry.enum_value(
+        "INVALID_CREDENTIALS",
+        description="The email or the password is wrong, or the account may not sign in: which of them is not told.",
+    )
+    INVALID_REFRESH_TOKEN = strawberry.enum_value(
+        "INVALID_REFRESH_TOKEN",
+        description="The refresh token is unknown, or its session has ended: sign in again.",
+    )
+    ITEM_INACTIVE = strawberry.enum_value(
+        "ITEM_INACTIVE", description="The catalog item of the layer at `path` is no longer offered."
+    )
+    LAST_ADMIN = strawberry.enum_value(
+        "LAST_ADMIN", description="The account is the last active admin: make somebody else one first."
+    )
+    NOT_DELETED = strawberry.enum_value("NOT_DELETED", description="What should be restored is not deleted.")
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND", description="What the input refers to isn't there, or not for the viewer to see or to change."
+    )
+    OPERATION_UNFINISHED = strawberry.enum_value(
+        "OPERATION_UNFINISHED",
+        description="An earlier deletion or restoration of the account has been interrupted: it must be finished "
+        "first, by sending it again or by `fashion-wallet reconcile --repair`.",
+    )
+    OWNER_DELETED = strawberry.enum_value(
+        "OWNER_DELETED", description="The owner's account is deleted, and must be restored first."
+    )
+    OWN_ACCOUNT = strawberry.enum_value(
+        "OWN_ACCOUNT", description="Nobody can do this to their own account: ask another admin."
+    )
+    PREMIUM_REQUIRED = strawberry.enum_value(
+        "PREMIUM_REQUIRED",
+        description="The catalog item of the layer at `path` is for premium accounts, and the design's owner has none.",
+    )
+    REFRESH_TOKEN_USED = strawberry.enum_value(
+        "REFRESH_TOKEN_USED",
+        description="The refresh token was exchanged a moment ago: use the tokens that this exchange gave.",
+    )
+    STALE = strawberry.enum_value(
+        "STALE",
+        description="The object has changed since the client read it; the payload has it as it is now.",
+    )
+    VERSION_CONFLICT = strawberry.enum_value(
+        "VERSION_CONFLICT",
+        description="The design has changed since the version that the client saw; `current` is it as it is now.",
+    )
