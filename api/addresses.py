@@ -32,23 +32,27 @@ class Addresses:
         `X-Forwarded-For` is read from the right, for as long as trusted proxies wrote it: what is further left
         may have been invented by the client.
         """
-        client = request.scope.get("client")
-        peer = _parse(client[0]) if client is not None else None
+        peer = self.peer(request.scope.get("client"))
         if peer is None or not self._proxies:
             return str(peer) if peer is not None else None
         return str(self._first_untrusted([*request.headers.getlist("x-forwarded-for")], peer))
 
+    def peer(self, client: tuple[str, int] | None) -> Address | None:
+        """The address of the other end of a connection, None where it has none."""
+        return _parse(client[0]) if client is not None else None
+
+    def trusts(self, address: Address) -> bool:
+        """Whether this is a proxy of the settings."""
+        return any(address in network for network in self._proxies)
+
     def _first_untrusted(self, headers: Sequence[str], peer: Address) -> Address:
         hops = [hop.strip() for header in headers for hop in header.split(",")]
-        while self._trusts(peer) and hops:
+        while self.trusts(peer) and hops:
             hop = _parse(hops.pop())
             if hop is None:
                 break
             peer = hop
         return peer
-
-    def _trusts(self, address: Address) -> bool:
-        return any(address in network for network in self._proxies)
 
 
 def site(address: str) -> str:

@@ -24,6 +24,7 @@ from api.health.store import check
 from api.http_request import Incoming, wants_data
 from api.log import logger
 from api.mongodb import require_version
+from api.peers import Peers
 from api.schema import schema
 from api.stores import Stores, open_stores
 from api.sweeping import sweeping
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Starlette:
         routes += metrics.routes(endpoint.traffic)
     app = Application(graphql, [Middleware(Cors, settings)], routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
+    app.state.peers = Peers(settings)
     return app
 
 

@@ -133,7 +133,13 @@ class Settings(BaseSettings):
     max_head_size: int = Field(64 * 1024, ge=4096, description="Bytes of a request's line and headers")
     head_timeout: float = Field(10.0, gt=0, description="Longest wait for a request's line and headers")
     max_body_size: int = Field(1024 * 1024, ge=1024, description="Bytes of a request's body")
-    body_timeout: float = Field(10.0, gt=0, description="Longest wait for the rest of a request's body")
+    body_timeout: float = Field(
+        10.0, gt=0, description="Longest wait for a whole request, from its first byte to the end of its body"
+    )
+    max_connections: int = Field(
+        800, ge=1, description="Open connections, a process; beyond them the longest waiting for a request is closed"
+    )
+    max_connections_per_address: int = Field(200, ge=1, description="Those of one address that isn't a trusted proxy")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
 
     max_document_length: int = Field(50_000, ge=1, description="Characters of a GraphQL document")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -191,6 +190,7 @@ def _operation(given: Any) -> Operation:
 
 
 async def _body(request: Incoming, settings: Settings) -> bytes | bytearray:
+    """The body. For one that doesn't come in time the protocol ends the connection (`api/protocol.py`)."""
     limit = settings.max_body_size
     declared = request.header(b"content-length")
     if len(declared) > _LENGTH_DIGITS or (declared.isdecimal() and int(declared) > limit):
@@ -199,15 +199,11 @@ async def _body(request: Incoming, settings: Settings) -> bytes | bytearray:
     body: bytes | bytearray = first
     if more:
         body = bytearray(first)
-        try:
-            async with asyncio.timeout(settings.body_timeout):
-                while more:
-                    if len(body) > limit:
-                        raise _too_large(limit)
-                    chunk, more = await _chunk(request)
-                    body += chunk
-        except TimeoutError:
-            raise BadRequest("The body did not come in time.", 408, {"connection": "close"}) from None
+        while more:
+            if len(body) > limit:
+                raise _too_large(limit)
+            chunk, more = await _chunk(request)
+            body += chunk
     if len(body) > limit:
         raise _too_large(limit)
     return body

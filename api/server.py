@@ -216,6 +216,7 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
         loop="uvloop",
         http=Protocol,
+        ws="none",  # else whoever asks for one leaves the protocol that counts connections
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=settings.shutdown_timeout - settings.drain_delay,

@@ -302,26 +302,6 @@ async def test_an_id_that_is_none_is_replaced(client: httpx.AsyncClient, given: 
     assert UUID(answer.headers["x-request-id"]).version == 7
 
 
-async def test_a_body_that_does_not_come(settings: Settings, clean_stores: None) -> None:
-    app, sent = create_app(settings.model_copy(update={"body_timeout": 0.05})), list[Any]()
-    parts = [{"type": "http.request", "body": b'{"query": ', "more_body": True}]
-
-    async def receive() -> dict[str, Any]:
-        return parts.pop() if parts else await asyncio.Future()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "headers": headers}
-    async with app.router.lifespan_context(app):
-        await app(scope, receive, send)
-
-    assert sent[0]["status"] == 408
-    assert (b"connection", b"close") in sent[0]["headers"]
-    assert json.loads(sent[1]["body"]) == refused("The body did not come in time.")
-
-
 async def test_a_failure_of_ours_is_masked_too(app: Starlette, admin: httpx.AsyncClient) -> None:
     """One outside of any field: the application has lost its stores."""
     stores, app.state.stores = app.state.stores, None

@@ -119,24 +119,6 @@ def test_headers_without_end_are_refused(server: Server) -> None:
     assert httpx.post(f"{server.url}/graphql", json=ITEMS | {"x": "y" * 200_000}, timeout=30).json() == NO_ITEMS
 
 
-def test_headers_that_do_not_come_are_not_waited_for(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
-    variables = environment(settings, HEAD_TIMEOUT="1")
-    with serving("serve", folder=tmp_path, variables=variables) as server:
-        host, port = server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            assert everything(connection).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\nGET /livez HTTP/1.1\r\nhost")
-            answers = everything(connection)
-            assert answers.startswith(b"HTTP/1.1 200 OK\r\n")
-            assert b"}HTTP/1.1 408 Request Timeout\r\n" in answers
-
-
-def everything(connection: socket.socket) -> bytes:
-    """What comes until the other side closes."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
 async def test_a_request_in_flight_is_answered_before_the_end(
     server: Server, postgres_url: str, blocked_items: asyncpg.Connection[asyncpg.Record]
 ) -> None:
