@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from documents.base import Part, Stored
+from documents.base import Moment, Part, Stored
 
 STATUSES: Final = ("draft", "published", "archived")
 LAYER_TYPES: Final = ("silhouette", "fabric", "pattern")
@@ -70,9 +70,11 @@ class Metadata(Part):
 class Design(Stored):
     """A design. `user_id`, `avatar_id`, `updated_by` and the layers' `item_id` refer to PostgreSQL.
 
-    `updated_by` and `request_id` say who made this version, and in which request.
+    `updated_by` and `request_id` say who made this version, and in which request. `published_at` is when it was last
+    published here, and stays when it is no longer; the original service doesn't write it.
     """
 
+    times = Stored.times | {"publishedAt"}
     open_parts = frozenset(("layers", "metadata"))
 
     user_id: UuidString
@@ -84,6 +86,7 @@ class Design(Stored):
     catalog_item_ids: list[UuidString] = Field(default_factory=list)
     updated_by: UuidString | None = None
     request_id: str | None = None
+    published_at: Moment | None = None
 
     class Settings:
         name = "designs"

@@ -73,6 +73,7 @@ _DESIGN: Final[dict[str, Any]] = {
         createdAt=_DATE,
         updatedAt=_DATE,
         deletedAt=_nullable(_DATE),
+        publishedAt=_nullable(_DATE),
     )
 }
 
@@ -101,6 +102,8 @@ _DESIGN_INDEXES: Final = (
     IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
     IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),
     IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_updatedAt"),
+    # for every viewer: what has been published is nearly all published still
+    IndexModel([("publishedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_publishedAt"),
     TEXT_INDEX,
 )
 

@@ -99,7 +99,7 @@ ORDERS = {
     "users": ("CREATED_AT", "UPDATED_AT", "NAME", "EMAIL"),
     "avatars": ("CREATED_AT", "UPDATED_AT", "NAME"),
     "catalogItems": ("CREATED_AT", "UPDATED_AT", "NAME", "PRICE"),
-    "designs": ("CREATED_AT", "UPDATED_AT", "NAME"),
+    "designs": ("CREATED_AT", "UPDATED_AT", "PUBLISHED_AT", "NAME"),
 }
 FORGED_VALUES: tuple[Any, ...] = (
     *(True, 5, 1.5, -1, 2**31, -(2**31) - 1, 2**63, 1e300, "", "x", "a\x00b", "y" * 1000),

@@ -30,6 +30,7 @@ NAMES = [
     "idx_designs_tags",
     "idx_designs_deletedAt",
     "idx_designs_updatedAt",
+    "idx_designs_publishedAt",
 ]
 REVISIONS = [
     "uidx_design_revisions_designId_version",
@@ -175,6 +176,7 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
         "idx_designs_tags": ({"metadata.tags": 1}, False),
         "idx_designs_deletedAt": ({"deletedAt": 1}, True),
         "idx_designs_updatedAt": ({"updatedAt": -1, "_id": -1}, False),
+        "idx_designs_publishedAt": ({"publishedAt": -1, "_id": -1}, False),
     }
     revisions = {index["name"]: index async for index in await database.design_revisions.list_indexes()}
     assert {name: (dict(index["key"]), index.get("unique", False)) for name, index in revisions.items()} == {
@@ -304,6 +306,7 @@ async def test_several_processes_may_start_at_once(database: MongoDatabase) -> N
         {"version": 1.5},
         {"version": "1"},
         {"createdAt": "2025-11-17T10:30:00Z"},
+        {"publishedAt": "2025-11-17T10:30:00Z"},
         {"layers": [{"id": "a", "type": "button", "position": {"x": 0, "y": 0, "z": 0}, "visible": True}]},
         {"layers": [{"id": "a", "type": "fabric", "position": {"x": 0, "y": 0}, "visible": True}]},
         {"metadata": {"tags": [1]}},

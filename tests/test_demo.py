@@ -156,6 +156,7 @@ def test_times_are_within_two_years_in_whole_milliseconds_and_the_ids_show_them(
     for design in block.designs:
         assert design["_id"].generation_time == design["createdAt"].replace(microsecond=0)
         assert (design["version"] == 1) == (design["createdAt"] == design["updatedAt"])
+        assert design.get("publishedAt") == (design["updatedAt"] if design["status"] == "published" else None)
 
 
 def test_measurements_are_those_of_people(block: Block) -> None:

@@ -35,6 +35,7 @@ REST: dict[str, dict[str, Any]] = {
     "restoreDesignRevision": {"version": 1},
 }
 """What each mutation needs beside the design and its version."""
+PUBLISHED_AT = "query ($id: ID!) { design(id: $id) { publishedAt } }"
 
 
 @pytest.fixture
@@ -394,6 +395,45 @@ async def test_how_far_a_design_has_come(client: httpx.AsyncClient, stores: Stor
     assert [revision["status"] for revision in await revisions(stores, design)] == [
         *("draft", "published", "archived", "published", "draft", "archived"),
     ]
+
+
+async def test_when_a_design_was_published(client: httpx.AsyncClient, stores: Stores) -> None:
+    ada, user = await signed_in(client, stores)
+    design = await create_design(stores, user_id=user.id, layers=[layer_of(None)])
+    before = await create_design(stores, user_id=user.id, layers=[layer_of(None)], status="published")
+
+    async def moment() -> Any:
+        document = await stored(stores, design)
+        assert document is not None
+        shown = (await execute(client if document["status"] == "published" else ada, PUBLISHED_AT, id=gid(design)))[
+            "design"
+        ]
+        at = document.get("publishedAt")
+        assert shown == {"publishedAt": None if at is None else at.isoformat()}
+        return at
+
+    assert await moment() is None
+    began = utc_now()
+    await changed(ada, "publishDesign", id=gid(design))
+    first = await moment()
+    assert began <= first <= utc_now()
+    # neither publishing it again nor any other change is another publication
+    await changed(ada, "publishDesign", id=gid(design))
+    await changed(ada, "updateDesign", id=gid(design), expectedVersion=2, name="Morning")
+    await changed(ada, "archiveDesign", id=gid(design))
+    assert await moment() == first
+    await changed(ada, "returnDesignToDraft", id=gid(design))
+    await changed(ada, "restoreDesignRevision", id=gid(design), version=1, expectedVersion=5)
+    await changed(ada, "deleteDesign", id=gid(design))
+    await changed(ada, "restoreDesign", id=gid(design))
+    assert await moment() == first
+    copy = await changed(ada, "duplicateDesign", id=gid(design))
+    assert (await execute(ada, PUBLISHED_AT, id=copy["id"]))["design"] == {"publishedAt": None}
+    await changed(ada, "publishDesign", id=gid(design))
+    assert await moment() > first
+    # one from before the time was recorded: no time is made up
+    await changed(ada, "publishDesign", id=gid(before))
+    assert (await execute(client, PUBLISHED_AT, id=gid(before)))["design"] == {"publishedAt": None}
 
 
 async def test_what_may_be_published(client: httpx.AsyncClient, stores: Stores) -> None:

@@ -35,6 +35,7 @@ CREATED = [NOON + timedelta(hours=hour) for hour in (2, 0, 1, 1, 2, 0, 2, 3, 1)]
 UPDATED = [NOON + timedelta(milliseconds=step) for step in (5, 5, 5, 5, 1, 2, 1, 2, 9)]
 NAMES = ["d", "b", "b", "a", "c", "b", "a", "d", "e"]
 NAMES_OR_NONE = ["d", None, "b", "a", None, "b", "a", None, "d"]
+PUBLISHED = [None, *(NOON + timedelta(milliseconds=step) for step in (3, 1, 1)), None, NOON, NOON, None, NOON]
 PRICES = [300, 0, 0, 100, 300, 0, 2**31 - 1, 100, 50]
 
 Row = tuple[str, Any, Any]
@@ -57,7 +58,7 @@ async def nine(stores: Stores, name: str, field: str) -> list[Row]:
             case "catalogItems":
                 stored = await create_catalog_item(stores, **times, name=NAMES[index], price=PRICES[index])
             case _:
-                stored = await create_design(stores, **times, name=NAMES[index])
+                stored = await create_design(stores, **times, name=NAMES[index], published_at=PUBLISHED[index])
         attribute = "last_name" if (name, field) == ("users", "NAME") else field.lower()
         rows.append((gid(stored), stored.id, getattr(stored, attribute)))
     return rows
@@ -113,7 +114,7 @@ ORDERS = [
     *(("users", field) for field in ("CREATED_AT", "UPDATED_AT", "NAME", "EMAIL")),
     *(("avatars", field) for field in ("CREATED_AT", "UPDATED_AT", "NAME")),
     *(("catalogItems", field) for field in ("CREATED_AT", "UPDATED_AT", "NAME", "PRICE")),
-    *(("designs", field) for field in ("CREATED_AT", "UPDATED_AT", "NAME")),
+    *(("designs", field) for field in ("CREATED_AT", "UPDATED_AT", "PUBLISHED_AT", "NAME")),
 ]
 
 
@@ -126,7 +127,7 @@ async def test_pages_put_together_are_the_list(
 
     fetch = root_list(client, name, orderBy={"field": field, "direction": direction})
 
-    await assert_pages(fetch, in_order(rows, direction))
+    await assert_pages(fetch, in_order(rows, direction, nulls_largest=name != "designs"))
 
 
 async def test_every_order_field_is_paged_here(client: httpx.AsyncClient) -> None:

@@ -36,7 +36,7 @@ FIELDS: Final = table(
             CatalogItemProperties: color texture material patternType tags
             CatalogItemConnection: nodes edges pageInfo totalCount
             CatalogItemEdge: node cursor
-            Design: id name status version createdAt updatedAt layers metadata owner avatar catalogItems
+            Design: id name status version createdAt updatedAt publishedAt layers metadata owner avatar catalogItems
             DesignConnection: nodes edges pageInfo totalCount
             DesignEdge: node cursor
             DesignLayer: layerId type catalogItem position rotation scale color visible

@@ -146,6 +146,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "version": "Int!",
         "createdAt": "DateTime!",
         "updatedAt": "DateTime!",
+        "publishedAt": "DateTime",
         "layers": "[DesignLayer!]!",
         "metadata": "DesignMetadata!",
         "owner": "User",

@@ -30,6 +30,7 @@ PASSWORD: Final = "correct horse battery"
 OPEN: Final = "without row-level security"
 WALLED: Final = "with row-level security"
 DELETED: Final = datetime(2026, 1, 2, tzinfo=UTC)
+PUBLISHED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 ACCOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ada": {"role": "user", "email_verified": True},
@@ -252,6 +253,7 @@ async def _complete(world: World) -> Design:
         avatar_id=world.avatars["ada's worn"].id,
         name="Complete",
         status="published",
+        published_at=PUBLISHED,
         layers=layers,
         metadata=metadata,
     )

@@ -81,11 +81,13 @@ def _design(chance: Chance, owner: Row, avatars: list[Row], shelves: Shelves, st
     outfit = _outfit(chance, shelves, created)
     layers = [_layer(chance, number, slot, item, canvas) for number, (slot, item) in enumerate(outfit)]
     id = chance.object_id(created)
+    updated = created if version == 1 else chance.moment(created, EPOCH)
     return {
         "_id": id,
         "version": version,
         "createdAt": created,
-        "updatedAt": created if version == 1 else chance.moment(created, EPOCH),
+        "updatedAt": updated,
+        **({"publishedAt": updated} if status == "published" else {}),
         "userId": str(owner["id"]),
         "status": status,
         "layers": layers,

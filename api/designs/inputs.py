@@ -42,6 +42,10 @@ class DesignFilter:
 class DesignOrderField(Enum):
     CREATED_AT = strawberry.enum_value("created_at", description="When the design was created.")
     UPDATED_AT = strawberry.enum_value("updated_at", description="When the design last changed.")
+    PUBLISHED_AT = strawberry.enum_value(
+        "published_at",
+        description="When the design was last published; those without such a time come first ascending.",
+    )
     NAME = strawberry.enum_value("name", description="Name, capital letters before small ones.")
 
 

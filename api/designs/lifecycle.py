@@ -28,6 +28,7 @@ from api.designs.types import Design
 from api.designs.validation import ChangeStatus
 from api.designs.writing import Document, author, changed, deleted, editable, expect, forget, opened, stale
 from api.mutations import conflict, refusable
+from documents import utc_now
 
 
 @strawberry.type
@@ -114,7 +115,9 @@ async def _with_status(status: str, context: Context, mutation_input: Any) -> De
     async def change(current: Document) -> dict[str, Any]:
         if current.get("status") == status:
             return {}
-        values = {"status": status}
+        values: dict[str, Any] = {"status": status}
+        if status == "published":
+            values["publishedAt"] = utc_now()
         await references.check(context, current, values, {})
         return values
 

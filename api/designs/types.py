@@ -38,6 +38,10 @@ class Design(Node):
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted; null while it is not. Only its owner and admins find it then."
     )
+    published_at: datetime | None = strawberry.field(
+        description="When it was last published; it stays when the design is archived or a draft again. Null for what "
+        "never was published, and where the time is not known: before it was recorded, or by another service."
+    )
     layers: list[DesignLayer] = stored("Its layers, in the order in which they were put.", default=())
     metadata: DesignMetadata = stored("What describes it.", default=EMPTY)
     owner: User | None = reference("user", key="user_id", description="Whose design it is.")
