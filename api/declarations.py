@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
@@ -15,12 +16,13 @@ from asyncpg.pgproto import pgproto
 from graphql import get_named_type
 
 from api.conditions import Condition
+from api.errors import BadUserInput
 from api.execution import Loading
 from api.filtering import condition_of
 from api.ids import decode_id_of, encode_ids
 from api.log import report_dangling
 from api.nodes import read, read_all
-from api.pagination import NEWEST_FIRST, Cursors, Order, OrderDirection, Page, page_request, unread
+from api.pagination import NEWEST_FIRST, Cursors, Order, OrderDirection, Page, PageRequest, page_request, unread
 from api.policy import Guard
 from api.selection import ResolveInfo, columns_of, selects_any, selects_cursors
 from api.views import LIVE_FIELDS, load_stored, view_class
@@ -189,7 +191,8 @@ class ListOf:
         policy = context.policy(node_type)
         if self.key is None:
             policy.may_list(context.viewer)
-        request = page_request(
+        request_of = partial(
+            page_request,
             self.loader,
             scope=policy.scope(context.viewer, deleted=arguments.deleted),
             first=arguments.first,
@@ -199,28 +202,71 @@ class ListOf:
             order=arguments.order,
             condition=arguments.condition,
         )
-        owners = [None] * len(sources) if self.key is None else read_all(sources, self.key)
+        if self.by is None or self.key is None:
+            return self._pages([None] * len(sources), info, request_of(), node_type)
+        owners = read_all(sources, self.key)
+        if arguments.after is None and arguments.before is None:
+            return self._pages(owners, info, request_of(), node_type)
+        # a cursor is of one parent: to the lists of the others it is foreign
+        refused: dict[Any, BadUserInput] = {}
+        request: PageRequest | None = None
+        for owner in dict.fromkeys(owners):
+            try:
+                request = request_of(parent=(self.by, owner))
+            except BadUserInput as error:
+                refused[owner] = error
+        if request is None:
+            return [refused[owner] for owner in owners]
+        theirs = self._pages([owner for owner in owners if owner not in refused], info, request, node_type)
+        return _among([refused.get(owner) for owner in owners], theirs)
+
+    def _pages(self, owners: Sequence[Any], info: ResolveInfo, request: PageRequest, node_type: str) -> Values:
+        """The page of each owner."""
+        context: Context = info.context
         counts = context.loader(f"{self.loader}_count")
-        node, field = view_class(info, node_type).of, arguments.order.field
+        node, field = view_class(info, node_type).of, request.order.field
         cursors = Cursors(request, order_value=lambda row: read(row, field), key=lambda row: read(row, "id"))
+        selected = selects_cursors(info)
 
         def count(owner: Any) -> Awaitable[int]:
             return counts.load((self.by, owner, request.filter))
 
         def place(lists: Sequence[Sequence[Any]]) -> list[Page]:
-            return [Page(cursors, rows, node, count, owner) for owner, rows in zip(owners, lists, strict=True)]
+            if self.by is None or not selected:
+                return [Page(cursors, rows, node, count, owner) for owner, rows in zip(owners, lists, strict=True)]
+            by = self.by
+            pairs = zip(owners, lists, strict=True)
+            return [Page(cursors.of_parent((by, owner)), rows, node, count, owner) for owner, rows in pairs]
 
         # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
         if not selects_any(info, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
-            return place([()] * len(sources))
+            return place([()] * len(owners))
 
         def instead(error: Exception) -> list[Page] | None:
             return [Page(cursors, (), node, count, owner, error) for owner in owners] if unread(error) else None
 
         keys = [(self.by, owner, request) for owner in owners]
-        columns = columns_of(info) | {field} if selects_cursors(info) else columns_of(info)
+        columns = columns_of(info) | {field} if selected else columns_of(info)
         pages = context.loader(self.loader).load_many(keys, columns)
         return Loading(pages, place, instead if selects_any(info, ("edges", "nodes")) else None)
+
+
+def _among(errors: Sequence[Exception | None], values: Values) -> Values:
+    """The values, in their order, for the sources that have no error."""
+
+    def place(values: Sequence[Any]) -> list[Any]:
+        rest = iter(values)
+        return [next(rest) if error is None else error for error in errors]
+
+    if not isinstance(values, Loading):
+        return place(values)
+    given, instead = values.place, values.instead
+
+    def placed_instead(error: Exception) -> list[Any] | None:
+        found = None if instead is None else instead(error)
+        return None if found is None else place(found)
+
+    return Loading(values.awaitable, lambda found: place(given(found)), placed_instead)
 
 
 def _objects(loader: str, keys: Sequence[Any], info: ResolveInfo, *, referenced: bool) -> Values:

@@ -87,8 +87,21 @@ class PageRequest:
         """Ties a cursor to the list, the filter and the order that it was made with."""
         if not self._fingerprint:
             text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
-            self._fingerprint.append(hashlib.blake2b(text.encode(), digest_size=6).hexdigest())
+            self._fingerprint.append(_digest(text))
         return self._fingerprint[0]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+Parent = tuple[str, Any]
+"""Whose list it is: which field of its objects holds the parent's key, and that key."""
+
+
+def fingerprint_of(request: PageRequest, parent: Parent | None) -> str:
+    """Ties a cursor to one list of one parent; None is the list of everything."""
+    return request.fingerprint if parent is None else _digest(f"{request.fingerprint} {parent[0]} {parent[1]}")
 
 
 _request = lru_cache(_MAX_REQUESTS, typed=True)(PageRequest)
@@ -104,10 +117,12 @@ def page_request(
     scope: Condition,
     order: Order = NEWEST_FIRST,
     condition: Condition = EVERYTHING,
+    parent: Parent | None = None,
 ) -> PageRequest:
     """The page that a connection's arguments ask for, of the objects in `scope`.
 
-    Raises BadUserInput for sizes outside 0 to 100, `first` together with `last`, and foreign or malformed cursors.
+    `parent` is whose cursors they are; without cursors it has no part in the page. Raises BadUserInput for sizes
+    outside 0 to 100, `first` together with `last`, and foreign or malformed cursors.
     """
     if first is not None and last is not None:
         raise BadUserInput("Give either first or last, not both.")
@@ -121,8 +136,8 @@ def page_request(
         list_name,
         size,
         last is not None,
-        None if after is None else _decode_cursor(after, request),
-        None if before is None else _decode_cursor(before, request),
+        None if after is None else _decode_cursor(after, request, parent),
+        None if before is None else _decode_cursor(before, request, parent),
         order,
         condition,
         scope,
@@ -136,19 +151,21 @@ def encode_cursor(fingerprint: str, value: Any, key: UUID | ObjectId) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([fingerprint, value, str(key)])).decode()
 
 
-def _decode_cursor(cursor: str, request: PageRequest) -> Position:
+def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> Position:
     """Where a cursor points. Clients can forge one, so its parts are checked for what the column can hold."""
     try:
         if len(cursor) > _MAX_CURSOR:
             raise ValueError
         fingerprint, value, key = orjson.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if fingerprint == request.fingerprint:
+        if fingerprint == fingerprint_of(request, parent):
             return Position(_order_value(request.order.field, value), _key(request.list_name, key))
         if not isinstance(fingerprint, str):
             raise ValueError
     except (InvalidId, ValueError, TypeError, OverflowError):
         raise BadUserInput(f"'{cursor[:64]}' is not a valid cursor.") from None
-    raise BadUserInput("The cursor was made with another filter or order; start again from the first page.")
+    raise BadUserInput(
+        "The cursor was made in another list, or with another filter or order; start again from the first page."
+    )
 
 
 def _order_value(field: str, value: Any) -> Any:
@@ -174,18 +191,33 @@ def _key(list_name: str, text: Any) -> UUID | ObjectId:
 
 
 class Cursors:
-    """How the rows of one page request become cursors."""
+    """How the rows of one page request, of one parent where there are some, become cursors."""
 
-    __slots__ = ("_key", "_order_value", "request")
+    __slots__ = ("_fingerprint", "_key", "_order_value", "_parent", "request")
 
-    def __init__(self, request: PageRequest, *, order_value: Callable[[Any], Any], key: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        request: PageRequest,
+        *,
+        order_value: Callable[[Any], Any],
+        key: Callable[[Any], Any],
+        parent: Parent | None = None,
+    ) -> None:
         self.request = request
         self._order_value = order_value
         self._key = key
+        self._parent = parent
+        self._fingerprint: str | None = None
 
     def of(self, row: Any) -> str:
         """The cursor of one of the rows."""
-        return encode_cursor(self.request.fingerprint, self._order_value(row), self._key(row))
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint_of(self.request, self._parent)
+        return encode_cursor(self._fingerprint, self._order_value(row), self._key(row))
+
+    def of_parent(self, parent: Parent) -> Cursors:
+        """The same for the page of this parent."""
+        return Cursors(self.request, order_value=self._order_value, key=self._key, parent=parent)
 
 
 class Page(NamedTuple):

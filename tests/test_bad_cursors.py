@@ -12,7 +12,11 @@ from bson import ObjectId
 
 from api.stores import Stores
 from tests.bad_input import NO_ID, encoded, fill, refused
-from tests.graphql import LISTS, execute, page_query
+from tests.factories.avatars import create_avatar
+from tests.factories.catalog import create_catalog_item
+from tests.factories.designs import create_design, layer_of
+from tests.factories.users import create_user
+from tests.graphql import LISTS, execute, gid, page_query, respond
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +59,7 @@ async def cursor_of(client: httpx.AsyncClient, name: str, **variables: Any) -> s
     return cursor
 
 
-FOREIGN = "The cursor was made with another filter or order; start again from the first page."
+FOREIGN = "The cursor was made in another list, or with another filter or order; start again from the first page."
 
 
 async def test_cursors_of_another_list(client: httpx.AsyncClient, stores: Stores) -> None:
@@ -154,3 +158,82 @@ async def test_forged_cursor_keys(client: httpx.AsyncClient, stores: Stores, nam
     for key in (*FORGED_KEYS, other_store):
         forgery = forged(cursor, key=key)
         assert await refused(client, name, after=forgery) == f"'{forgery[:64]}' is not a valid cursor.", key
+
+
+NESTED = {
+    "User.avatars": "user",
+    "User.designs": "user",
+    "Avatar.designs": "avatar",
+    "CatalogItem.designs": "catalogItem",
+    "Design.revisions": "design",
+}
+
+
+async def parents(stores: Stores) -> dict[str, list[str]]:
+    """Global ids of two parents of each kind of nested list; every list has three objects."""
+    ids: dict[str, list[str]] = {kind: [] for kind in ("user", "avatar", "catalogItem", "design")}
+    for _ in range(2):
+        user, item = await create_user(stores), await create_catalog_item(stores)
+        bodies = [await create_avatar(stores, user_id=user.id) for _ in range(3)]
+        layers = [layer_of(item.id)]
+        worn = {"user_id": user.id, "avatar_id": bodies[0].id, "layers": layers}
+        made = [await create_design(stores, **worn) for _ in range(3)]
+        await stores.database["designs"].update_one({"_id": made[0].id}, {"$set": {"version": 3}})
+        kept = [{"designId": made[0].id, "version": version, "at": made[0].created_at} for version in (1, 2)]
+        await stores.database["design_revisions"].insert_many(kept)
+        for kind, parent in (("user", user), ("avatar", bodies[0]), ("catalogItem", item), ("design", made[0])):
+            ids[kind].append(gid(parent))
+    return ids
+
+
+async def test_cursors_of_another_parent(client: httpx.AsyncClient, stores: Stores) -> None:
+    ids = await parents(stores)
+    lists = [(kind, path.partition(".")[2], id) for path, kind in NESTED.items() for id in ids[kind]]
+
+    shown = "(first: $first, after: $after, last: $last, before: $before) { edges { cursor } }"
+    nested = [f'l{n}: {kind}(id: "{id}") {{ {field}{shown} }}' for n, (kind, field, id) in enumerate(lists)]
+    variables = "$first: Int, $after: String, $last: Int, $before: String"
+    every = f"query ({variables}) {{ {' '.join(nested)} designs{shown} avatars{shown} }}"
+
+    def edges(data: dict[str, Any], name: str) -> list[Any] | None:
+        found = data[name] if name in ("designs", "avatars") else (data[name] or {}).get(lists[int(name[1:])][1])
+        return None if found is None else found["edges"]
+
+    first = await execute(client, every, first=1)
+    cursors = {name: (edges(first, name) or [])[0]["cursor"] for name in first}
+
+    assert len(cursors) == len(set(cursors.values())) == 12
+    for mine, cursor in cursors.items():
+        pages: list[tuple[dict[str, Any], int]] = [
+            ({"first": 2, "after": cursor}, 2),
+            ({"last": 2, "before": cursor}, 0),
+        ]
+        for arguments, rest in pages if mine in ("l2", "l9", "designs") else pages[:1]:
+            body = await respond(client, every, **arguments)
+            answered = {name: found for name in cursors if (found := edges(body["data"], name)) is not None}
+            assert {name: len(found) for name, found in answered.items()} == {mine: rest}
+            assert {(error["extensions"]["code"], error["message"]) for error in body["errors"]} == {
+                ("BAD_USER_INPUT", FOREIGN)
+            }
+            assert {error["path"][0] for error in body["errors"]} == cursors.keys() - {mine}
+
+
+@pytest.mark.parametrize("path", NESTED)
+async def test_a_cursor_among_many_parents(client: httpx.AsyncClient, stores: Stores, path: str) -> None:
+    kind, field = path.split(".")
+    one, other = (await parents(stores))[NESTED[path]]
+    query = f"""query ($ids: [ID!]!, $first: Int, $after: String) {{ nodes(ids: $ids) {{ ... on {kind} {{
+        {field}(first: $first, after: $after) {{ edges {{ cursor }} totalCount }}
+    }} }} }}"""
+    [_, second] = (await execute(client, query, ids=[one, other], first=1))["nodes"]
+    [cursor] = [edge["cursor"] for edge in second[field]["edges"]]
+
+    body = await respond(client, query, ids=[other, one, other], first=5, after=cursor)
+
+    # the parents whose cursor it is have their page, the others an error of their own
+    first, foreign, again = body["data"]["nodes"]
+    assert first == again
+    assert (len(first[field]["edges"]), first[field]["totalCount"]) == (2, 3)
+    assert not foreign or foreign[field] is None
+    [error] = body["errors"]
+    assert (error["message"], error["path"]) == (FOREIGN, ["nodes", 1, field])

@@ -86,6 +86,7 @@ async def page(
         before=before,
         scope=EVERYTHING,
         order=_NEWEST_FIRST,
+        parent=("design_id", id),
     )
     span = Span(
         request.size,
@@ -106,7 +107,7 @@ async def page(
 
     return Connection(
         page=Page(
-            cursors=Cursors(request, order_value=version_of, key=lambda row: id),
+            cursors=Cursors(request, order_value=version_of, key=lambda row: id, parent=("design_id", id)),
             rows=rows,
             node=DesignRevision.of,
             length=count,
