@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -29,7 +29,7 @@ def uuid_keys(keys: Sequence[UUID | str]) -> UuidKeys:
         raw = _parse(text, len(keys))
         if raw is not None:
             return UuidKeys(raw, text)
-    parsed = [_parse_one(key) for key in keys]
+    parsed = [uuid_of(key) for key in keys]
     return UuidKeys(
         [None if key is None else key.bytes for key in parsed],
         ",".join([str(key) for key in parsed if key is not None]),
@@ -52,10 +52,11 @@ def _parse(text: str, count: int) -> list[bytes | None] | None:
     return [raw[start : start + 16] for start in range(0, len(raw), 16)]
 
 
-def _parse_one(key: UUID | str) -> UUID | None:
+def uuid_of(key: Any) -> UUID | None:
+    """The UUID, also where it is given as text; None for what is none, as an old document may hold."""
     if isinstance(key, UUID):
         return key
     try:
         return pgproto.UUID(key)
-    except ValueError:
+    except (TypeError, ValueError):
         return None

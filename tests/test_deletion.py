@@ -15,11 +15,12 @@ from api.app import create_app
 from api.auth import Auth
 from api.config import Settings
 from api.context import Context
+from api.ids import decode_id
 from api.reconcile.run import reconcile
 from api.stores import Stores
 from api.users import deletion
 from api.viewer import Viewer
-from documents import Design
+from documents import Design, MongoRepository
 from models import AuditEntry, Avatar, Operation, Session, User, new_id
 from tests.designing import mutate
 from tests.factories.avatars import avatars, create_avatar
@@ -316,6 +317,86 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
 
     assert await deleted_at(stores, user, design) == [None, None]
     assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+
+
+async def test_what_comes_to_life_beside_the_deletion_of_its_owner_goes_with_them(
+    admin: httpx.AsyncClient, client: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each design is written when a deletion that began later is done, in full."""
+    user = await create_user(stores)
+    original, gone = await create_design(stores, user_id=user.id), await create_design(stores, user_id=user.id)
+    await delete_design(stores, gone)
+    live: set[Any] = {original.id}
+    for name, given, write in (
+        ("createDesign", {"name": "New"}, "create"),
+        ("duplicateDesign", {"id": gid(original)}, "create"),
+        ("restoreDesign", {"id": gid(gone)}, "restore"),
+    ):
+        mine, written = await client_of(client, stores, user), getattr(MongoRepository, write)
+
+        async def late(*arguments: Any, written: Any = written, **values: Any) -> Any:
+            assert (await delete(admin, user))["errors"] == []
+            return await written(*arguments, **values)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(MongoRepository, write, late)
+            payload = await mutate(mine, name, **given)
+        assert payload["errors"] == []
+        (moment,) = await deleted_at(stores, user)
+        found = await designs(stores).find_all({"userId": str(user.id)}, include_deleted=True)
+        new = decode_id(payload["design"]["id"])[1]
+        assert {design.id for design in found if design.deleted_at == moment} == live | {new}, name
+        assert all(design.deleted_at is not None for design in found), name
+
+        # it has been there when the deletion came, and comes back with the rest
+        live.add(new)
+        assert (await restore(admin, user))["errors"] == []
+        assert {design.id for design in await designs(stores).find_all({"userId": str(user.id)})} == live, name
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_what_comes_to_life_stays_where_its_owner_comes_back(
+    admin: httpx.AsyncClient, app: Starlette, stores: Stores, monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """A restoration that is over, or under way, between the look at the owner and the taking of the design."""
+    user, actor, take = await create_user(stores), await create_user(stores, role="admin"), deletion.take_designs
+    begun: list[deletion.Unfinished] = []
+    await delete(admin, user)
+
+    async def restored_before(*arguments: Any) -> int:
+        begun.append(await deletion.begin_restoration(acting(app, actor), user.id))
+        await deletion.give_designs_back(stores, user.id, begun[0].moment)
+        if finished:
+            await deletion.finish(acting(app, actor), begun[0])
+        return await take(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "take_designs", restored_before)
+        design = await create_design(stores, user_id=user.id)
+        assert await deletion.take_late_designs(stores, user.id) is False
+    await deletion.finish(acting(app, actor), begun[0])
+
+    assert await deleted_at(stores, user, design) == [None, None]
+
+
+async def test_a_deletion_looks_again_when_it_is_done(
+    admin: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the original service writes meanwhile, which looks after nothing."""
+    user, take = await create_user(stores), deletion.take_designs
+    late: list[Design] = []
+
+    async def too_early(*arguments: Any) -> int:
+        taken = await take(*arguments)
+        if not late:
+            late.append(await create_design(stores, user_id=user.id))
+        return taken
+
+    monkeypatch.setattr(deletion, "take_designs", too_early)
+    assert (await delete(admin, user))["errors"] == []
+
+    moment, design_moment = await deleted_at(stores, user, *late)
+    assert moment == design_moment is not None
 
 
 async def test_no_transaction_is_open_while_mongodb_works(

@@ -26,7 +26,18 @@ from api.designs.payloads import (
 )
 from api.designs.types import Design
 from api.designs.validation import ChangeStatus
-from api.designs.writing import Document, author, changed, deleted, editable, expect, forget, opened, stale
+from api.designs.writing import (
+    Document,
+    author,
+    beside_deletions,
+    changed,
+    deleted,
+    editable,
+    expect,
+    forget,
+    opened,
+    stale,
+)
 from api.mutations import conflict, refusable
 from documents import utc_now
 
@@ -106,7 +117,10 @@ class LifecycleMutations:
         forget(context)
         if not done:
             raise stale(await deleted(context, design["_id"]))
-        return RestoreDesignPayload(design=await _now(context, design["_id"]))
+        restored = await store.whole(context.stores, design["_id"])
+        return RestoreDesignPayload(
+            design=None if restored is None else Design.of(await beside_deletions(context, restored))
+        )
 
 
 async def _with_status(status: str, context: Context, mutation_input: Any) -> Design:

@@ -34,7 +34,7 @@ from api.designs.payloads import (
 from api.designs.revisions import one
 from api.designs.types import Design
 from api.designs.validation import CreateDesign, DuplicateDesign, RestoreDesignRevision, UpdateDesign, checked
-from api.designs.writing import Document, changed, expect, forget, opened, stale, storable, visible
+from api.designs.writing import Document, beside_deletions, changed, expect, opened, stale, storable, visible
 from api.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
 from documents.revision import version_of
 
@@ -189,9 +189,8 @@ async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[st
         except DuplicateKeyError:  # the request comes again: it was interrupted when it had created the design
             if key is None or (found := await store.whole(context.stores, key)) is None:
                 raise
-            return found
-    forget(context)
-    return design.to_mongo()
+            return await beside_deletions(context, found)
+    return await beside_deletions(context, design.to_mongo())
 
 
 def _keeping_unknown(design: Document, values: dict[str, Any]) -> dict[str, Any]:

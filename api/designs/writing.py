@@ -24,6 +24,8 @@ from api.errors import BadUserInput
 from api.ids import decode_id_of
 from api.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
 from api.nodes import read
+from api.users.deletion import take_late_designs
+from api.uuids import uuid_of
 from documents.revision import version_of
 
 Document = dict[str, Any]
@@ -130,6 +132,14 @@ async def _change_once(context: Context, design: Document, change: Change, expec
     if written is not None:
         forget(context)
     return written
+
+
+async def beside_deletions(context: Context, design: Document) -> Document:
+    """A design that has just come to life, as it is then: deleted where its owner was deleted meanwhile."""
+    owner = uuid_of(design["userId"])
+    taken = owner is not None and await take_late_designs(context.stores, owner)
+    forget(context)
+    return (await store.whole(context.stores, design["_id"]) or design) if taken else design
 
 
 def expect(design: Document, expected: int | None) -> None:

@@ -111,6 +111,8 @@ async def finish(context: Context, begun: Unfinished) -> None:
         undone = not mine and begun.kind == "delete_user" and await _is_undone(transaction, begun)
     if undone:
         await give_designs_back(context.stores, begun.user_id, begun.moment)
+    elif begun.kind == "delete_user":
+        await take_late_designs(context.stores, begun.user_id)
 
 
 async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[Unfinished]:
@@ -149,6 +151,32 @@ async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
     change = {"$set": {"deletedAt": truncate(moment)}}
     result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": None}, change)
     return result.modified_count
+
+
+async def take_late_designs(stores: Stores, user_id: UUID) -> bool:
+    """Whether the user is deleted; then what of theirs has come to life since goes with them, as if it had before.
+
+    Who makes or restores a design looks here afterwards, as the deletion may have looked for designs before.
+    """
+    moment = await _lasting_deletion(stores, user_id)
+    if moment is None:
+        return False
+    await take_designs(stores, user_id, moment)
+    if await _lasting_deletion(stores, user_id) != moment:
+        await give_designs_back(stores, user_id, moment)
+        return False
+    return True
+
+
+async def _lasting_deletion(stores: Stores, user_id: UUID) -> datetime | None:
+    """Since when the user is deleted; None where they aren't, or are being restored."""
+    undone = select(Operation.id).where(
+        Operation.kind == "restore_user", Operation.subject_id == User.id, Operation.moment == User.deleted_at
+    )
+    lasting = select(User.deleted_at).where(User.id == user_id, User.deleted_at.is_not(None), ~undone.exists())
+    async with stores.sessions.begin() as transaction:
+        moment: datetime | None = await transaction.scalar(lasting)
+        return moment
 
 
 async def give_designs_back(stores: Stores, user_id: UUID, moment: datetime) -> int:
