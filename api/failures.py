@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.config import ConfigurationError
 from api.daemons import DaemonError
-from api.embedded import EmbeddedError
+from api.embedded_packages import EmbeddedError
 from api.errors import AppError, StoreUnfit
 
 

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from api import embedded
 from api.config import Settings
 from api.daemons import HOST, Daemon, DaemonError
+from api.embedded_postgres import create_database, postgres_daemon
 from tests.servers import POSTGRES_BIN
 
 START: Final = 60.0
@@ -112,7 +113,7 @@ def restartable_stores() -> Iterator[RestartableStores]:
         stack.callback(mongodb.stop, START)
         servers = {"MongoDB": Restartable(mongodb)}
         servers["MongoDB"].start()
-        postgres = embedded._postgres(folder, False, POSTGRES_BIN)
+        postgres = postgres_daemon(folder, False, POSTGRES_BIN)
         plain = postgres.command
         # of what is not durable, this alone would lose what was acknowledged
         postgres.command = lambda port: (*plain(port), "-c", "synchronous_commit=on")
@@ -121,7 +122,7 @@ def restartable_stores() -> Iterator[RestartableStores]:
         servers["PostgreSQL"].start()
         for daemon in (postgres, mongodb):
             daemon.await_ready(START)
-        embedded._create_database(postgres.port)
+        create_database(postgres.port, embedded.DATABASE)
         stack.callback(_thaw, servers)
         yield RestartableStores(servers)
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.config import ConfigurationError, Settings
-from api.embedded import EmbeddedError
+from api.embedded_packages import EmbeddedError
 from api.env_example import env_example
 from api.errors import StoreUnavailable
 from api.failures import describe

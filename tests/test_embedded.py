@@ -19,7 +19,8 @@ from pymongo import AsyncMongoClient
 
 from api import daemons
 from api.daemons import Daemon, DaemonError, is_listening
-from api.embedded import EmbeddedError, EmbeddedStores, embedded_stores
+from api.embedded import EmbeddedStores, embedded_stores
+from api.embedded_packages import EmbeddedError
 from tests.servers import is_alive, wait_until
 
 pytestmark = pytest.mark.anyio
