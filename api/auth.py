@@ -13,7 +13,7 @@ from api.passwords import Passwords
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.recent import Recent
 from api.stores import Stores
-from api.tokens import AccessTokens, InvalidToken
+from api.tokens import AccessTokens, Claims, InvalidToken
 from api.users.limits import SignInLimits
 from api.users.sessions import Standing, standing
 from api.viewer import ANONYMOUS, Viewer
@@ -34,21 +34,28 @@ class Auth:
         self.passwords = Passwords(settings)
         self.limits = SignInLimits(settings, counts)
 
-    async def viewer_of(self, authorization: str | None, stores: Stores) -> Viewer:
-        """The viewer by the header `Authorization`; ANONYMOUS where there is none.
+    def claims_of(self, authorization: str | None) -> Claims | None:
+        """What the header `Authorization` claims, and its signature proves; None where there is no header.
 
-        Raises Unauthenticated for a header that is not `Bearer <access token>`, a token that is not valid, a session
-        that has ended, and an account that is inactive or deleted.
+        Raises Unauthenticated for a header that is not `Bearer <access token>`, and a token that is not valid.
         """
         if authorization is None:
-            return ANONYMOUS
+            return None
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated(NOT_VALID)
         try:
-            claims = self.tokens.verify(token.strip())
+            return self.tokens.verify(token.strip())
         except InvalidToken:
             raise Unauthenticated(NOT_VALID) from None
+
+    async def viewer_of(self, claims: Claims | None, stores: Stores) -> Viewer:
+        """The viewer by a token's claims; ANONYMOUS where there are none.
+
+        Raises Unauthenticated for a session that has ended, and an account that is inactive or deleted.
+        """
+        if claims is None:
+            return ANONYMOUS
         found = await self.sessions.of(claims.session_id, stores)
         if found is None or found.user_id != claims.user_id:
             raise Unauthenticated(NOT_VALID)

@@ -43,6 +43,7 @@ from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
 from api.security_log import SecurityEvent
 from api.stores import Stores
+from api.tokens import Claims
 from api.traffic import Traffic
 from api.trusted.documents import Documents
 from api.viewer import ANONYMOUS as NOBODY
@@ -106,6 +107,9 @@ class GraphQLEndpoint:
         except AppError as error:
             answer = refusal(error)
             content = answer.content()
+            if exchange.meter is None and isinstance(error, BadRequest | Unauthenticated):
+                # an account without a quota: what it wastes is counted by its address
+                exchange.meter = self.meters.of(None, exchange.address)
         except Exception as error:
             answer = failure(error, exchange.request_id)
             content = answer.content()
@@ -114,7 +118,7 @@ class GraphQLEndpoint:
             self.traffic.ended(cost)
         self.traffic.answered(answer)
         if exchange.meter is not None:
-            await exchange.meter.finish()
+            await exchange.meter.finish(request.size)
             answer.headers.update(exchange.meter.headers())
         logger.info(
             "request",
@@ -133,14 +137,12 @@ class GraphQLEndpoint:
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Raises AppError for a request that is refused as a whole."""
+        exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
+        claims = self._admit(exchange)
         if exchange.media_type is None:
             raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
-        exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
-        exchange.viewer = await self._viewer(exchange)
-        exchange.meter = self.meters.of(exchange.viewer, exchange.address)
-        if exchange.meter is not None:
-            exchange.meter.require()
+        exchange.viewer = await self._viewer(exchange, claims)
         keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
         if isinstance(asked, list):
             if keys:
@@ -159,11 +161,29 @@ class GraphQLEndpoint:
         known = await self._idempotency.once(key, actor, asked, exchange.stores, run)
         return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
 
-    async def _viewer(self, exchange: Exchange) -> Viewer:
+    def _admit(self, exchange: Exchange) -> Claims | None:
+        """What the access token claims, if there is one; from here on somebody pays for the request.
+
+        Nothing of the body is read before. Raises Unauthenticated, and RateLimited where nothing is left to pay with.
+        """
+        given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
+        claims = refused = None
+        try:
+            claims = self.auth.claims_of(given)
+        except Unauthenticated as error:
+            refused = error
+        exchange.meter = self.meters.of(claims.user_id if claims else None, exchange.address)
+        if exchange.meter is not None:
+            exchange.meter.require()
+        if refused is not None:
+            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=refused.code.name)
+            raise refused
+        return claims
+
+    async def _viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
         """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
         try:
-            given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
-            return await self.auth.viewer_of(given, exchange.stores)
+            return await self.auth.viewer_of(claims, exchange.stores)
         except Unauthenticated as error:
             security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code.name)
             raise

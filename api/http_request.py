@@ -52,14 +52,18 @@ class Operation:
 
 
 class Incoming:
-    """A request as ASGI brings it, its headers by name in lower case; of one that comes twice, the last."""
+    """A request as ASGI brings it, its headers by name in lower case; of one that comes twice, the last.
 
-    __slots__ = ("_headers", "method", "receive", "scope")
+    `size` is how many bytes of query string and body have been read so far.
+    """
+
+    __slots__ = ("_headers", "method", "receive", "scope", "size")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
+        self.size = 0
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
 
     def __contains__(self, name: bytes) -> bool:
@@ -153,6 +157,7 @@ def _read_get(request: Incoming, settings: Settings) -> dict[str, Any]:
     if not wants_data(request):
         raise BadRequest(f"A GET names {JSON} or {RESPONSE_JSON} in its Accept header: any page's form sends the rest.")
     text: bytes = request.scope["query_string"]
+    request.size = len(text)
     if len(text) > settings.max_body_size:
         raise BadRequest(f"The query string has more than {settings.max_body_size} bytes.", 414)
     try:
@@ -214,7 +219,9 @@ async def _chunk(request: Incoming) -> tuple[bytes, bool]:
     message = await request.receive()
     if message["type"] == "http.disconnect":
         raise BadRequest("The client left.")
-    return message.get("body", b""), message.get("more_body", False)
+    body: bytes = message.get("body", b"")
+    request.size += len(body)
+    return body, message.get("more_body", False)
 
 
 def _too_large(limit: int) -> BadRequest:

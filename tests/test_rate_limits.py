@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from api.config import ConfigurationError, Settings, load_settings
 from api.rates import counts
@@ -86,8 +87,8 @@ async def test_what_an_operation_may_cost_must_be_left(settings: Settings, clean
             remaining = left(await post(client, ITEMS))
 
         assert_refused(await post(client, ITEMS))
-        # what costs less still runs, and the refusal took nothing
-        assert left(await post(client, TYPENAME)) == remaining - 1
+        # what costs less still runs, and the refusal took a point
+        assert left(await post(client, TYPENAME)) == remaining - 2
 
 
 async def test_what_costs_more_than_the_quota_needs_all_of_it(settings: Settings, clean_stores: None) -> None:
@@ -159,6 +160,71 @@ async def test_a_batch_draws_on_one_quota(settings: Settings, clean_stores: None
 async def test_what_is_refused_costs_the_least(settings: Settings, clean_stores: None, body: Any) -> None:
     async with running(settings, rate_limit_address="1000/day") as (_, client):
         assert 900 < left(await post(client, body)) < 1000
+
+
+JSON = {"content-type": "application/json"}
+WASTED: dict[str, tuple[int, dict[str, Any]]] = {
+    "a bad token": (401, {"json": TYPENAME, "headers": {"authorization": "Bearer x"}}),
+    "no token": (401, {"json": TYPENAME, "headers": {"authorization": "Basic x"}}),
+    "no JSON": (400, {"content": "{", "headers": JSON}),
+    "no object": (400, {"json": 5}),
+    "no batch": (400, {"json": []}),
+    "another type": (415, {"content": "{}", "headers": {"content-type": "text/plain"}}),
+    "an encoding": (415, {"content": "x", "headers": JSON | {"content-encoding": "gzip"}}),
+    "too much": (413, {"content": "x", "headers": JSON | {"content-length": "99999999"}}),
+    "another method": (405, {"method": "PUT", "json": TYPENAME}),
+    "no answer will do": (406, {"json": TYPENAME, "headers": {"accept": "text/plain"}}),
+    "a form's GET": (400, {"method": "GET", "params": TYPENAME}),
+}
+
+
+async def test_what_fails_early_is_counted_by_address(settings: Settings, stores: Stores) -> None:
+    async with running(settings, rate_limit_address="100/day") as (app, client):
+        remaining = 100
+        for status, given in WASTED.values():
+            response = await client.request(**{"method": "POST", "url": "/graphql"} | given)
+            remaining -= 1
+            assert (response.status_code, left(response)) == (status, remaining), given
+        # somebody with an account but without a quota wastes their address's, and draws on none with what runs
+        me, _ = await signed_in(client, stores, settings=settings)
+        assert left(await post(me, [])) == remaining - 1
+        assert "ratelimit" not in (await post(me, TYPENAME)).headers
+        # what is read costs more, the more it is, whether it can be used or not
+        remaining = left(await client.post("/graphql", content=b"x" * 40_960, headers=JSON))
+        assert remaining == 100 - len(WASTED) - 1 - 1 - 10
+        assert left(await post(client, TYPENAME | {"x": "y" * 8192})) == remaining - 1 - 2
+        # and what doesn't fit into what is left takes all of it
+        assert left(await client.post("/graphql", content=b"x" * 400_000, headers=JSON)) == 0
+
+        for authorization in ([], [(b"authorization", b"Bearer x")]):
+            assert await status_unread(app, authorization) == 429
+        assert (await post(me, TYPENAME)).status_code == 200
+
+
+async def status_unread(app: Starlette, headers: list[tuple[bytes, bytes]]) -> int:
+    """The status of a POST whose body must not be read."""
+    answer: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is read")
+
+    async def send(message: Any) -> None:
+        answer.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "client": ("127.0.0.1", 1)}
+    await app(scope | {"headers": [(b"content-type", b"application/json"), *headers]}, receive, send)
+    status: int = answer[0]["status"]
+    return status
+
+
+async def test_a_session_that_has_ended_wastes_the_quota_of_its_account(settings: Settings, stores: Stores) -> None:
+    async with running(settings, rate_limit_user="50/day", rate_limit_address="1/day") as (_, client):
+        me, _ = await signed_in(client, stores, settings=settings)
+        await post(me, {"query": "mutation { signOut(input: {}) { errors { code } } }"})
+        before = left(await post(me, TYPENAME))
+        response = await post(me, TYPENAME)
+        assert (response.status_code, left(response)) == (401, before - 1)
+        assert response.headers["ratelimit-policy"] == '"user";q=50;w=86400'
 
 
 async def test_without_limits_there_are_no_headers(client: httpx.AsyncClient) -> None:

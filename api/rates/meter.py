@@ -8,11 +8,11 @@ of cost, not requests.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from api.addresses import site
 from api.config import Settings
@@ -20,10 +20,11 @@ from api.errors import RateLimited
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rates.windows import Rate, Window
 from api.recent import Recent
-from api.viewer import Viewer
 
 LEAST: Final = 1
-"""Points that a request costs which runs nothing: one that is refused, for instance."""
+"""Points that a request costs which runs nothing, and an operation that is refused for lack of points."""
+POINT_OF_BYTES: Final = 4096
+"""Bytes of a request that cost a point: they are read and parsed, whatever becomes of them."""
 REFUSED_FOR: Final = 1.0
 """Seconds for which a key with nothing left is refused without being counted, at most: points may be given back."""
 OWED_FOR: Final = 0.05
@@ -50,10 +51,13 @@ class Meters:
         self._owed: dict[str, tuple[int, int]] = {}
         self._returning: asyncio.Task[None] | None = None
 
-    def of(self, viewer: Viewer, address: str | None) -> Meter | None:
-        """The meter of a request; None where nothing limits it, or it has no address (a Unix socket)."""
-        if viewer.id is not None:
-            return Meter(self, self._user, f"user:{viewer.id}") if self._user else None
+    def of(self, account: UUID | None, address: str | None) -> Meter | None:
+        """The meter of an account, or of an address where there is none.
+
+        None where nothing limits it, or it has no address (a Unix socket).
+        """
+        if account is not None:
+            return Meter(self, self._user, f"user:{account}") if self._user else None
         return Meter(self, self._address, f"address:{site(address)}") if self._address and address else None
 
     def exhausted_until(self, key: str) -> float:
@@ -109,7 +113,7 @@ class Meter:
             raise self._refusal(now)
 
     async def charge(self, cost: int) -> int:
-        """Charge an operation that costs so much at most; what was charged. Raises RateLimited.
+        """Charge an operation that costs so much at most; what was charged. Raises RateLimited, for the least.
 
         One that costs more than the whole quota takes all of it.
         """
@@ -118,8 +122,8 @@ class Meter:
         window = self._window = Window.of(self._key, rate, now)
         self._used = await self._meters.count(window, rate, cost)
         if self._used > rate.amount:
-            self._used -= cost
-            await self._meters.give_back(window, rate, cost)
+            self._used -= cost - LEAST
+            await self._meters.give_back(window, rate, cost - LEAST)
             if self._used >= rate.amount:
                 self._meters.note_exhausted(self._key, min(window.closes, now + REFUSED_FOR))
             raise self._refusal(now)
@@ -132,11 +136,19 @@ class Meter:
             self._used -= unused
             await self._meters.give_back(self._window, self._quota.rate, unused)
 
-    async def finish(self) -> None:
-        """Charge the least for a request of which nothing was charged: it has been answered, the next is refused."""
-        if self._window is None:
-            with contextlib.suppress(RateLimited):
-                await self.charge(LEAST)
+    async def finish(self, size: int) -> None:
+        """Charge what a request has cost beside its operations, whatever is left: the next one is refused.
+
+        The least where nothing was charged, and more for many bytes (`size`).
+        """
+        points = size // POINT_OF_BYTES + (LEAST if self._window is None else 0)
+        if not points:
+            return
+        now, rate = time.time(), self._quota.rate
+        self._window = Window.of(self._key, rate, now)
+        self._used = await self._meters.count(self._window, rate, points)
+        if self._used >= rate.amount:
+            self._meters.note_exhausted(self._key, min(self._window.closes, now + REFUSED_FOR))
 
     def headers(self) -> dict[str, str]:
         """The quota and what is left of it, as this request saw it; empty where it drew on nothing."""

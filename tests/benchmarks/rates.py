@@ -18,24 +18,23 @@ from api.config import Settings
 from api.errors import RateLimited
 from api.rates.counts import counts_of
 from api.rates.meter import Meters
-from api.viewer import Viewer
 
 
 async def measure(settings: Settings, requests: int, clients: int) -> None:
     """Print a line for each kind of request."""
-    viewers = [Viewer(uuid4(), "user") for _ in range(clients)]
+    accounts = [uuid4() for _ in range(clients)]
     meters = Meters(settings, counts_of(settings))
 
     async def charged(number: int) -> None:
-        meter = meters.of(viewers[number % clients], None)
+        meter = meters.of(accounts[number % clients], None)
         assert meter is not None
         meter.require()
         await meter.settle(await meter.charge(100), 40)
-        await meter.finish()
+        await meter.finish(0)
         assert meter.headers()
 
     async def refused(number: int) -> None:
-        meter = exhausted.of(viewers[number % clients], None)
+        meter = exhausted.of(accounts[number % clients], None)
         assert meter is not None
         try:
             meter.require()
@@ -44,8 +43,8 @@ async def measure(settings: Settings, requests: int, clients: int) -> None:
             assert meter.headers()
 
     exhausted = Meters(settings.model_copy(update={"rate_limit_user": "100/day"}), counts_of(settings))
-    for viewer in viewers:
-        meter = exhausted.of(viewer, None)
+    for account in accounts:
+        meter = exhausted.of(account, None)
         assert meter is not None
         await meter.charge(100)
     for name, work in (("charged", charged), ("refused", refused)):
