@@ -10,6 +10,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -21,11 +22,13 @@ from api.errors import StoreUnfit, as_app_error
 from api.graphql import GraphQLEndpoint
 from api.health.routes import routes as health_routes
 from api.health.store import check
+from api.hosts import Hosts
 from api.http_request import Incoming, wants_data
 from api.log import logger
 from api.mongodb import require_version
 from api.peers import Peers
 from api.schema import schema
+from api.setting_values import ANY
 from api.stores import Stores, open_stores
 from api.sweeping import sweeping
 
@@ -57,14 +60,20 @@ def create_app(settings: Settings) -> Starlette:
         from api import metrics  # here, since its library takes a tenth of a second to import
 
         routes += metrics.routes(endpoint.traffic)
-    app = Application(graphql, [Middleware(Cors, settings)], routes, lifespan)
+    middleware = [Middleware(Cors, settings)]
+    if ANY not in settings.allowed_host_names:
+        middleware.insert(0, Middleware(Hosts, settings))
+    app = Application(graphql, middleware, routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     app.state.peers = Peers(settings)
     return app
 
 
 class Application(Starlette):
-    """Starlette's, with a short cut: its router and error pages take 20 microseconds, and `/graphql` needs neither."""
+    """Starlette's, with a short cut: its router and error pages take 20 microseconds, and `/graphql` needs neither.
+
+    A slash at the end makes no difference: a redirect would have to know by which scheme and name the client has come.
+    """
 
     def __init__(
         self,
@@ -75,17 +84,22 @@ class Application(Starlette):
     ) -> None:
         # without methods: the endpoint has an answer to each
         super().__init__(routes=[Route(PATH, graphql), *routes], middleware=middleware, lifespan=lifespan)
+        self.router.redirect_slashes = False
         self.state.draining = False
         self._graphql = graphql
         for each, arguments, options in reversed(middleware):
             self._graphql = each(self._graphql, *arguments, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH:
-            scope["app"] = self
-            await self._graphql(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path in (PATH, f"{PATH}/"):
+                scope["app"] = self
+                await self._graphql(scope, receive, send)
+                return
+            if path.endswith("/") and path != "/":
+                scope = {**scope, "path": path[:-1]}
+        await super().__call__(scope, receive, send)
 
 
 class _ExplorerOrGraphQL:
@@ -97,6 +111,10 @@ class _ExplorerOrGraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and _is_browser(Incoming(scope, receive)):
+            if scope["path"] != PATH:  # the page's addresses are relative, as is this one
+                query = scope["query_string"].decode("latin-1")
+                await RedirectResponse(f"..{PATH}?{query}" if query else f"..{PATH}")(scope, receive, send)
+                return
             accounts = await _demo_accounts(scope["app"].state.stores, self._settings)
             await explorer.page(self._settings, accounts)(scope, receive, send)
         else:

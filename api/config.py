@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.setting_values import (
     HeaderNames,
+    Hosts,
     MongoUri,
     Networks,
     Origins,
@@ -27,6 +28,7 @@ Environment = Literal["development", "production"]
 
 PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "log_format": "json",
+    "allowed_hosts": "*",
     "cors_origins": "",
     "postgres_pool_size": 20,
     "postgres_ssl": "prefer",
@@ -121,6 +123,11 @@ class Settings(BaseSettings):
         50_000, ge=0, description="Objects made, less freed, before Python looks for garbage; its own default is 700"
     )
 
+    allowed_hosts: Hosts = Field(
+        "localhost",
+        description="Names in the Host header that are answered, such as api.example.com,*.example.org; localhost for "
+        "this machine's names and every address, * for all",
+    )
     cors_origins: Origins = Field(
         "localhost",
         description="Origins whose pages may use the API, with commas between; localhost for any port of it, * for all",
@@ -239,6 +246,11 @@ class Settings(BaseSettings):
             if self.auth_secret is None:
                 raise ValueError("AUTH_SECRET must be set in production")
         return self
+
+    @property
+    def allowed_host_names(self) -> tuple[str, ...]:
+        """The names of ALLOWED_HOSTS, in lower case."""
+        return split(self.allowed_hosts.lower())
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

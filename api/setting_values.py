@@ -11,8 +11,10 @@ from pydantic import AfterValidator, SecretStr
 
 from api.postgres_url import parse as parse_postgres_url
 
+ANY: Final = "*"
+"""Among ALLOWED_HOSTS and CORS_ORIGINS: all of them."""
 LOCALHOST: Final = "localhost"
-"""Among CORS_ORIGINS: whatever this machine serves to its own browsers, on any port."""
+"""Among CORS_ORIGINS: whatever this machine serves to its own browsers, on any port. Among ALLOWED_HOSTS: its names."""
 REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
 SECRET_BYTES: Final = 32
 """Least length of a key of HS256 (RFC 7518, 3.2)."""
@@ -82,11 +84,19 @@ def _networks(proxies: str) -> str:
 def _origins(origins: str) -> str:
     for origin in split(origins):
         parts = urlsplit(origin)
-        if origin not in ("*", LOCALHOST) and (
+        if origin not in (ANY, LOCALHOST) and (
             parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
         ):
             raise ValueError("must be *, localhost or origins, such as https://example.com,http://localhost:3000")
     return origins
+
+
+def _hosts(hosts: str) -> str:
+    if not all(
+        host == ANY or re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host) for host in split(hosts)
+    ):
+        raise ValueError("must be names without port, such as api.example.com,*.example.org,[::1], localhost or *")
+    return hosts
 
 
 def _header_names(names: str) -> str:
@@ -105,4 +115,5 @@ Quota = Annotated[str, AfterValidator(_quota)]
 """A rate, or `off`."""
 Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
+Hosts = Annotated[str, AfterValidator(_hosts)]
 HeaderNames = Annotated[str, AfterValidator(_header_names)]
