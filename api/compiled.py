@@ -13,6 +13,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from api import odd_values
 from api.connections import EXPRESSION
 from api.declarations import Declared, GlobalId, Stored
 from api.definitions import DEFINITION, class_of, presented
@@ -42,12 +43,15 @@ class StrawberryDeclarations:
             if isinstance(declared, GlobalId):
                 return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
             if isinstance(declared, Stored):
-                return Plain(declared.read, _stored_expression(class_of(parent), declared))
-            return Batch(declared.load, partial(self._prepare, definition, declared))
+                expression = _stored_expression(class_of(parent), declared)
+                return Plain(declared.read, expression, instead=odd_values.instead(parent, definition))
+            prepare = partial(self._prepare, definition, declared)
+            return Batch(declared.load, prepare, odd_values.instead(parent, definition))
         if definition.is_basic_field:
             name, required = definition.python_name, is_non_null_type(field.type)
             origin = class_of(parent)
-            return Plain(partial(_read, name), _expression(origin, name, required=required))
+            expression = _expression(origin, name, required=required)
+            return Plain(partial(_read, name), expression, instead=odd_values.instead(parent, definition))
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
@@ -116,6 +120,8 @@ def _item(key: str, *, required: bool) -> str:
 
 
 def _stored_expression(origin: type, declared: Stored) -> str | None:
+    if declared.fits is not None:
+        return None
     if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
         return None
     return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
-from graphql import get_named_type
+from graphql import Undefined, get_named_type
 
 from api.conditions import Condition
 from api.errors import BadUserInput
@@ -64,15 +64,21 @@ class GlobalId(_WithoutArguments):
 
 @dataclass(frozen=True, slots=True)
 class Stored(_WithoutArguments):
-    """A stored value that older documents may lack; `default` is what they read as. The field itself knows its name."""
+    """A stored value that older documents may lack; `default` is what they read as. The field itself knows its name.
+
+    What doesn't `fit` reads as undefined, which nothing shows.
+    """
 
     default: Any
     name: str = ""
+    fits: Callable[[Any], bool] | None = None
 
     def read(self, source: Any) -> Any:
         """The value of one source."""
         value = read(source, self.name)
-        return self.default if value is None else value
+        if value is None:
+            return self.default
+        return value if self.fits is None or self.fits(value) else Undefined
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
         return each(sources, self.read)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import strawberry
@@ -24,7 +25,11 @@ from api.policy import Guard
 
 Present = Callable[[Any], Any]
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""What times read as that are missing where the table has always one."""
 DECLARATION: Final = "declaration"
+DEFAULT: Final = "default"
+"""In the metadata of a plain field, what an odd value reads as; see `api.odd_values`."""
 
 
 class DeclaredField(StrawberryField):
@@ -74,9 +79,21 @@ def global_id(description: str) -> Any:
     return DeclaredField(description=description, metadata={DECLARATION: GlobalId(), "needs": ("id",)})
 
 
+def always(description: str, *, default: Any, name: str | None = None) -> Any:
+    """Declare a plain field that every object has. `default` is what it reads as where it is missing all the same, or
+    what is stored can't be shown: a value, or what makes one of the object as it is stored."""
+    return strawberry.field(description=description, name=name, metadata={DEFAULT: default})
+
+
 def stored(description: str, *, default: Any) -> Any:
     """Declare a stored field that older documents may lack."""
     return DeclaredField(description=description, metadata={DECLARATION: Stored(default)})
+
+
+def whole(description: str, *, column: str, fits: Callable[[Any], bool]) -> Any:
+    """Declare a part that is null unless all of it can be shown."""
+    metadata = {DECLARATION: Stored(None, fits=fits), "needs": (column,)}
+    return DeclaredField(description=description, metadata=metadata)
 
 
 def guarded(description: str, *, guard: Guard, column: str) -> Any:

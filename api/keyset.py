@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
+from api.brackets import Odd, types_beyond
 from api.conditions import Shape, both, shape_of, shape_to_sql, stored_name, to_mongo
 from api.pagination import Order, PageRequest, Position
 from models.statements import Parameters, Statement, compile_select
@@ -208,12 +209,21 @@ def mongo_sort(request: PageRequest) -> dict[str, int]:
 def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[str, Any]:
     name, value, key = stored_name(order.field), position.value, position.key
     towards_smaller = order.descending != reverse
-    among_equals = {name: value, "_id": {"$lt" if towards_smaller else "$gt": key}}
+    beyond = "$lt" if towards_smaller else "$gt"
+    among_equals = {name: value, "_id": {beyond: key}}
     if value is None:  # among the nulls, which are the smallest
         return among_equals if towards_smaller else {"$or": [among_equals, {name: {"$ne": None}}]}
+    ways: list[dict[str, Any]] = []
+    types = types_beyond(value, smaller=towards_smaller)
+    if isinstance(value, Odd):
+        value = value.value
+    if value is not None:
+        ways += [{name: {beyond: value}}, {name: value, "_id": {beyond: key}}]
+    if types:
+        ways.append({name: {"$type": types}})
     if towards_smaller:
-        return {"$or": [{name: {"$lt": value}}, among_equals, {name: None}]}
-    return {"$or": [{name: {"$gt": value}}, among_equals]}
+        ways.append({name: None})
+    return {"$or": ways} if ways else {"_id": {"$in": []}}
 
 
 @lru_cache(maxsize=1000)

@@ -17,8 +17,10 @@ from uuid import UUID
 import orjson
 import strawberry
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidId
 
+from api.brackets import nearest, odd, odd_of
 from api.conditions import EVERYTHING, And, Condition
 from api.errors import BadUserInput, StoreUnavailable, as_app_error
 
@@ -33,6 +35,8 @@ _OF_DOCUMENTS: Final = frozenset({"designs", "design_revisions"})
 _OF_BOTH: Final = frozenset({"audit_log"})
 """The lists of both stores."""
 _OBJECT_ID_LENGTH: Final = 24
+_NUMBERS: Final = ("price", "version")
+"""The numbers that lists are ordered by; of the others, times end in `_at`, and the rest are texts."""
 
 
 @strawberry.enum(description="In which direction a list is ordered.")
@@ -161,21 +165,28 @@ def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> 
             return Position(_order_value(request.order.field, value), _key(request.list_name, key))
         if not isinstance(fingerprint, str):
             raise ValueError
-    except (InvalidId, ValueError, TypeError, OverflowError):
+    except (InvalidId, KeyError, ValueError, TypeError, OverflowError):
         raise BadUserInput(f"'{cursor[:64]}' is not a valid cursor.") from None
     raise BadUserInput(
         "The cursor was made in another list, or with another filter or order; start again from the first page."
     )
 
 
+def _class_of(field: str) -> type:
+    """Of what a list is ordered by; what a store has instead is odd."""
+    return datetime if field.endswith("_at") else int if field in _NUMBERS else str
+
+
 def _order_value(field: str, value: Any) -> Any:
     if value is None:
         return None
+    if isinstance(value, dict):
+        return odd_of(value)
     if field.endswith("_at"):
         time = datetime.fromisoformat(value)
         if time.tzinfo is not None:
             return time.astimezone(UTC)
-    elif field in ("price", "version"):
+    elif field in _NUMBERS:
         if type(value) is int and abs(value) < 2**31:
             return value
     elif isinstance(value, str) and "\x00" not in value:
@@ -213,7 +224,12 @@ class Cursors:
         """The cursor of one of the rows."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint_of(self.request, self._parent)
-        return encode_cursor(self._fingerprint, self._order_value(row), self._key(row))
+        value, field = self._order_value(row), self.request.order.field
+        if isinstance(value, DatetimeMS):
+            value = nearest(value)
+        elif value is not None and not isinstance(value, _class_of(field)):
+            value = odd(value).as_json()
+        return encode_cursor(self._fingerprint, value, self._key(row))
 
     def of_parent(self, parent: Parent) -> Cursors:
         """The same for the page of this parent."""

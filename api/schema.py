@@ -28,7 +28,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from api import selection
+from api import odd_values, selection
 from api.audit.queries import AuditQueries, find_entry
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
@@ -246,6 +246,7 @@ schema: Final = Schema(
 _settle_inputs(schema)
 _settle_defaults(schema)
 _settle_times(schema)
+odd_values.settle(schema._schema)
 schema._schema.description = DESCRIPTION  # Strawberry has no parameter for it
 documents.when_forgotten += [schema.forget, selection.forget]
 

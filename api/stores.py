@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -124,11 +125,22 @@ def _decode_jsonb(connection: Any, _: object) -> None:
         lambda driver: driver.set_type_codec(
             "jsonb",
             encoder=lambda text: b"\x01" + text.encode(),
-            decoder=lambda data: orjson.loads(data[1:]),
+            decoder=_json,
             schema="pg_catalog",
             format="binary",
         )
     )
+
+
+def _json(data: bytes) -> Any:
+    """What orjson refuses (numbers beyond what computers count with, a thousand levels) must not cost other rows."""
+    try:
+        return orjson.loads(data[1:])
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(data[1:])
+        except (ValueError, RecursionError):
+            return None
 
 
 def mongo_client(settings: Settings) -> MongoClient:
@@ -170,6 +182,9 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
     return {
         "appname": "fashion-wallet",
         "tz_aware": True,
+        # a year that Python doesn't know, or bytes that are no text, must not cost all documents that come with it
+        "datetime_conversion": "DATETIME_AUTO",
+        "unicode_decode_error_handler": "replace",
         "maxPoolSize": settings.mongodb_max_pool_size,
         "minPoolSize": settings.mongodb_min_pool_size,
         "maxIdleTimeMS": int(settings.mongodb_max_idle_time * 1000),

@@ -5,6 +5,7 @@ References to PostgreSQL are plain 36-character UUID strings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -108,6 +109,11 @@ class Design(Stored):
 def item_ids(layers: list[Layer]) -> list[str]:
     """The distinct catalog items of the layers, in the order of their first use."""
     return _distinct(layer.item_id for layer in layers)
+
+
+def is_uuid(value: Any) -> bool:
+    """Whether a stored value is a reference to PostgreSQL."""
+    return isinstance(value, str) and re.fullmatch(UUID_PATTERN, value) is not None
 
 
 def _distinct(ids: Iterable[str | None]) -> list[str]:

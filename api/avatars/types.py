@@ -10,7 +10,7 @@ import strawberry
 from api.avatars.inputs import Gender
 from api.avatars.policy import OWNER
 from api.connections import Connection
-from api.fields import connection, guarded, reference
+from api.fields import EPOCH, always, connection, guarded, reference
 from api.node import Node
 from api.nodes import Part
 
@@ -32,16 +32,16 @@ class Measurements(Part):
 
 @strawberry.type(description="A body that designs are worn on.")
 class Avatar(Node):
-    name: str = strawberry.field(description="Name that the owner gave it.")
-    gender: Gender = strawberry.field(description="For whom it stands.")
+    name: str = always("Name that the owner gave it.", default="")
+    gender: Gender = always("For whom it stands; unisex where no such gender is stored.", default="unisex")
     measurements: Measurements | None = guarded(
         "Its measures; for the owner and admins only.", guard=OWNER, column="measurements"
     )
     model_url: str | None = strawberry.field(description="Address of the 3D model.")
     thumbnail_url: str | None = strawberry.field(description="Address of a small picture.")
-    is_default: bool = strawberry.field(description="Whether new designs of the owner use it.")
-    created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When it last changed.")
+    is_default: bool = always("Whether new designs of the owner use it.", default=False)
+    created_at: datetime = always("When it was created.", default=EPOCH)
+    updated_at: datetime = always("When it last changed.", default=EPOCH)
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted; null while it is not. Only its owner and admins find it then."
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
 from api.connections import Connection
-from api.fields import connection, guarded, reference, stored
+from api.fields import EPOCH, always, connection, guarded, reference, stored
 from api.node import Node
 from api.nodes import Part
 
@@ -26,27 +26,33 @@ class CatalogItemProperties(Part):
     texture: str | None = strawberry.field(description="How its surface feels.")
     material: str | None = strawberry.field(description="What it is made of.")
     pattern_type: str | None = strawberry.field(description="Kind of pattern.")
-    tags: list[str] = stored("Words to find it by.", default=())
+    tags: list[str] = stored("Words to find it by; what is stored beside texts is left out.", default=())
+
+
+NO_PROPERTIES: Final[dict[str, Any]] = {}
+"""What properties that are no object read as."""
 
 
 @strawberry.type(description="Something that a layer of a design shows.")
 class CatalogItem(Node):
-    name: str = strawberry.field(description="Name under which it is shown.")
+    name: str = always("Name under which it is shown.", default="")
     description: str | None = strawberry.field(description="What it is, for people.")
-    type: CatalogItemType = strawberry.field(description="Silhouette, fabric or pattern.")
+    type: CatalogItemType = always(
+        "Silhouette, fabric or pattern; a silhouette where none of them is stored.", default="silhouette"
+    )
     category: CatalogItemCategory | None = strawberry.field(description="Kind of garment; null where none fits.")
-    properties: CatalogItemProperties = strawberry.field(description="What it looks and feels like.")
+    properties: CatalogItemProperties = always("What it looks and feels like.", default=NO_PROPERTIES)
     asset_url: str | None = guarded(
         "Address of its 3D asset. Null for anonymous visitors and accounts of role user where the item is premium.",
         guard=ASSET,
         column="asset_url",
     )
     thumbnail_url: str | None = strawberry.field(description="Address of a small picture.")
-    is_premium: bool = strawberry.field(description="Whether the asset is for premium accounts only.")
-    is_active: bool = strawberry.field(description="Whether it is still offered.")
-    price: int = strawberry.field(description="Price in cents.")
-    created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When it last changed.")
+    is_premium: bool = always("Whether the asset is for premium accounts only.", default=False)
+    is_active: bool = always("Whether it is still offered.", default=False)
+    price: int = always("Price in cents.", default=0)
+    created_at: datetime = always("When it was created.", default=EPOCH)
+    updated_at: datetime = always("When it last changed.", default=EPOCH)
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted; null while it is not. Only its brand and admins find it then."
     )

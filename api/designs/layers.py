@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import strawberry
+from graphql import GraphQLError, GraphQLInt
 
 from api.catalog.inputs import CatalogItemType
 from api.catalog.types import CatalogItem
-from api.fields import reference, stored
+from api.fields import always, reference, stored, whole
 from api.nodes import Part
 
 EMPTY: Final[dict[str, Any]] = {}
@@ -34,13 +35,24 @@ class CanvasSize(Part):
     height: int = strawberry.field(description="Height in pixels.")
 
 
+def _is_size(stored: Any) -> bool:
+    try:
+        return isinstance(stored, dict) and all(
+            GraphQLInt.coerce_output_value(stored.get(name)) is not None for name in ("width", "height")
+        )
+    except GraphQLError:
+        return False
+
+
 @strawberry.type(description="One catalog item on the canvas.")
 class DesignLayer(Part):
-    id: strawberry.ID = strawberry.field(
+    id: strawberry.ID = always(
+        "Id of the layer, unique in its design only: copies and versions of the design have it too. Empty where none "
+        "is stored.",
         name="layerId",
-        description="Id of the layer, unique in its design only: copies and versions of the design have it too.",
+        default="",
     )
-    type: CatalogItemType = strawberry.field(description="What it shows.")
+    type: CatalogItemType = always("What it shows; a silhouette where no such type is stored.", default="silhouette")
     catalog_item: CatalogItem | None = reference(
         "catalog_item", key="item_id", description="The item that it shows; null where it is gone."
     )
@@ -53,7 +65,9 @@ class DesignLayer(Part):
 
 @strawberry.type(description="What describes a design beside its layers.")
 class DesignMetadata(Part):
-    tags: list[str] = stored("Words to find it by.", default=())
+    tags: list[str] = stored("Words to find it by; what is stored beside texts is left out.", default=())
     description: str | None = strawberry.field(description="What it is, for people.")
     thumbnail_url: str | None = strawberry.field(description="Address of a small picture.")
-    canvas_size: CanvasSize | None = strawberry.field(description="Size of the canvas.")
+    canvas_size: CanvasSize | None = whole(
+        "Size of the canvas; null where what is stored isn't two whole numbers.", column="canvas_size", fits=_is_size
+    )

@@ -14,7 +14,7 @@ from api.connections import Connection
 from api.designs.history import Span
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
-from api.fields import reference, stored
+from api.fields import always, reference, stored
 from api.ids import VersionKey, encode_version_id
 from api.node import Node
 from api.nodes import read
@@ -22,7 +22,7 @@ from api.pagination import Cursors, Order, Page, page_request
 from api.policy import LIVE
 from api.selection import ResolveInfo, columns_of, selects_any
 from api.users.types import User
-from documents.revision import revision_of, version_of
+from documents.revision import FIRST, made_at, revision_of, version_of
 
 if TYPE_CHECKING:
     from api.context import Context
@@ -50,12 +50,14 @@ class DesignRevision(Node):
         description="Opaque id, unique among all objects.",
         metadata={"needs": ("design_id", "version")},
     )
-    version: int = strawberry.field(description="The number of the version.")
-    at: datetime = strawberry.field(description="When this version was made.")
+    version: int = always("The number of the version.", default=FIRST)
+    at: datetime = always(
+        "When this version was made; where no time is stored, when the design was, as its id tells.", default=made_at
+    )
     actor: User | None = reference("user", key="actor_id", description="Who made it; null where that is not known.")
     request_id: str | None = strawberry.field(description="Id of the request that made it.")
-    name: str = strawberry.field(description="Name that the design had.")
-    status: DesignStatus = strawberry.field(description="How far it had come.")
+    name: str = always("Name that the design had; empty where none is stored.", default="")
+    status: DesignStatus = always("How far it had come; a draft where no such status is stored.", default="draft")
     layers: list[DesignLayer] = stored("Its layers, in their order.", default=())
     metadata: DesignMetadata = stored("What described it.", default=EMPTY)
     avatar: Avatar | None = reference("avatar", key="avatar_id", description="On whom it was worn.")

@@ -17,10 +17,11 @@ from api.designs.comparison import DesignDiff, compare
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
-from api.fields import reference, references, stored
+from api.fields import always, reference, references, stored
 from api.node import Node
 from api.selection import columns_of
 from api.users.types import User
+from documents.revision import FIRST, made_at
 
 _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 """What two versions are compared by."""
@@ -30,11 +31,15 @@ _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 class Design(Node):
     sources = (dict,)
 
-    name: str = strawberry.field(description="Name that the owner gave it.")
-    status: DesignStatus = strawberry.field(description="How far it has come.")
-    version: int = stored("Counts the changes, from 1.", default=1)
-    created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When it last changed.")
+    name: str = always("Name that the owner gave it; empty where none is stored.", default="")
+    status: DesignStatus = always("How far it has come; a draft where no such status is stored.", default="draft")
+    version: int = stored("Counts the changes, from 1; 1 where no number is stored.", default=FIRST)
+    created_at: datetime = always(
+        "When it was created; where no time is stored, the one that its id tells.", default=made_at
+    )
+    updated_at: datetime = always(
+        "When it last changed; where no time is stored, when it was created, as its id tells.", default=made_at
+    )
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted; null while it is not. Only its owner and admins find it then."
     )

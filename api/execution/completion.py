@@ -33,6 +33,8 @@ PathOf = Callable[[int], Path | None]
 """The path of a value by its index in the level; asked only for what calls a resolver."""
 
 
+OMITTED: Final = object()
+"""What stands for an item that its list goes without."""
 TURN: Final = 5000
 """Objects of a level for which the event loop gets a turn first."""
 
@@ -50,6 +52,7 @@ class Completion(ABC):
     takes_long = True
     unchanged: type | None = None
     """A class whose instances stay as they are."""
+    is_item = False
 
     def __init__(self, field: FieldPlan, *, non_null: bool) -> None:
         self.field = field
@@ -99,6 +102,8 @@ class Completion(ABC):
 
     def _absent(self, execution: Execution, value: Any) -> Any:
         """What stands for null, a failure or an exception; Undefined for a value that is to be completed."""
+        if value is OMITTED:
+            return value
         if value is None or value is Undefined:
             return execution.fail(null_error(self.field.parent, self.field.name)) if self.non_null else None
         if type(value) is Failure:
@@ -107,6 +112,35 @@ class Completion(ABC):
         if isinstance(value, Exception):
             return execution.fail(value)
         return Undefined
+
+    def _showable(self, execution: Execution, values: Sequence[Any], path_of: PathOf) -> Sequence[Any]:
+        """The values, with what the declaration says in the place of those that the field can't show."""
+        if self.field.instead is None:
+            return values
+        return [
+            value if self._is_showable(value) else self._instead(execution, path_of(index))
+            for index, value in enumerate(values)
+        ]
+
+    def _is_showable(self, value: Any) -> bool:
+        if value is None:
+            return not self.non_null
+        return isinstance(value, (Failure, Exception)) or self._shows(value)
+
+    def _shows(self, value: Any) -> bool:
+        """Whether this value, of none that fails, completes."""
+        return True
+
+    def _instead(self, execution: Execution, place: Path | None) -> Any:
+        assert self.field.instead is not None
+        assert place is not None
+        default = self.field.instead(place)
+        if not self.non_null:
+            return None
+        if self.is_item:
+            execution.omitted = True
+            return OMITTED
+        return default
 
     def plan_of(self, value: Any, plans: dict[int, ObjectPlan]) -> ObjectPlan | None:
         """The plan that a completed value was made by, None where it is no object."""
@@ -138,7 +172,16 @@ class LeafCompletion(Completion):
             whole = self.column(values)
         except Exception:
             whole = None
-        deliver([self._one(execution, value) for value in values] if whole is None else whole)
+        if whole is None:
+            whole = [self._one(execution, value) for value in self._showable(execution, values, path_of)]
+        deliver(whole)
+
+    def _shows(self, value: Any) -> bool:
+        try:
+            self._leaf.one(value)
+        except Exception:
+            return False
+        return True
 
     def _one(self, execution: Execution, value: Any) -> Any:
         absent = self._absent(execution, value)
@@ -179,6 +222,7 @@ class ObjectCompletion(Completion):
             objects = iter(self._objects(execution, some, lambda at: path_of(present[at])) if some else ())
             deliver([None if value is None else next(objects) for value in values])
             return
+        values = self._showable(execution, values, path_of)
         results = [self._absent(execution, value) for value in values]
         indices = [index for index, result in enumerate(results) if result is Undefined]
 
@@ -201,6 +245,9 @@ class ObjectCompletion(Completion):
             execution.settle(answers, checked)
         else:
             checked([True] * len(indices))
+
+    def _shows(self, value: Any) -> bool:
+        return self.field.selections.declarations.is_source(self.type, type(value))
 
     def _admit(self, kinds: set[type]) -> None:
         """Note which of these classes are sources of the type."""

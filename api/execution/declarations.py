@@ -11,6 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
+from graphql.pyutils import Path
+
+
+class Place(Path):
+    """The path of a field, with the object that it is read off and its own name, whatever the response calls it."""
+
+    source: Any
+    name: str
+
+
+Instead = Callable[[Path], Any]
+"""What a value reads as that its field can't show, told its place; where null may stand, null does, and an item of a
+list is left out. It is not asked where reading fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Plain:
     read: Callable[[Any], Any]
     expression: str | None = None
     read_all: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    instead: Instead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class Batch:
 
     load: Load
     prepare: Callable[[Mapping[str, Any]], Any] | None = None
+    instead: Instead | None = None
 
 
 Declaration = Plain | Batch

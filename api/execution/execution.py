@@ -33,6 +33,7 @@ class Execution:
         self.variables = variables
         self.jobs = Jobs()
         self.failed = False
+        self.omitted = False
         self.weight = 0
         self.plans: dict[int, ObjectPlan] = {}  # of the objects in abstract places, by their identity
         self._operation = operation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphql.pyutils import Path
 
 from api.execution.completion import Deliver, PathOf
-from api.execution.declarations import Batch, Loading, Plain
+from api.execution.declarations import Batch, Loading, Place, Plain
 from api.execution.errors import Failure
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
     """Deliver the field's completed values, one a source, now or later. `path_of` gives the paths of the sources."""
-    key, parent = field.key, field.parent.name
+    key, parent, name = field.key, field.parent.name, field.name
 
     def path_below(index: int) -> Path:
-        return Path(path_of(index), key, parent)
+        place = Place(path_of(index), key, parent)
+        place.source, place.name = sources[index], name
+        return place
 
     declared = field.declaration
     if isinstance(declared, Plain):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphql import GraphQLError, Undefined
 from graphql.pyutils import Path, is_iterable
 
-from api.execution.completion import Completion, Deliver, PathOf
+from api.execution.completion import OMITTED, Completion, Deliver, PathOf
 from api.execution.leaves import Inline
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class ListCompletion(Completion):
         super().__init__(field, non_null=non_null)
         self.item = item
         self._item = item
+        item.is_item = True
         self._item_weight = field.selections.declarations.item_weight(field.parent, field.name)
         only = item.unchanged
         if only is not None:
@@ -67,7 +68,7 @@ class ListCompletion(Completion):
                     collected[index] = _collect(values[index])
                 self._await(execution, collected, asynchronous, path_of, deliver)
                 return
-            results, items, ends = self._laid_out(execution, values)
+            results, items, ends = self._laid_out(execution, self._showable(execution, values, path_of))
         execution.weight += self._item_weight * len(items)
         if not items:
             deliver([[] if result is Undefined else result for result in results])
@@ -81,13 +82,19 @@ class ListCompletion(Completion):
             start = 0
             for index, end in enumerate(ends):
                 if results[index] is Undefined:
-                    results[index] = completed[start:end]
+                    part = completed[start:end]
+                    if execution.omitted:
+                        part = [value for value in part if value is not OMITTED]
+                    results[index] = part
                 elif end > start:
                     results[index].items = list(completed[start:end])
                 start = end
             deliver(results)
 
         self._item.complete(execution, items, item_path, place)
+
+    def _shows(self, value: Any) -> bool:
+        return type(value) is list or type(value) is tuple
 
     def _laid_out(self, execution: Execution, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[int]]:
         """What stands for each value (Undefined for a list), the items of all, and where each list's end in them."""

@@ -29,7 +29,7 @@ from api.execution import fields
 from api.execution.abstract import AbstractCompletion
 from api.execution.arguments import Arguments
 from api.execution.completion import Completion, Deliver, LeafCompletion, ObjectCompletion, PathOf
-from api.execution.declarations import Batch, Declaration, Declarations, Plain
+from api.execution.declarations import Batch, Declaration, Declarations, Instead, Plain
 from api.execution.lists import ListCompletion
 from api.execution.shaping import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of
 
@@ -65,6 +65,7 @@ class FieldPlan:
         "constant",
         "declaration",
         "definition",
+        "instead",
         "is_leaf",
         "key",
         "may_await",
@@ -95,6 +96,7 @@ class FieldPlan:
         self.declaration: Declaration | None = None
         if self.constant is None:
             self.declaration = selections.declarations.field(parent, self.name, definition)
+        self.instead: Instead | None = getattr(self.declaration, "instead", None)
         self.may_await = self.declaration is None and self.constant is None
         self.shares = isinstance(self.declaration, Batch)
         self.is_leaf = isinstance(self.declaration, Plain) and is_leaf_type(get_named_type(definition.type))
