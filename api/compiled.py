@@ -17,10 +17,10 @@ from api import odd_values
 from api.connections import EXPRESSION
 from api.declarations import Declared, GlobalId, Stored
 from api.definitions import DEFINITION, class_of, presented
-from api.execution import Batch, Declaration, Plain
+from api.execution import Batch, Declaration, Plain, TextWeight
 from api.fields import DeclaredField
 from api.ids import encode_id, encode_ids
-from api.limits.cost import Costs
+from api.limits.cost import LEAVES, TEXT_SIZE, Costs
 from api.nodes import Part, View, camel, read, read_all
 
 _CONSTANTS: Final = (bool, int, float, str)
@@ -78,6 +78,15 @@ class StrawberryDeclarations:
     def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
         """What each item of the field's list costs."""
         return self._costs.item_weight(parent.name, name)
+
+    def leaves_weight(self, count: int) -> int:
+        """What so many leaves of one object cost."""
+        return count // LEAVES
+
+    def text_weight(self, parent: GraphQLObjectType, name: str) -> TextWeight | None:
+        """What large texts of the field cost."""
+        most = self._costs.text_weight(parent.name, name)
+        return TextWeight(TEXT_SIZE, most) if most else None
 
     def _prepare(self, definition: StrawberryField, declared: Declared, arguments: Mapping[str, Any]) -> Any:
         converter = self._converter

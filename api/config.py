@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     )
     max_connections_per_address: int = Field(200, ge=1, description="Those of one address that isn't a trusted proxy")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
+    max_response_size: int = Field(
+        10 * 1024 * 1024, ge=1024, description="Bytes of an answer before it is compressed, a batch's together"
+    )
 
     max_document_length: int = Field(50_000, ge=1, description="Characters of a GraphQL document")
     max_tokens: int = Field(2000, ge=1, description="Words and signs of a GraphQL document")

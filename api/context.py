@@ -16,6 +16,7 @@ from api.claims import Claim
 from api.config import Settings
 from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
+from api.execution import Room
 from api.loaders import Loader
 from api.policy import Policy
 from api.rates.meter import Meter
@@ -42,7 +43,8 @@ class Context:
 
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
     `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
-    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known.
+    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known. `room` is what its
+    answer must fit into.
     """
 
     stores: Stores
@@ -57,6 +59,7 @@ class Context:
     meter: Meter | None = None
     charged: int = 0
     spent: int | None = None
+    room: Room | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from api.claims import Claim
 from api.config import Settings
 from api.context import Context
 from api.errors import AppError, Forbidden, Unauthenticated, reported
+from api.execution import Room
 from api.http_request import (
     JSON,
     RESPONSE_JSON,
@@ -35,7 +36,7 @@ from api.http_request import (
     request_id_of,
     response_type,
 )
-from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer
+from api.http_response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
 from api.idempotency import ANONYMOUS, HEADER, Idempotency, key_of
 from api.introspection import hide_suggestions
 from api.log import Cost, current_cost, logger
@@ -62,7 +63,8 @@ _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationT
 class Exchange:
     """One request under way: what is known of it so far.
 
-    `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer.
+    `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer, which must fit
+    into the `room`.
     """
 
     settings: Settings
@@ -76,6 +78,10 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
     meter: Meter | None = None
+    room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = Room(self.settings.max_response_size)
 
 
 class GraphQLEndpoint:
@@ -104,6 +110,9 @@ class GraphQLEndpoint:
             answer = await self._answer(exchange)
             answer.headers.update(exchange.headers)
             content = answer.content()
+            if len(content) > self._settings.max_response_size:
+                answer = too_large(len(content), self._settings, exchange.media_type)
+                content = answer.content()
         except AppError as error:
             answer = refusal(error)
             content = answer.content()
@@ -213,7 +222,7 @@ class GraphQLEndpoint:
         context = Context(
             exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
         )
-        context.headers, context.meter = exchange.headers, exchange.meter
+        context.headers, context.meter, context.room = exchange.headers, exchange.meter, exchange.room
         try:
             result = await self._schema.execute(
                 operation.query,

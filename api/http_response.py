@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -12,8 +12,10 @@ from starlette.types import Send
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from api.compression import LEAST, compressed, encoding_of
+from api.config import Settings
 from api.errors import AppError, BadUserInput, as_app_error, reported
 from api.http_request import RESPONSE_JSON
+from api.limits.refusals import answer_too_large
 from api.log import logger
 
 Body = dict[str, Any]
@@ -64,6 +66,12 @@ def refusal(error: AppError) -> Answer:
     """The answer that has nothing but this error."""
     body = {"errors": [{"message": error.message, "extensions": dict(error.extensions)}]}
     return Answer(error.status or 400, body, dict(error.headers))
+
+
+def too_large(size: int, settings: Settings, media_type: str | None) -> Answer:
+    """The answer in place of one that got too large when it was written out."""
+    answer = refusal(answer_too_large(size, settings))
+    return answer if media_type == RESPONSE_JSON else replace(answer, status=200)
 
 
 def failure(error: Exception, request_id: str) -> Answer:

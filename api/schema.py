@@ -42,12 +42,12 @@ from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.designs.revisions import find_revision
-from api.errors import RateLimited
-from api.execution import Executor
+from api.errors import AppError, RateLimited
+from api.execution import Executor, TooLarge
 from api.health.queries import HealthQueries
 from api.limits.cost import Costs
 from api.limits.documents import documents
-from api.limits.refusals import TimedOut, TooComplex, require
+from api.limits.refusals import TimedOut, TooComplex, answer_too_large, require
 from api.limits.variables import require_variables
 from api.log import logger
 from api.mutations import ConflictError, InvalidInput, NotFoundError
@@ -94,7 +94,8 @@ class Schema(strawberry.Schema):
         pass
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """As Strawberry's, for at most `execution_timeout`: then the operation is cancelled, and refused."""
+        """As Strawberry's, for at most `execution_timeout`, and until the answer gets larger than it may be: then the
+        operation is cancelled, and refused."""
         settings: Settings = kwargs["context_value"].settings
         try:
             async with asyncio.timeout(settings.execution_timeout) as deadline:
@@ -102,8 +103,9 @@ class Schema(strawberry.Schema):
         except TimeoutError:
             if not deadline.expired():
                 raise
-            error = TimedOut(settings.execution_timeout)
-            return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
+            return _refused(TimedOut(settings.execution_timeout))
+        except TooLarge as large:
+            return _refused(answer_too_large(large.size, settings))
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
@@ -117,7 +119,7 @@ class Schema(strawberry.Schema):
         except GraphQLError as error:
             return PreExecutionError(data=None, errors=[error])
         except (TooComplex, RateLimited) as error:
-            return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
+            return _refused(error)
 
     async def _execute_operation(self, execution_context: ExecutionContext, *_: Any) -> GraphQLExecutionResult:
         """Execute by the compiled executor, where Strawberry would call graphql-core.
@@ -132,6 +134,7 @@ class Schema(strawberry.Schema):
             context_value=context.context,
             variable_values=context.variables,
             operation_name=context.operation_name,
+            room=context.context.room,
         )
         cost = context.extensions_results.get("cost")
         if result.extensions:
@@ -180,6 +183,10 @@ class Schema(strawberry.Schema):
         if settings.report_cost:
             context.extensions_results["cost"] = {"requested": requested}
         return None
+
+
+def _refused(error: AppError) -> PreExecutionError:
+    return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
 
 
 def _settle_defaults(schema: Schema) -> None:

@@ -85,10 +85,15 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
         2,
     ),
     "ten leaves are as much as an object": (
-        "{ catalogItems(first: 2) { nodes { id name description type category assetUrl price isActive createdAt"
+        "{ catalogItems(first: 2) { nodes { id name thumbnailUrl type category assetUrl price isActive createdAt"
         " updatedAt properties { color } } } }",
         {},
         2 + 2 * (1 + 1),
+    ),
+    "a large text is as much as an object": (
+        "{ catalogItems(first: 2) { nodes { description } } designs(first: 3) { nodes { metadata { description } } } }",
+        {},
+        2 + 2 * (1 + 1) + 2 + 3 * (1 + 1),
     ),
 }
 

@@ -15,8 +15,9 @@ from graphql import (
 )
 from graphql.pyutils import Path, inspect
 
-from api.execution.completion import Completion, Deliver, ObjectCompletion, PathOf, field_path
+from api.execution.completion import Completion, Deliver, ObjectCompletion, field_path
 from api.execution.errors import Failure
+from api.execution.places import Places
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -33,7 +34,7 @@ class AbstractCompletion(Completion):
         self._concrete: dict[str, ObjectCompletion] = {}
         self._by_class: dict[type, str | None] = {}
 
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         results = [self._absent(execution, value) for value in values]
         indices = [index for index, result in enumerate(results) if result is Undefined]
 
@@ -44,9 +45,9 @@ class AbstractCompletion(Completion):
                     groups.setdefault(self._possible(name, values[index]).name, []).append(index)
                 except Exception as error:
                     results[index] = execution.fail(error)
-            self._complete_groups(execution, values, groups, results, path_of, deliver)
+            self._complete_groups(execution, values, groups, results, places, deliver)
 
-        names = [self._name(execution, values[index], path_of(index)) for index in indices]
+        names = [self._name(execution, values[index], places.path(index)) for index in indices]
         execution.settle(names, resolved)
 
     def _complete_groups(
@@ -55,7 +56,7 @@ class AbstractCompletion(Completion):
         values: Sequence[Any],
         groups: dict[str, list[int]],
         results: list[Any],
-        path_of: PathOf,
+        places: Places,
         deliver: Deliver,
     ) -> None:
         missing = len(groups)
@@ -77,7 +78,7 @@ class AbstractCompletion(Completion):
             self._of(name).complete(
                 execution,
                 [values[index] for index in indices],
-                lambda at, indices=indices: path_of(indices[at]),  # type: ignore[misc]
+                places.some(indices),
                 lambda completed, name=name, indices=indices: place(name, indices, completed),  # type: ignore[misc]
             )
 

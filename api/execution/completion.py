@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -23,14 +24,14 @@ from graphql.pyutils import Path, inspect, is_awaitable
 
 from api.execution.errors import Failure, null_error
 from api.execution.leaves import Inline, leaf
+from api.execution.places import Places
+from api.execution.sizes import size_of_texts, size_of_values
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
     from api.execution.plan import FieldPlan, ObjectPlan
 
 Deliver = Callable[[Sequence[Any]], None]
-PathOf = Callable[[int], Path | None]
-"""The path of a value by its index in the level; asked only for what calls a resolver."""
 
 
 OMITTED: Final = object()
@@ -69,35 +70,39 @@ class Completion(ABC):
         """One completed value, as `column` has them. Raises where it has to be completed otherwise, or fails."""
         raise TypeError
 
-    def complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
+        """Count completed values of leaves (or lists of some) into the answer's size. Raises TooLarge."""
+        raise TypeError
+
+    def complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         """Deliver the completed values, now or later."""
         if self.field.may_await:
             waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
             if waiting:
-                self._await(execution, values, waiting, path_of, deliver)
+                self._await(execution, values, waiting, places, deliver)
                 return
         if len(values) > TURN and self.takes_long:
             # so many objects take a while, and there may be more such levels: others get their turn in between
             turn = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(_end, turn)
-            execution.jobs.start(turn, lambda _: self._complete(execution, values, path_of, deliver))
+            execution.jobs.start(turn, lambda _: self._complete(execution, values, places, deliver))
             return
-        self._complete(execution, values, path_of, deliver)
+        self._complete(execution, values, places, deliver)
 
     def _await(
-        self, execution: Execution, values: Sequence[Any], waiting: list[int], path_of: PathOf, deliver: Deliver
+        self, execution: Execution, values: Sequence[Any], waiting: list[int], places: Places, deliver: Deliver
     ) -> None:
         settled = list(values)
 
         def arrived(results: list[Any]) -> None:
             for index, result in zip(waiting, results, strict=True):
                 settled[index] = result
-            self._complete(execution, settled, path_of, deliver)
+            self._complete(execution, settled, places, deliver)
 
         execution.jobs.start_all([values[index] for index in waiting], arrived)
 
     @abstractmethod
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         """Deliver the completed values: none of these has to be awaited."""
 
     def _absent(self, execution: Execution, value: Any) -> Any:
@@ -113,12 +118,12 @@ class Completion(ABC):
             return execution.fail(value)
         return Undefined
 
-    def _showable(self, execution: Execution, values: Sequence[Any], path_of: PathOf) -> Sequence[Any]:
+    def _showable(self, execution: Execution, values: Sequence[Any], places: Places) -> Sequence[Any]:
         """The values, with what the declaration says in the place of those that the field can't show."""
         if self.field.instead is None:
             return values
         return [
-            value if self._is_showable(value) else self._instead(execution, path_of(index))
+            value if self._is_showable(value) else self._instead(execution, places.path(index))
             for index, value in enumerate(values)
         ]
 
@@ -156,6 +161,7 @@ class LeafCompletion(Completion):
         super().__init__(field, non_null=non_null)
         self._leaf = leaf(type_)
         self.inline, self.unchanged = self._leaf.inline(self.value), self._leaf.unchanged
+        self._text = field.text_weight
 
     def column(self, values: Sequence[Any]) -> Sequence[Any] | None:
         return None if self.non_null and None in values else self._leaf.all(values)
@@ -167,13 +173,22 @@ class LeafCompletion(Completion):
             raise TypeError
         return self._leaf.one(value)
 
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
+        if self._leaf.is_short:
+            return
+        size = (size_of_texts if self.unchanged is str else size_of_values)(values, times)
+        execution.room.take(size)
+        if self._text is not None:
+            execution.weight += self._text.of(size, len(values))
+
+    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         try:
             whole = self.column(values)
         except Exception:
             whole = None
         if whole is None:
-            whole = [self._one(execution, value) for value in self._showable(execution, values, path_of)]
+            whole = [self._one(execution, value) for value in self._showable(execution, values, places)]
+        self.measure(execution, whole, places.times)
         deliver(whole)
 
     def _shows(self, value: Any) -> bool:
@@ -209,20 +224,20 @@ class ObjectCompletion(Completion):
         self._classes: set[type] = set()
         """Those of sources that were seen and needn't be asked about."""
 
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         kinds = set(map(type, values))
         if not kinds <= self._classes:
             self._admit(kinds)
         if kinds <= self._classes:
-            deliver(self._objects(execution, values, path_of))
+            deliver(self._objects(execution, values, places))
             return
         if not self.non_null and kinds - self._classes == _NULL:
             present = [index for index, value in enumerate(values) if value is not None]
             some = [values[index] for index in present]
-            objects = iter(self._objects(execution, some, lambda at: path_of(present[at])) if some else ())
+            objects = iter(self._objects(execution, some, places.some(present)) if some else ())
             deliver([None if value is None else next(objects) for value in values])
             return
-        values = self._showable(execution, values, path_of)
+        values = self._showable(execution, values, places)
         results = [self._absent(execution, value) for value in values]
         indices = [index for index, result in enumerate(results) if result is Undefined]
 
@@ -235,13 +250,13 @@ class ObjectCompletion(Completion):
                     results[index] = execution.fail(self._wrong(values[index]))
                 else:
                     kept.append(index)
-            objects = self._objects(execution, [values[index] for index in kept], lambda at: path_of(kept[at]))
+            objects = self._objects(execution, [values[index] for index in kept], places.some(kept))
             for index, made in zip(kept, objects, strict=True):
                 results[index] = made
             deliver(results)
 
         if self.type.is_type_of is not None:
-            answers = [self._ask(execution, values[index], path_of(index)) for index in indices]
+            answers = [self._ask(execution, values[index], places.path(index)) for index in indices]
             execution.settle(answers, checked)
         else:
             checked([True] * len(indices))
@@ -264,7 +279,7 @@ class ObjectCompletion(Completion):
         except Exception as error:
             return Failure(error)
 
-    def _objects(self, execution: Execution, sources: Sequence[Any], path_of: PathOf) -> Sequence[Any]:
+    def _objects(self, execution: Execution, sources: Sequence[Any], places: Places) -> Sequence[Any]:
         try:
             plan = self.field.plan_of(self.type)
         except GraphQLError as error:  # a condition that is null
@@ -274,17 +289,27 @@ class ObjectCompletion(Completion):
             firsts: dict[int, int] = {}
             for index, source in enumerate(sources):
                 firsts.setdefault(id(source), index)
-            indices = list(firsts.values())
-            made = plan.run(execution, list(unique.values()), lambda at: path_of(indices[at]))
+            shared = Places(places.some(list(firsts.values())).path, _times(sources, places.times))
+            made = plan.run(execution, list(unique.values()), shared)
             objects = dict(zip(unique, made, strict=True))
             return [objects[id(source)] for source in sources]
-        return plan.run(execution, sources, path_of)
+        return plan.run(execution, sources, places)
 
     def _wrong(self, value: Any) -> GraphQLError:
         return GraphQLError(f"Expected value of type '{self.type}' but got: {inspect(value)}.", self.field.nodes)
 
     def plan_of(self, value: Any, plans: dict[int, ObjectPlan]) -> ObjectPlan | None:
         return self.field.plan_of(self.type)
+
+
+def _times(sources: Sequence[Any], times: Sequence[int] | None) -> Sequence[int]:
+    """How often each of the different sources is in the answer, in the order of their first places."""
+    if times is None:
+        return list(Counter(map(id, sources)).values())
+    summed = dict.fromkeys(map(id, sources), 0)
+    for source, each in zip(sources, times, strict=True):
+        summed[id(source)] += each
+    return list(summed.values())
 
 
 def field_path(path: Path | None) -> Path | None:

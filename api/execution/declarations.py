@@ -75,6 +75,18 @@ class Batch:
 Declaration = Plain | Batch
 
 
+@dataclass(frozen=True, slots=True)
+class TextWeight:
+    """What large texts cost: 1 for so many bytes of them, and each at most `most`."""
+
+    size: int
+    most: int
+
+    def of(self, size: int, count: int) -> int:
+        """What so many texts of this size together cost."""
+        return min(size // self.size, self.most * count)
+
+
 class Declarations(Protocol):
     """What is declared of a schema."""
 
@@ -101,6 +113,14 @@ class Declarations(Protocol):
         """What each item of the field's list costs besides."""
         ...
 
+    def leaves_weight(self, count: int) -> int:
+        """What so many leaves of one object cost."""
+        ...
+
+    def text_weight(self, parent: GraphQLObjectType, name: str) -> TextWeight | None:
+        """What the texts of the field cost by their size; None where that is nothing."""
+        ...
+
 
 class NothingDeclared:
     """A schema that says nothing: every resolver is called."""
@@ -119,3 +139,9 @@ class NothingDeclared:
 
     def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
         return 0
+
+    def leaves_weight(self, count: int) -> int:
+        return 0
+
+    def text_weight(self, parent: GraphQLObjectType, name: str) -> TextWeight | None:
+        return None

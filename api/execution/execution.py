@@ -12,7 +12,9 @@ from graphql.type.definition import GraphQLResolveInfoHelpers
 
 from api.execution.errors import Failure, Nulled, Repair
 from api.execution.jobs import Jobs
-from api.execution.plan import FieldPlan, ObjectPlan, root_path
+from api.execution.places import ROOT
+from api.execution.plan import FieldPlan, ObjectPlan
+from api.execution.sizes import Room, TooLarge
 
 if TYPE_CHECKING:
     from api.execution.executor import Executor, OperationPlan
@@ -28,6 +30,7 @@ class Execution:
         variables: VariableValues,
         context: Any,
         root: Any,
+        room: Room,
     ) -> None:
         self.executor = executor
         self.variables = variables
@@ -35,6 +38,7 @@ class Execution:
         self.failed = False
         self.omitted = False
         self.weight = 0
+        self.room = room
         self.plans: dict[int, ObjectPlan] = {}  # of the objects in abstract places, by their identity
         self._operation = operation
         self._context = context
@@ -81,16 +85,19 @@ class Execution:
         self.jobs.start_all([values[index] for index in waiting], arrived)
 
     async def run(self, plan: ObjectPlan) -> ExecutionResult:
-        """The response of the operation whose root level this is. Raises only cancellations."""
+        """The response of the operation whose root level this is. Raises cancellations, and TooLarge."""
         node: OperationDefinitionNode = self._operation.node
         try:
             if node.operation is OperationType.MUTATION:
                 data = await self._run_serially(plan)
             else:
-                data = plan.run(self, [self._root], root_path)[0]
+                data = plan.run(self, [self._root], ROOT)[0]
                 await self.jobs.finish()
         except Nulled as nulled:  # later fields of the mutation are not begun
             return ExecutionResult(None, [*self._errors, nulled.error])
+        except TooLarge:
+            await self.jobs.stop()
+            raise
         if not self.failed:
             return ExecutionResult(data, None)
         repair = Repair(self.plans)

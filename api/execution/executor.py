@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
@@ -16,16 +16,16 @@ from graphql import (
     OperationType,
     Undefined,
     assert_valid_schema,
-    execute,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from graphql.pyutils import is_awaitable
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
+from api.execution.core import execute_in_core
 from api.execution.declarations import Declarations, NothingDeclared
 from api.execution.execution import Execution
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.selections import INCREMENTAL, Selections, condition_variables, directives_of
+from api.execution.sizes import Room
 
 MAX_PLANS: Final = 1000
 """Operations whose plans are kept."""
@@ -115,8 +115,13 @@ class Executor:
         context_value: Any = None,
         variable_values: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
+        room: Room | None = None,
     ) -> ExecutionResult:
-        """The response, as `graphql.execute` gives it; the weight of what was executed is in `extensions["weight"]`."""
+        """The response, as `graphql.execute` gives it; the weight of what was executed is in `extensions["weight"]`.
+
+        Raises TooLarge where it doesn't fit into the room.
+        """
+        room = room or Room()
         try:
             plan = self._plan(document, operation_name)
             variables = plan.variables(variable_values or {}, hide_suggestions=self.hide_suggestions)
@@ -130,8 +135,17 @@ class Executor:
             self.fallbacks[reason] += 1
             if self._on_fallback is not None:
                 self._on_fallback(reason, self.fallbacks[reason])
-            return await self._execute_in_core(document, root_value, context_value, variable_values, operation_name)
-        execution = Execution(self, plan, variables, context_value, root_value)
+            return await execute_in_core(
+                self.schema,
+                document,
+                room,
+                root_value=root_value,
+                context_value=context_value,
+                variable_values=dict(variable_values or {}),
+                operation_name=operation_name,
+                hide_suggestions=self.hide_suggestions,
+            )
+        execution = Execution(self, plan, variables, context_value, root_value, room)
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 
@@ -152,26 +166,6 @@ class Executor:
         else:
             self._plans.move_to_end(key)
         return plan
-
-    async def _execute_in_core(
-        self,
-        document: DocumentNode,
-        root_value: Any,
-        context_value: Any,
-        variable_values: Mapping[str, Any] | None,
-        operation_name: str | None,
-    ) -> ExecutionResult:
-        result = execute(
-            self.schema,
-            document,
-            root_value,
-            context_value,
-            dict(variable_values or {}),
-            operation_name,
-            hide_suggestions=self.hide_suggestions,
-        )
-        finished: Any = await result if is_awaitable(result) else result
-        return cast("ExecutionResult", finished)
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -7,32 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 from graphql.pyutils import Path
 
-from api.execution.completion import Deliver, PathOf
+from api.execution.completion import Deliver
 from api.execution.declarations import Batch, Loading, Place, Plain
 from api.execution.errors import Failure
+from api.execution.places import Places
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
     from api.execution.plan import FieldPlan
 
 
-def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
-    """Deliver the field's completed values, one a source, now or later. `path_of` gives the paths of the sources."""
+def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], places: Places, deliver: Deliver) -> None:
+    """Deliver the field's completed values, one a source, now or later. `places` are those of the sources."""
     key, parent, name = field.key, field.parent.name, field.name
 
     def path_below(index: int) -> Path:
-        place = Place(path_of(index), key, parent)
+        place = Place(places.path(index), key, parent)
         place.source, place.name = sources[index], name
         return place
 
-    declared = field.declaration
+    declared, below = field.declaration, Places(path_below, places.times)
     if isinstance(declared, Plain):
-        field.completion.complete(execution, _read(field, declared, sources), path_below, deliver)
+        field.completion.complete(execution, _read(field, declared, sources), below, deliver)
     elif declared is not None:
-        _load(declared, field, execution, sources, path_below, deliver)
+        _load(declared, field, execution, sources, below, deliver)
     else:
         values = [_call(field, execution, source, path_below(index)) for index, source in enumerate(sources)]
-        field.completion.complete(execution, values, path_below, deliver)
+        field.completion.complete(execution, values, below, deliver)
 
 
 def _read(field: FieldPlan, plain: Plain, sources: Sequence[Any]) -> Sequence[Any]:
@@ -64,11 +65,11 @@ def _load(
     field: FieldPlan,
     execution: Execution,
     sources: Sequence[Any],
-    path_of: PathOf,
+    places: Places,
     deliver: Deliver,
 ) -> None:
     def complete(values: Sequence[Any]) -> None:
-        field.completion.complete(execution, values, path_of, deliver)
+        field.completion.complete(execution, values, places, deliver)
 
     try:
         path = Path(None, field.key, field.parent.name)

@@ -56,7 +56,7 @@ class Jobs:
                 self._waiter = asyncio.get_running_loop().create_future()
                 await self._waiter
         finally:
-            await self._stop()
+            await self.stop()
         if self._broken is not None:
             raise self._broken
 
@@ -71,7 +71,8 @@ class Jobs:
         if waiter is not None and not waiter.done() and (not self._pending or self._broken is not None):
             waiter.set_result(None)
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
+        """Cancel what is under way, and wait for that."""
         if not self._pending:
             return
         self._broken = self._broken or asyncio.CancelledError()

@@ -44,6 +44,9 @@ class Leaf:
 
     __slots__ = ("_coerce", "_type", "unchanged")
 
+    is_short = False
+    """Whether no value takes more than a few bytes of the answer."""
+
     def __init__(self, type_: GraphQLLeafType) -> None:
         self.unchanged: type | None = None
         """A class whose instances stay as they are."""
@@ -99,10 +102,18 @@ class _Unchanged(Leaf):
         return values if self._or_null.issuperset(map(type, values)) else super().all(values)
 
 
+class _Boolean(_Unchanged):
+    """True and false stay as they are."""
+
+    __slots__ = ()
+    is_short = True
+
+
 class _Int(Leaf):
     """Integers of 32 bits stay as they are."""
 
     __slots__ = ()
+    is_short = True
 
     def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
         test = f"type(v := {{value}}) is int and {_MIN_INT} <= v <= {_MAX_INT}"
@@ -118,6 +129,7 @@ class _Float(Leaf):
     """Finite floats stay as they are."""
 
     __slots__ = ()
+    is_short = True
 
     def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
         # the difference of what is infinite or no number is no number
@@ -137,6 +149,7 @@ class _Enum(Leaf):
     """
 
     __slots__ = ("_known",)
+    is_short = True
 
     def __init__(self, type_: GraphQLEnumType) -> None:
         super().__init__(type_)
@@ -160,7 +173,7 @@ class _Enum(Leaf):
         return list(map(self.one, values)) if NoneType not in kinds else super()._whole(values, kinds)
 
 
-_UNCHANGED: Final[Mapping[GraphQLLeafType, type]] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+_TEXTS: Final = (GraphQLString, GraphQLID)
 _OTHERS: Final[Mapping[GraphQLLeafType, Callable[[GraphQLLeafType], Leaf]]] = {GraphQLInt: _Int, GraphQLFloat: _Float}
 
 
@@ -168,6 +181,8 @@ def leaf(type_: GraphQLLeafType) -> Leaf:
     """How the values of this type are completed."""
     if isinstance(type_, GraphQLEnumType):
         return _Enum(type_)
-    if type_ in _UNCHANGED:
-        return _Unchanged(type_, _UNCHANGED[type_])
+    if type_ is GraphQLBoolean:
+        return _Boolean(type_, bool)
+    if type_ in _TEXTS:
+        return _Unchanged(type_, str)
     return _OTHERS.get(type_, Leaf)(type_)

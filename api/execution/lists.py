@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError, Undefined
 from graphql.pyutils import Path, is_iterable
 
-from api.execution.completion import OMITTED, Completion, Deliver, PathOf
+from api.execution.completion import OMITTED, Completion, Deliver
 from api.execution.leaves import Inline
+from api.execution.places import Places
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -55,7 +56,12 @@ class ListCompletion(Completion):
             raise TypeError
         return list(map(self._item.value, value))
 
-    def _complete(self, execution: Execution, values: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
+        lists = [value or () for value in values]
+        times = _times_of_items(times, list(accumulate(map(len, lists))))
+        self._item.measure(execution, list(chain.from_iterable(lists)), times)
+
+    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
         if set(map(type, values)) == {list}:
             results: list[Any] = [Undefined] * len(values)
             items = list(chain.from_iterable(values))
@@ -66,9 +72,9 @@ class ListCompletion(Completion):
                 collected = [*values]
                 for index in asynchronous:
                     collected[index] = _collect(values[index])
-                self._await(execution, collected, asynchronous, path_of, deliver)
+                self._await(execution, collected, asynchronous, places, deliver)
                 return
-            results, items, ends = self._laid_out(execution, self._showable(execution, values, path_of))
+            results, items, ends = self._laid_out(execution, self._showable(execution, values, places))
         execution.weight += self._item_weight * len(items)
         if not items:
             deliver([[] if result is Undefined else result for result in results])
@@ -76,7 +82,7 @@ class ListCompletion(Completion):
 
         def item_path(index: int) -> Path:
             owner = bisect_right(ends, index)
-            return Path(path_of(owner), index - (ends[owner - 1] if owner else 0), None)
+            return Path(places.path(owner), index - (ends[owner - 1] if owner else 0), None)
 
         def place(completed: Sequence[Any]) -> None:
             start = 0
@@ -91,7 +97,7 @@ class ListCompletion(Completion):
                 start = end
             deliver(results)
 
-        self._item.complete(execution, items, item_path, place)
+        self._item.complete(execution, items, Places(item_path, _times_of_items(places.times, ends)), place)
 
     def _shows(self, value: Any) -> bool:
         return type(value) is list or type(value) is tuple
@@ -125,6 +131,14 @@ class ListCompletion(Completion):
         except Exception as error:
             return _Given(items, error)
         return _Given(items)
+
+
+def _times_of_items(times: Sequence[int] | None, ends: Sequence[int]) -> Sequence[int] | None:
+    """How often each item is in the answer, for lists that are there so many times and end there."""
+    if times is None:
+        return None
+    lengths = [end - start for start, end in pairwise((0, *ends))]
+    return list(chain.from_iterable(map(repeat, times, lengths)))
 
 
 async def _collect(iterable: Any) -> _Given:

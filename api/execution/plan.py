@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import mul
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
@@ -28,10 +29,12 @@ from graphql import (
 from api.execution import fields
 from api.execution.abstract import AbstractCompletion
 from api.execution.arguments import Arguments
-from api.execution.completion import Completion, Deliver, LeafCompletion, ObjectCompletion, PathOf
+from api.execution.completion import Completion, Deliver, LeafCompletion, ObjectCompletion
 from api.execution.declarations import Batch, Declaration, Declarations, Instead, Plain
 from api.execution.lists import ListCompletion
-from api.execution.shaping import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of
+from api.execution.places import ROOT, Places
+from api.execution.shaping import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of, sizes_of
+from api.execution.sizes import LONG, count_of
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -76,6 +79,7 @@ class FieldPlan:
         "resolve",
         "selections",
         "shares",
+        "text_weight",
     )
 
     def __init__(
@@ -105,6 +109,7 @@ class FieldPlan:
         self.presented = selections.declarations.presented(parent)
         self.resolve = definition.resolve or default_field_resolver
         self.arguments = Arguments(definition, nodes[0], getattr(self.declaration, "prepare", None))
+        self.text_weight = selections.declarations.text_weight(parent, self.name)
         self.completion = _completion_of(self, definition.type)
         self._plans: dict[str, ObjectPlan] = {}
 
@@ -138,26 +143,33 @@ class FieldPlan:
             return None  # one of them fails: which, and with which error, is found out one by one
 
     def values(
-        self, execution: Execution, sources: Sequence[Any], path_of: PathOf, waiting: list[Column]
+        self, execution: Execution, sources: Sequence[Any], places: Places, waiting: list[Column]
     ) -> Sequence[Any]:
         """The completed values of every source; null where they come later, and a column that is then waiting."""
         values = self.column(sources)
         if values is not None:
+            self.measure(execution, values, places.times)
             return values
         column = Column(self.key)
-        fields.resolve(self, execution, sources, path_of, column.deliver)
+        fields.resolve(self, execution, sources, places, column.deliver)
         if column.values is not None:
             return column.values
         waiting.append(column)
         return [None] * len(sources)
 
-    def run(self, execution: Execution, sources: Sequence[Any], path_of: PathOf, deliver: Deliver) -> None:
+    def run(self, execution: Execution, sources: Sequence[Any], places: Places, deliver: Deliver) -> None:
         """Resolve the field for every source, and deliver the completed values, now or later."""
         values = self.column(sources)
         if values is None:
-            fields.resolve(self, execution, sources, path_of, deliver)
+            fields.resolve(self, execution, sources, places, deliver)
         else:
+            self.measure(execution, values, places.times)
             deliver(values)
+
+    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
+        """Count a column into the answer's size. Raises TooLarge."""
+        if self.constant is None:
+            self.completion.measure(execution, values, times)
 
 
 class ObjectPlan:
@@ -167,32 +179,43 @@ class ObjectPlan:
         self, selections: SelectionPlans, type_: GraphQLObjectType, selection_sets: Iterable[SelectionSetNode]
     ) -> None:
         self.type = type_
+        sets = list(selection_sets)
         self.fields = [
             FieldPlan(selections, type_, key, nodes, definition)
-            for key, nodes in selections.collect(type_, selection_sets).items()
+            for key, nodes in selections.collect(type_, sets).items()
             if (definition := selections.schema.get_field(type_, nodes[0].name.value)) is not None
         ]
         self._keys = [field.key for field in self.fields]
         self._inline = [field for field in self.fields if is_inline(field)]
         self._apart = [field for field in self.fields if not is_inline(field)]
         self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
+        self._weight += sum(selections.declarations.leaves_weight(count) for count in self._leaves(selections, sets))
+        self._size = 1 + sum(map(_least_size, self.fields))
+        """Bytes of an object without its texts and objects."""
+        self._texts = [field for field in self._inline if field.constant is None]
+        self._heavy = [field for field in self._texts if field.text_weight is not None]
+        self._sizes = sizes_of([field for field in self._texts if field.text_weight is None])
         self._shape: Shape | None = None
         self._runs = 0
 
-    def run(self, execution: Execution, sources: Sequence[Any], path_of: PathOf) -> Sequence[dict[str, Any]]:
+    def run(self, execution: Execution, sources: Sequence[Any], places: Places) -> Sequence[dict[str, Any]]:
         """The objects of a level. Those of their fields that take longer are put in when they are there."""
+        times = places.times
         execution.weight += self._weight * len(sources)
+        execution.room.take(self._size * count_of(times, sources))
         waiting: list[Column] = []
-        columns = [field.values(execution, sources, path_of, waiting) for field in self._apart]
+        columns = [field.values(execution, sources, places, waiting) for field in self._apart]
         objects = self._shaped(sources, columns)
         if objects is None:
-            columns += [field.values(execution, sources, path_of, waiting) for field in self._inline]
+            columns += [field.values(execution, sources, places, waiting) for field in self._inline]
             by_key = dict(zip([field.key for field in (*self._apart, *self._inline)], columns, strict=True))
             if by_key:
                 rows = zip(*[by_key[key] for key in self._keys], strict=True)
                 objects = [dict(zip(self._keys, row, strict=True)) for row in rows]
             else:
                 objects = [{} for _ in sources]
+        else:
+            self._measure_inline(execution, objects, times)
         for column in waiting:
             column.objects = objects
         return objects
@@ -203,8 +226,31 @@ class ObjectPlan:
         made: dict[str, Any] = {}
         for field in self.fields:
             made[field.key] = None
-            field.run(execution, [source], root_path, partial(_put, made, field.key))
+            field.run(execution, [source], ROOT, partial(_put, made, field.key))
             yield field, made
+
+    def _measure_inline(
+        self, execution: Execution, objects: Sequence[dict[str, Any]], times: Sequence[int] | None
+    ) -> None:
+        long = self._heavy
+        if self._sizes is not None:
+            try:
+                sizes = self._sizes(objects)
+            except TypeError:  # some of them are null
+                long = self._texts
+            else:
+                if sum(sizes) < LONG * len(objects):
+                    execution.room.take(sum(sizes) if times is None else sum(map(mul, sizes, times)))
+                else:
+                    long = self._texts
+        for field in long:
+            field.measure(execution, [made[field.key] for made in objects], times)
+
+    def _leaves(self, selections: SelectionPlans, sets: Sequence[SelectionSetNode]) -> Iterable[int]:
+        """How many leaves each of the selections has: what they cost together was summed up for each."""
+        for each in sets:
+            nodes = selections.collect(self.type, [each]).values()
+            yield sum(1 for field in nodes if field[0].selection_set is None)
 
     def _shaped(self, sources: Sequence[Any], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]] | None:
         """The objects of these columns and the inline fields, None where these have to be completed one by one."""
@@ -221,6 +267,13 @@ class ObjectPlan:
             return None  # one of them fails: which, and with which error, is found out field by field
 
 
+def _least_size(field: FieldPlan) -> int:
+    """Bytes of a field in an object: its key, quotes, colon and comma, and a value as short as can be."""
+    if field.constant is not None:
+        return len(field.key) + len(field.constant) + 6
+    return len(field.key) + (5 if field.nodes[0].selection_set is None else 4)
+
+
 def _completion_of(field: FieldPlan, type_: GraphQLOutputType) -> Completion:
     non_null = is_non_null_type(type_)
     bare: Any = type_.of_type if is_non_null_type(type_) else type_
@@ -235,8 +288,3 @@ def _completion_of(field: FieldPlan, type_: GraphQLOutputType) -> Completion:
 
 def _put(made: dict[str, Any], key: str, values: Sequence[Any]) -> None:
     (made[key],) = values
-
-
-def root_path(index: int) -> None:
-    """The path of the root object."""
-    return

@@ -59,6 +59,21 @@ def shape_of(fields: Sequence[FieldPlan]) -> Shape:
     return _function(f"lambda sources, columns: [{{{made}}} for {loop}]", names)
 
 
+def sizes_of(fields: Sequence[FieldPlan]) -> Callable[[Sequence[dict[str, Any]]], list[int]] | None:
+    """The function that gives how many characters the texts of these fields have in each object; None without any.
+
+    It raises TypeError where a text is null.
+    """
+    lengths = []
+    for field in fields:
+        item = field.completion.item
+        if field.completion.unchanged is str:
+            lengths.append(f"len(made[{field.key!r}])")
+        elif item is not None and item.unchanged is str:
+            lengths.append(f"sum(map(len, made[{field.key!r}]))")
+    return _function(f"lambda objects: [{' + '.join(lengths)} for made in objects]", {}) if lengths else None
+
+
 def reader_of(expression: str) -> Reader:
     """The function that reads the value of an expression off every source."""
     return _function(f"lambda sources: [{expression} for source in sources]", {})

@@ -35,19 +35,25 @@ from api.pagination import MAX_SIZE
 
 PAGE: Final = ("first", "last")
 """The arguments that say how long a page may get."""
+LEAVES: Final = 10
+"""So many leaves of one object cost as much as an object."""
+TEXT_SIZE: Final = 10_000
+"""So many bytes of a large text do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a field costs: `weight` for each object that has it, `item` for each item of its list.
 
-    The list has at most `size` items; or as many as the argument `counted` has, where there is one.
+    The list has at most `size` items; or as many as the argument `counted` has, where there is one. A field that may
+    be a large text costs up to `text` besides, by its size.
     """
 
     weight: int = 0
     item: int = 0
     size: int = 1
     counted: str | None = None
+    text: int = 0
 
 
 FREE: Final = Cost()
@@ -59,6 +65,7 @@ HASHING: Final = Cost(50)
 
 _COUNT: Final = Cost(10)
 """Goes through the whole list, however short the page."""
+_TEXT: Final = Cost(text=1)
 _LAYERS: Final = Cost(20, size=MAX_LAYERS)
 """Layers come with their design, and their items in one statement: a fixed price, however many there are. What is asked
 for below an item is charged for each."""
@@ -73,6 +80,10 @@ DECLARED: Final[Mapping[str, Cost]] = {
     "Design.diff": Cost(40),
     "DesignRevision.layers": _LAYERS,
     "DesignLayer.catalogItem": FREE,
+    "CatalogItem.description": _TEXT,
+    "DesignMetadata.description": _TEXT,
+    "AuditEntry.oldValues": _TEXT,
+    "AuditEntry.newValues": _TEXT,
     "DesignDiff.fields": Cost(size=10),
     "DesignDiff.added": Cost(size=MAX_LAYERS),
     "DesignDiff.removed": Cost(size=MAX_LAYERS),
@@ -126,6 +137,10 @@ class Costs:
     def item_weight(self, type_name: str, field: str) -> int:
         """What each item of the field's list costs."""
         return self.of(type_name, field).item
+
+    def text_weight(self, type_name: str, field: str) -> int:
+        """What a text of the field costs at most."""
+        return self.of(type_name, field).text
 
 
 def is_page(field: GraphQLField) -> bool:

@@ -32,12 +32,9 @@ from graphql import (
 )
 from graphql.utilities import value_from_ast_untyped
 
-from api.limits.cost import PAGE, Costs, is_page, is_rows
+from api.limits.cost import LEAVES, PAGE, Costs, is_page, is_rows
 from api.limits.refusals import CAP
 from api.pagination import DEFAULT_SIZE, MAX_SIZE
-
-LEAVES: Final = 10
-"""So many leaves of one object cost as much as an object."""
 
 Variables = Mapping[str, Any]
 Size = Callable[[Variables], int]
@@ -191,7 +188,7 @@ class _Pricing:
         field = self._schema.get_field(parent, name)
         named: Any = get_named_type(field.type) if field is not None else None
         if field is None or node.selection_set is None or not is_composite_type(named):
-            return Sum(cost.weight, leaves=1)
+            return Sum(cost.weight + cost.text, leaves=1)
         if is_page(field) and is_object_type(named):
             rows = self._selected(node.selection_set, named, rows=True)
             others = self._selected(node.selection_set, named, rows=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from api.codes import ErrorCode
+from api.config import Settings
 from api.errors import AppError
 
 CAP: Final = 2**31 - 1
@@ -25,6 +26,11 @@ class TooComplex(AppError):
         super().__init__(
             f"{what}: {counted}, at most {maximum}.", limit=limit.upper(), maximum=maximum, value=min(value, CAP)
         )
+
+
+def answer_too_large(size: int, settings: Settings) -> TooComplex:
+    """The answer is larger than `max_response_size`; `size` is what was counted of it. A mutation has been done."""
+    return TooComplex("The answer is too large", "max_response_size", settings.max_response_size, size)
 
 
 class TimedOut(AppError):

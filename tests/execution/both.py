@@ -23,10 +23,11 @@ from inspect import isawaitable
 from typing import Any, Final, cast
 
 import structlog
-from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo, execute
-from strawberry.schema._graphql_core import execution_context_class_kwargs
+from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo
 
 from api.context import Context
+from api.execution import Room
+from api.execution.core import execute_in_core
 from api.log import current_cost
 from api.schema import schema
 from api.viewer import Viewer
@@ -117,9 +118,12 @@ class Both:
     async def _compare(
         self, document: DocumentNode, given: dict[str, Any], context: Context, record: Record, result: ExecutionResult
     ) -> None:
+        room = given.get("room")
+
         async def again(run: Any, document: DocumentNode) -> ExecutionResult:
+            own = {"context_value": copy_of(context), "room": room and Room(room.size)}
             with _recorded(Replay(record.calls)):
-                return cast("ExecutionResult", await run(document, **(given | {"context_value": copy_of(context)})))
+                return cast("ExecutionResult", await run(document, **(given | own)))
 
         for attempt in range(_ATTEMPTS):
             try:
@@ -180,13 +184,8 @@ def _recording(resolve: Any) -> Any:
 
 
 async def _on_core(document: DocumentNode, **given: Any) -> ExecutionResult:
-    """As Strawberry does it where no extension sets a result."""
-    result = execute(
-        schema._schema, document, **given, **execution_context_class_kwargs(schema.execution_context_class)
-    )
-    if isawaitable(result):
-        result = await result
-    return result
+    """As the compiled executor does with what it leaves to graphql-core."""
+    return await execute_in_core(schema._schema, document, given.pop("room", None) or Room(), **given)
 
 
 @contextmanager

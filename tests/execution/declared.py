@@ -27,7 +27,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from api.execution import Batch, Declaration, Loading, Plain
+from api.execution import Batch, Declaration, Loading, Plain, TextWeight
 from tests.execution.awkward import LEAVES, WRAPPERS, Number
 from tests.execution.behaviour import Failure, named
 
@@ -220,6 +220,12 @@ class Declared:
 
     def item_weight(self, _parent: GraphQLObjectType, _name: str) -> int:
         return 0
+
+    def leaves_weight(self, count: int) -> int:
+        return count
+
+    def text_weight(self, _parent: GraphQLObjectType, name: str) -> TextWeight | None:
+        return TextWeight(10, 1) if name == "name" else None
 
 
 SCHEMA: Final = _make()
