@@ -31,6 +31,7 @@ from api.schema import schema
 from api.setting_values import ANY
 from api.stores import Stores, open_stores
 from api.sweeping import sweeping
+from api.unsent import Unsent
 
 PATH: Final = "/graphql"
 
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Application(graphql, middleware, routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     app.state.peers = Peers(settings)
+    app.state.unsent = Unsent(settings)
     return app
 
 

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
         800, ge=1, description="Open connections, a process; beyond them the longest waiting for a request is closed"
     )
     max_connections_per_address: int = Field(200, ge=1, description="Those of one address that isn't a trusted proxy")
+    send_timeout: float = Field(60.0, gt=0, description="Longest wait for a client to read an answer")
+    max_unsent_size: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        description="Bytes of answers that may wait for their clients, a process; those that wait longest are dropped",
+    )
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
     max_response_size: int = Field(
         10 * 1024 * 1024, ge=1024, description="Bytes of an answer before it is compressed, a batch's together"

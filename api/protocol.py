@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.config import Settings
 from api.peers import Peers
+from api.unsent import Unsent
 
 _ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
@@ -43,6 +44,9 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, *arguments, **options)
         settings: Settings = config.loaded_app.state.settings
         self._peers: Peers = config.loaded_app.state.peers
+        self._unsent: Unsent = config.loaded_app.state.unsent
+        self._held: tuple[Any, Any] | None = None
+        """A request that waits until the answers to those before it are sent."""
         self._max_head = settings.max_head_size
         self._head_timeout, self._body_timeout = settings.head_timeout, settings.body_timeout
         self._head = 0
@@ -65,6 +69,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._peers.leave(self)
+        self._unsent.end(self)
+        self._held = None
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -121,6 +127,23 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.pipeline:
             self._peers.waits(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent.begin(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unsent.end(self)
+        if self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.flow.write_paused:  # one answer waits for its client, not several
+            self._held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         if self._answer is None:
