@@ -25,9 +25,9 @@ SECRET = SecretStr("a secret of the tests, with 32 bytes and more")
 STORELESS = Settings(_env_file=None, auth_secret=SECRET, explorer=False)
 """Of an application that is asked nothing for which it needs a store."""
 
-POST = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+POST = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
-LIVE = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+LIVE = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 QUERY = b'{"query": "{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"}}'
 LATE, LARGE = b"HTTP/1.1 408 Request Timeout\r\n", b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -104,7 +104,7 @@ async def test_trailers_are_dropped_and_bounded() -> None:
         # a few are, whatever they say
         answer = await answer_to(port, begin, end, b"x-forwarded-for: 192.0.2.1\r\nauthorization: x\r\n\r\n")
         assert answer.endswith(b"seen")
-        assert app.seen == [(b"host", b"x"), (b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+        assert app.seen == [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
 
         # many, a long one, and what stands beside the sizes of chunks are not read to their end
         app.seen = []
@@ -118,7 +118,7 @@ async def test_trailers_are_dropped_and_bounded() -> None:
 
 
 async def test_a_head_has_a_size_and_a_number_of_headers() -> None:
-    head = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    head = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
     async with listening(create_app(STORELESS.model_copy(update={"max_head_size": 4096}))) as port:
         for much in (b"", b"a:b\r\n" * 198, b"a: " + b"b" * 4000 + b"\r\n"):
             assert (await answer_to(port, head + much + b"\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
@@ -174,7 +174,7 @@ async def test_a_deadline_is_not_put_off_by_what_comes() -> None:
 async def test_a_body_that_nobody_reads_has_the_same_deadline() -> None:
     app = create_app(STORELESS.model_copy(update={"body_timeout": 0.2}))
     async with listening(app) as port:
-        answer = await answer_to(port, b"POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+        answer = await answer_to(port, b"POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
         assert LATE not in answer
 
@@ -232,7 +232,7 @@ async def test_who_waits_longest_makes_room() -> None:
     ):
         # given: one that has asked of late, one that is being answered, and one that has asked nothing
         await until(lambda: len(app.state.peers) == 3)
-        await second.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+        await second.send(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await until(lambda: app.waits)
         await first.send(LIVE)
         await first.until(b"}")
@@ -242,12 +242,12 @@ async def test_who_waits_longest_makes_room() -> None:
             await fourth.until(b"}")
             assert await third.everything() == b""
             async with connected(port) as fifth:
-                await fifth.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+                await fifth.send(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 assert await first.everything() == b""
                 await until(lambda: app.waits == 2)
 
                 # then: where nobody waits, who comes is turned away
-                await fourth.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+                await fourth.send(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 await until(lambda: app.waits == 3)
                 assert await answer_to(port) == b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + REST
                 app.go_on.set()
