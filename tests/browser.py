@@ -1,6 +1,6 @@
 """A headless Chromium that reaches nothing but 127.0.0.1, driven over the DevTools protocol.
 
-The protocol is spoken directly, over the WebSocket library that uvicorn brings: the few commands needed here
+The protocol is spoken directly, over a WebSocket library: the few commands needed here
 don't pay for a browser automation package and the browsers or runtimes it comes with.
 """
 
