@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -16,6 +17,8 @@ _IPV6_SITE: Final = 64
 """Bits of an IPv6 address that one customer gets; the rest they choose themselves."""
 _LONGEST: Final = 100
 """Characters of an address with its zone."""
+_WITH_PORT: Final = re.compile(r"\[(?P<ipv6>[^\]]*)\](?::\d+)?|(?P<ipv4>[\d.]+):\d+")
+"""How some proxies write addresses in X-Forwarded-For: with the client's port, IPv6 in brackets."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,6 +72,8 @@ def _parse(text: str) -> Address | None:
 
 @lru_cache(1024)
 def _parse_short(text: str) -> Address | None:
+    if (found := _WITH_PORT.fullmatch(text)) is not None:
+        text = found["ipv6"] or found["ipv4"] or ""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

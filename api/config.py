@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.postgres_url import goes_unverified
 from api.setting_values import (
     HeaderNames,
     Hosts,
@@ -19,7 +20,7 @@ from api.setting_values import (
     Quota,
     Rate,
     RedisUrl,
-    SigningKey,
+    Secret,
     WebAddress,
     split,
 )
@@ -77,6 +78,10 @@ class Settings(BaseSettings):
     postgres_ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "disable", description="TLS to PostgreSQL"
     )
+    postgres_ssl_unverified: bool = Field(
+        False,
+        description="Let production use a PostgreSQL on another host whose certificate POSTGRES_SSL doesn't check",
+    )
     postgres_ssl_root_cert: Path | None = Field(None, description="Certificate authority file for PostgreSQL")
     postgres_pool_size: int = Field(10, ge=1, description="Connections kept open, a process")
     postgres_max_overflow: int = Field(
@@ -112,6 +117,9 @@ class Settings(BaseSettings):
     )
     breaker_probe_interval: float = Field(0.5, gt=0, description="Time between probes of a store that is cut off")
 
+    health_token: Secret | None = Field(
+        None, description="Bearer token for the figures of /health/database; without it production shows them to nobody"
+    )
     health_timeout: float = Field(1.5, gt=0, le=1.8, description="Longest a health check may take")
     shutdown_timeout: int = Field(10, ge=1, description="Longest a shutdown may take, SHUTDOWN_DELAY included")
     shutdown_delay: int = Field(
@@ -172,10 +180,10 @@ class Settings(BaseSettings):
     execution_timeout: float = Field(30.0, gt=0, description="Longest an operation may take; then it is ended")
     document_cache_size: int = Field(64 * 1024 * 1024, ge=0, description="Bytes that parsed documents take, a process")
 
-    auth_secret: SigningKey | None = Field(
+    auth_secret: Secret | None = Field(
         None, description="Key that signs access tokens: 32 bytes or more; development makes one in DATA_DIR"
     )
-    auth_secret_previous: SigningKey | None = Field(
+    auth_secret_previous: Secret | None = Field(
         None, description="The key before, which still verifies; unset it an ACCESS_TOKEN_LIFETIME after a change"
     )
     auth_issuer: str = Field("fashion-wallet", min_length=1, description="Issuer of access tokens")
@@ -254,6 +262,14 @@ class Settings(BaseSettings):
                 raise ValueError("MONGODB_URI must be set in production")
             if self.auth_secret is None:
                 raise ValueError("AUTH_SECRET must be set in production")
+            urls = [self.postgres_url, self.for_migrations.postgres_url]
+            if not self.postgres_ssl_unverified and any(
+                url and goes_unverified(url, self.postgres_ssl) for url in urls
+            ):
+                raise ValueError(
+                    "POSTGRES_SSL must be verify-full (or verify-ca) for a PostgreSQL on another host, "
+                    "or POSTGRES_SSL_UNVERIFIED true"
+                )
         return self
 
     @property

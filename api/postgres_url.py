@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,25 @@ class PostgresUrl:
         if self.hosts:
             given |= {"host": [*self.hosts], "port": [*self.ports] or None}
         return {"dsn": f"postgresql://?{urlencode(parameters)}", **given}
+
+
+def goes_unverified(url: str, ssl_mode: str) -> bool:
+    """Whether a connection leaves this machine without the server's certificate being checked."""
+    parsed = parse(url)
+    hosts = [*parsed.hosts, *parsed.parameters.get("host", "").split(",")]
+    verified = parsed.parameters.get("sslmode", ssl_mode) in ("verify-ca", "verify-full")
+    verified = verified or parsed.parameters.get("sslrootcert") == SYSTEM
+    return not verified and not all(_is_here(host) for host in hosts)
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine: its name, an address of it, or a socket's folder."""
+    if host in ("", "localhost") or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse(url: str) -> PostgresUrl:

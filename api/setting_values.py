@@ -18,6 +18,11 @@ LOCALHOST: Final = "localhost"
 REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
 SECRET_BYTES: Final = 32
 """Least length of a key of HS256 (RFC 7518, 3.2)."""
+_FEWEST_CHARACTERS: Final = 8
+"""Different ones in a secret: of 32 hexadecimal digits made by chance, one in thirty million has fewer."""
+_PLACEHOLDER: Final = re.compile(r"change[\W_]*(me|this)", re.IGNORECASE)
+_REPEATED: Final = re.compile(r"(.{1,16}?)\1+.{0,15}", re.DOTALL)
+"""A short text again and again, and perhaps its beginning."""
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -47,9 +52,12 @@ def _web_address(url: str) -> str:
     return url
 
 
-def _signing_key(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < SECRET_BYTES:
+def _secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if len(text.encode()) < SECRET_BYTES:
         raise ValueError(f"must have at least {SECRET_BYTES} bytes")
+    if _PLACEHOLDER.search(text) or len(set(text)) < _FEWEST_CHARACTERS or _REPEATED.fullmatch(text):
+        raise ValueError("must be made by chance, such as by `openssl rand -hex 32`: this one can be guessed")
     return secret
 
 
@@ -108,7 +116,7 @@ def _header_names(names: str) -> str:
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 MongoUri = Annotated[SecretStr, AfterValidator(_mongo_uri)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-SigningKey = Annotated[SecretStr, AfterValidator(_signing_key)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Quota = Annotated[str, AfterValidator(_quota)]

@@ -36,6 +36,7 @@ from api.health.routes import routes, timestamp
 from api.stores import Stores, mongo_client, mongo_database, open_stores, postgres_engine
 from models.pooler import autocommit
 from models.statements import StatementRunner
+from tests.applications import running
 from tests.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +198,33 @@ async def test_detailed_figures_are_those_of_the_servers(freezable_settings: Set
         }
         assert (await stores.database["counted"].count_documents({})) == 3
         assert stats["objects"] >= 3
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+async def test_figures_are_for_who_has_the_token(settings: Settings, clean_stores: None, environment: str) -> None:
+    token = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+    async def get(client: httpx.AsyncClient, authorization: str | None = None) -> tuple[int, Any]:
+        headers = {} if authorization is None else {"authorization": authorization}
+        answer = await client.get("/health/database", headers=headers)
+        return answer.status_code, answer.json()
+
+    closed = {"healthy", "responseTime", "cutOff"}
+    async with running(settings, environment=environment) as (_, client):
+        for authorization in (None, f"Bearer {token}"):
+            status, body = await get(client, authorization)
+            assert (status, body["status"]) == (200, "healthy")
+            postgres = body["checks"]["postgres"]
+            assert postgres.keys() == (closed if environment == "production" else closed | {"connections", "server"})
+    async with running(settings, environment=environment, health_token=SecretStr(token)) as (_, client):
+        status, body = await get(client)
+        assert (status, body.keys()) == (200, {"status", "timestamp", "checks"})
+        assert {name: check.keys() for name, check in body["checks"].items()} == {"postgres": closed, "mongodb": closed}
+        for authorization in (f"bearer {token}", f"Bearer  {token}"):
+            status, body = await get(client, authorization)
+            assert (status, set(body["checks"]["mongodb"])) == (200, closed | {"connection", "server"})
+        for authorization in ("", "Bearer", f"Basic {token}", f"Bearer {token[:-1]}", f"Bearer {token}0"):
+            assert await get(client, authorization) == (401, {"error": "The token is not HEALTH_TOKEN."}), authorization
 
 
 async def test_head_is_answered_and_other_methods_are_not(stores: Stores, settings: Settings) -> None:

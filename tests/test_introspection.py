@@ -30,7 +30,7 @@ def test_production_is_closed_unless_it_is_opened() -> None:
     secret = "a secret of the tests, with 32 bytes and more"
     production: dict[str, Any] = {
         "environment": "production",
-        "database_url": "postgresql://somewhere/db",
+        "database_url": "postgresql://localhost/db",
         "mongodb_uri": "mongodb://somewhere/db",
         "auth_secret": secret,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,7 +14,7 @@ from api.config import ConfigurationError, Settings, load_settings
 from api.connecting import Connector
 from api.daemons import free_port
 from api.failures import describe
-from api.postgres_url import parse
+from api.postgres_url import goes_unverified, parse
 from api.stores import mongo_client, mongo_database
 from tests.applications import running
 from tests.servers import COMMAND, command, environment
@@ -173,3 +174,46 @@ async def test_names_of_mongodb_databases_are_percent_encoded(settings: Settings
     chosen = there.model_copy(update={"mongodb_database": "chosen"})
     async with mongo_client(chosen) as client:
         assert mongo_database(chosen, client).name == "chosen"
+
+
+@pytest.mark.parametrize(
+    ("url", "mode", "unverified"),
+    [
+        ("postgresql://u@db.example.com/x", "prefer", True),
+        ("postgresql://u@db.example.com/x", "require", True),
+        ("postgresql://u@db.example.com/x", "verify-ca", False),
+        ("postgresql://u@db.example.com/x", "verify-full", False),
+        ("postgresql://u@db.example.com/x?sslmode=require", "verify-full", True),
+        ("postgresql://u@db.example.com/x?sslmode=verify-full", "disable", False),
+        ("postgresql://u@db.example.com/x?sslrootcert=system", "prefer", False),
+        ("postgresql://u@10.0.0.5,127.0.0.1/x", "prefer", True),
+        ("postgresql://u@127.0.0.1,localhost:5433,[::1]/x", "disable", False),
+        ("postgresql://u@%2Frun%2Fpostgresql/x", "disable", False),
+        ("postgresql:///x", "disable", False),
+        ("postgresql:///x?host=db.example.com", "prefer", True),
+        ("postgresql:///x?host=/run/postgresql,localhost", "prefer", False),
+    ],
+)
+def test_a_server_elsewhere_is_verified_or_not(url: str, mode: str, unverified: bool) -> None:
+    assert goes_unverified(url, mode) is unverified
+
+
+def test_production_verifies_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    given: dict[str, Any] = {
+        "environment": "production",
+        "mongodb_uri": "mongodb://db",
+        "auth_secret": "a secret of the tests, with 32 bytes and more",
+        "database_url": "postgresql://u@127.0.0.1/x",
+    }
+    there = {"database_url": "postgresql://u:hunter2@db/x"}
+    parts = {"database_url": None, "postgres_host": "db", "postgres_password": "hunter2"}
+    for elsewhere in (there, parts, {"migration_database_url": "postgresql://u:hunter2@db/x"}):
+        with pytest.raises(ConfigurationError, match=r"^POSTGRES_SSL must be verify-full \(or verify-ca\)") as caught:
+            load_settings(**given | elsewhere)
+        assert "hunter2" not in str(caught.value)
+        assert load_settings(**given | elsewhere, postgres_ssl="verify-full").postgres_ssl == "verify-full"
+        assert load_settings(**given | elsewhere, postgres_ssl_unverified=True).postgres_ssl == "prefer"
+        assert load_settings(**given | elsewhere | {"environment": "development"}).postgres_ssl == "disable"
+    assert load_settings(**given).is_production

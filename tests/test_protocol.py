@@ -104,7 +104,11 @@ async def test_trailers_are_dropped_and_bounded() -> None:
         # a few are, whatever they say
         answer = await answer_to(port, begin, end, b"x-forwarded-for: 192.0.2.1\r\nauthorization: x\r\n\r\n")
         assert answer.endswith(b"seen")
-        assert app.seen == [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+        assert app.seen == [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"transfer-encoding", b"chunked"),
+        ]
 
         # many, a long one, and what stands beside the sizes of chunks are not read to their end
         app.seen = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.config import Settings
 from api.health import report, store
 from api.log import logger
 
@@ -38,10 +41,34 @@ async def _health(request: Request) -> Response:
 
 
 async def _database(request: Request) -> Response:
-    """As `/health`, with `checks` of each store: response times, pool figures, the servers' own figures."""
-    health = await _check(request, detailed=True)
-    checks = {"postgres": _postgres(health.postgres), "mongodb": _mongodb(health.mongodb)}
+    """As `/health`, with `checks` of each store: response times, and for who may see them pool figures and the servers'
+    own figures."""
+    may = _sees_figures(request)
+    if may is None:
+        body = {"error": "The token is not HEALTH_TOKEN."}
+        return _answer(False, body, 401, {"WWW-Authenticate": "Bearer"})
+    health = await _check(request, detailed=may)
+    if may:
+        checks = {"postgres": _postgres(health.postgres), "mongodb": _mongodb(health.mongodb)}
+    else:
+        checks = {"postgres": _outcome(health.postgres), "mongodb": _outcome(health.mongodb)}
     return _answer(health.healthy, {**_summary(health), "checks": checks})
+
+
+def _sees_figures(request: Request) -> bool | None:
+    """Whether the figures are for this client: all of them in development without HEALTH_TOKEN, else who sends it.
+
+    None for one that sends another.
+    """
+    settings: Settings = request.app.state.settings
+    given = request.headers.get("authorization")
+    if settings.health_token is None:
+        return not settings.is_production
+    if given is None:
+        return False
+    scheme, _, token = given.partition(" ")
+    right = hmac.compare_digest(token.strip().encode(), settings.health_token.get_secret_value().encode())
+    return True if right and scheme.lower() == "bearer" else None
 
 
 async def _live(request: Request) -> Response:
@@ -79,12 +106,14 @@ async def _check(request: Request, *, detailed: bool = False) -> report.Health:
     return await store.check(state.stores, timeout=state.settings.health_timeout, detailed=detailed)
 
 
-def _answer(good: bool, body: dict[str, Any]) -> Response:
+def _answer(
+    good: bool, body: dict[str, Any], status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     return Response(
         orjson.dumps(body),
-        status_code=200 if good else 503,
+        status_code=status or (200 if good else 503),
         media_type="application/json",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )
 
 
