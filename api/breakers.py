@@ -180,22 +180,24 @@ class Breaker:
 class _Call:
     """One call to a store, while it lasts."""
 
-    __slots__ = ("_breaker", "_cancelling", "_given_up", "_task")
+    __slots__ = ("_breaker", "_bypassing", "_cancelling", "_given_up", "_task")
 
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
+        self._bypassing = _bypassed.get()
         self._cancelling = 0
         self._given_up = False
         self._task: asyncio.Task[Any] | None = None
 
     def give_up(self) -> None:
-        if self._task is not None and not self._given_up:
+        """End the call, but for a health check's: that has a limit of its own, and says how the store fails."""
+        if self._task is not None and not self._given_up and not self._bypassing:
             self._given_up = True
             self._task.cancel()
 
     def __enter__(self) -> None:
         breaker = self._breaker
-        if breaker.is_open and not _bypassed.get():
+        if breaker.is_open and not self._bypassing:
             raise StoreUnavailable(breaker.store)
         if not breaker._calls:
             breaker._heard = time.monotonic()

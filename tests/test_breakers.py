@@ -200,3 +200,25 @@ async def test_a_task_that_is_cancelled_and_given_up_at_once_stays_cancelled(sto
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_a_health_check_is_not_ended_with_the_others(store: Store) -> None:
+    breaker = breaker_of(store)
+    answered = asyncio.Event()
+
+    async def check() -> None:
+        with bypassed(), breaker.call():
+            await answered.wait()
+
+    async def read() -> None:
+        with breaker.call():
+            await answered.wait()
+
+    checking, reading = asyncio.create_task(check()), asyncio.create_task(read())
+    while len(breaker._calls) < 2:
+        await anyio.lowlevel.checkpoint()
+    breaker._end_calls()
+    with pytest.raises(StoreUnavailable):
+        await reading
+    answered.set()
+    await checking
