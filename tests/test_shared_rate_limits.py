@@ -100,7 +100,7 @@ async def load(client: httpx.AsyncClient, stop: asyncio.Event, statuses: list[in
 async def test_requests_go_on_without_redis_and_share_again_with_it(
     settings: Settings, redis: RedisServer, clean_stores: None, fault: signal.Signals
 ) -> None:
-    changes = sharing(redis, rate_limit_address="1000000/day", redis_timeout=0.25)
+    changes = sharing(redis, rate_limit_address="1000000/day", redis_timeout=1.0)
     async with running(settings, **changes) as (app, client):
         counts: SharedCounts = app.state.counts
         while counts.is_down or left(await post(client, TYPENAME)) == 1_000_000:
@@ -108,7 +108,7 @@ async def test_requests_go_on_without_redis_and_share_again_with_it(
         stop, statuses = asyncio.Event(), list[int]()
         with structlog.testing.capture_logs() as logs:
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(8):
+                for _ in range(3):
                     tasks.create_task(load(client, stop, statuses))
                 redis.signal(fault)
                 while not counts.is_down:

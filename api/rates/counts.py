@@ -21,6 +21,9 @@ KEPT: Final = 50_000
 PREFIX: Final = "fashion-wallet"
 PROBED: Final = 0.5
 """Seconds between two looks at a Redis that doesn't answer."""
+PATIENCE: Final = 5.0
+"""Seconds that a connection to Redis may take where no request waits for it: it takes several answers, each a turn of
+an event loop that may be busy."""
 SILENCES: Final = 3
 """Answers in a row that may be late, on a busy machine, before Redis counts as down."""
 CONNECTIONS: Final = 50
@@ -138,8 +141,10 @@ class SharedCounts:
         while not answers:
             await asyncio.sleep(PROBED)
             with contextlib.suppress(Exception):
+                # not the storage's check(), which takes its own cancellation for a failure
+                async with asyncio.timeout(PATIENCE):
+                    await _client(self._redis).ping()  # over a new connection
                 async with asyncio.timeout(self._timeout):
-                    # not the storage's check(), which takes its own cancellation for a failure
                     answers = await _client(self._redis).ping()
         assert self._down_since is not None
         logger.warning("rate limits are shared again", seconds=round(time.monotonic() - self._down_since, 1))
@@ -185,7 +190,7 @@ def _pool(url: str, timeout: float) -> BlockingConnectionPool:
         _redis(url),
         max_connections=CONNECTIONS,
         timeout=timeout,
-        socket_connect_timeout=timeout,
+        socket_connect_timeout=PATIENCE,  # a request waits less, by a limit of its own
         retry=Retry(NoBackoff(), 0),
         client_name=PREFIX,
     )
