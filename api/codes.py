@@ -58,7 +58,8 @@ class ErrorCode(Enum):
     )
     TIMEOUT = strawberry.enum_value(
         "TIMEOUT",
-        description="The operation took longer than it may, and was ended. A mutation may have changed something.",
+        description="The operation, or what a store did for it, took longer than `extensions.limit` lets it, and was "
+        "ended. A mutation may have changed something.",
     )
     TOO_COMPLEX = strawberry.enum_value(
         "TOO_COMPLEX",

@@ -17,6 +17,8 @@ Check = Callable[[Connection], Awaitable[None]]
 """Looks at a server through a new connection. Raises StoreUnfit."""
 
 OLDEST: Final = 13
+GRACE: Final = 1.0
+"""Seconds that a driver waits longer than the server may take: it is the server that ends what takes too long."""
 _GOODBYE: Final = 1.0
 """Seconds for telling a server that a connection is over."""
 _SERVER: Final = """
@@ -54,8 +56,7 @@ class Connector:
         root = settings.postgres_ssl_root_cert
         arguments = url.arguments(settings.postgres_ssl, None if root is None else str(root)) | {
             "timeout": url.connect_timeout or settings.postgres_connect_timeout,
-            # the server ends what runs too long; asyncpg gives up a little later, in case the server is gone
-            "command_timeout": settings.statement_timeout + 1,
+            "command_timeout": settings.statement_timeout + GRACE,
         }
         if not self.is_pooled:
             options = {} if url.options is None else {"options": url.options}

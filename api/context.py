@@ -43,8 +43,8 @@ class Context:
 
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
     `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
-    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known. `room` is what its
-    answer must fit into.
+    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known; `surcharge` is the
+    part of it that lists cost beyond their fields. `room` is what its answer must fit into.
     """
 
     stores: Stores
@@ -60,6 +60,7 @@ class Context:
     charged: int = 0
     spent: int | None = None
     room: Room | None = None
+    surcharge: int = 0
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

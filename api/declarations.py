@@ -15,11 +15,12 @@ from uuid import UUID
 from asyncpg.pgproto import pgproto
 from graphql import Undefined, get_named_type
 
-from api.conditions import Condition
+from api.conditions import EVERYTHING, Condition
 from api.errors import BadUserInput
 from api.execution import Loading
 from api.filtering import condition_of
 from api.ids import decode_id_of, encode_ids
+from api.limits.lists import COUNTS, READS, Listing, weight_of_condition
 from api.log import report_dangling
 from api.nodes import read, read_all
 from api.pagination import NEWEST_FIRST, Cursors, Order, OrderDirection, Page, PageRequest, page_request, unread
@@ -245,7 +246,11 @@ class ListOf:
             return [Page(cursors.of_parent((by, owner)), rows, node, count, owner) for owner, rows in pairs]
 
         # a list of which only the length is asked for is not read; whether it goes on, even an empty page tells
-        if not selects_any(info, ("edges", "nodes", "pageInfo") if request.size else ("pageInfo",)):
+        reads = selects_any(info, READS if request.size else ("pageInfo",))
+        if self.key is None or request.condition is not EVERYTHING:
+            listing = Listing(whole=self.key is None, reads=reads, counts=selects_any(info, (COUNTS,)))
+            context.surcharge += len(owners) * listing.surcharge(weight_of_condition(request.condition))
+        if not reads:
             return place([()] * len(owners))
 
         def instead(error: Exception) -> list[Page] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -91,6 +91,17 @@ class StoreUnavailable(AppError):
         super().__init__(f"{store} is not available; try again later.", store=store)
 
 
+class StatementTimedOut(StoreUnavailable):
+    """A store has ended a statement or command that took longer than `statement_timeout`, and did nothing of it."""
+
+    code = ErrorCode.TIMEOUT
+    status = 504
+
+    def __init__(self, store: str) -> None:
+        message = f"{store} took longer than STATEMENT_TIMEOUT over a part of it, and was stopped: ask for less."
+        AppError.__init__(self, message, limit="STATEMENT_TIMEOUT", store=store)
+
+
 class StoreUnfit(StoreUnavailable):
     """A store answers, but is not one that this program can work on; `reason` says why, to whoever runs it.
 
@@ -103,11 +114,18 @@ class StoreUnfit(StoreUnavailable):
         self.lasts = lasts
 
 
+_TOLD: Final[Mapping[str, Callable[[str], AppError]]] = {
+    "unavailable": StoreUnavailable,
+    "late": StatementTimedOut,
+    "conflict": lambda _: Conflict(),
+}
+
+
 def as_app_error(error: BaseException | None) -> AppError | None:
     """What a client may be told of an error, or None where it is nobody's business but ours.
 
-    What the drivers raise becomes StoreUnavailable or Conflict by what it means: `models/failures.py` and
-    `documents/failures.py`.
+    What the drivers raise becomes StoreUnavailable, StatementTimedOut or Conflict by what it means:
+    `models/failures.py` and `documents/failures.py`.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -118,7 +136,7 @@ def as_app_error(error: BaseException | None) -> AppError | None:
             return BadUserInput(f"{error.message.partition('. ')[0]}.")
         for store, meaning_of in _MEANINGS:
             if (meaning := meaning_of(error)) is not None:
-                return Conflict() if meaning == "conflict" else StoreUnavailable(store)
+                return _TOLD[meaning](store)
         error = getattr(error, "original_error", None) or error.__cause__
     return None
 

@@ -10,12 +10,13 @@ from weakref import WeakSet
 
 import asyncpg
 import pymongo
+from pymongo import _csot
 from pymongo.errors import ConnectionFailure, NotPrimaryError, ServerSelectionTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from api.breakers import TICKS, Breaker, Limits
-from api.connecting import Connector
+from api.connecting import GRACE, Connector
 from api.errors import StoreUnfit
 from api.log import logger
 from api.mongodb import SteadyClient
@@ -100,7 +101,8 @@ class GuardedClient(SteadyClient):
     """A client that asks its breaker before every command, cursors' later batches included.
 
     `timeout` is the deadline of a command with its retries, in seconds, and reaches the server as `maxTimeMS`. The
-    driver would look for a usable server as long; here that keeps the deadline of its own, `serverSelectionTimeoutMS`.
+    driver waits a little longer, to be told so. It would look for a usable server as long; here that keeps the deadline
+    of its own, `serverSelectionTimeoutMS`.
     """
 
     def __init__(self, uri: str, limits: Limits, *, timeout: float, **options: Any) -> None:
@@ -112,7 +114,7 @@ class GuardedClient(SteadyClient):
             uri,
             **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
         )
-        super().__init__(uri, timeoutMS=int(timeout * 1000), **options)
+        super().__init__(uri, timeoutMS=int((timeout + GRACE) * 1000), **options)
 
     async def close(self) -> None:
         await asyncio.gather(self.prober.close(), super().close())
@@ -155,7 +157,13 @@ class GuardedClient(SteadyClient):
     async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
         await self._get_topology()  # opens it, which is no part of the selection
         with pymongo.timeout(self.options.server_selection_timeout):
-            return await super()._select_server(*args, **kwargs)
+            server = await super()._select_server(*args, **kwargs)
+        left = _csot.remaining()
+        if left is not None:
+            # the server gets so much less time than the driver has: else both give up at once, and with them the
+            # connection. It is set in the context of this command alone
+            _csot.set_rtt(min(GRACE, left / 2))
+        return server
 
 
 def _is_mongo_failure(error: Exception) -> bool | None:

@@ -138,7 +138,7 @@ class Schema(strawberry.Schema):
         )
         cost = context.extensions_results.get("cost")
         if result.extensions:
-            context.context.spent = result.extensions["weight"]
+            context.context.spent = result.extensions["weight"] + context.context.surcharge
             if cost is not None:
                 cost["actual"] = context.context.spent
         context.result = result

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 
 from pymongo import errors
 
-Meaning = Literal["unavailable", "conflict"]
-"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go."""
+Meaning = Literal["unavailable", "conflict", "late"]
+"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go.
+`late`: the server has ended the command, which took too long."""
 
 WRITE_CONFLICT: Final = 112
 
@@ -23,7 +24,6 @@ UNAVAILABLE: Final[Mapping[int, str]] = {
     24: "LockTimeout",
     43: "CursorNotFound",
     46: "LockBusy",
-    50: "MaxTimeMSExpired",
     63: "StaleShardVersion",
     64: "WriteConcernTimeout",
     70: "ShardNotFound",
@@ -92,6 +92,7 @@ UNAVAILABLE: Final[Mapping[int, str]] = {
     91331: "RetriableRemoteCommandFailure",
 }
 CONFLICT: Final[Mapping[int, str]] = {WRITE_CONFLICT: "WriteConflict"}
+LATE: Final[Mapping[int, str]] = {50: "MaxTimeMSExpired"}
 
 _LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
 """By which a server says that something may be tried again, whatever its code."""
@@ -111,6 +112,8 @@ def meaning(error: BaseException) -> Meaning | None:
     codes = set(_codes(error))
     if codes & CONFLICT.keys():
         return "conflict"
+    if codes & LATE.keys():
+        return "late"
     if isinstance(error, _UNREACHABLE) or error.timeout or codes & UNAVAILABLE.keys():
         return "unavailable"
     return "unavailable" if any(map(error.has_error_label, _LABELS)) else None

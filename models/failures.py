@@ -12,8 +12,9 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-Meaning = Literal["unavailable", "conflict"]
-"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go."""
+Meaning = Literal["unavailable", "conflict", "late"]
+"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go.
+`late`: the server has ended the statement, which took too long."""
 
 READ_ONLY: Final = "25006"
 """A server that only reads: a primary that was demoted, a full disk."""
@@ -31,7 +32,8 @@ _MEANINGS: Final[dict[str, Meaning | None]] = {
     "40003": "unavailable",  # nobody knows whether it was done
     "53": "unavailable",  # memory, disk, connections
     "55P03": "unavailable",  # a lock, within lock_timeout
-    "57": "unavailable",  # shutting down, starting up, statement_timeout
+    "57": "unavailable",  # shutting down, starting up
+    "57014": "late",  # statement_timeout, or an administrator
     "58": "unavailable",  # files, as the system sees them
     "72000": "unavailable",  # an old snapshot
 }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from bson import ObjectId
 
+from api.config import Settings
 from api.stores import Stores
+from tests.applications import running
 from tests.bad_input import NO_ID, encoded, fill, refused
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
 from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
+from tests.signing_in import as_admin
 
 pytestmark = pytest.mark.anyio
 
@@ -268,7 +272,15 @@ async def test_depth_of_filters(client: httpx.AsyncClient, how: str) -> None:
             await refused(client, name, filter=nested(depth, how))
 
 
-async def test_size_of_filters(client: httpx.AsyncClient) -> None:
+@pytest.fixture
+async def generous(settings: Settings, clean_stores: None) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin's client that may ask for whatever it costs."""
+    async with running(settings, max_cost=10**6) as (app, base), as_admin(base, app) as admin:
+        yield admin
+
+
+async def test_size_of_filters(generous: httpx.AsyncClient) -> None:
+    client = generous
     condition = {"name": {"equals": "x"}}
     for name in ("catalogItems", "designs"):
         assert await is_empty(client, name, filter={"or": [condition] * 100})

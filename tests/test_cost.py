@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from graphql import build_schema
+from graphql import GraphQLInputObjectType, build_schema, get_named_type
 from starlette.applications import Starlette
 
 from api.app import create_app
@@ -41,7 +41,7 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
         "{ designs(first: 20) { totalCount nodes { name owner { id } avatar { id }"
         " layers { catalogItem { name } } } } }",
         {},
-        2 + 10 + 20 * (1 + 1 + 1 + 20),
+        2 + 100 + 20 * (1 + 1 + 1 + 20),
     ),
     "pages in a page": (
         "{ users(first: 10) { nodes { avatars(first: 5) { nodes { id } } designs(last: 3) { nodes { id } } } } }",
@@ -98,6 +98,84 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
 }
 
 
+_NOT_CONTAINS: Final = "{and: [" + '{not: {name: {contains: "%s"}}} ' * 60 + "]}"
+_FILTERED: Final = "query ($f: CatalogItemFilter%s) { catalogItems(filter: %s) { %s } }"
+_ROWS, _COUNT = "nodes { id }", "totalCount"
+
+
+def filtered(filter: str, select: str = _COUNT) -> str:
+    """A list of everything with this filter."""
+    return f"{{ catalogItems(filter: {filter}) {{ {select} }} }}"
+
+
+FILTERED: Final[dict[str, tuple[str, dict[str, Any], int]]] = {
+    "a count": (filtered("{}"), {}, 2 + 100),
+    "a comparison is a quarter": (filtered("{type: FABRIC}"), {}, 2 + 125),
+    "each of them": (filtered("{type: FABRIC, price: {gte: 1, lt: 9}}"), {}, 2 + 175),
+    "one of several values": (filtered("{type: [FABRIC, PATTERN]}"), {}, 2 + 250),
+    "one value in a list": (filtered("{type: [FABRIC]}"), {}, 2 + 125),
+    "a text": (filtered('{name: {equals: "a"}}'), {}, 2 + 125),
+    "several texts": (filtered('{name: {in: ["a", "b"]}}'), {}, 2 + 250),
+    "a part of a text": (filtered('{name: {contains: "a"}}'), {}, 2 + 300),
+    "its beginning": (filtered('{name: {startsWith: "a"}}'), {}, 2 + 300),
+    "a tag": (filtered('{tags: {any: "a"}}'), {}, 2 + 725),
+    "three tags": (filtered('{tags: {all: ["a", "b", "c"]}}'), {}, 2 + 775),
+    "what is null asks for nothing": (filtered("{name: null, tags: {any: null}}"), {}, 2 + 100),
+    "nests": (
+        filtered('{not: {type: FABRIC}, and: {isPremium: true}, or: [{isActive: true}, {name: {contains: "a"}}]}'),
+        {},
+        2 + 100 * (4 + 1 + 1 + 1 + 8) // 4,
+    ),
+    "a page that is not filtered": (filtered("{}", _ROWS), {}, 2 + 20),
+    "a page is read to its end": (filtered("{type: FABRIC}", _ROWS), {}, 125 + 20),
+    "whether it goes on": (filtered("{type: FABRIC}", "pageInfo { hasNextPage }"), {}, 125),
+    "both": (filtered("{type: FABRIC}", f"{_COUNT} {_ROWS}"), {}, 125 + 125 + 20),
+    "both, by fragments": (
+        "{ catalogItems(filter: {type: FABRIC}) { ...A } } fragment A on CatalogItemConnection { ... { totalCount }"
+        " ...B } fragment B on CatalogItemConnection { nodes { id } }",
+        {},
+        125 + 125 + 20,
+    ),
+    "neither": (filtered("{type: FABRIC}", "__typename"), {}, 2),
+    "what belongs to an object": (
+        '{ viewer { designs(filter: {status: PUBLISHED, name: {contains: "a"}}) { totalCount nodes { id } } } }',
+        {},
+        1 + 2 * 13 // 4 + 10 * 13 // 4 + 20,
+    ),
+    "for each object": (
+        "{ users(first: 7) { nodes { designs(first: 3, filter: {status: PUBLISHED}) { totalCount nodes { id } } } } }",
+        {},
+        2 + 7 * (1 + 2 + 12 + 3),
+    ),
+    "a variable": (_FILTERED % ("", "$f", _COUNT), {"f": {"name": {"contains": "a"}, "type": ["FABRIC"]}}, 2 + 325),
+    "a variable that is not given": (_FILTERED % ("", "$f", _COUNT), {}, 2 + 100),
+    "a variable that is null": (_FILTERED % (" = {isActive: true}", "$f", _COUNT), {"f": None}, 2 + 100),
+    "a variable's default": (_FILTERED % (" = {isActive: true}", "$f", _COUNT), {}, 2 + 125),
+    "a variable that is wrong": (_FILTERED % ("", "$f", _COUNT), {"f": {"or": ["a", {"type": {"b": []}}]}}, 2 + 150),
+    "a variable used twice": (
+        _FILTERED % ("", "{or: [{not: $f}], not: $f}", _COUNT),
+        {"f": {"isActive": True}},
+        2 + 150,
+    ),
+    "a variable in a filter": (
+        "query ($q: String, $t: [CatalogItemType!]) { catalogItems(filter: {name: {contains: $q}, type: $t})"
+        " { totalCount } }",
+        {"q": "a", "t": ["FABRIC", "PATTERN"]},
+        2 + 100 * (4 + 8 + 6) // 4,
+    ),
+    "variables in pages and filters": (
+        "query ($n: Int, $f: DesignFilter) { users(first: $n) { nodes { designs(filter: $f) { totalCount } } } }",
+        {"n": 5, "f": {"status": "DRAFT"}},
+        2 + 5 * (1 + 2 + 12),
+    ),
+    "two counts, each with 60 parts of texts": (
+        "{" + " ".join(f"a{n}: catalogItems(filter: {_NOT_CONTAINS}) {{ totalCount }}" for n in range(2)) + "}",
+        {},
+        2 * (2 + 12_100),
+    ),
+}
+
+
 def price_of(query: str, settings: Settings, variables: dict[str, Any] | None = None) -> int:
     """What the query may cost."""
     document = Document(query, settings.model_copy(update=ROOMY))
@@ -112,6 +190,34 @@ def test_prices(name: str, settings: Settings) -> None:
     query, variables, expected = BY_HAND[name]
 
     assert price_of(query, settings, variables) == expected
+
+
+@pytest.mark.parametrize("name", FILTERED)
+def test_conditions_multiply_what_pages_and_counts_cost(name: str, settings: Settings) -> None:
+    query, variables, expected = FILTERED[name]
+    roomy = settings.model_copy(update={"max_tokens": 50_000, "max_document_length": 1_000_000})
+
+    assert price_of(query, roomy, variables) == expected
+
+
+def test_every_operator_of_filters_is_weighed() -> None:
+    """Whoever adds one decides in `api.limits.lists` what it weighs."""
+    types = schema._schema.type_map
+    filters = [
+        named for name, named in types.items() if name.endswith("Filter") and name not in ("TextFilter", "TagsFilter")
+    ]
+    used: set[str] = set()
+    operators: set[str] = set()
+    for named in filters:
+        assert isinstance(named, GraphQLInputObjectType)
+        for field in named.fields.values():
+            kind = get_named_type(field.type)
+            if isinstance(kind, GraphQLInputObjectType) and kind not in filters:
+                used.add(kind.name)
+                operators |= kind.fields.keys()
+
+    assert used == {"TextFilter", "TagsFilter", "IntRange", "DateTimeRange"}
+    assert operators == {"equals", "in", "contains", "startsWith", "any", "all", "gt", "gte", "lt", "lte"}
 
 
 def test_every_list_of_objects_has_a_length() -> None:
@@ -164,8 +270,8 @@ EXECUTED: dict[str, tuple[int, int]] = {
     "{ users(first: 10) { nodes { id } } }": (12, 5),
     "{ users(first: 3) { edges { node { createdBy { id } } } } }": (2 + 3 * 2, 2 + 3 * 2),
     "{ users { totalCount nodes { designs(first: 5) { nodes { id } } } } }": (
-        2 + 10 + 20 * (1 + 2 + 5),
-        2 + 10 + 3 * (1 + 2 + 1),
+        2 + 100 + 20 * (1 + 2 + 5),
+        2 + 100 + 3 * (1 + 2 + 1),
     ),
     "{ designs { nodes { owner { id } avatar { id } layers { catalogItem { name } } } } }": (
         2 + 20 * (1 + 1 + 1 + 20),
@@ -174,6 +280,19 @@ EXECUTED: dict[str, tuple[int, int]] = {
     "{ health { status } }": (2, 2),
     "{ viewer { id } }": (1, 1),
     "{ __typename }": (0, 0),
+    '{ designs(filter: { name: { startsWith: "evening" } }) { totalCount nodes { id } } }': (
+        300 + 300 + 20,
+        300 + 300 + 3,
+    ),
+    "{ designs(filter: { status: PUBLISHED }) { totalCount } }": (2 + 125, 2 + 125),
+    "{ users(filter: { isActive: true }) { pageInfo { hasNextPage } } }": (125, 125),
+    "{ users(filter: { deleted: true }) { nodes { id } } }": (125 + 20, 2),
+    '{ users(first: 3) { nodes { avatars(first: 1, filter: { isDefault: true, name: { contains: "a" } }) {'
+    " totalCount nodes { id } } } } }": (2 + 3 * (1 + 6 + 32 + 1), 2 + 3 * (1 + 6 + 32 + 1)),
+    "{ auditLog(first: 1, filter: { kind: [USER, AVATAR] }) { totalCount nodes { kind } } }": (
+        250 + 250 + 1,
+        250 + 250 + 1,
+    ),
 }
 
 
@@ -189,8 +308,8 @@ async def test_what_is_executed_never_costs_more(costly: tuple[httpx.AsyncClient
     client, ids = costly
     tried = [
         (query, variables)
-        for name, (query, variables, _) in BY_HAND.items()
-        if not query.startswith("mutation") and "wrong" not in name
+        for name, (query, variables, _) in (BY_HAND | FILTERED).items()
+        if not query.startswith("mutation") and "wrong" not in name and "60 parts" not in name
     ]
     tried += [
         (

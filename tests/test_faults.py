@@ -358,7 +358,7 @@ async def test_a_slow_statement_is_no_frozen_store(settings: Settings, stores: S
         with breaker_logs() as said:
             async with stores.engine.begin() as connection:
                 await connection.execute(text("LOCK TABLE catalog.catalog_items IN ACCESS EXCLUSIVE MODE"))
-                assert await world.ask(POSTGRES) == UNAVAILABLE
+                assert await world.ask(POSTGRES) == (None, ["TIMEOUT"])
             assert await world.ask(POSTGRES) == ("Silk", [])
         await world.is_well(POSTGRES)
     assert said == []

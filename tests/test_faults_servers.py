@@ -116,6 +116,18 @@ async def test_a_slow_command_ends_at_its_deadline(failing: RestartableStores) -
         assert not any(breaker.is_open for breaker in app.state.stores.breakers)
 
 
+async def test_a_command_that_the_server_ends_has_a_code_of_its_own(app: Starlette, client: httpx.AsyncClient) -> None:
+    await create_design(app.state.stores, status="published")
+    question = "{ designs { totalCount nodes { name } } catalogItems { totalCount } }"
+    async with fail_point(app.state.settings, "find", 1, errorCode=50):
+        slow = await respond(client, question)
+
+    assert slow["data"] == {"designs": {"totalCount": 1, "nodes": None}, "catalogItems": {"totalCount": 0}}
+    (error,) = slow["errors"]
+    assert error["extensions"] == {"code": "TIMEOUT", "limit": "STATEMENT_TIMEOUT", "store": "MongoDB"}
+    assert not any(breaker.is_open for breaker in app.state.stores.breakers)
+
+
 async def test_a_write_whose_connection_is_closed_happens_once(app: Starlette, client: httpx.AsyncClient) -> None:
     """MongoDB's own retryable writes: the server knows the number of a write that it has done."""
     mine, user = await signed_in(client, app.state.stores)

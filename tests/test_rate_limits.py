@@ -154,7 +154,7 @@ async def test_a_batch_draws_on_one_quota(settings: Settings, clean_stores: None
         {"query": "{"},
         {"query": " "},
         {"documentId": "unknown"},
-        {"query": "query ($f: Int!) { users(first: $f) { totalCount } }"},
+        {"query": "query ($f: Int!) { users(first: $f) { nodes { id } } }"},
     ],
 )
 async def test_what_is_refused_costs_the_least(settings: Settings, clean_stores: None, body: Any) -> None:

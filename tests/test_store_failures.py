@@ -19,6 +19,7 @@ from api.errors import as_app_error
 _MESSAGES: Final[dict[str, type]] = getattr(_base.PostgresMessageMeta, "_message_map")  # noqa: B009  stubs lack it
 UNAVAILABLE: Final = ("STORE_UNAVAILABLE", "PostgreSQL")
 CONFLICT: Final = ("CONFLICT", None)
+LATE: Final = ("TIMEOUT", "PostgreSQL")
 
 SQLSTATES: Final = {
     UNAVAILABLE: """
@@ -29,11 +30,12 @@ SQLSTATES: Final = {
         40003
         53000 53100 53200 53300 53400
         55P03
-        57000 57014 57P01 57P02 57P03 57P04 57P05
+        57000 57P01 57P02 57P03 57P04 57P05
         58000 58030 58P01 58P02 58P03
         72000
     """,
     CONFLICT: "40000 40001 40P01",
+    LATE: "57014",
     None: """
         01000 01003 01004 01006 01007 01008 0100C 01P01 02000 02001 03000 09000 0A000 0B000 0F000 0F001 0L000 0LP01
         0P000 0Z000 0Z002 10608 20000 21000
@@ -106,14 +108,16 @@ def test_what_has_no_sqlstate(error: BaseException, meaning: object) -> None:
 
 
 MONGODB_UNAVAILABLE: Final = ("STORE_UNAVAILABLE", "MongoDB")
+MONGODB_LATE: Final = ("TIMEOUT", "MongoDB")
 
 CODES: Final = {
     MONGODB_UNAVAILABLE: """
-        6 7 18 24 43 46 50 63 64 70 79 89 91 94 100 117 133 134 145 149 150 175 189 202 208 216 237 239 246 249 250 251
+        6 7 18 24 43 46 63 64 70 79 89 91 94 100 117 133 134 145 149 150 175 189 202 208 216 237 239 246 249 250 251
         261 262 264 272 279 290 303 314 317 355 363 365 371 384 391 402 406 407 412 433 449 450 453 462 8000 9001 10058
         10107 11600 11601 11602 12586 12587 13388 13435 13436 14031 16500 46841 56846 91331
     """,
     CONFLICT: "112",
+    MONGODB_LATE: "50",
     None: """
         1 2 3 4 8 9 11 13 14 15 16 20 22 26 27 28 48 52 53 59 61 65 66 67 68 72 73 85 86 96 101 115 121 125 136 139 143
         146 166 167 168 195 197 206 222 224 225 238 241 242 256 257 260 263 267 276 280 286 291 292 301 322 323 324 334
@@ -137,10 +141,11 @@ def test_every_code_of_mongodb_has_its_class() -> None:
 
 KINDS: Final = {
     MONGODB_UNAVAILABLE: """
-        AutoReconnect ConfigurationError ConnectionFailure CursorNotFound ExecutionTimeout InvalidURI NetworkTimeout
+        AutoReconnect ConfigurationError ConnectionFailure CursorNotFound InvalidURI NetworkTimeout
         NotPrimaryError ProtocolError ServerSelectionTimeoutError WaitQueueTimeoutError WTimeoutError
         _OperationCancelled
     """,
+    MONGODB_LATE: "ExecutionTimeout",
     None: """
         BulkWriteError ClientBulkWriteException CollectionInvalid DuplicateKeyError
         EncryptedCollectionError EncryptionError InvalidName InvalidOperation OperationFailure PyMongoError
@@ -187,6 +192,7 @@ def test_a_server_s_label_says_that_it_may_be_tried_again_whatever_the_code(labe
         ({"writeErrors": [{"code": 11000}, {"code": 11602}]}, MONGODB_UNAVAILABLE),
         ({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}, MONGODB_UNAVAILABLE),
         ({"writeErrors": [{"code": 112}]}, CONFLICT),
+        ({"writeErrors": [], "writeConcernErrors": [{"code": 64}, {"code": 50}]}, MONGODB_LATE),
     ],
 )
 def test_a_bulk_means_what_its_writes_mean(details: Any, meaning: object) -> None:

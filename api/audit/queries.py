@@ -12,6 +12,7 @@ from api.audit.inputs import AuditLogFilter
 from api.audit.types import AuditEntry, AuditLogConnection
 from api.context import Context
 from api.filtering import condition_of
+from api.limits.lists import COUNTS, READS, Listing, weight_of_condition
 from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
 from api.policy import EVERYTHING
 from api.selection import ResolveInfo, columns_of, selects_any
@@ -57,7 +58,10 @@ class AuditQueries:
         )
         rows: list[Entry] = []
         error: Exception | None = None
-        if request.size and selects_any(raw, ("edges", "nodes", "pageInfo")):
+        reads = bool(request.size) and selects_any(raw, READS)
+        listing = Listing(whole=True, reads=reads, counts=selects_any(raw, (COUNTS,)))
+        context.surcharge += listing.surcharge(weight_of_condition(request.condition))
+        if reads:
             try:
                 rows = await store.page(context.stores, request, columns_of(raw))
             except Exception as raised:

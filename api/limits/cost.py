@@ -3,7 +3,7 @@
 A leaf and what comes with its object (`properties`, the `node` of an edge) cost nothing. The declarations below are
 what can't be read off the schema. What an operation may cost at most follows from them (`api.limits.price`), and what
 it did cost: `weight` for every object that has the field, `item` for every item of its list. The two agree, so that
-what is executed never costs more than what was asked for.
+what is executed never costs more than what was asked for. What filters add to that is in `api.limits.lists`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from graphql import (
 
 from api.catalog.importing import MAX_ITEMS
 from api.designs.validation import MAX_LAYERS
+from api.limits.lists import COUNT, PAGE
 from api.pagination import MAX_SIZE
 
-PAGE: Final = ("first", "last")
+SIZES: Final = ("first", "last")
 """The arguments that say how long a page may get."""
 LEAVES: Final = 10
 """So many leaves of one object cost as much as an object."""
@@ -63,8 +64,6 @@ MUTATION: Final = Cost(10)
 HASHING: Final = Cost(50)
 """Hashes a password, which is slow on purpose."""
 
-_COUNT: Final = Cost(10)
-"""Goes through the whole list, however short the page."""
 _TEXT: Final = Cost(text=1)
 _LAYERS: Final = Cost(20, size=MAX_LAYERS)
 """Layers come with their design, and their items in one statement: a fixed price, however many there are. What is asked
@@ -145,7 +144,7 @@ class Costs:
 
 def is_page(field: GraphQLField) -> bool:
     """Whether the field is a connection, whose arguments say how long it gets."""
-    return PAGE[0] in field.args
+    return SIZES[0] in field.args
 
 
 def is_rows(type_name: str, field: str) -> bool:
@@ -159,11 +158,11 @@ def _cost_of(type_: GraphQLNamedType, name: str, field: GraphQLField) -> Cost:
     if is_introspection_type(type_):
         return FREE
     if type_.name.endswith("Connection") and name == "totalCount":
-        return _COUNT
+        return Cost(COUNT)  # it goes through the whole list, however short the page
     if not is_composite_type(named):
         return FREE
     if is_page(field):
-        return Cost(2)
+        return Cost(PAGE)
     if is_rows(type_.name, name):
         return Cost(item=1)
     if _is_list(field.type):

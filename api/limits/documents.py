@@ -31,8 +31,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from api.config import Settings
 from api.introspection import introspection_errors, introspects
 from api.limits.cost import Costs
-from api.limits.price import Price, price_of
+from api.limits.price import price_of
 from api.limits.refusals import TooComplex, require
+from api.limits.steps import Price
 from api.limits.structure import structure_of
 
 MAX_DOCUMENTS: Final = 1000

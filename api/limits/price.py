@@ -1,15 +1,13 @@
 """What an operation may cost at most: an expression of its variables, made once a document.
 
-A price is a sum of a number and of multiples of steps. A step is a page whose length a variable decides, or the
-dearest of several types; steps are computed one after the other, each once. Where no variable matters, the price is a
-number. `@skip` and `@include` are taken as included.
+Where no variable matters, the price is a number. `@skip` and `@include` are taken as included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -32,88 +30,11 @@ from graphql import (
 )
 from graphql.utilities import value_from_ast_untyped
 
-from api.limits.cost import LEAVES, PAGE, Costs, is_page, is_rows
+from api.limits.cost import SIZES, Costs, is_page, is_rows
+from api.limits.lists import COUNTS, READS, Listing, weight_of_node
 from api.limits.refusals import CAP
+from api.limits.steps import ZERO, Dearest, Filtered, Price, Size, Step, Sum, Times, Variables, Weight, total
 from api.pagination import DEFAULT_SIZE, MAX_SIZE
-
-Variables = Mapping[str, Any]
-Size = Callable[[Variables], int]
-"""The length of a list, from the variables as the client sent them, with the operation's defaults."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """A number, and steps with their factors; leaves count once it is known how many an object has."""
-
-    constant: int = 0
-    steps: tuple[tuple[int, int], ...] = ()
-    """Each is a factor and the number of a step."""
-    leaves: int = 0
-
-    def of_object(self) -> Sum:
-        """The same, with the leaves of one object in it."""
-        return Sum(self.constant + self.leaves // LEAVES, self.steps)
-
-    def times(self, factor: int) -> Sum:
-        return Sum(min(CAP, self.constant * factor), tuple((min(CAP, own * factor), step) for own, step in self.steps))
-
-    def value(self, values: Sequence[int]) -> int:
-        """With the values of the steps so far."""
-        return min(CAP, self.constant + sum(factor * values[step] for factor, step in self.steps))
-
-
-ZERO: Final = Sum()
-
-
-def total(sums: Iterable[Sum]) -> Sum:
-    """All of them together."""
-    constant, leaves, steps = 0, 0, dict[int, int]()
-    for each in sums:
-        constant = min(CAP, constant + each.constant)
-        leaves += each.leaves
-        for factor, step in each.steps:
-            steps[step] = min(CAP, steps.get(step, 0) + factor)
-    return Sum(constant, tuple((factor, step) for step, factor in steps.items()), leaves)
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """A step: as many times as the list is long."""
-
-    size: Size
-    of: Sum
-
-    def value(self, values: Sequence[int], variables: Variables) -> int:
-        return min(CAP, self.size(variables) * self.of.value(values))
-
-
-@dataclass(frozen=True, slots=True)
-class Dearest:
-    """A step: an object has one type only, which may be the dearest."""
-
-    of: tuple[Sum, ...]
-
-    def value(self, values: Sequence[int], variables: Variables) -> int:
-        return max(each.value(values) for each in self.of)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What an operation may cost at most."""
-
-    sum: Sum
-    steps: Sequence[Times | Dearest]
-    defaults: Variables
-
-    def of(self, variables: Variables | None) -> int:
-        """The price with these variables, which needn't be coerced or even right."""
-        if not self.sum.steps:
-            return self.sum.constant
-        given = {**self.defaults, **(variables or {})}
-        values: list[int] = []
-        for step in self.steps:
-            values.append(step.value(values, given))
-        return self.sum.value(values)
 
 
 def price_of(operation: OperationDefinitionNode, document: DocumentNode, costs: Costs) -> Price:
@@ -131,7 +52,9 @@ class _Pricing:
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self._known: dict[tuple[int, str, bool | None], Sum] = {}
-        self._steps: list[Times | Dearest] = []
+        self._listed: dict[int, frozenset[str]] = {}
+        self._weights: dict[tuple[str, str], Sum] = {}
+        self._steps: list[Step] = []
 
     def price(self, operation: OperationDefinitionNode) -> Price:
         root = self._schema.get_root_type(operation.operation)
@@ -192,11 +115,43 @@ class _Pricing:
         if is_page(field) and is_object_type(named):
             rows = self._selected(node.selection_set, named, rows=True)
             others = self._selected(node.selection_set, named, rows=False)
-            return total([Sum(cost.weight), others, self._times(_page_size(node, field), rows)])
+            filtered = self._filtered(node, whole=parent is self._schema.query_type)
+            return total([Sum(cost.weight), filtered, others, self._times(_page_size(node, field), rows)])
         below = total([Sum(cost.item), self._selected(node.selection_set, named)])
         if cost.counted is not None:
             return total([Sum(cost.weight), self._times(_list_size(node, cost.counted, cost.size), below)])
         return total([Sum(cost.weight), below.times(cost.size)])
+
+    def _filtered(self, node: FieldNode, *, whole: bool) -> Sum:
+        """What a page and its length cost beyond their fields."""
+        assert node.selection_set is not None
+        names = self._names(node.selection_set)
+        listing = Listing(whole=whole, reads=not names.isdisjoint(READS), counts=COUNTS in names)
+        given = _argument(node, "filter")
+        constant, variables = weight_of_node("filter", given) if given is not None else (0, Counter[tuple[str, str]]())
+        weight = total([Sum(constant), *(self._weight(*of).times(count) for of, count in variables.items())])
+        return self._step(Filtered(listing, weight)) if weight.steps else Sum(min(CAP, listing.surcharge(constant)))
+
+    def _weight(self, variable: str, name: str) -> Sum:
+        known = self._weights.get((variable, name))
+        if known is None:
+            known = self._weights[variable, name] = self._step(Weight(variable, name))
+        return known
+
+    def _names(self, selections: SelectionSetNode) -> frozenset[str]:
+        """The names of the fields that are selected, fragments included."""
+        known = self._listed.get(id(selections))
+        if known is None:
+            names: set[str] = set()
+            for selection in selections.selections:
+                if isinstance(selection, FieldNode):
+                    names.add(selection.name.value)
+                elif isinstance(selection, InlineFragmentNode):
+                    names |= self._names(selection.selection_set)
+                elif isinstance(selection, FragmentSpreadNode):
+                    names |= self._names(self._fragments[selection.name.value].selection_set)
+            known = self._listed[id(selections)] = frozenset(names)
+        return known
 
     def _times(self, size: Size | int, of: Sum) -> Sum:
         if isinstance(size, int):
@@ -210,7 +165,7 @@ class _Pricing:
             return Sum(max((each.constant for each in sums), default=0))
         return self._step(Dearest(tuple(sums)))
 
-    def _step(self, step: Times | Dearest) -> Sum:
+    def _step(self, step: Step) -> Sum:
         self._steps.append(step)
         return Sum(0, ((1, len(self._steps) - 1),))
 
@@ -221,7 +176,7 @@ def _argument(node: FieldNode, name: str) -> ValueNode | None:
 
 def _page_size(node: FieldNode, field: GraphQLField) -> Size | int:
     """How long a page may get: by `first` or `last`, whichever is greater, or as long as a page is by default."""
-    values = [_argument(node, name) for name in PAGE if name in field.args]
+    values = [_argument(node, name) for name in SIZES if name in field.args]
     if not any(isinstance(value, VariableNode) for value in values):
         return _size([int(value.value) for value in values if isinstance(value, IntValueNode)])
     literals = [int(value.value) for value in values if isinstance(value, IntValueNode)]

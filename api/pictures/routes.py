@@ -31,7 +31,7 @@ _KINDS: Final[tuple[tuple[str, str, str, Callable[[Any], str]], ...]] = (
 _PASSED_ON: Final = frozenset({b"authorization", b"host", b"x-forwarded-for", b"x-request-id"})
 """Headers that say who asks."""
 _PASSED_BACK: Final = frozenset({b"retry-after", b"www-authenticate", b"ratelimit", b"ratelimit-policy"})
-_STATUSES: Final = {"STORE_UNAVAILABLE": 503, "INTERNAL": 500}
+_STATUSES: Final = {"STORE_UNAVAILABLE": 503, "TIMEOUT": 504, "INTERNAL": 500}
 """For errors of fields, by their code; the others say that there is no such object."""
 _HEADERS: Final = {
     # opened as a page of its own, a picture runs and loads nothing
