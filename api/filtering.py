@@ -21,6 +21,8 @@ MAX_VALUES: Final = 100
 """Values in one list, and conditions in one filter."""
 MAX_FILTERS: Final = 4 * MAX_VALUES
 """Filters inside one filter, empty ones included."""
+_MAX_OF_CONDITIONS: Final = 4 * MAX_VALUES
+"""Objects inside one filter that hold conditions, empty ones included."""
 MAX_DEPTH: Final = 8
 """How deep `and`, `or` and `not` may nest."""
 
@@ -86,6 +88,32 @@ def condition_of(filter_input: object | None) -> Condition:
     return _Compiler().compile(filter_input, depth=1)
 
 
+def require_bounded(given: Mapping[str, Any]) -> None:
+    """Raises BadUserInput for a filter that is beyond the limits, before it is converted: as a client has sent it."""
+    filters, pending = 0, [(given, 0)]
+    while pending:
+        part, depth = pending.pop()
+        if depth > MAX_DEPTH:  # conditions lie one deeper than the filters that they are of
+            raise _too_deep()
+        filters += 1
+        if filters > MAX_FILTERS + _MAX_OF_CONDITIONS:
+            raise _too_many_filters()
+        for value in part.values():
+            if isinstance(value, list):
+                _Compiler._bounded(value)
+                pending += [(each, depth + 1) for each in value if isinstance(each, dict)]
+            elif isinstance(value, dict):
+                pending.append((value, depth + 1))
+
+
+def _too_deep() -> BadUserInput:
+    return BadUserInput(f"A filter nests at most {MAX_DEPTH} levels.")
+
+
+def _too_many_filters() -> BadUserInput:
+    return BadUserInput(f"A filter is made of at most {MAX_FILTERS} filters.")
+
+
 class _Compiler:
     """One pass over a filter, counting what it asks for so that the work stays bounded."""
 
@@ -95,10 +123,10 @@ class _Compiler:
 
     def compile(self, filter_input: Any, depth: int) -> Condition:
         if depth > MAX_DEPTH:
-            raise BadUserInput(f"A filter nests at most {MAX_DEPTH} levels.")
+            raise _too_deep()
         self._filters += 1
         if self._filters > MAX_FILTERS:
-            raise BadUserInput(f"A filter is made of at most {MAX_FILTERS} filters.")
+            raise _too_many_filters()
         parts: list[Condition] = []
         for field, value in _given(filter_input):
             match field.python_name:

@@ -1,7 +1,18 @@
 """A GraphQL executor that compiles operations into plans. See README.md beside this file."""
 
-from api.execution.declarations import Batch, Declaration, Declarations, Loading, Plain, TextWeight
+from api.execution.declarations import Batch, Converted, Declaration, Declarations, Loading, Plain, TextWeight
 from api.execution.executor import Executor
 from api.execution.sizes import Room, TooLarge
 
-__all__ = ["Batch", "Declaration", "Declarations", "Executor", "Loading", "Plain", "Room", "TextWeight", "TooLarge"]
+__all__ = [
+    "Batch",
+    "Converted",
+    "Declaration",
+    "Declarations",
+    "Executor",
+    "Loading",
+    "Plain",
+    "Room",
+    "TextWeight",
+    "TooLarge",
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from graphql import FieldNode, GraphQLField, Node, Undefined, VariableNode
 from graphql.execution.values import get_argument_values
+
+from api.execution.declarations import Prepare
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
 class Arguments:
     """The arguments that one field node gives."""
 
-    def __init__(
-        self, definition: GraphQLField, node: FieldNode, prepare: Callable[[Mapping[str, Any]], Any] | None
-    ) -> None:
+    def __init__(self, definition: GraphQLField, node: FieldNode, prepare: Prepare | None) -> None:
         self._definition = definition
         self._node = node
         self._none = not definition.args and not node.arguments
-        self._constant = not any(_has_variable(argument.value) for argument in node.arguments or ())
+        self.takes_variables = any(_has_variable(argument.value) for argument in node.arguments or ())
         self._prepare = prepare
         self._prepared: Any = Undefined
 
@@ -39,8 +38,8 @@ class Arguments:
             return self._prepared
         given: Any = self.fresh(execution)
         if self._prepare is not None:
-            given = self._prepare(given)
-        if self._constant:
+            given = self._prepare(given, execution.converted)
+        if not self.takes_variables:
             self._prepared = given
         return given
 

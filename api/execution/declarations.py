@@ -59,6 +59,12 @@ Load = Callable[[Sequence[Any], GraphQLResolveInfo[Any], Any], Sequence[Any] | L
 field, one that is raised fails all. `info` is that of the field, its path without the indices of lists."""
 
 
+Converted = dict[tuple[int, str], tuple[Any, Any]]
+"""What was made of arguments in one operation, by the identity of the value and the argument's name, with the value (so
+that the identity stays its own). A variable's value is the same object wherever it is used."""
+Prepare = Callable[[Mapping[str, Any], Converted], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Values that are loaded for all sources of a level with one call.
@@ -68,7 +74,7 @@ class Batch:
     """
 
     load: Load
-    prepare: Callable[[Mapping[str, Any]], Any] | None = None
+    prepare: Prepare | None = None
     instead: Instead | None = None
 
 

@@ -10,6 +10,7 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel, is_awaitable
 from graphql.type.definition import GraphQLResolveInfoHelpers
 
+from api.execution.declarations import Converted
 from api.execution.errors import Failure, Nulled, Repair
 from api.execution.jobs import Jobs
 from api.execution.places import ROOT
@@ -31,7 +32,10 @@ class Execution:
         context: Any,
         root: Any,
         room: Room,
+        *,
+        large: bool = False,
     ) -> None:
+        """With `large` variables, each field that takes some has a turn of its own."""
         self.executor = executor
         self.variables = variables
         self.jobs = Jobs()
@@ -39,6 +43,8 @@ class Execution:
         self.omitted = False
         self.weight = 0
         self.room = room
+        self.large = large
+        self.converted: Converted = {}
         self.plans: dict[int, ObjectPlan] = {}  # of the objects in abstract places, by their identity
         self._operation = operation
         self._context = context
@@ -83,6 +89,16 @@ class Execution:
             then(values)
 
         self.jobs.start_all([values[index] for index in waiting], arrived)
+
+    def in_turn(self, step: Callable[[], None]) -> None:
+        """Do something that takes long when it is its turn."""
+
+        def taken(result: Any) -> None:
+            if type(result) is Failure:
+                raise result.error
+            step()
+
+        self.jobs.start(self.executor.turns.take(), taken)
 
     async def run(self, plan: ObjectPlan) -> ExecutionResult:
         """The response of the operation whose root level this is. Raises cancellations, and TooLarge."""

@@ -26,6 +26,7 @@ from api.execution.execution import Execution
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.selections import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.sizes import Room
+from api.execution.turns import Turns, is_large
 
 MAX_PLANS: Final = 1000
 """Operations whose plans are kept."""
@@ -102,6 +103,7 @@ class Executor:
         self.schema = schema
         self.hide_suggestions = hide_suggestions
         self.fallbacks: Counter[str] = Counter()
+        self.turns = Turns()
         self._declarations = declarations or NothingDeclared()
         self._max_plans = max_plans
         self._on_fallback = on_fallback
@@ -122,6 +124,9 @@ class Executor:
         Raises TooLarge where it doesn't fit into the room.
         """
         room = room or Room()
+        large = variable_values is not None and is_large(variable_values.values())
+        if large:
+            await self.turns.take()
         try:
             plan = self._plan(document, operation_name)
             variables = plan.variables(variable_values or {}, hide_suggestions=self.hide_suggestions)
@@ -145,7 +150,7 @@ class Executor:
                 operation_name=operation_name,
                 hide_suggestions=self.hide_suggestions,
             )
-        execution = Execution(self, plan, variables, context_value, root_value, room)
+        execution = Execution(self, plan, variables, context_value, root_value, room, large=large)
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 

@@ -26,13 +26,21 @@ def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], plac
         place.source, place.name = sources[index], name
         return place
 
-    declared, below = field.declaration, Places(path_below, places.times)
+    below = Places(path_below, places.times)
+    if execution.large and field.arguments.takes_variables:
+        execution.in_turn(lambda: _resolve(field, execution, sources, below, deliver))
+    else:
+        _resolve(field, execution, sources, below, deliver)
+
+
+def _resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], below: Places, deliver: Deliver) -> None:
+    declared = field.declaration
     if isinstance(declared, Plain):
         field.completion.complete(execution, _read(field, declared, sources), below, deliver)
     elif declared is not None:
         _load(declared, field, execution, sources, below, deliver)
     else:
-        values = [_call(field, execution, source, path_below(index)) for index, source in enumerate(sources)]
+        values = [_call(field, execution, source, below.path(index)) for index, source in enumerate(sources)]
         field.completion.complete(execution, values, below, deliver)
 
 

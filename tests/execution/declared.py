@@ -27,7 +27,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from api.execution import Batch, Declaration, Loading, Plain, TextWeight
+from api.execution import Batch, Converted, Declaration, Loading, Plain, TextWeight
 from tests.execution.awkward import LEAVES, WRAPPERS, Number
 from tests.execution.behaviour import Failure, named
 
@@ -87,7 +87,7 @@ def _next(source: Row, kinds: Sequence[str | None]) -> Any:
     return None if kind is None else ROWS[kind]
 
 
-def _prepare(arguments: Mapping[str, Any]) -> tuple[tuple[str | None, ...], bool]:
+def _prepare(arguments: Mapping[str, Any], _known: Converted) -> tuple[tuple[str | None, ...], bool]:
     if arguments.get("refuse"):
         raise Failure("It can't be prepared")
     return tuple(arguments.get("kinds") or ()), bool(arguments.get("fail"))
@@ -138,7 +138,7 @@ def _resolver_of(batch: Batch) -> Callable[..., Any]:
 
     def resolve(source: Row, info: Info, **arguments: Any) -> Any:
         assert batch.prepare is not None
-        loaded = batch.load([source], info, batch.prepare(arguments))
+        loaded = batch.load([source], info, batch.prepare(arguments, {}))
         return _wait(loaded) if isinstance(loaded, Loading) else loaded[0]
 
     return resolve
