@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from api.config import Settings
-from api.errors import Unauthenticated
+from api.errors import AccessTokenExpired, InvalidAccessToken
 from api.passwords import Passwords
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.recent import Recent
 from api.stores import Stores
-from api.tokens import AccessTokens, Claims, InvalidToken
+from api.tokens import AccessTokens, Claims, ExpiredToken, InvalidToken
 from api.users.limits import SignInLimits
 from api.users.sessions import Standing, standing
 from api.viewer import ANONYMOUS, Viewer
@@ -22,7 +22,6 @@ FRESH: Final = 1.0
 """Seconds for which a session's standing is believed: how late another instance may notice a deactivation."""
 REMEMBERED: Final = 10_000
 """Sessions whose standing is kept."""
-NOT_VALID: Final = "The access token is not valid, or no longer: refresh the session, or sign in."
 
 
 class Auth:
@@ -37,28 +36,31 @@ class Auth:
     def claims_of(self, authorization: str | None) -> Claims | None:
         """What the header `Authorization` claims, and its signature proves; None where there is no header.
 
-        Raises Unauthenticated for a header that is not `Bearer <access token>`, and a token that is not valid.
+        Raises AccessTokenExpired, and InvalidAccessToken for a header that is not `Bearer <access token>` and for a
+        token that is not valid.
         """
         if authorization is None:
             return None
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthenticated(NOT_VALID)
+            raise InvalidAccessToken
         try:
             return self.tokens.verify(token.strip())
+        except ExpiredToken:
+            raise AccessTokenExpired from None
         except InvalidToken:
-            raise Unauthenticated(NOT_VALID) from None
+            raise InvalidAccessToken from None
 
     async def viewer_of(self, claims: Claims | None, stores: Stores) -> Viewer:
         """The viewer by a token's claims; ANONYMOUS where there are none.
 
-        Raises Unauthenticated for a session that has ended, and an account that is inactive or deleted.
+        Raises InvalidAccessToken for a session that has ended, and an account that is inactive or deleted.
         """
         if claims is None:
             return ANONYMOUS
         found = await self.sessions.of(claims.session_id, stores)
         if found is None or found.user_id != claims.user_id:
-            raise Unauthenticated(NOT_VALID)
+            raise InvalidAccessToken
         return Viewer(found.user_id, found.role, claims.session_id)
 
 

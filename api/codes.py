@@ -12,9 +12,30 @@ import strawberry
     "you don't know for INTERNAL."
 )
 class ErrorCode(Enum):
+    ACCESS_TOKEN_EXPIRED = strawberry.enum_value(
+        "ACCESS_TOKEN_EXPIRED",
+        description="The time of the access token has run out: refresh the session, and send the request again.",
+    )
+    BAD_CURSOR = strawberry.enum_value(
+        "BAD_CURSOR",
+        description="A cursor was not made by this list, or with another filter or order: begin again without one.",
+    )
+    BAD_ID = strawberry.enum_value(
+        "BAD_ID", description="An id is none that this API has given, or one of another type."
+    )
+    BAD_IDEMPOTENCY_KEY = strawberry.enum_value(
+        "BAD_IDEMPOTENCY_KEY",
+        description="The header Idempotency-Key is not a key, or the request is none that can be kept for one.",
+    )
+    BAD_REQUEST = strawberry.enum_value(
+        "BAD_REQUEST",
+        description="This is no GraphQL request over HTTP: its method, a header, its body or what is in that.",
+    )
     BAD_USER_INPUT = strawberry.enum_value(
-        "BAD_USER_INPUT",
-        description="What was sent can't be answered; the message says why. Sending it again is no use.",
+        "BAD_USER_INPUT", description="An argument is not what it should be, beyond its type; the message says why."
+    )
+    BAD_VARIABLES = strawberry.enum_value(
+        "BAD_VARIABLES", description="The variables are not what the operation says that they are."
     )
     CONFLICT = strawberry.enum_value(
         "CONFLICT",
@@ -24,6 +45,14 @@ class ErrorCode(Enum):
         "DOCUMENT_NOT_TRUSTED", description="Only registered documents are run here, and this is none of them."
     )
     FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The account that is signed in may not do this.")
+    GRAPHQL_PARSE_FAILED = strawberry.enum_value(
+        "GRAPHQL_PARSE_FAILED",
+        description="The document breaks the rules of the language GraphQL; `locations` says where.",
+    )
+    GRAPHQL_VALIDATION_FAILED = strawberry.enum_value(
+        "GRAPHQL_VALIDATION_FAILED",
+        description="The document does not go together with the schema; `locations` says where.",
+    )
     IDEMPOTENCY_INTERRUPTED = strawberry.enum_value(
         "IDEMPOTENCY_INTERRUPTED",
         description="The mutation with this Idempotency-Key has changed something, and its answer is lost: read "
@@ -39,6 +68,14 @@ class ErrorCode(Enum):
     )
     INTERNAL = strawberry.enum_value(
         "INTERNAL", description="A failure of the server's own; `extensions.requestId` finds it in the log."
+    )
+    INVALID_ACCESS_TOKEN = strawberry.enum_value(
+        "INVALID_ACCESS_TOKEN",
+        description="The access token is none of this API, or its session has ended: refresh the session, or sign in.",
+    )
+    OPERATION_RESOLUTION_FAILURE = strawberry.enum_value(
+        "OPERATION_RESOLUTION_FAILURE",
+        description="The document has no operation of this name, or several and none is named.",
     )
     PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
         "PERSISTED_QUERY_NOT_FOUND",
@@ -67,7 +104,8 @@ class ErrorCode(Enum):
         "asked for (`value`).",
     )
     UNAUTHENTICATED = strawberry.enum_value(
-        "UNAUTHENTICATED", description="This needs somebody who is signed in, and nobody is, or no longer."
+        "UNAUTHENTICATED",
+        description="This needs somebody who is signed in, and the request came without an access token.",
     )
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from strawberry.exceptions import StrawberryInputCoercionError
-
 import documents.failures
 import models.failures
 from api.codes import ErrorCode
@@ -35,13 +33,42 @@ class AppError(Exception):
 
 
 class BadUserInput(AppError):
-    """What the client sent can't be answered: an argument, a cursor, an id, a document."""
+    """What the client sent can't be answered. Where it is no argument, a subclass says what it is."""
 
     code = ErrorCode.BAD_USER_INPUT
 
 
+class BadRequest(BadUserInput):
+    """A request that is no GraphQL request; `status` and `headers` are HTTP's words for it."""
+
+    code = ErrorCode.BAD_REQUEST
+
+    def __init__(self, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+
+
+class BadOperation(BadUserInput):
+    """Which operation of the document should run can't be told."""
+
+    code = ErrorCode.OPERATION_RESOLUTION_FAILURE
+
+
+class BadId(BadUserInput):
+    """Not a global id, or one of another type."""
+
+    code = ErrorCode.BAD_ID
+
+
+class BadCursor(BadUserInput):
+    """Not a cursor of this list."""
+
+    code = ErrorCode.BAD_CURSOR
+
+
 class Unauthenticated(AppError):
-    """Nobody is signed in, or no longer."""
+    """Nobody is signed in."""
 
     code = ErrorCode.UNAUTHENTICATED
     status = 401
@@ -49,6 +76,26 @@ class Unauthenticated(AppError):
 
     def __init__(self, message: str = "Sign in first.") -> None:
         super().__init__(message)
+
+
+class InvalidAccessToken(Unauthenticated):
+    """The access token isn't ours, or the session behind it has ended."""
+
+    code = ErrorCode.INVALID_ACCESS_TOKEN
+    headers = MappingProxyType({"www-authenticate": 'Bearer error="invalid_token"'})
+
+    def __init__(self) -> None:
+        super().__init__("The access token is not valid, or no longer: refresh the session, or sign in.")
+
+
+class AccessTokenExpired(Unauthenticated):
+    """The access token was ours; its time has run out."""
+
+    code = ErrorCode.ACCESS_TOKEN_EXPIRED
+    headers = InvalidAccessToken.headers
+
+    def __init__(self) -> None:
+        super().__init__("The access token has expired: refresh the session.")
 
 
 class Forbidden(AppError):
@@ -132,8 +179,6 @@ def as_app_error(error: BaseException | None) -> AppError | None:
         seen.add(id(error))
         if isinstance(error, AppError):
             return error
-        if isinstance(error, StrawberryInputCoercionError):  # null for a `Maybe` that takes none, in a variable
-            return BadUserInput(f"{error.message.partition('. ')[0]}.")
         for store, meaning_of in _MEANINGS:
             if (meaning := meaning_of(error)) is not None:
                 return _TOLD[meaning](store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -198,13 +198,6 @@ def _scalar(value: Any) -> Any:
         return value.value
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise BadUserInput("A time needs its zone, as in 2026-01-31T12:00:00Z.")
-        try:
-            return value.astimezone(UTC)
-        except OverflowError:
-            raise BadUserInput("A time lies between the years 1 and 9999.") from None
     return value
 
 

@@ -24,12 +24,11 @@ from api.auth import Auth
 from api.claims import Claim
 from api.config import Settings
 from api.context import Context
-from api.errors import AppError, Forbidden, Unauthenticated, reported
+from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
 from api.execution import Room
 from api.http_request import (
     JSON,
     RESPONSE_JSON,
-    BadRequest,
     Incoming,
     Operation,
     read_operations,
@@ -116,7 +115,7 @@ class GraphQLEndpoint:
         except AppError as error:
             answer = refusal(error)
             content = answer.content()
-            if exchange.meter is None and isinstance(error, BadRequest | Unauthenticated):
+            if exchange.meter is None and isinstance(error, BadUserInput | Unauthenticated):
                 # an account without a quota: what it wastes is counted by its address
                 exchange.meter = self.meters.of(None, exchange.address)
         except Exception as error:
@@ -235,7 +234,7 @@ class GraphQLEndpoint:
             raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
         except CannotGetOperationTypeError:
             named = " of this name" if operation.name else ""
-            raise BadRequest(f"The document has no operation{named}.") from None
+            raise BadOperation(f"The document has no operation{named}.") from None
         if not isinstance(exchange.asked, list):
             exchange.operation = context.operation_name
         if exchange.meter is not None and context.charged and context.spent is not None:

@@ -61,7 +61,7 @@ class Hosts:
             self._hinted[host] = None
             logger.warning("host refused", host=host, limit="ALLOWED_HOSTS")
         message = f"This server does not answer to {host}: ALLOWED_HOSTS does not have it."
-        body = {"errors": [{"message": message, "extensions": {"code": ErrorCode.BAD_USER_INPUT.name}}]}
+        body = {"errors": [{"message": message, "extensions": {"code": ErrorCode.BAD_REQUEST.name}}]}
         return JSONResponse(body, 421, {"cache-control": "no-store", "x-content-type-options": "nosniff"})
 
 

@@ -14,7 +14,7 @@ import uuid_utils
 from starlette.types import Receive, Scope
 
 from api.config import Settings
-from api.errors import AppError, BadUserInput
+from api.errors import BadRequest
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -27,17 +27,6 @@ _NAMES_JSON: Final = re.compile(r"application/(graphql-response\+)?json", re.IGN
 _PREFLIGHTED: Final = (b"authorization", b"apollo-require-preflight", b"x-requested-with")
 """Headers that a page of another site can't send without asking first (CORS), nor a form at all."""
 _PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
-
-
-class BadRequest(AppError):
-    """A request that is no GraphQL request; `status` and `headers` are HTTP's words for it."""
-
-    code = BadUserInput.code
-
-    def __init__(self, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +223,6 @@ def _parse(text: bytes | bytearray, name: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"{name} is not valid JSON: {error}.") from None
+        if "UTF-8" in error.msg:
+            raise BadRequest(f"{name} is not UTF-8.") from None
+        raise BadRequest(f"{name} is not valid JSON at line {error.lineno}, column {error.colno}.") from None

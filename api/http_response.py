@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from graphql import GraphQLError, IntValueNode
+from graphql import GraphQLError, GraphQLSyntaxError, IntValueNode
 from starlette.types import Send
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
+from api.codes import ErrorCode
 from api.compression import LEAST, compressed, encoding_of
 from api.config import Settings
-from api.errors import AppError, BadUserInput, as_app_error, reported
+from api.errors import AppError, as_app_error, reported
 from api.http_request import RESPONSE_JSON
 from api.limits.refusals import answer_too_large
 from api.log import logger
+from api.messages import without_values
 
 Body = dict[str, Any]
 
@@ -46,8 +48,9 @@ def executed(result: ExecutionResult | PreExecutionError, media_type: str, reque
     """The answer to an operation. Of one that was refused before its execution, an error may say status and headers
     (`AppError.status`); else it is 400, and 200 for old clients."""
     body: Body = {}
+    code = ErrorCode.GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else ErrorCode.BAD_VARIABLES
     if result.errors:
-        body["errors"] = [format_error(error, request_id) for error in result.errors]
+        body["errors"] = [format_error(error, request_id, code) for error in result.errors]
     refused = isinstance(result, PreExecutionError) or _refused(result)
     if not refused:
         body["data"] = result.data
@@ -111,8 +114,11 @@ async def send_answer(
     await send({"type": "http.response.body", "body": content})
 
 
-def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
-    """An error as clients see it: a code always, internals never (they are logged under the request id)."""
+def format_error(error: GraphQLError, request_id: str, of_core: ErrorCode) -> Mapping[str, Any]:
+    """An error as clients see it: a code always, internals never (they are logged under the request id).
+
+    `of_core` is the code of what graphql-core finds in the client's request, unless that is the syntax.
+    """
     formatted: dict[str, Any] = {"message": error.message}
     if error.locations:
         formatted["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
@@ -124,9 +130,11 @@ def format_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
         formatted["extensions"] = dict(known.extensions)
     elif _has_too_many_digits(error):
         formatted["message"] = "A number in the document has too many digits."
-        formatted["extensions"] = {"code": BadUserInput.code.name}
+        formatted["extensions"] = {"code": ErrorCode.GRAPHQL_VALIDATION_FAILED.name}
     elif _is_clients(error):
-        formatted["extensions"] = {"code": BadUserInput.code.name}
+        code = ErrorCode.GRAPHQL_PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else of_core
+        formatted["message"] = without_values(error.message)
+        formatted["extensions"] = {"code": code.name}
     else:
         logger.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error)
         formatted["message"] = _masked(request_id)

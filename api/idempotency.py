@@ -34,7 +34,7 @@ from api import claims
 from api.claims import Claim, IdempotencyError, InProgress
 from api.codes import ErrorCode
 from api.config import Settings
-from api.errors import AppError, BadUserInput, Conflict, RateLimited, StoreUnavailable, as_app_error, reported
+from api.errors import AppError, Conflict, RateLimited, StoreUnavailable, as_app_error, reported
 from api.limits.documents import documents
 from api.limits.refusals import TimedOut
 from api.log import logger
@@ -66,7 +66,7 @@ _TRANSIENT: Final = frozenset(
 class BadKey(IdempotencyError):
     """Not what a key looks like."""
 
-    code = BadUserInput.code
+    code = ErrorCode.BAD_IDEMPOTENCY_KEY
     status = 400
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class BadKey(IdempotencyError):
 class NotReplayed(IdempotencyError):
     """A mutation that never runs once, beside others that do."""
 
-    code = BadUserInput.code
+    code = ErrorCode.BAD_IDEMPOTENCY_KEY
     status = 400
 
     def __init__(self) -> None:

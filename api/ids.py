@@ -15,13 +15,14 @@ from uuid import UUID
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from api.errors import BadUserInput
+from api.errors import BadId
 
 NODE_TYPES: Final = ("User", "Avatar", "CatalogItem", "Design")
 """Types of objects, which inputs may name."""
 RECORD_TYPES: Final = ("DesignRevision", "AuditEntry")
 """Types of what was recorded of objects."""
 _MAX_LENGTH: Final = 128
+_INVALID: Final = "This is not a valid id."
 _LAST_VERSION: Final = 2**31 - 1
 
 Key = UUID | ObjectId
@@ -59,12 +60,12 @@ def encode_version_id(type_name: str, design: object, version: int) -> str:
 def decode_id(global_id: str) -> tuple[str, Key]:
     """Type name and key of the global id of an object.
 
-    Raises BadUserInput for everything that `encode_id` can't have made of one.
+    Raises BadId for everything that `encode_id` can't have made of one.
     """
     type_name, key = _decoded(global_id)
     if type_name in NODE_TYPES and (parsed := _parse_key(type_name, key)) is not None:
         return type_name, parsed
-    raise _invalid(global_id)
+    raise BadId(_INVALID)
 
 
 def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey]:
@@ -80,7 +81,7 @@ def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey]:
             return type_name, (found, number)
     if type_name == "AuditEntry" and (entry := _parse_key(type_name, key)) is not None:
         return type_name, entry
-    raise _invalid(global_id)
+    raise BadId(_INVALID)
 
 
 def _decoded(global_id: str) -> tuple[str, str]:
@@ -93,15 +94,11 @@ def _decoded(global_id: str) -> tuple[str, str]:
     return "", ""
 
 
-def _invalid(global_id: str) -> BadUserInput:
-    return BadUserInput(f"'{global_id[:64]}' is not a valid id.")
-
-
 def decode_id_of(type_name: str, global_id: str) -> Key:
-    """The key of a global id that must be of this type; raises BadUserInput where it is of another."""
+    """The key of a global id that must be of this type; raises BadId where it is of another."""
     actual, key = decode_id(global_id)
     if actual != type_name:
-        raise BadUserInput(f"'{global_id}' is an id of type {actual}, not {type_name}.")
+        raise BadId(f"This is an id of type {actual}, not {type_name}.")
     return key
 
 

@@ -22,7 +22,7 @@ from bson.errors import InvalidId
 
 from api.brackets import nearest, odd, odd_of
 from api.conditions import EVERYTHING, And, Condition
-from api.errors import BadUserInput, StoreUnavailable, as_app_error
+from api.errors import BadCursor, BadUserInput, StoreUnavailable, as_app_error
 
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
@@ -126,13 +126,13 @@ def page_request(
     """The page that a connection's arguments ask for, of the objects in `scope`.
 
     `parent` is whose cursors they are; without cursors it has no part in the page. Raises BadUserInput for sizes
-    outside 0 to 100, `first` together with `last`, and foreign or malformed cursors.
+    outside 0 to 100 and `first` together with `last`, and BadCursor for foreign or malformed cursors.
     """
     if first is not None and last is not None:
         raise BadUserInput("Give either first or last, not both.")
     name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
     if not 0 <= size <= MAX_SIZE:
-        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}; it is {size}.")
+        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}.")
     request = _request(list_name, size, last is not None, None, None, order, condition, scope)
     if after is None and before is None:
         return request
@@ -166,8 +166,8 @@ def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> 
         if not isinstance(fingerprint, str):
             raise ValueError
     except (InvalidId, KeyError, ValueError, TypeError, OverflowError):
-        raise BadUserInput(f"'{cursor[:64]}' is not a valid cursor.") from None
-    raise BadUserInput(
+        raise BadCursor("This is not a valid cursor.") from None
+    raise BadCursor(
         "The cursor was made in another list, or with another filter or order; start again from the first page."
     )
 

@@ -42,7 +42,7 @@ from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.designs.revisions import find_revision
-from api.errors import AppError, RateLimited
+from api.errors import AppError, BadOperation, RateLimited
 from api.execution import Executor, TooLarge
 from api.health.queries import HealthQueries
 from api.limits.cost import Costs
@@ -50,6 +50,7 @@ from api.limits.documents import documents
 from api.limits.refusals import TimedOut, TooComplex, answer_too_large, require
 from api.limits.variables import require_variables
 from api.log import logger
+from api.moments import take_moments
 from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
 from api.queries import FIND_OTHERS, NodeQueries
@@ -170,7 +171,8 @@ class Schema(strawberry.Schema):
             await asyncio.sleep(0)
         if not errors and operation is None:
             some = document.operations[:2]
-            errors = [GraphQLError("operationName must say which of the operations to run.", some)]
+            unclear = BadOperation("operationName must say which of the operations to run.")
+            errors = [GraphQLError(unclear.message, some, original_error=unclear)]
         if errors:
             return PreExecutionError(data=None, errors=errors)
         assert operation is not None
@@ -218,10 +220,11 @@ def _settle_inputs(schema: Schema) -> None:
 
 
 def _settle_times(schema: Schema) -> None:
-    """Say what a DateTime looks like, which Strawberry leaves open."""
+    """Say what a DateTime looks like, which Strawberry leaves open, and take only that: errors name their place."""
     times = schema._schema.type_map["DateTime"]
     assert isinstance(times, GraphQLScalarType)
     times.specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+    take_moments(times)
     times.description = "A moment as text, with date, time and zone: `2025-11-17T10:30:00Z` (RFC 3339)."
 
 

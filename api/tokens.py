@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import GuestProtocol, OctKey
 from joserfc.jwt import JWTClaimsRegistry
 
@@ -33,6 +33,10 @@ REMEMBERED: Final = 10_000
 
 class InvalidToken(Exception):
     """Not a token of ours, or no longer good."""
+
+
+class ExpiredToken(InvalidToken):
+    """A token of ours whose time has run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class AccessTokens:
         claims, ends = known
         if ends <= time.time():
             del self._verified[token]
-            raise InvalidToken
+            raise ExpiredToken
         return claims
 
     def _verify(self, token: str) -> tuple[Claims, int]:
@@ -103,6 +107,8 @@ class AccessTokens:
             # without `iat`: another instance's clock may be a little ahead of ours
             self._claims.validate({name: value for name, value in claims.items() if name != "iat"})
             return Claims(UUID(claims["sub"]), UUID(claims["sid"])), int(claims["exp"])
+        except ExpiredTokenError:
+            raise ExpiredToken from None
         except (JoseError, ValueError, TypeError, AttributeError, KeyError):
             raise InvalidToken from None
 

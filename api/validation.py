@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -69,15 +68,6 @@ def _web_address(text: str) -> str:
     return text
 
 
-def _moment(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError("needs its zone, as in 2026-01-31T12:00:00Z")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies between the years 1 and 9999") from None
-
-
 def _key_of(type_name: str) -> Callable[[Any], UUID]:
     def parse(value: Any) -> UUID:
         try:
@@ -95,7 +85,6 @@ Name = Annotated[str, one_line(255)]
 Tag = Annotated[str, one_line(64)]
 Description = Annotated[str, StringConstraints(max_length=10_000), NoNull]
 Url = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
-Moment = Annotated[datetime, AfterValidator(_moment)]
 
 UserKey = Annotated[UUID, PlainValidator(_key_of("User"))]
 AvatarKey = Annotated[UUID, PlainValidator(_key_of("Avatar"))]

@@ -13,8 +13,15 @@ from tests.factories.avatars import create_avatar
 from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
-from tests.graphql import error_of, page_query
+from tests.graphql import TYPES, error_of, page_query
 
+NO_VALID_ID = "This is not a valid id."
+NO_VALID_CURSOR = "This is not a valid cursor."
+FOREIGN = "The cursor was made in another list, or with another filter or order; start again from the first page."
+CODES = {NO_VALID_ID: "BAD_ID", NO_VALID_CURSOR: "BAD_CURSOR", FOREIGN: "BAD_CURSOR"} | {
+    f"This is an id of type {actual}, not {wanted}.": "BAD_ID" for actual in TYPES.values() for wanted in TYPES.values()
+}
+"""Of the messages that have a code of their own."""
 NO_ID = UUID("01930000-0000-7000-8000-000000000000")
 
 
@@ -25,7 +32,7 @@ def encoded(text: str | bytes) -> str:
 async def refused(client: httpx.AsyncClient, name: str, **variables: Any) -> str:
     """The message with which a page is refused as bad input."""
     code, message = await error_of(client, page_query(name), **variables)
-    assert code == "BAD_USER_INPUT"
+    assert code == CODES.get(message, "BAD_VARIABLES" if message.startswith("Variable ") else "BAD_USER_INPUT")
     return message
 
 

@@ -401,12 +401,12 @@ async def error_of_denied(client: httpx.AsyncClient, query: str) -> str:
 async def test_bad_cursors_and_ids_are_refused(admin: httpx.AsyncClient, app: Starlette) -> None:
     await populate(app.state.stores)
     cursor = (await execute(admin, PAGE, first=1))["auditLog"]["pageInfo"]["endCursor"]
-    assert await error_of(admin, PAGE, after="x") == ("BAD_USER_INPUT", "'x' is not a valid cursor.")
+    assert await error_of(admin, PAGE, after="x") == ("BAD_CURSOR", "This is not a valid cursor.")
     code, message = await error_of(admin, PAGE, after=cursor, filter={"kind": "DESIGN"})
-    assert (code, message[:36]) == ("BAD_USER_INPUT", "The cursor was made with another fil")
-    assert (await error_of(admin, PAGE, filter={"record": "x"})) == ("BAD_USER_INPUT", "'x' is not a valid id.")
+    assert (code, message[:34]) == ("BAD_CURSOR", "The cursor was made in another lis")
+    assert (await error_of(admin, PAGE, filter={"record": "x"})) == ("BAD_ID", "This is not a valid id.")
     avatar = gid(await create_avatar(app.state.stores))
-    assert (await error_of(admin, PAGE, filter={"actor": avatar}))[0] == "BAD_USER_INPUT"
+    assert (await error_of(admin, PAGE, filter={"actor": avatar}))[0] == "BAD_ID"
     assert (await error_of(admin, PAGE, first=101))[0] == "BAD_USER_INPUT"
 
 

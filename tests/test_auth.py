@@ -20,7 +20,7 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 
 from api.app import create_app
-from api.auth import FRESH, NOT_VALID
+from api.auth import FRESH
 from api.config import ConfigurationError, Settings, load_settings
 from api.stores import Stores
 from api.tokens import ALGORITHM, TYPE, AccessTokens, InvalidToken, development_secret, key_id
@@ -36,7 +36,16 @@ from tests.test_server import CLOSED
 pytestmark = pytest.mark.anyio
 
 VIEWER = "{ viewer { email role } }"
-REFUSED = {"errors": [{"message": NOT_VALID, "extensions": {"code": "UNAUTHENTICATED"}}]}
+NOT_VALID = "The access token is not valid, or no longer: refresh the session, or sign in."
+REFUSED = {"errors": [{"message": NOT_VALID, "extensions": {"code": "INVALID_ACCESS_TOKEN"}}]}
+EXPIRED = {
+    "errors": [
+        {
+            "message": "The access token has expired: refresh the session.",
+            "extensions": {"code": "ACCESS_TOKEN_EXPIRED"},
+        }
+    ]
+}
 SECOND = timedelta(seconds=1)
 
 
@@ -117,7 +126,7 @@ async def test_a_header_that_is_no_token_is_refused(client: httpx.AsyncClient, h
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
 
     assert (response.status_code, response.json()) == (401, REFUSED)
-    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
     assert response.headers["x-request-id"]
 
@@ -154,7 +163,8 @@ async def test_forged_tokens_are_refused(settings: Settings, stores: Stores, cli
         "other claims under the signature": f"{header}.{encoded(good | {'sub': str(other.id)})}.{signature}",
         "no signature": f"{header}.{payload}.",
         "claims that are no object": f"{header}.{base64.urlsafe_b64encode(b'[]').decode()}.{signature}",
-        "expired": forged(settings, good | {"exp": now - 1}, {}),
+        "expired, by another key": forged(settings, good | {"exp": now - 1}, {}, secret="another secret " * 3),
+        "expired, of another issuer": forged(settings, good | {"exp": now - 1, "iss": "somebody"}, {}),
         "no end": forged(settings, {name: value for name, value in good.items() if name != "exp"}, {}),
         "an end that is no number": forged(settings, good | {"exp": "never"}, {}),
         "another issuer": forged(settings, good | {"iss": "somebody"}, {}),
@@ -170,6 +180,9 @@ async def test_forged_tokens_are_refused(settings: Settings, stores: Stores, cli
     assert {what: (answer.status_code, answer.json()) for what, answer in answers.items()} == dict.fromkeys(
         bad, (401, REFUSED)
     )
+    expired = await ask(with_token(client, forged(settings, good | {"exp": now - 1}, {})))
+    assert (expired.status_code, expired.json()) == (401, EXPIRED)
+    assert expired.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 async def test_sessions_that_have_ended_and_accounts_that_may_not_are_refused(

@@ -230,10 +230,10 @@ async def test_every_failure_of_an_input_is_told_at_once(client: httpx.AsyncClie
 
     # when, then
     assert await refused(mine, "createAvatar", **WRONG) == ALL_WRONG
-    zoneless = {"id": "rubbish", "expectedUpdatedAt": "2026-01-31T12:00:00"}
-    found = await refused(mine, "updateAvatar", **WRONG, **zoneless)
-    assert sorted(found, key=str) == sorted(ALL_WRONG + invalid("id", "expectedUpdatedAt"), key=str)
-    assert await refused(mine, "deleteAvatar", **zoneless) == invalid("id", "expectedUpdatedAt")
+    rubbish = {"id": "rubbish"}
+    found = await refused(mine, "updateAvatar", **WRONG, **rubbish)
+    assert sorted(found, key=str) == sorted(ALL_WRONG + invalid("id"), key=str)
+    assert await refused(mine, "deleteAvatar", **rubbish) == invalid("id")
     assert await stored(stores, avatar) == before
     assert await count(stores) == 1
 
@@ -254,7 +254,6 @@ async def test_every_failure_of_an_input_is_told_at_once(client: httpx.AsyncClie
         ("modelUrl", "https://example.com/\0"),
         ("modelUrl", "https://example.com/\n"),
         ("modelUrl", "http://["),
-        ("expectedUpdatedAt", "0001-01-01T00:00:00+14:00"),
     ],
 )
 async def test_what_a_field_does_not_take(client: httpx.AsyncClient, stores: Stores, field: str, value: Any) -> None:
@@ -282,6 +281,8 @@ async def test_what_a_field_does_not_take(client: httpx.AsyncClient, stores: Sto
         {"measurements": [1]},
         {"isDefault": True},
         {"expectedUpdatedAt": "yesterday"},
+        {"expectedUpdatedAt": "2026-01-31T12:00:00"},
+        {"expectedUpdatedAt": "0001-01-01T00:00:00+14:00"},
     ],
 )
 async def test_what_the_schema_does_not_take(client: httpx.AsyncClient, stores: Stores, given: dict[str, Any]) -> None:
@@ -295,7 +296,7 @@ async def test_what_the_schema_does_not_take(client: httpx.AsyncClient, stores: 
     body = await respond(mine, mutation("updateAvatar"), input=with_id)
 
     # then
-    assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_USER_INPUT"]
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_VARIABLES"]
     assert await stored(stores, avatar) == before
 
 

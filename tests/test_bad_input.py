@@ -1,4 +1,4 @@
-"""What clients must not send: always `BAD_USER_INPUT` or an empty page, never a failure of ours."""
+"""What clients must not send: always a code that says what is wrong, or an empty page, never a failure of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bson import ObjectId
 from api.config import Settings
 from api.stores import Stores
 from tests.applications import running
-from tests.bad_input import NO_ID, encoded, fill, refused
+from tests.bad_input import NO_ID, NO_VALID_ID, encoded, fill, refused
 from tests.factories.designs import create_design
 from tests.factories.users import create_user
 from tests.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
@@ -74,11 +74,11 @@ MALFORMED_IDS = {
 async def test_malformed_ids(client: httpx.AsyncClient, given: str) -> None:
     for field in ("node", "user", "avatar", "catalogItem", "design"):
         code, message = await error_of(client, f"query ($id: ID!) {{ {field}(id: $id) {{ id }} }}", id=given)
-        assert (code, message) == ("BAD_USER_INPUT", f"'{given[:64]}' is not a valid id.")
+        assert (code, message) == ("BAD_ID", NO_VALID_ID)
     code, _ = await error_of(client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[given])
-    assert code == "BAD_USER_INPUT"
+    assert code == "BAD_ID"
     for name in LISTS:
-        assert await refused(client, name, filter={"id": given}) == f"'{given[:64]}' is not a valid id."
+        assert await refused(client, name, filter={"id": given}) == NO_VALID_ID
 
 
 async def test_ids_of_nothing(client: httpx.AsyncClient) -> None:
@@ -101,12 +101,12 @@ async def test_ids_of_another_type(client: httpx.AsyncClient, stores: Stores) ->
     user, design = gid(await create_user(stores)), gid(await create_design(stores))
 
     assert await error_of(client, "query ($id: ID!) { avatar(id: $id) { id } }", id=user) == (
-        "BAD_USER_INPUT",
-        f"'{user}' is an id of type User, not Avatar.",
+        "BAD_ID",
+        "This is an id of type User, not Avatar.",
     )
     assert await error_of(client, "query ($id: ID!) { user(id: $id) { id } }", id=design) == (
-        "BAD_USER_INPUT",
-        f"'{design}' is an id of type Design, not User.",
+        "BAD_ID",
+        "This is an id of type Design, not User.",
     )
     for name, filter in {
         "users": {"createdBy": design},
@@ -114,11 +114,10 @@ async def test_ids_of_another_type(client: httpx.AsyncClient, stores: Stores) ->
         "catalogItems": {"createdBy": [user, design]},
         "designs": {"owner": design},
     }.items():
-        assert await refused(client, name, filter=filter) == f"'{design}' is an id of type Design, not User."
-    assert await refused(client, "designs", filter={"avatar": user}) == f"'{user}' is an id of type User, not Avatar."
+        assert await refused(client, name, filter=filter) == "This is an id of type Design, not User."
+    assert await refused(client, "designs", filter={"avatar": user}) == "This is an id of type User, not Avatar."
     assert (
-        await refused(client, "designs", filter={"catalogItem": user})
-        == f"'{user}' is an id of type User, not CatalogItem."
+        await refused(client, "designs", filter={"catalogItem": user}) == "This is an id of type User, not CatalogItem."
     )
 
 
@@ -131,8 +130,8 @@ async def test_one_bad_id_spoils_no_other(client: httpx.AsyncClient, stores: Sto
 
     assert body["data"] == {"nodes": [{"id": user}, None, {"id": design}, None]}
     assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
-        (["nodes", 1], "BAD_USER_INPUT"),
-        (["nodes", 3], "BAD_USER_INPUT"),
+        (["nodes", 1], "BAD_ID"),
+        (["nodes", 3], "BAD_ID"),
     ]
 
 
@@ -148,10 +147,10 @@ async def test_too_many_nodes(client: httpx.AsyncClient) -> None:
 async def test_sizes(client: httpx.AsyncClient, stores: Stores, name: str) -> None:
     await fill(stores, name)
 
-    assert await refused(client, name, first=-1) == "first must lie between 0 and 100; it is -1."
-    assert await refused(client, name, first=101) == "first must lie between 0 and 100; it is 101."
-    assert await refused(client, name, last=-1) == "last must lie between 0 and 100; it is -1."
-    assert await refused(client, name, last=101) == "last must lie between 0 and 100; it is 101."
+    assert await refused(client, name, first=-1) == "first must lie between 0 and 100."
+    assert await refused(client, name, first=101) == "first must lie between 0 and 100."
+    assert await refused(client, name, last=-1) == "last must lie between 0 and 100."
+    assert await refused(client, name, last=101) == "last must lie between 0 and 100."
     assert await refused(client, name, first=2, last=2) == "Give either first or last, not both."
     assert await refused(client, name, first=0, last=0) == "Give either first or last, not both."
     assert len((await execute(client, page_query(name), first=100))[name]["edges"]) == 3
@@ -164,8 +163,10 @@ async def test_sizes_beyond_32_bits(client: httpx.AsyncClient) -> None:
     sizes: tuple[Any, ...] = (2**31, -(2**31) - 1, 2**63, 10**30, 1.5, "5", True, [1], {})
     for size in sizes:
         await refused(client, "users", first=size)
-    assert (await error_of(client, "{ users(first: 99999999999999999999) { totalCount } }"))[0] == "BAD_USER_INPUT"
-    assert (await error_of(client, '{ users(first: "1") { totalCount } }'))[0] == "BAD_USER_INPUT"
+    assert (await error_of(client, "{ users(first: 99999999999999999999) { totalCount } }"))[
+        0
+    ] == "GRAPHQL_VALIDATION_FAILED"
+    assert (await error_of(client, '{ users(first: "1") { totalCount } }'))[0] == "GRAPHQL_VALIDATION_FAILED"
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -231,7 +232,7 @@ async def test_null_bytes_written_in_the_document(client: httpx.AsyncClient) -> 
 async def test_half_characters(client: httpx.AsyncClient, surrogate: str) -> None:
     query = '{ designs(filter: {name: {contains: "' + surrogate + '"}}) { totalCount } }'
 
-    assert (await error_of(client, query))[0] == "BAD_USER_INPUT"
+    assert (await error_of(client, query))[0] == "GRAPHQL_PARSE_FAILED"
 
 
 INJECTIONS = ("$ne", "$where", '{"$ne": null}', "$name", "$$ROOT", "' OR true --", "%", "_", "\\", ".*", "^", "(", "[")
@@ -328,16 +329,45 @@ async def test_times(client: httpx.AsyncClient, stores: Stores, name: str) -> No
     for naive in ("2026-01-31T12:00:00", "2026-01-31"):
         assert (
             await refused(client, name, filter={"updatedAt": {"lte": naive}})
-            == "A time needs its zone, as in 2026-01-31T12:00:00Z."
+            == "Variable '$filter' has invalid value at .updatedAt.lte: " + NO_ZONE
         )
     assert await is_empty(client, name, filter={"createdAt": {"lt": "0001-01-01T00:00:00Z"}})
     assert await is_empty(client, name, filter={"createdAt": {"gt": "9999-12-31T23:59:59.999999Z"}})
 
 
+NO_TIME = "A DateTime is a text such as 2026-01-31T12:00:00Z."
+NO_ZONE = "A DateTime needs its zone, as in 2026-01-31T12:00:00Z."
+
+
 async def test_times_written_in_the_document(client: httpx.AsyncClient) -> None:
-    for time in ('"nonsense"', "5", "true", '"9999-12-31T23:59:59-14:00"'):
-        code, _ = await error_of(client, f"{{ designs(filter: {{createdAt: {{gt: {time}}}}}) {{ totalCount }} }}")
-        assert code == "BAD_USER_INPUT"
+    """Each error has the place of its literal; where lists and objects stand for one, too."""
+    for time, message in {
+        '"nonsense"': NO_TIME,
+        "5": NO_TIME,
+        "true": NO_TIME,
+        "{ a: 1 }": NO_TIME,
+        '["2026-01-31T12:00:00Z"]': NO_TIME,
+        '"2026-01-31T12:00:00"': NO_ZONE,
+        '"2026-01-31"': NO_ZONE,
+        '"9999-12-31T23:59:59-14:00"': "A DateTime lies between the years 1 and 9999.",
+    }.items():
+        query = f"{{ designs(filter: {{createdAt: {{gt: {time}}}}}) {{ totalCount }} }}"
+        body = await respond(client, query)
+        assert body == {
+            "errors": [
+                {
+                    "message": message,
+                    "locations": [{"line": 1, "column": query.index("gt: ") + 5}],
+                    "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+                }
+            ]
+        }
+
+
+async def test_times_in_variables(client: httpx.AsyncClient) -> None:
+    for time, message in {"nonsense": NO_TIME, "2026-01-31T12:00:00": NO_ZONE}.items():
+        said = await refused(client, "designs", filter={"or": [{"createdAt": {"gt": time}}]})
+        assert said == f"Variable '$filter' has invalid value at .or[0].createdAt.gt: {message}"
 
 
 async def test_prices_beyond_32_bits(client: httpx.AsyncClient, stores: Stores) -> None:
@@ -347,6 +377,12 @@ async def test_prices_beyond_32_bits(client: httpx.AsyncClient, stores: Stores) 
         await refused(client, "catalogItems", filter={"price": {"lt": price}})
     assert await is_empty(client, "catalogItems", filter={"price": {"gt": 2**31 - 1}})
     assert await is_empty(client, "catalogItems", filter={"price": {"lt": -(2**31)}})
+
+
+OF_DOCUMENTS = dict.fromkeys(("{", "}", "\x00"), "GRAPHQL_PARSE_FAILED") | {
+    "query ($id: ID!) { user(id: $id) { id } }": "BAD_VARIABLES",
+    "query A { users { totalCount } } query B { users { totalCount } }": "OPERATION_RESOLUTION_FAILURE",
+}
 
 
 async def test_unknown_names(client: httpx.AsyncClient) -> None:
@@ -371,4 +407,4 @@ async def test_unknown_names(client: httpx.AsyncClient) -> None:
         "query A { users { totalCount } } query B { users { totalCount } }",
     ):
         code, _ = await error_of(client, query)
-        assert code == "BAD_USER_INPUT", query
+        assert code == OF_DOCUMENTS.get(query, "GRAPHQL_VALIDATION_FAILED"), query

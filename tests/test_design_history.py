@@ -154,7 +154,7 @@ async def test_pages_of_versions(ada: httpx.AsyncClient, stores: Stores, user: U
     assert (await page(after=cursors[0], before=cursors[3]))[0] == [5, 4]
     assert (await page(first=0))[0] == []
     code, _ = await error_of(ada, PAGE, id=gid(design), after="me")
-    assert code == "BAD_USER_INPUT"
+    assert code == "BAD_CURSOR"
 
 
 async def test_only_who_may_edit_a_design_reads_its_history(

@@ -172,7 +172,7 @@ async def test_an_operation_is_one(
 
     body = await respond(ada, document, input=seen(design, operations=[operation]))
 
-    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_VARIABLES"}
     assert await stored(stores, design) == before
 
 

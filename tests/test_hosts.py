@@ -52,7 +52,7 @@ async def test_development_answers_to_names_of_this_machine(settings: Settings, 
             "errors": [
                 {
                     "message": "This server does not answer to evil.example: ALLOWED_HOSTS does not have it.",
-                    "extensions": {"code": "BAD_USER_INPUT"},
+                    "extensions": {"code": "BAD_REQUEST"},
                 }
             ]
         }

@@ -167,7 +167,7 @@ async def test_a_key_that_is_none(client: httpx.AsyncClient, stores: Stores, key
 
     answer = await send(mine, CREATE_DESIGN, *keys, input={"name": "Evening"})
 
-    assert (answer.status_code, code_of(answer)) == (400, "BAD_USER_INPUT")
+    assert (answer.status_code, code_of(answer)) == (400, "BAD_IDEMPOTENCY_KEY")
     assert await designs(stores).count() == 0
     assert await keys_of(stores) == []
 
@@ -188,11 +188,20 @@ async def test_queries_have_no_use_for_it(client: httpx.AsyncClient, stores: Sto
     assert await keys_of(stores) == []
 
 
-@pytest.mark.parametrize("query", ["mutation { nothing }", "mutation {", "mutation A { __typename } mutation B { a }"])
-async def test_what_is_not_executed_is_not_remembered(client: httpx.AsyncClient, stores: Stores, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("mutation { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("mutation {", "GRAPHQL_PARSE_FAILED"),
+        ("mutation A { __typename } mutation B { __typename }", "OPERATION_RESOLUTION_FAILURE"),
+    ],
+)
+async def test_what_is_not_executed_is_not_remembered(
+    client: httpx.AsyncClient, stores: Stores, query: str, code: str
+) -> None:
     mine, _ = await signed_in(client, stores)
     answer = await send(mine, query, "k")
-    assert code_of(answer) == "BAD_USER_INPUT"
+    assert code_of(answer) == code
     assert await keys_of(stores) == []
 
 
@@ -472,7 +481,7 @@ async def test_what_is_replayed_and_what_is_not_do_not_go_together(
 
     refused = await send(client, query, "again", token=tokens["refreshToken"])
 
-    assert (refused.status_code, code_of(refused)) == (400, "BAD_USER_INPUT")
+    assert (refused.status_code, code_of(refused)) == (400, "BAD_IDEMPOTENCY_KEY")
     refreshed = await send(client, mutation("refreshSession"), input={"refreshToken": tokens["refreshToken"]})
     assert refreshed.json()["data"]["refreshSession"]["errors"] == []
 

@@ -220,7 +220,7 @@ async def test_what_the_schema_does_not_take(client: httpx.AsyncClient, stores: 
 
     body = await respond(mine, IMPORT, input=given)
 
-    assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_USER_INPUT"]
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_VARIABLES"]
     assert await names(stores) == []
 
 

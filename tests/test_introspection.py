@@ -20,9 +20,10 @@ REFUSAL = "GraphQL introspection has been disabled, but the requested query cont
 
 
 async def messages(client: httpx.AsyncClient, query: str, **variables: Any) -> list[str]:
-    """The messages of the errors, all of them of bad input."""
+    """The messages of the errors, all of them of the document, or of its variables where there are some."""
+    code = "BAD_VARIABLES" if variables else "GRAPHQL_VALIDATION_FAILED"
     body = (await client.post("/graphql", json={"query": query, "variables": variables})).json()
-    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    assert {error["extensions"]["code"] for error in body["errors"]} == {code}
     return [error["message"] for error in body["errors"]]
 
 
@@ -58,7 +59,7 @@ async def test_introspection_is_refused_where_it_is_off(
         allowed = (await client.post("/graphql", json={"query": query})).json()
 
     if "__type(name: 1)" in query:  # not valid for another reason: that one is told
-        assert found == ["String cannot represent a non string value: 1"]
+        assert found == ["String cannot represent a non string value."]
         assert [error["message"] for error in allowed["errors"]] == found
     else:
         assert found[0] == REFUSAL.format(fields[0])
@@ -82,18 +83,18 @@ async def test_what_only_looks_like_introspection_runs(settings: Settings, clean
         (
             "{ catalogItems(filter: {nme: {eq: 1}}) { totalCount } }",
             {},
-            f"{UNKNOWN_FIELD}, found: {{ nme: {{ eq: 1 }} }}.",
+            f"{UNKNOWN_FIELD}.",
         ),
         (
             "{ catalogItems(filter: {type: FABRICK}) { totalCount } }",
             {},
-            "Value 'FABRICK' does not exist in 'CatalogItemType' enum.",
+            "The value does not exist in 'CatalogItemType' enum.",
         ),
-        (FILTERED, {"f": {"nme": {}}}, f"Variable '$f' has invalid value: {UNKNOWN_FIELD}. Found: {{'nme': {{}}}}."),
+        (FILTERED, {"f": {"nme": {}}}, f"Variable '$f' has invalid value: {UNKNOWN_FIELD}."),
         (
             FILTERED,
             {"f": {"type": "FABRICK"}},
-            "Variable '$f' has invalid value at .type: Value 'FABRICK' does not exist in 'CatalogItemType' enum.",
+            "Variable '$f' has invalid value at .type: The value does not exist in 'CatalogItemType' enum.",
         ),
         ("{ viewer }", {}, "Field 'viewer' of type 'User' must have a selection of subfields."),
     ],

@@ -237,7 +237,7 @@ async def test_what_is_not_valid_is_left_to_validation(settings: Settings, query
     async with limited(settings) as client:
         body = await respond(client, query)
 
-    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"GRAPHQL_VALIDATION_FAILED"}
 
 
 async def test_documents_are_parsed_and_validated_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

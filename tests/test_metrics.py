@@ -79,9 +79,9 @@ async def test_errors_are_counted_by_code_and_limit(measured: tuple[Starlette, h
     await post(client, ITEMS, 401, authorization="Bearer of none")
 
     assert sorted(await lines(client, "errors_total")) == [
-        'fashion_wallet_errors_total{code="BAD_USER_INPUT",limit=""} 3.0',
+        'fashion_wallet_errors_total{code="GRAPHQL_VALIDATION_FAILED",limit=""} 3.0',
+        'fashion_wallet_errors_total{code="INVALID_ACCESS_TOKEN",limit=""} 1.0',
         'fashion_wallet_errors_total{code="TOO_COMPLEX",limit="MAX_DEPTH"} 1.0',
-        'fashion_wallet_errors_total{code="UNAUTHENTICATED",limit=""} 1.0',
     ]
 
 

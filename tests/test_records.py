@@ -90,7 +90,7 @@ async def test_ids_of_records_are_no_ids_of_objects(client: httpx.AsyncClient, s
 
     query = "query ($id: ID!) { design(id: $id) { id } }"
     answer = await owner.post("/graphql", json={"query": query, "variables": {"id": revision}})
-    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["BAD_USER_INPUT"]
+    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["BAD_ID"]
     nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     found = await execute(owner, nodes, ids=[revision, made["id"]])
     assert found["nodes"] == [{"id": revision}, {"id": made["id"]}]

@@ -63,7 +63,7 @@ async def test_the_life_of_an_account(client: httpx.AsyncClient, stores: Stores)
         ("ROLE_CHANGED", of_ada, str(root.id), None, "info"),
         ("DEACTIVATED", of_ada, str(root.id), None, "info"),
         ("REACTIVATED", of_ada, str(root.id), None, "info"),
-        ("TOKEN_REFUSED", None, None, "UNAUTHENTICATED", "warning"),
+        ("TOKEN_REFUSED", None, None, "INVALID_ACCESS_TOKEN", "warning"),
     ]
     assert {line["address"] for line in lines} == {"127.0.0.1"}
     assert all(line["request_id"] for line in lines)

@@ -157,7 +157,7 @@ async def test_a_registration_and_a_removal_are_seen_without_a_restart(
     ],
 )
 async def test_what_names_no_document_is_refused(client: httpx.AsyncClient, body: Any, message: str) -> None:
-    error = {"message": message, "extensions": {"code": "BAD_USER_INPUT"}}
+    error = {"message": message, "extensions": {"code": "BAD_REQUEST"}}
     assert await post(client, **body) == (400, {"errors": [error]})
     assert await post(client, **persisted(NAMES)) == (200, {"errors": [NOT_FOUND]})  # nothing was kept
 
@@ -168,7 +168,7 @@ async def test_what_names_no_document_is_refused(client: httpx.AsyncClient, body
 async def test_an_identifier_has_a_form(client: httpx.AsyncClient, identifier: str) -> None:
     status, body = await post(client, documentId=identifier)
 
-    assert (status, body["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
+    assert (status, body["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")
     assert body["errors"][0]["message"].startswith("A document's identifier is sha256: with 64 hexadecimal digits")
 
 

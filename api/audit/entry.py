@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bson import ObjectId
 
-from api.errors import BadUserInput
+from api.errors import BadCursor
 from api.ids import encode_id, encode_version_id
 from api.pagination import Position
 
@@ -47,7 +47,7 @@ class Place:
 
 
 def place_of(position: Position) -> Place:
-    """The place that a cursor points at. Raises BadUserInput for one that no entry has."""
+    """The place that a cursor points at. Raises BadCursor for one that no entry has."""
     at, _, version = str(position.value).partition(" ")
     try:
         moment = datetime.fromisoformat(at).astimezone(UTC)
@@ -56,7 +56,7 @@ def place_of(position: Position) -> Place:
             raise ValueError
         return Place(moment, source, position.key, int(version))
     except (ValueError, OverflowError):
-        raise BadUserInput("That is not a valid cursor.") from None
+        raise BadCursor("This is not a valid cursor.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from api.validation import UNGIVEN, AvatarKey, Embedded, Moment, Name, Url, UserKey
+from api.validation import UNGIVEN, AvatarKey, Embedded, Name, Url, UserKey
 
 Gender = Literal["male", "female", "unisex"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -52,7 +53,7 @@ class AvatarChoice(BaseModel):
 class AvatarDeletion(AvatarChoice):
     """One avatar, as the client knows it."""
 
-    expected_updated_at: Moment | None = None
+    expected_updated_at: datetime | None = None
 
 
 class AvatarChanges(AvatarDeletion):

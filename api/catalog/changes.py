@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Moment, Name, Tag, Url, one_line
+from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Name, Tag, Url, one_line
 
 MAX_TAGS: Final = 50
 MAX_PRICE: Final = 2**31 - 1
@@ -63,7 +64,7 @@ class CatalogItemChoice(BaseModel):
 class CatalogItemDeletion(CatalogItemChoice):
     """One item, as the client knows it."""
 
-    expected_updated_at: Moment | None = None
+    expected_updated_at: datetime | None = None
 
 
 class CatalogItemChanges(CatalogItemDeletion):

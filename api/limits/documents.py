@@ -19,6 +19,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    ValuesOfCorrectTypeRule,
     parse,
     specified_rules,
     validate,
@@ -31,6 +32,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from api.config import Settings
 from api.introspection import introspection_errors, introspects
 from api.limits.cost import Costs
+from api.limits.literals import LocatedLiterals
 from api.limits.price import price_of
 from api.limits.refusals import TooComplex, require
 from api.limits.steps import Price
@@ -52,7 +54,10 @@ MAX_COMPARISONS: Final = 5000
 _ABORTED: Final = "Validation aborted."
 """What graphql-core says where comparing takes too long."""
 
-_RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_RULES: Final = (
+    *(LocatedLiterals if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules),
+    *(MaybeNullValidationRule, OneOfInputValidationRule),
+)
 
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
 

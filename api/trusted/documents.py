@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from api.codes import ErrorCode
 from api.config import Settings
-from api.errors import AppError, BadUserInput, StoreUnavailable, reported
+from api.errors import AppError, BadRequest, StoreUnavailable, reported
 from api.http_request import JSON, Operation
 from api.log import logger
 from api.stores import Stores
@@ -70,13 +70,13 @@ class Documents:
     async def resolve(self, operation: Operation, stores: Stores, media_type: str) -> Operation:
         """The operation with the text that it asks for.
 
-        Raises BadUserInput for one that asks for nothing properly, DocumentNotFound, NotSupported, NotTrusted, or
+        Raises BadRequest for one that asks for nothing properly, DocumentNotFound, NotSupported, NotTrusted, or
         StoreUnavailable where the register doesn't answer.
         """
         query = operation.query if operation.query.strip() else None
         if operation.document_id is not None:
             if query is not None:
-                raise BadUserInput("Send documentId or query, not both.")
+                raise BadRequest("Send documentId or query, not both.")
             document = await self._registered(normalised(operation.document_id), stores)
             if document is None:
                 raise DocumentNotFound(media_type)
@@ -86,12 +86,12 @@ class Documents:
             if query is None:
                 return replace(operation, query=await self._by_hash(identifier, stores, media_type))
             if identifier_of(query) != identifier:
-                raise BadUserInput("sha256Hash is not the hash of query.")
+                raise BadRequest("sha256Hash is not the hash of query.")
             await self._admit(identifier, query, stores)
             if self._mode != "enforce":
                 self._clients.keep(identifier, query)
         elif query is None:
-            raise BadUserInput("query must be a text with a GraphQL document.")
+            raise BadRequest("query must be a text with a GraphQL document.")
         elif self._mode != "off":
             await self._admit(identifier_of(query), query, stores)
         return operation
@@ -134,8 +134,8 @@ class Documents:
 def _hash_of(persisted: Any) -> str:
     """The identifier in `extensions.persistedQuery`."""
     if not isinstance(persisted, dict) or persisted.get("version") != 1:
-        raise BadUserInput("persistedQuery must be an object of version 1.")
+        raise BadRequest("persistedQuery must be an object of version 1.")
     given = persisted.get("sha256Hash")
     if not isinstance(given, str) or not is_hash(given):
-        raise BadUserInput("persistedQuery must have a sha256Hash of 64 hexadecimal digits.")
+        raise BadRequest("persistedQuery must have a sha256Hash of 64 hexadecimal digits.")
     return normalised(given)

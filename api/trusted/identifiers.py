@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Final
 
-from api.errors import BadUserInput
+from api.errors import BadRequest
 
 PREFIX: Final = "sha256:"
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -27,13 +27,13 @@ def is_hash(text: str) -> bool:
 def normalised(identifier: str) -> str:
     """The identifier as it is stored: a bare SHA-256, which Apollo's clients and manifests use, gets its prefix.
 
-    Raises BadUserInput for what the appendix doesn't allow.
+    Raises BadRequest for what the appendix doesn't allow.
     """
     value = identifier.removeprefix(PREFIX).lower()
     if _HASH.fullmatch(value):
         return PREFIX + value
     if identifier.startswith(PREFIX) or not _IDENTIFIER.fullmatch(identifier):
-        raise BadUserInput(
+        raise BadRequest(
             "A document's identifier is sha256: with 64 hexadecimal digits, or letters, digits and any of -._~, "
             "perhaps after a prefix such as x-name:"
         )

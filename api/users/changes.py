@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel
 
 from api.passwords import normalised
 from api.users.email import new_email
-from api.validation import UNGIVEN, Moment, UserKey, one_line
+from api.validation import UNGIVEN, UserKey, one_line
 
 LONGEST_NAME: Final = 100
 
@@ -33,7 +34,7 @@ class Profile(BaseModel):
     last_name: Name | None = None
     email: Email = UNGIVEN
     current_password: str | None = None
-    expected_updated_at: Moment | None = None
+    expected_updated_at: datetime | None = None
 
     def values(self) -> dict[str, Any]:
         """What changes, by column."""

@@ -1,0 +1,34 @@
+"""What comes in as a `DateTime`: a moment, always with its zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from graphql import GraphQLError, GraphQLScalarType, StringValueNode, ValueNode
+from strawberry.exceptions import StrawberryInputCoercionError
+
+
+def take_moments(times: GraphQLScalarType) -> None:
+    """Let the scalar take moments, read by what it read with before: what is none is an error that has its place."""
+    parse = times.coerce_input_value
+
+    def moment(value: Any) -> datetime:
+        try:
+            parsed: datetime = parse(value)
+        except StrawberryInputCoercionError:
+            raise GraphQLError("A DateTime is a text such as 2026-01-31T12:00:00Z.") from None
+        if parsed.tzinfo is None:
+            raise GraphQLError("A DateTime needs its zone, as in 2026-01-31T12:00:00Z.")
+        try:
+            return parsed.astimezone(UTC)
+        except OverflowError:
+            raise GraphQLError("A DateTime lies between the years 1 and 9999.") from None
+
+    def literal(node: ValueNode, *_: Any) -> datetime:
+        try:
+            return moment(node.value if isinstance(node, StringValueNode) else None)
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None
+
+    times.coerce_input_value, times.coerce_input_literal = moment, literal
