@@ -135,6 +135,9 @@ class MutationErrorCode(Enum):
     LAST_ADMIN = strawberry.enum_value(
         "LAST_ADMIN", description="The account is the last active admin: make somebody else one first."
     )
+    LAYER_TYPE = strawberry.enum_value(
+        "LAYER_TYPE", description="The catalog item of the layer at `path` is of another type than the layer."
+    )
     NOT_DELETED = strawberry.enum_value("NOT_DELETED", description="What should be restored is not deleted.")
     NOT_FOUND = strawberry.enum_value(
         "NOT_FOUND", description="What the input refers to isn't there, or not for the viewer to see or to change."

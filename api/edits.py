@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -11,12 +11,14 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, func, literal, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from api.codes import MutationErrorCode
 from api.conditions import And, matches, to_sql
 from api.context import Context
 from api.mutations import ConflictError, Refusal, not_editable
 from api.nodes import View, read
+from api.validation import Embedded
 from models import Base, PostgresRepository
 
 M = TypeVar("M", bound=Base)
@@ -41,13 +43,23 @@ def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[boo
     return literal(expected, updated_at.type).in_((updated_at, cut))
 
 
-def keeping_unknown(column: ColumnElement[Any], known: Iterable[str], new: Mapping[str, Any]) -> ColumnElement[Any]:
-    """A new JSON object in place of the stored one, with what other programs have stored in that beside what is known.
+def merging(
+    values: Mapping[str, Any], column: KeyedColumnElement[Any], kind: type[Embedded], given: Embedded | None
+) -> dict[str, Any]:
+    """The values by column, with what is given of a JSON object put into the stored one, if that is among them.
 
-    `known` are the names by which this application stores.
+    What is absent from it stays, and so does what other programs have stored there; null removes, and in place of the
+    whole object it removes all that this application stores.
     """
-    stored = column.op("-", return_type=JSONB())(literal(list(known), ARRAY(Text)))
-    return stored.op("||", return_type=JSONB())(literal(dict(new), JSONB))
+    name = column.key
+    if name not in values:
+        return {**values}
+    names = kind.stored_names() if given is None else given.given_names()
+    if not names:
+        return {key: value for key, value in values.items() if key != name}
+    rest = column.op("-", return_type=JSONB())(literal(names, ARRAY(Text)))
+    new = {} if given is None else given.model_dump()
+    return {**values, name: rest.op("||", return_type=JSONB())(literal(new, JSONB))}
 
 
 async def restore(transaction: AsyncSession, model: type[M], where: ColumnElement[bool], **values: Any) -> M | None:

@@ -32,6 +32,10 @@ class Embedded(BaseModel):
         """The keys of the object."""
         return [to_camel(name) for name in cls.model_fields]
 
+    def given_names(self) -> list[str]:
+        """The keys that the client gave, null or not."""
+        return [to_camel(name) for name in self.model_fields_set]
+
     @model_serializer
     def _stored(self) -> dict[str, Any]:
         return {to_camel(name): value for name, value in self if value is not None}

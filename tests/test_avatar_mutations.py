@@ -222,6 +222,21 @@ ALL_WRONG = invalid("name", "measurements.height", "measurements.weight", "measu
 )
 
 
+async def test_measurements_are_those_of_a_body(client: httpx.AsyncClient, stores: Stores) -> None:
+    mine, user = await signed_in(client, stores)
+    # what is stored may lie beyond, and stays
+    avatar = await create_avatar(stores, user_id=user.id, measurements={"height": 1e308})
+    longest = {"height": 300, "weight": 1000, "chest": 500, "waist": 500, "hips": 500, "shoulderWidth": 200}
+    paths = invalid(*(f"measurements.{name}" for name in longest))
+    for beyond in ({name: most + 0.1 for name, most in longest.items()}, dict.fromkeys(longest, 1e308)):
+        assert await refused(mine, "createAvatar", name="Giant", measurements=beyond) == paths
+        assert await refused(mine, "updateAvatar", id=gid(avatar), measurements=beyond) == paths
+    await change(mine, "updateAvatar", id=gid(avatar), measurements={"weight": 0.5})
+    assert (await stored(stores, avatar))["measurements"] == {"height": 1e308, "weight": 0.5}
+    await change(mine, "updateAvatar", id=gid(avatar), measurements=longest)
+    assert (await stored(stores, avatar))["measurements"] == longest
+
+
 async def test_every_failure_of_an_input_is_told_at_once(client: httpx.AsyncClient, stores: Stores) -> None:
     # given
     mine, user = await signed_in(client, stores)
@@ -320,25 +335,36 @@ async def test_an_update_changes_what_is_given_and_leaves_the_rest(client: httpx
     # then
     assert (changed["name"], changed["gender"], changed["modelUrl"]) == ("Sitting", "MALE", None)
     assert changed["measurements"]["height"] == 179.5
-    assert changed["measurements"]["weight"] is None
+    assert changed["measurements"]["weight"] == 80
     after = await stored(stores, avatar)
     assert after["updated_at"] > before["updated_at"]
     assert after == before | {
         "name": "Sitting",
-        "measurements": {"height": 179.5},
+        "measurements": {"height": 179.5, "weight": 80},
         "model_url": None,
         "updated_by": actor.id,
         "updated_at": after["updated_at"],
     }
 
 
-async def test_null_removes_the_measurements(client: httpx.AsyncClient, stores: Stores) -> None:
+async def test_measurements_that_are_left_out_stay_and_null_removes(client: httpx.AsyncClient, stores: Stores) -> None:
     mine, user = await signed_in(client, stores)
-    avatar = await create_avatar(stores, user_id=user.id, measurements={"height": 180})
+    all_of_them = {"height": 180, "weight": 80, "chest": 100, "waist": 85, "hips": 98, "shoulderWidth": 45}
+    avatar = await create_avatar(stores, user_id=user.id, measurements=all_of_them)
+    changes: list[tuple[Any, Any]] = [
+        ({"height": 170}, all_of_them | {"height": 170}),
+        ({"height": None, "waist": 84.5}, {**all_of_them, "waist": 84.5, "height": None}),
+        ({}, {**all_of_them, "waist": 84.5, "height": None}),
+        (dict.fromkeys(("weight", "chest", "shoulderWidth")), {"waist": 84.5, "hips": 98}),
+        (None, {}),
+        ({"height": 170}, {"height": 170}),
+    ]
+    for given, expected in changes:
+        shown = (await change(mine, "updateAvatar", id=gid(avatar), measurements=given))["measurements"]
 
-    await change(mine, "updateAvatar", id=gid(avatar), measurements=None)
-
-    assert (await stored(stores, avatar))["measurements"] == {}
+        kept = {name: value for name, value in expected.items() if value is not None}
+        assert (await stored(stores, avatar))["measurements"] == kept
+        assert {name: value for name, value in shown.items() if value is not None} == kept
 
 
 async def test_an_update_of_nothing_writes_nothing(app: Starlette, client: httpx.AsyncClient, stores: Stores) -> None:

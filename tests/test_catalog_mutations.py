@@ -330,19 +330,24 @@ async def test_an_update_changes_what_is_given_and_leaves_the_rest(client: httpx
 
     # then
     assert (changed["description"], changed["category"], changed["isActive"]) == (None, None, False)
-    assert (changed["properties"]["color"], changed["properties"]["tags"]) == ("blue", [])
+    assert (changed["properties"]["color"], changed["properties"]["tags"]) == ("blue", ["summer"])
     after = await stored(stores, item)
     assert after["updated_at"] > before["updated_at"]
     assert after == before | {
         "description": None,
         "category": None,
-        "properties": {"color": "blue"},
+        "properties": {"color": "blue", "tags": ["summer"]},
         "is_active": False,
         "updated_by": actor.id,
         "updated_at": after["updated_at"],
     }
 
-    # when, then: null removes all properties
+    # when, then: null removes a property, and all of them
+    changed = await change(admin, "updateCatalogItem", id=gid(item), properties={"tags": None, "material": "silk"})
+    assert (await stored(stores, item))["properties"] == {"color": "blue", "material": "silk"}
+    assert changed["properties"] == {
+        **{"color": "blue", "texture": None, "material": "silk", "patternType": None, "tags": []}
+    }
     assert (await change(admin, "updateCatalogItem", id=gid(item), properties=None))["properties"]["color"] is None
     assert (await stored(stores, item))["properties"] == {}
 

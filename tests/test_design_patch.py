@@ -55,7 +55,7 @@ def layers_of(design: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 
 async def test_operations_are_applied_in_their_order(ada: httpx.AsyncClient, stores: Stores, design: Design) -> None:
-    silk = await create_catalog_item(stores)
+    silk = await create_catalog_item(stores, type="pattern")
 
     after = await changed(
         ada,

@@ -107,24 +107,28 @@ async def test_a_copy_and_a_restored_version_have_it_too(client: httpx.AsyncClie
     assert copy is not None
 
 
-async def test_other_measurements_keep_what_is_not_known(client: httpx.AsyncClient, stores: Stores) -> None:
+async def test_changed_measurements_keep_what_is_not_known(client: httpx.AsyncClient, stores: Stores) -> None:
     mine, user = await signed_in(client, stores)
     avatar = await create_avatar(stores, user_id=user.id)
     await put(stores, "avatar.avatars", "measurements", avatar.id, {"inseam": 80, "height": 170})
     query = "mutation ($input: UpdateAvatarInput!) { updateAvatar(input: $input) { errors { code } } }"
     await execute(mine, query, input={"id": gid(avatar), "measurements": {"weight": 60}})
-    assert await got(stores, "avatar.avatars", "measurements", avatar.id) == {"inseam": 80, "weight": 60}
+    assert await got(stores, "avatar.avatars", "measurements", avatar.id) == {"inseam": 80, "height": 170, "weight": 60}
     await execute(mine, query, input={"id": gid(avatar), "measurements": None})
     assert await got(stores, "avatar.avatars", "measurements", avatar.id) == {"inseam": 80}
 
 
-async def test_other_properties_keep_what_is_not_known(client: httpx.AsyncClient, stores: Stores) -> None:
+async def test_changed_properties_keep_what_is_not_known(client: httpx.AsyncClient, stores: Stores) -> None:
     mine, user = await signed_in(client, stores, "brand")
     item = await create_catalog_item(stores, created_by=user.id)
     await put(stores, "catalog.catalog_items", "properties", item.id, {"gsm": 120, "color": "red"})
     query = "mutation ($input: UpdateCatalogItemInput!) { updateCatalogItem(input: $input) { errors { code } } }"
     await execute(mine, query, input={"id": gid(item), "properties": {"material": "silk"}})
-    assert await got(stores, "catalog.catalog_items", "properties", item.id) == {"gsm": 120, "material": "silk"}
+    assert await got(stores, "catalog.catalog_items", "properties", item.id) == {
+        "gsm": 120,
+        "color": "red",
+        "material": "silk",
+    }
 
 
 async def put(stores: Stores, table: str, column: str, id: Any, value: Any) -> None:

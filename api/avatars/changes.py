@@ -10,18 +10,21 @@ from pydantic import BaseModel, BeforeValidator, Field
 from api.validation import UNGIVEN, AvatarKey, Embedded, Name, Url, UserKey
 
 Gender = Literal["male", "female", "unisex"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Height = Annotated[float, Field(gt=0, le=300)]
+Weight = Annotated[float, Field(gt=0, le=1000)]
+Girth = Annotated[float, Field(gt=0, le=500)]
+Width = Annotated[float, Field(gt=0, le=200)]
 
 
 class Measurements(Embedded):
-    """Lengths in cm, weight in kg."""
+    """Lengths in cm, weight in kg, within what people have; what is stored already may lie beyond."""
 
-    height: Positive | None = None
-    weight: Positive | None = None
-    chest: Positive | None = None
-    waist: Positive | None = None
-    hips: Positive | None = None
-    shoulder_width: Positive | None = None
+    height: Height | None = None
+    weight: Weight | None = None
+    chest: Girth | None = None
+    waist: Girth | None = None
+    hips: Girth | None = None
+    shoulder_width: Width | None = None
 
 
 Measured = Annotated[Measurements, BeforeValidator(lambda value: {} if value is None else value)]
@@ -61,7 +64,7 @@ class AvatarChanges(AvatarDeletion):
 
     name: Name = UNGIVEN
     gender: Gender = UNGIVEN
-    measurements: Measured = UNGIVEN
+    measurements: Measurements | None = None
     model_url: Url | None = None
     thumbnail_url: Url | None = None
 

@@ -50,14 +50,23 @@ _URL = "an http or https address of at most 2048 characters"
 _EXPECTED = "`updatedAt` as the client knows it: where it is another by now, nothing changes, and the error is STALE."
 
 
-@strawberry.input(description="The measures of a body; each is positive. What is left out or null is not known.")
+@strawberry.input(
+    description="The measures of a body, each greater than 0. In a change of an avatar, what is left out stays, and "
+    "null removes a measure; of a new one, neither is known."
+)
 class MeasurementsInput:
-    height: float | None = strawberry.field(default=None, description="Height in cm.")
-    weight: float | None = strawberry.field(default=None, description="Weight in kg.")
-    chest: float | None = strawberry.field(default=None, description="Girth of the chest in cm.")
-    waist: float | None = strawberry.field(default=None, description="Girth of the waist in cm.")
-    hips: float | None = strawberry.field(default=None, description="Girth of the hips in cm.")
-    shoulder_width: float | None = strawberry.field(default=None, description="Width of the shoulders in cm.")
+    height: float | None = strawberry.field(default=strawberry.UNSET, description="Height in cm, at most 300.")
+    weight: float | None = strawberry.field(default=strawberry.UNSET, description="Weight in kg, at most 1000.")
+    chest: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Girth of the chest in cm, at most 500."
+    )
+    waist: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Girth of the waist in cm, at most 500."
+    )
+    hips: float | None = strawberry.field(default=strawberry.UNSET, description="Girth of the hips in cm, at most 500.")
+    shoulder_width: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Width of the shoulders in cm, at most 200."
+    )
 
 
 @strawberry.input(description="A new avatar.")
@@ -83,7 +92,7 @@ class UpdateAvatarInput:
     name: strawberry.Maybe[str | None] = strawberry.field(description="Its name: 1 to 255 characters.")
     gender: strawberry.Maybe[Gender | None] = strawberry.field(description="For whom it stands.")
     measurements: strawberry.Maybe[MeasurementsInput | None] = strawberry.field(
-        description="All its measures, in place of those until now. Null removes them."
+        description="Its measures: those that are left out stay, null removes one. Null in place of all removes all."
     )
     model_url: strawberry.Maybe[str | None] = strawberry.field(description=f"3D model: {_URL}. Null removes it.")
     thumbnail_url: strawberry.Maybe[str | None] = strawberry.field(

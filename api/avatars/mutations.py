@@ -27,7 +27,7 @@ from api.avatars.payloads import (
 from api.avatars.types import Avatar
 from api.codes import MutationErrorCode
 from api.context import Context
-from api.edits import editable, keeping_unknown, restore, unchanged, why_not
+from api.edits import editable, merging, restore, unchanged, why_not
 from api.ids import encode_id
 from api.mutations import conflict, given, not_found, refusable, validated, write_block
 
@@ -69,16 +69,12 @@ class AvatarMutations:
         context = info.context
         actor = context.viewer.account_id
         changes = validated(AvatarChanges, given(input))
-        values, avatars = changes.values(), store.repository(context.stores)
+        column, avatars = models.Avatar.__table__.c.measurements, store.repository(context.stores)
+        values = merging(changes.values(), column, Measurements, changes.measurements)
         where = editable(context, models.Avatar) & unchanged(models.Avatar, changes.expected_updated_at)
         if values:
             async with write_block(context) as transaction:
                 values["updated_by"] = actor
-                if "measurements" in values:
-                    column = models.Avatar.__table__.c.measurements
-                    values["measurements"] = keeping_unknown(
-                        column, Measurements.stored_names(), values["measurements"]
-                    )
                 avatar = await avatars.within(transaction).update(changes.id, values, where=where)
         else:
             avatar = await avatars.update(changes.id, {}, where=where)

@@ -74,7 +74,7 @@ class CatalogItemChanges(CatalogItemDeletion):
     description: Description | None = None
     type: Type = UNGIVEN
     category: Category | None = None
-    properties: Described = UNGIVEN
+    properties: Properties | None = None
     asset_url: Url | None = None
     thumbnail_url: Url | None = None
     is_premium: bool = UNGIVEN

@@ -68,16 +68,18 @@ _EXPECTED = "`updatedAt` as the client knows it: where it is another by now, not
 
 
 @strawberry.input(
-    description="What a catalog item looks and feels like. Texts have 1 to 255 characters; what is left out or null is "
-    "not said."
+    description="What a catalog item looks and feels like. Texts have 1 to 255 characters. In a change of an item, "
+    "what is left out stays, and null removes it; of a new one, neither is said."
 )
 class CatalogItemPropertiesInput:
-    color: str | None = strawberry.field(default=None, description="Its main colour.")
-    texture: str | None = strawberry.field(default=None, description="How its surface feels.")
-    material: str | None = strawberry.field(default=None, description="What it is made of.")
-    pattern_type: str | None = strawberry.field(default=None, description="Kind of pattern.")
+    color: str | None = strawberry.field(default=strawberry.UNSET, description="Its main colour.")
+    texture: str | None = strawberry.field(default=strawberry.UNSET, description="How its surface feels.")
+    material: str | None = strawberry.field(default=strawberry.UNSET, description="What it is made of.")
+    pattern_type: str | None = strawberry.field(default=strawberry.UNSET, description="Kind of pattern.")
     tags: list[str] | None = strawberry.field(
-        default=None, description="Words to find it by: at most 50, all different, each of 1 to 64 characters."
+        default=strawberry.UNSET,
+        description="Words to find it by, in place of those until now: at most 50, all different, each of 1 to 64 "
+        "characters.",
     )
 
 
@@ -115,7 +117,7 @@ class UpdateCatalogItemInput:
         description="Kind of garment; null where none fits."
     )
     properties: strawberry.Maybe[CatalogItemPropertiesInput | None] = strawberry.field(
-        description="All its properties, in place of those until now. Null removes them."
+        description="Its properties: those that are left out stay, null removes one. Null in place of all removes all."
     )
     asset_url: strawberry.Maybe[str | None] = strawberry.field(description=f"3D asset: {_URL}. Null removes it.")
     thumbnail_url: strawberry.Maybe[str | None] = strawberry.field(

@@ -27,7 +27,7 @@ from api.catalog.payloads import (
 )
 from api.catalog.types import CatalogItem
 from api.context import Context
-from api.edits import editable, keeping_unknown, restore, unchanged, why_not
+from api.edits import editable, merging, restore, unchanged, why_not
 from api.mutations import given, not_found, refusable, validated, write_block
 
 
@@ -59,14 +59,12 @@ class CatalogMutations:
         context = info.context
         actor = context.viewer.require("brand")
         changes = validated(CatalogItemChanges, given(input))
-        values, items = changes.values(), store.repository(context.stores)
+        column, items = models.CatalogItem.__table__.c.properties, store.repository(context.stores)
+        values = merging(changes.values(), column, Properties, changes.properties)
         where = editable(context, models.CatalogItem) & unchanged(models.CatalogItem, changes.expected_updated_at)
         if values:
             async with write_block(context) as transaction:
                 values["updated_by"] = actor
-                if "properties" in values:
-                    column = models.CatalogItem.__table__.c.properties
-                    values["properties"] = keeping_unknown(column, Properties.stored_names(), values["properties"])
                 item = await items.within(transaction).update(changes.id, values, where=where)
         else:
             item = await items.update(changes.id, {}, where=where)

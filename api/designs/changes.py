@@ -10,17 +10,18 @@ from api.catalog.inputs import CatalogItemType
 _EXPECTED = "`version` as the client knows it: where it is another by now, nothing changes."
 
 
-@strawberry.input(description="Where a layer lies.")
+@strawberry.input(description="Where a layer lies; each number is from -1000000 to 1000000.")
 class PositionInput:
     x: float = strawberry.field(description="Pixels from the left.")
     y: float = strawberry.field(description="Pixels from the top.")
     z: float | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Which layer covers which: the larger the nearer. What it was, or 0, where it is not given.",
+        description="Which layer covers which: the larger the nearer. Where it is not given, it is what it was for the "
+        "operation `update` of a layer, and else 0.",
     )
 
 
-@strawberry.input(description="How a layer is stretched.")
+@strawberry.input(description="How a layer is stretched; each factor is from -1000 to 1000.")
 class ScaleInput:
     x: float = strawberry.field(description="By which factor across.")
     y: float = strawberry.field(description="By which factor down.")
@@ -43,7 +44,9 @@ class DesignLayerInput:
     position: PositionInput | None = strawberry.field(
         default=strawberry.UNSET, description="Where it lies; at the origin where it is not given."
     )
-    rotation: float | None = strawberry.field(default=strawberry.UNSET, description="By how many degrees it is turned.")
+    rotation: float | None = strawberry.field(
+        default=strawberry.UNSET, description="By how many degrees it is turned, from -3600 to 3600."
+    )
     scale: ScaleInput | None = strawberry.field(default=strawberry.UNSET, description="How it is stretched.")
     color: str | None = strawberry.field(
         default=strawberry.UNSET, description="Colour that it is tinted with; at most 64 characters."
@@ -134,7 +137,7 @@ class UpdateLayerInput:
     )
     position: strawberry.Maybe[PositionInput | None] = strawberry.field(description="Where it lies.")
     rotation: strawberry.Maybe[float | None] = strawberry.field(
-        description="By how many degrees it is turned. Null removes it."
+        description="By how many degrees it is turned, from -3600 to 3600. Null removes it."
     )
     scale: strawberry.Maybe[ScaleInput | None] = strawberry.field(description="How it is stretched. Null removes it.")
     color: strawberry.Maybe[str | None] = strawberry.field(

@@ -132,7 +132,7 @@ async def _with_status(status: str, context: Context, mutation_input: Any) -> De
         values: dict[str, Any] = {"status": status}
         if status == "published":
             values["publishedAt"] = utc_now()
-        await references.check(context, current, values, {})
+        await references.check(context, current, values, {}, {})
         return values
 
     return Design.of(await changed(context, design, change, wanted.expected_version))

@@ -44,7 +44,10 @@ _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
 
 @strawberry.type
 class DesignMutations(LifecycleMutations):
-    @strawberry.mutation(description="Make a design, a draft of the viewer.")
+    @strawberry.mutation(
+        description="Make a design, a draft of the viewer. Errors: INVALID; NOT_FOUND for the avatar or an item; "
+        "LAYER_TYPE where a layer shows an item of another type than its own."
+    )
     @refusable(CreateDesignPayload)
     async def create_design(
         self,
@@ -61,12 +64,14 @@ class DesignMutations(LifecycleMutations):
             "metadata": chosen.metadata.model_dump(by_alias=True, exclude_none=True),
             "avatarId": chosen.avatar_id,
         }
-        await references.check(context, {"userId": owner}, values, references.item_paths(layers))
+        named, shows = references.item_paths(layers), references.layer_paths(layers)
+        await references.check(context, {"userId": owner}, values, named, shows)
         return CreateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
     @strawberry.mutation(
         description="Change a design: its name, its avatar, its layers, what describes it. Errors beside INVALID and "
-        "NOT_FOUND: VERSION_CONFLICT; of a published design also those of publishDesign, for what is new in it."
+        "NOT_FOUND: VERSION_CONFLICT; LAYER_TYPE where a layer that is new, or shows something else now, shows an item "
+        "of another type than its own; of a published design also those of publishDesign, for what is new in it."
     )
     @refusable(UpdateDesignPayload)
     async def update_design(
@@ -79,7 +84,9 @@ class DesignMutations(LifecycleMutations):
 
         async def change(current: Document) -> dict[str, Any]:
             values = _keeping_unknown(current, update.values())
-            await references.check(context, current, values, references.item_paths(values.get("layers", ())))
+            layers = values.get("layers", ())
+            named, shows = references.item_paths(layers), references.layer_paths(layers)
+            await references.check(context, current, values, named, shows)
             return _on_metadata(current, values)
 
         return UpdateDesignPayload(design=Design.of(await changed(context, design, change, update.expected_version)))
@@ -99,7 +106,7 @@ class DesignMutations(LifecycleMutations):
         design, wanted = await opened(context, ApplyDesignPatch, input)
         _name_new_layers(wanted.operations, idempotent_object_id(context, info.path))
         operations, expected = [one_of.operation for one_of in wanted.operations], wanted.expected_version
-        named = _items_of(wanted.operations)
+        named, shows = _items_of(wanted.operations), _shown_by(wanted.operations)
         base: Sequence[patch.Layer] | None = None
 
         async def change(current: Document) -> dict[str, Any]:
@@ -116,7 +123,7 @@ class DesignMutations(LifecycleMutations):
             patched, problems = patch.apply(layers, operations, clamp=rebasing)
             if problems:
                 raise Refusal(*(_error(problem, wanted.operations) for problem in problems))
-            await references.check(context, current, {"layers": patched}, named)
+            await references.check(context, current, {"layers": patched}, named, shows)
             return {"layers": patched}
 
         written = await changed(context, design, change, None if wanted.rebase else expected)
@@ -124,7 +131,8 @@ class DesignMutations(LifecycleMutations):
 
     @strawberry.mutation(
         description="Copy a design that the viewer may see: a draft of the viewer, on the same avatar where that is "
-        "the viewer's own. Its history begins anew."
+        "the viewer's own. Its history begins anew. LAYER_TYPE where a layer shows an item of another type than its "
+        "own."
     )
     @refusable(DuplicateDesignPayload)
     async def duplicate_design(
@@ -138,17 +146,20 @@ class DesignMutations(LifecycleMutations):
         original, copy = await opened(context, DuplicateDesign, input, visible)
         expect(original, copy.expected_version)
         owner = str(context.viewer.account_id)
-        values = {
+        values: dict[str, Any] = {
             "name": copy.name or original["name"],
             "layers": original.get("layers") or [],
             "metadata": original.get("metadata") or {},
             "avatarId": original.get("avatarId") if original["userId"] == owner else None,
         }
+        layers = [layer for layer in values["layers"] if isinstance(layer, dict)]
+        shows = references.layer_paths(layers)
+        await references.check(context, {"userId": owner}, {"layers": layers}, {}, shows, avatar=False)
         return DuplicateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
     @strawberry.mutation(
         description="Give a design the name, the layers, the description and the avatar of an earlier version, as a "
-        "new version; the status stays. Errors as of updateDesign."
+        "new version; the status stays. Errors as of updateDesign, without LAYER_TYPE."
     )
     @refusable(RestoreDesignRevisionPayload)
     async def restore_design_revision(
@@ -171,7 +182,7 @@ class DesignMutations(LifecycleMutations):
                 "metadata": revision.get("metadata") or {},
                 "avatarId": revision.get("avatarId"),
             }
-            await references.check(context, current, values, {}, avatar=False)
+            await references.check(context, current, values, {}, {}, avatar=False)
             return values
 
         written = await changed(context, design, change, wanted.expected_version)
@@ -237,6 +248,18 @@ def _items_of(operations: Sequence[OneOperation]) -> references.Paths:
                 paths[layer.item_id].append(("operations", str(number), "add", "layer", "itemId"))
             case Update(item_id=item_id) if item_id is not None:
                 paths[item_id].append(("operations", str(number), "update", "itemId"))
+    return paths
+
+
+def _shown_by(operations: Sequence[OneOperation]) -> references.LayerPaths:
+    """Where a patch says what a layer shows: the last operation that does."""
+    paths: dict[str, references.Path] = {}
+    for number, one_of in enumerate(operations):
+        match one_of.operation:
+            case Add(layer=layer):
+                paths[layer.id] = ("operations", str(number), "add", "layer", "itemId")
+            case Update(layer_id=id, model_fields_set=given) if not given.isdisjoint(("item_id", "type")):
+                paths[id] = ("operations", str(number), "update", "itemId" if "item_id" in given else "type")
     return paths
 
 

@@ -22,8 +22,10 @@ from api.nodes import read
 Path = tuple[str, ...]
 Paths = Mapping[str, Sequence[Path]]
 """Where in an input each item is named."""
+LayerPaths = Mapping[Any, Path]
+"""Where in an input it is said what each layer shows, by the layer's id."""
 
-_OFFERED: Final = frozenset(("is_active", "is_premium"))
+_OFFERED: Final = frozenset(("is_active", "is_premium", "type"))
 
 
 def item_paths(layers: Sequence[Mapping[str, Any]]) -> Paths:
@@ -35,18 +37,25 @@ def item_paths(layers: Sequence[Mapping[str, Any]]) -> Paths:
     return paths
 
 
+def layer_paths(layers: Sequence[Mapping[str, Any]]) -> LayerPaths:
+    """Where an input that names all layers says what each shows."""
+    return {layer.get("id"): ("layers", str(index), "itemId") for index, layer in enumerate(layers)}
+
+
 async def check(
     context: Context,
     design: Mapping[str, Any],
     values: Mapping[str, Any],
     named: Paths,
+    shows: LayerPaths,
     *,
     avatar: bool = True,
 ) -> None:
     """Raise Refusal, with every failure, unless what the values bring into the stored design is there.
 
-    `named` says where the input names items; those must be listed for the viewer. The avatar must be the owner's
-    (where not `avatar`, it is not looked at). What is or becomes published must also be allowed to the owner.
+    `named` says where the input names items; those must be listed for the viewer. `shows` says where the input says
+    what a layer shows; where that is new, the item must be of the layer's type. The avatar must be the owner's (where
+    not `avatar`, it is not looked at). What is or becomes published must also be allowed to the owner.
     """
     status, layers = values.get("status"), values.get("layers", design.get("layers")) or ()
     known = {layer.get("itemId") for layer in design.get("layers") or ()}
@@ -56,21 +65,51 @@ async def check(
         shown = item_paths(layers)
     elif design.get("status") == "published" and "layers" in values:
         shown = {key: paths for key, paths in item_paths(layers).items() if key not in known}
+    before = {layer.get("id"): layer for layer in design.get("layers") or ()}
+    changed = [layer for layer in layers if layer.get("id") in shows and _shows_another(layer, before)]
     errors: list[MutationError] = []
     if not layers and "published" in (status, None if "layers" not in values else design.get("status")):
         errors.append(
             ConflictError(code=MutationErrorCode.EMPTY, message="A published design has layers.", path=["layers"])
         )
     items, wrong_avatar = await asyncio.gather(
-        _rows(context, "catalog_item", new.keys() | shown.keys(), _OFFERED | _listed_by(context)),
+        _rows(
+            context,
+            "catalog_item",
+            new.keys() | shown.keys() | {layer["itemId"] for layer in changed},
+            _OFFERED | _listed_by(context),
+        ),
         _wrong_avatar(context, design, values if avatar else {}),
     )
     missing = {key for key in new if not _is_listed(context, items[key])}
     errors += [*wrong_avatar, *(_not_found("catalog item", path) for key in missing for path in new[key])]
+    errors += [
+        _mistyped(items[layer["itemId"]].type, layer, shows[layer.get("id")])
+        for layer in changed
+        if layer["itemId"] not in missing and _is_of_another_type(items[layer["itemId"]], layer)
+    ]
     published = {key: paths for key, paths in shown.items() if key not in missing}
     errors += await _unpublishable(context, design["userId"], published, items)
     if errors:
         raise Refusal(*errors)
+
+
+def _shows_another(layer: Mapping[str, Any], before: Mapping[Any, Mapping[str, Any]]) -> bool:
+    """Whether the layer shows an item, and is new or has another item or type than it had."""
+    old = before.get(layer.get("id"))
+    if not isinstance(layer.get("itemId"), str):
+        return False
+    return old is None or any(old.get(name) != layer.get(name) for name in ("itemId", "type"))
+
+
+def _is_of_another_type(item: Any, layer: Mapping[str, Any]) -> bool:
+    """What is gone has no type that could be told."""
+    return item is not None and item.deleted_at is None and item.type != layer.get("type")
+
+
+def _mistyped(type: str, layer: Mapping[str, Any], path: Path) -> MutationError:
+    message = f"The layer is of type {str(layer.get('type')).upper()}, and the item is a {type.upper()}."
+    return ConflictError(code=MutationErrorCode.LAYER_TYPE, message=message, path=[*path])
 
 
 async def _unpublishable(

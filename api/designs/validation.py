@@ -14,7 +14,7 @@ from api.ids import decode_id_of
 from api.mutations import InvalidInput, MutationError, Refusal, S, validated
 from api.validation import UNGIVEN, Description, Name, NoNull, Tag, Url
 from documents.base import Part
-from documents.design import CanvasSize, Finite, LayerType, Scale
+from documents.design import CanvasSize, LayerType
 from models import new_id
 
 MAX_LAYERS: Final = 200
@@ -42,6 +42,10 @@ def _key_of(type_name: str) -> Callable[[Any], Any]:
 
 Color = Annotated[str, StringConstraints(max_length=64), NoNull]
 LayerId = Annotated[str, StringConstraints(min_length=1, max_length=64), NoNull]
+Pixels = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
+"""Ten times the longest canvas, either way. What is stored already may lie beyond, and stays until it is changed."""
+Degrees = Annotated[float, Field(ge=-3600, le=3600)]
+Factor = Annotated[float, Field(ge=-1000, le=1000)]
 ExpectedVersion = Annotated[int, Field(ge=1)]
 DesignKey = Annotated[ObjectId, PlainValidator(_key_of("Design"))]
 AvatarKey = Annotated[str, PlainValidator(_key_of("Avatar"))]
@@ -62,9 +66,16 @@ class _NullsLeftOut(Schema):
 class PositionValues(_NullsLeftOut):
     """Where a layer lies; without `z`, as near as it was."""
 
-    x: Finite
-    y: Finite
-    z: Finite = 0
+    x: Pixels
+    y: Pixels
+    z: Pixels = 0
+
+
+class ScaleValues(Schema):
+    """How a layer is stretched."""
+
+    x: Factor
+    y: Factor
 
 
 class LayerValues(_NullsLeftOut):
@@ -74,8 +85,8 @@ class LayerValues(_NullsLeftOut):
     type: LayerType
     item_id: ItemKey | None = None
     position: PositionValues = Field(default_factory=lambda: PositionValues(x=0, y=0))
-    rotation: Finite | None = None
-    scale: Scale | None = None
+    rotation: Degrees | None = None
+    scale: ScaleValues | None = None
     color: Color | None = None
     visible: bool = True
 
@@ -90,8 +101,8 @@ class LayerChanges(Schema):
     type: LayerType = UNGIVEN
     item_id: ItemKey | None = None
     position: PositionValues = UNGIVEN
-    rotation: Finite | None = None
-    scale: Scale | None = None
+    rotation: Degrees | None = None
+    scale: ScaleValues | None = None
     color: Color | None = None
     visible: bool = UNGIVEN
 
