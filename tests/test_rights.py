@@ -28,7 +28,7 @@ NOBODY: Final = frozenset[str]()
 FIELDS: Final = table(
     {
         EVERYONE: """
-            User: id firstName lastName avatars designs
+            User: id firstName lastName createdAt avatars designs
             Avatar: id name gender modelUrl thumbnailUrl isDefault createdAt updatedAt owner designs
             AvatarConnection: nodes edges pageInfo totalCount
             CatalogItem: id name description type category properties thumbnailUrl isPremium isActive price
@@ -52,7 +52,7 @@ FIELDS: Final = table(
             MongodbHealth: healthy responseTime state
         """,
         OWNER: """
-            User: email role isActive emailVerified createdAt updatedAt createdBy updatedBy defaultAvatar
+            User: email role isActive emailVerified updatedAt createdBy updatedBy defaultAvatar
             Avatar: measurements
             Measurements: height weight chest waist hips shoulderWidth
             AvatarEdge: node cursor

@@ -92,7 +92,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "role": "UserRole",
         "isActive": "Boolean",
         "emailVerified": "Boolean",
-        "createdAt": "DateTime",
+        "createdAt": "DateTime!",
         "updatedAt": "DateTime",
         "createdBy": "User",
         "updatedBy": "User",

@@ -43,7 +43,9 @@ class CatalogItemFilter:
     price: IntRange | None = where("Range of the price in cents.")
     is_premium: bool | None = where("Whether the asset is for premium accounts only.")
     is_active: bool | None = where("Whether it is still offered.")
-    created_by: list[strawberry.ID] | None = where("Offered by one of these users.", node="User")
+    created_by: list[strawberry.ID] | None = where(
+        "Offered by one of these users, as `brand` says of each item that the viewer sees.", node="User"
+    )
     created_at: DateTimeRange | None = where("When it was created.")
     deleted: bool | None = where("True: the deleted items instead of the live ones; for their brand and admins.")
     updated_at: DateTimeRange | None = where("When it last changed.")

@@ -57,7 +57,9 @@ class CatalogItem(Node):
         description="When it was deleted; null while it is not. Only its brand and admins find it then."
     )
     brand: Annotated[User, strawberry.lazy("api.users.types")] | None = reference(
-        "user", key="created_by", description="Who offers it; null where nobody of this service does."
+        "user",
+        key="created_by",
+        description="Who offers it, for everyone who sees the item; null where nobody of this service does.",
     )
     designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
         "designs",

@@ -33,7 +33,7 @@ class AdministrationMutations:
 
     @strawberry.mutation(
         description="End all sessions of an account and keep it from signing in; for admins. Takes effect within a "
-        "second."
+        "second. What the account has published or offers stays for everyone to see: archive or delete that to hide it."
     )
     @refusable(DeactivateUserPayload)
     async def deactivate_user(

@@ -32,8 +32,9 @@ class User(Node):
     email_verified: bool | None = guarded(
         "Whether the email is confirmed; for the user and admins only.", guard=SELF, column="email_verified"
     )
-    created_at: datetime | None = guarded(
-        "When the account was created; for the user and admins only.", guard=SELF, column="created_at"
+    created_at: datetime = strawberry.field(
+        description="When the account was created. Everyone who sees the account may know: ids that this service makes "
+        "tell it too."
     )
     updated_at: datetime | None = guarded(
         "When the account last changed; for the user and admins only.", guard=SELF, column="updated_at"
@@ -67,5 +68,5 @@ class User(Node):
         key="id",
         filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
         order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],
-        description="The user's designs.",
+        description="The user's designs. What is published stays so when the account is deactivated.",
     )
