@@ -98,6 +98,68 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
 }
 
 
+def leaves(count: int) -> str:
+    """An item with so many leaves."""
+    return '{ catalogItem(id: "x") { ' + " ".join(f"l{number}: name" for number in range(count)) + " } }"
+
+
+CONSTANTS: Final[dict[str, tuple[str, dict[str, Any], int]]] = {
+    "nine leaves": (leaves(9), {}, 1),
+    "ten leaves": (leaves(10), {}, 2),
+    "nineteen leaves": (leaves(19), {}, 2),
+    "twenty leaves": (leaves(20), {}, 3),
+    "an object for each description": ('{ catalogItem(id: "x") { description } }', {}, 2),
+    "leaves of two objects": (
+        '{ catalogItem(id: "x") { a: id b: id c: id d: id e: id brand { a: id b: id c: id d: id e: id } } }',
+        {},
+        1 + 1,
+    ),
+    "the longest page": ("{ catalogItems(first: 100) { nodes { id } } }", {}, 102),
+    "a page beyond it": ("{ catalogItems(first: 101) { nodes { id } } }", {}, 102),
+    "an empty page": ("{ catalogItems(first: 0) { nodes { id } } }", {}, 2),
+    "a page of null": ("{ catalogItems(first: null) { nodes { id } } }", {}, 22),
+    "the greater of both": ("{ catalogItems(first: 3, last: 5) { nodes { id } } }", {}, 7),
+    "the greater, by variables": (
+        "query ($n: Int, $m: Int) { catalogItems(first: $n, last: $m) { nodes { id } } }",
+        {"n": 9, "m": 4},
+        11,
+    ),
+    "a literal beside a variable": (
+        "query ($n: Int) { catalogItems(first: 3, last: $n) { nodes { id } } }",
+        {"n": 2},
+        5,
+    ),
+    "a whole number as a float": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": 7.0}, 9),
+    "a float that is none": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": 7.5}, 22),
+    "true is no number": ("query ($n: Int) { users(first: $n) { nodes { id } } }", {"n": True}, 22),
+    "one id": ('{ nodes(ids: "a") { id } }', {}, 2),
+    "three ids": ('{ nodes(ids: ["a", "b", "c"]) { id } }', {}, 4),
+    "ids beyond the maximum": ("query ($i: [ID!]!) { nodes(ids: $i) { id } }", {"i": ["a"] * 101}, 101),
+    "one id, by a variable": ("query ($i: [ID!]!) { nodes(ids: $i) { id } }", {"i": "abc"}, 2),
+    "a preview of a deletion": ('{ deletionPreview(id: "x") { avatars } }', {}, 20),
+    "a difference": ('{ design(id: "x") { diff(from: 1, to: 2) { fromVersion } } }', {}, 1 + 40),
+    "a revision": ('{ design(id: "x") { revision(version: 1) { version } } }', {}, 1 + 1),
+    "what is below each layer of a difference": (
+        '{ design(id: "x") { diff(from: 1, to: 2) { added { catalogItem { brand { id } } } } } }',
+        {},
+        1 + 40 + 200,
+    ),
+    "an import": ("mutation { importCatalogItems(input: {items: []}) { errors { code } } }", {}, 100),
+    "the items of an import": (
+        "mutation { importCatalogItems(input: {items: []}) { results { item { brand { id } } } } }",
+        {},
+        100 + 500 * 2,
+    ),
+    "a deletion": ('mutation { deleteUser(input: {id: "x"}) { errors { code } } }', {}, 100),
+    "a restoration": ('mutation { restoreUser(input: {id: "x"}) { errors { code } } }', {}, 100),
+    "a new account": ('mutation { signUp(input: {email: "a", password: "b"}) { errors { code } } }', {}, 50),
+    "another password": (
+        'mutation { changePassword(input: {currentPassword: "a", newPassword: "b"}) { errors { code } } }',
+        {},
+        50,
+    ),
+}
+
 _NOT_CONTAINS: Final = "{and: [" + '{not: {name: {contains: "%s"}}} ' * 60 + "]}"
 _FILTERED: Final = "query ($f: CatalogItemFilter%s) { catalogItems(filter: %s) { %s } }"
 _ROWS, _COUNT = "nodes { id }", "totalCount"
@@ -188,6 +250,13 @@ def price_of(query: str, settings: Settings, variables: dict[str, Any] | None = 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_prices(name: str, settings: Settings) -> None:
     query, variables, expected = BY_HAND[name]
+
+    assert price_of(query, settings, variables) == expected
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_constants_of_the_price(name: str, settings: Settings) -> None:
+    query, variables, expected = CONSTANTS[name]
 
     assert price_of(query, settings, variables) == expected
 

@@ -393,7 +393,7 @@ async def test_nested_lists_take_the_same_filters(client: httpx.AsyncClient, sto
     data = await execute(
         client,
         """query ($silk: ID!) {
-          users(orderBy: {field: NAME}) { nodes {
+          users(first: 9, orderBy: {field: NAME}) { nodes {
             avatars(filter: {gender: FEMALE}) { nodes { name } totalCount }
             designs(filter: {status: PUBLISHED, tags: {any: ["two", "three"]}}) { nodes { name } totalCount }
             none: designs(filter: {not: {status: [DRAFT, PUBLISHED]}}) { nodes { name } totalCount }
