@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from api.catalog import policy as policies_of_catalog
 from api.catalog.loaders import catalog_items
 from api.claims import Claim
 from api.config import Settings
+from api.departures import Departure
 from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
 from api.execution import Room
@@ -44,7 +46,8 @@ class Context:
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
     `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
     operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known; `surcharge` is the
-    part of it that lists cost beyond their fields. `room` is what its answer must fit into.
+    part of it that lists cost beyond their fields. `room` is what its answer must fit into. `deadline` is that of the
+    operation, `has_left` whether it was brought forward because its client has left.
     """
 
     stores: Stores
@@ -61,11 +64,29 @@ class Context:
     spent: int | None = None
     room: Room | None = None
     surcharge: int = 0
+    departure: Departure | None = None
+    deadline: asyncio.Timeout | None = None
+    has_left: bool = False
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.stores.row_level_security:
             self.stores = self.stores.acting_as(identity_of(self.viewer, self.request_id))
+
+    def end_with_client(self) -> None:
+        """End the operation when its client leaves, which only a query may: what writes is carried on, and is whole."""
+        if self.departure is not None and self.claim is None:
+            self.departure.tell(self._end)
+
+    def outlive_client(self) -> None:
+        """It is over, or is to be."""
+        if self.departure is not None:
+            self.departure.forget(self._end)
+
+    def _end(self) -> None:
+        if self.deadline is not None and not self.deadline.expired():
+            self.has_left = True
+            self.deadline.reschedule(asyncio.get_running_loop().time())
 
     @property
     def system_stores(self) -> Stores:

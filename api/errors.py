@@ -67,6 +67,13 @@ class BadCursor(BadUserInput):
     code = ErrorCode.BAD_CURSOR
 
 
+class ClientLeft(BadRequest):
+    """Whoever has asked doesn't wait for the answer; the status is the one that proxies log for it."""
+
+    def __init__(self) -> None:
+        super().__init__("The client left.", 499)
+
+
 class Unauthenticated(AppError):
     """Nobody is signed in."""
 

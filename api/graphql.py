@@ -24,6 +24,7 @@ from api.auth import Auth
 from api.claims import Claim
 from api.config import Settings
 from api.context import Context
+from api.departures import DEPARTURE, Departure
 from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
 from api.execution import Room
 from api.http_request import (
@@ -140,7 +141,9 @@ class GraphQLEndpoint:
             request_id=exchange.request_id,
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
-        encodings = request.header(b"accept-encoding")
+        departure: Departure | None = scope.get(DEPARTURE)
+        has_left = departure is not None and departure.gone
+        encodings = "" if has_left else request.header(b"accept-encoding")
         await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
 
     async def _answer(self, exchange: Exchange) -> Answer:
@@ -222,6 +225,7 @@ class GraphQLEndpoint:
             exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
         )
         context.headers, context.meter, context.room = exchange.headers, exchange.meter, exchange.room
+        context.departure = exchange.request.scope.get(DEPARTURE)
         try:
             result = await self._schema.execute(
                 operation.query,

@@ -14,7 +14,7 @@ import uuid_utils
 from starlette.types import Receive, Scope
 
 from api.config import Settings
-from api.errors import BadRequest
+from api.errors import BadRequest, ClientLeft
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -207,7 +207,7 @@ async def _chunk(request: Incoming) -> tuple[bytes, bool]:
     """The next part of a body, and whether there is more."""
     message = await request.receive()
     if message["type"] == "http.disconnect":
-        raise BadRequest("The client left.")
+        raise ClientLeft
     body: bytes = message.get("body", b"")
     request.size += len(body)
     return body, message.get("more_body", False)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.config import Settings
+from api.departures import DEPARTURE, Departure
 from api.peers import Peers
 from api.unsent import Unsent
 
@@ -45,6 +46,7 @@ class Protocol(HttpToolsProtocol):
         settings: Settings = config.loaded_app.state.settings
         self._peers: Peers = config.loaded_app.state.peers
         self._unsent: Unsent = config.loaded_app.state.unsent
+        self._departure = Departure()
         self._held: tuple[Any, Any] | None = None
         """A request that waits until the answers to those before it are sent."""
         self._max_head = settings.max_head_size
@@ -73,6 +75,7 @@ class Protocol(HttpToolsProtocol):
         self._held = None
         self._stop_clock()
         super().connection_lost(exc)
+        self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
         if self._rest is not None:
@@ -98,6 +101,7 @@ class Protocol(HttpToolsProtocol):
             raise _Refused
         self._head = max(self._head, 1)  # where it begins in the middle of what came, it has begun all the same
         super().on_message_begin()
+        self.scope[DEPARTURE] = self._departure  # type: ignore[typeddict-unknown-key]  # servers may add to it
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > _MOST_HEADERS or (self._head > self._max_head and self._head_size() > self._max_head):
@@ -122,6 +126,8 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         if not self.cycle.response_complete:
             self._peers.works(self)
+        if self.flow.read_paused and not self.pipeline:  # for a long body, which has come: now it shows who leaves
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -37,12 +37,13 @@ from api.catalog.queries import CatalogQueries
 from api.codes import ErrorCode
 from api.compiled import StrawberryDeclarations
 from api.config import Settings
+from api.context import Context
 from api.definitions import DEFINITION
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.designs.revisions import find_revision
-from api.errors import AppError, BadOperation, RateLimited
+from api.errors import AppError, BadOperation, ClientLeft, RateLimited
 from api.execution import Executor, TooLarge
 from api.health.queries import HealthQueries
 from api.limits.cost import Costs
@@ -95,15 +96,22 @@ class Schema(strawberry.Schema):
         pass
 
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """As Strawberry's, for at most `execution_timeout`, and until the answer gets larger than it may be: then the
-        operation is cancelled, and refused."""
-        settings: Settings = kwargs["context_value"].settings
+        """As Strawberry's, for at most `execution_timeout`, until the answer gets larger than it may be, and a query
+        until its client leaves: then the operation is cancelled, and refused."""
+        context: Context = kwargs["context_value"]
+        settings = context.settings
         try:
             async with asyncio.timeout(settings.execution_timeout) as deadline:
-                return await super().execute(*args, **kwargs)
+                context.deadline = deadline
+                try:
+                    return await super().execute(*args, **kwargs)
+                finally:
+                    context.outlive_client()
         except TimeoutError:
             if not deadline.expired():
                 raise
+            if context.has_left:
+                return _refused(ClientLeft())
             return _refused(TimedOut(settings.execution_timeout))
         except TooLarge as large:
             return _refused(answer_too_large(large.size, settings))
@@ -156,10 +164,8 @@ class Schema(strawberry.Schema):
             context.context.operation_name = operation.name.value
         if operation is None and (name is not None or document.structure.operations == 0):
             raise CannotGetOperationTypeError(name)
-        if (
-            operation is not None
-            and (kind := OperationType(operation.operation.value)) not in context.allowed_operations
-        ):
+        kind = OperationType(operation.operation.value) if operation is not None else None
+        if kind is not None and kind not in context.allowed_operations:
             raise InvalidOperationTypeError(kind)
         is_new = document.is_new
         if is_new:  # each step takes up to tens of ms: the others get their turn in between
@@ -184,6 +190,8 @@ class Schema(strawberry.Schema):
             context.context.charged = await context.context.meter.charge(requested)
         if settings.report_cost:
             context.extensions_results["cost"] = {"requested": requested}
+        if kind is OperationType.QUERY:
+            context.context.end_with_client()
         return None
 
 

@@ -1,15 +1,15 @@
-"""Clients that leave in the middle of a mutation, and servers that give one up: no half write, no connection kept.
+"""Clients that leave in the middle of a request, and servers that give one up: no half write, no connection kept.
 
-A mutation whose client has left is carried on: nobody can tell the client what became of it, but it is whole. A server
-that stops cancels what doesn't end in time; then PostgreSQL rolls back.
+A query whose client has left is ended, in the stores, too. A mutation is carried on: nobody can tell the client what
+became of it, but it is whole. A server that stops cancels what doesn't end in time; then PostgreSQL rolls back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,12 +18,11 @@ import httpx
 import orjson
 import pytest
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 
-from api.server import url_of
 from api.stores import Stores
 from models import Avatar, User
+from tests.applications import listening
 from tests.factories.avatars import avatars, create_avatar
 from tests.factories.designs import create_design, designs
 from tests.factories.users import create_user, users
@@ -51,18 +50,19 @@ def stores(app: Starlette) -> Stores:
 @pytest.fixture
 async def address(app: Starlette, anyio_backend: str) -> AsyncIterator[str]:
     """The application behind a socket of this process, as `serve` puts it there."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        configuration = uvicorn.Config(app, lifespan="off", log_config=None, http="httptools")
-        server = uvicorn.Server(configuration)
-        serving = asyncio.create_task(server._serve([listener]))
-        yield url_of(listener)
-        server.should_exit = True
-        await serving
+    async with listening(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
-async def waiting(connection: Connection) -> None:
-    """Return once a statement waits for a lock."""
-    await until(lambda: connection.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+async def waiting(connection: Connection, statements: int | None = None) -> None:
+    """Return once so many statements wait for a lock; any number of them, where none is given."""
+    count = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+    async def is_so() -> bool:
+        found: int = await connection.fetchval(count)
+        return found > 0 if statements is None else found == statements
+
+    await until(is_so)
 
 
 async def until(condition: Any) -> None:
@@ -87,16 +87,79 @@ async def leave_in_the_middle(
     address: str, headers: httpx.Headers, query: str, given: dict[str, Any], locks: Connection
 ) -> None:
     """Send a mutation, and go away without a word when it waits for a lock."""
+    leave(await asked(address, headers, {"query": query, "variables": {"input": given}}, locks))
+    await asyncio.sleep(0)
+
+
+async def asked(
+    address: str, headers: httpx.Headers, body: Any, locks: Connection, statements: int | None = None
+) -> asyncio.StreamWriter:
+    """The connection over which a request was sent, when so many statements wait for a lock."""
     host, port = address.removeprefix("http://").split(":")
-    body = orjson.dumps({"query": query, "variables": {"input": given}})
+    content = orjson.dumps(body)
     _, writer = await asyncio.open_connection(host, int(port))
     lines = [f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers.items() if name in ("authorization", "idempotency-key")]
-    writer.write("".join([*lines, f"content-length: {len(body)}\r\n\r\n"]).encode() + body)
+    writer.write("".join([*lines, f"content-length: {len(content)}\r\n\r\n"]).encode() + content)
     await writer.drain()
-    await waiting(locks)
+    await waiting(locks, statements)
+    return writer
+
+
+def leave(writer: asyncio.StreamWriter) -> None:
+    """Go away without a word."""
     writer.transport.abort()
-    await asyncio.sleep(0)
+
+
+ITEMS = {"query": "{ catalogItems { totalCount } avatars { totalCount } }"}
+
+
+async def test_a_query_whose_client_has_left_is_ended(
+    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+) -> None:
+    """However long its body was, and while what it waits for is still locked."""
+    admin, _ = await signed_in(client, stores, "admin")
+    with structlog.testing.capture_logs() as logs:
+        for body in (ITEMS, ITEMS | {"padding": "x" * 300_000}, [ITEMS, ITEMS]):
+            async with locks.transaction():
+                await locks.execute("LOCK TABLE catalog.catalog_items, avatar.avatars IN ACCESS EXCLUSIVE MODE")
+                logs.clear()
+                leave(await asked(address, admin.headers, body, locks, 2 * (1 + isinstance(body, list))))
+                await waiting(locks, 0)
+                await no_transaction_is_left(locks, stores)
+                await until(partial(is_logged, logs))
+            assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
+        # and one that stays has its answer
+        async with locks.transaction():
+            await locks.execute("LOCK TABLE avatar.avatars IN ACCESS EXCLUSIVE MODE")
+            stays = asyncio.create_task(admin.post(f"{address}/graphql", json=ITEMS))
+            await waiting(locks)
+        assert (await stays).json() == {"data": {"catalogItems": {"totalCount": 0}, "avatars": {"totalCount": 0}}}
+
+
+async def test_of_a_batch_what_writes_is_carried_on(
+    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+) -> None:
+    mine, user = await signed_in(client, stores)
+    rename = {"query": RENAME, "variables": {"input": {"firstName": "Grace"}}}
+    with structlog.testing.capture_logs() as logs:
+        async with locks.transaction():
+            await locks.execute("LOCK TABLE catalog.catalog_items IN ACCESS EXCLUSIVE MODE")
+            await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", user.id)
+            query = {"query": "{ catalogItems { totalCount } }"}
+            leave(await asked(address, mine.headers, [query, rename], locks, 2))
+            await waiting(locks, 1)  # the query's is ended, the mutation's isn't
+            assert not await is_logged(logs)
+        await until(partial(is_logged, logs))
+    await no_transaction_is_left(locks, stores)
+    stored = await users(stores).find_by_id(user.id)
+    assert stored is not None
+    assert stored.first_name == "Grace"
+
+
+async def is_logged(logs: list[Any]) -> bool:
+    """Whether a request has been answered, as far as its server knows."""
+    return any(entry["event"] == "request" for entry in logs)
 
 
 async def test_a_mutation_whose_client_has_left_is_whole(
@@ -109,10 +172,7 @@ async def test_a_mutation_whose_client_has_left_is_whole(
             await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", user.id)
             await leave_in_the_middle(address, headers, RENAME, {"firstName": "Grace", "lastName": "Hopper"}, locks)
 
-        async def is_logged() -> bool:
-            return any(entry["event"] == "request" for entry in logs)
-
-        await until(is_logged)
+        await until(partial(is_logged, logs))
     await no_transaction_is_left(locks, stores)
 
     stored = await users(stores).find_by_id(user.id)
