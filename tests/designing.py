@@ -23,7 +23,7 @@ def query(name: str) -> str:
         mutation ($input: {kind}Input!) {{
           {name}(input: $input) {{
             design {{ {DESIGN} metadata {{ tags description thumbnailUrl canvasSize {{ width height }} }} }}
-            errors {{ __typename code message path ... on VersionConflict {{ current {{ version name }} }} }}
+            errors {{ __typename code message path ... on VersionConflict {{ current {{ version name }} layerIds }} }}
           }}
         }}"""
 

@@ -304,6 +304,7 @@ async def test_a_stale_version_changes_nothing_and_tells_the_current_one(
                     "message": "The design has changed; its version is 3.",
                     "path": ["expectedVersion"],
                     "current": {"version": 3, "name": "Evening"},
+                    "layerIds": [],
                 }
             ],
         }

@@ -220,6 +220,10 @@ async def test_a_patch_of_a_layer_that_others_changed_is_a_conflict(
     [error] = payload["errors"]
     assert (error["__typename"], error["code"]) == ("VersionConflict", "VERSION_CONFLICT")
     assert error["current"] == {"version": 3, "name": "Renamed"}
+    assert (error["layerIds"], error["message"]) == (
+        ["a"],
+        "The design has changed; its version is 3. Others changed the same layers: a.",
+    )
     assert await stored(stores, design) == before
 
 

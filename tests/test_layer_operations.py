@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.designs.diff import diff_fields, diff_layers, may_have_moved
 from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
-from api.designs.patch import Layer, Problem, apply, conflicts
+from api.designs.patch import Layer, Problem, apply, conflicts, contested
 from api.designs.validation import LayerValues
 
 COLORS = ("red", "green", "blue")
@@ -205,6 +205,14 @@ TO_THE_END = Move(layer_id="a", index=2)
 )
 def test_what_can_follow_what(theirs: LayerOperation, mine: LayerOperation, conflict: bool) -> None:
     assert conflicts(ABC, applied(ABC, theirs), [mine]) == ([0] if conflict else [])
+
+
+def test_what_is_contested_has_names() -> None:
+    mine: list[LayerOperation] = [update("b", rotation=1), Remove(layer_id="a"), add("d"), Move(layer_id="a", index=0)]
+    theirs = applied(ABC, RED, add("d"), Remove(layer_id="c"))
+
+    assert contested(ABC, theirs, mine, conflicts(ABC, theirs, mine)) == ["a", "d"]
+    assert contested(ABC, theirs, [Reorder(layer_ids=["c", "b", "a"])], [0]) == ["c", "d"]
 
 
 @st.composite

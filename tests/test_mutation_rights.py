@@ -59,7 +59,7 @@ FIELDS: Final = table(
             RestoreDesignPayload: errors
             RestoreDesignRevisionPayload: errors
             NotFoundError: code message path
-            VersionConflict: code message path current
+            VersionConflict: code message path current layerIds
         """,
         OWNER: """
             UpdateAvatarPayload: avatar

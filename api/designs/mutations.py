@@ -118,8 +118,8 @@ class DesignMutations(LifecycleMutations):
                 base = revision.get("layers") or []
             elif not rebasing:
                 base = layers
-            if rebasing and patch.conflicts(base or [], layers, operations):
-                raise stale(current)
+            if rebasing and (conflicts := patch.conflicts(base or [], layers, operations)):
+                raise stale(current, patch.contested(base or [], layers, operations, conflicts))
             patched, problems = patch.apply(layers, operations, clamp=rebasing)
             if problems:
                 raise Refusal(*(_error(problem, wanted.operations) for problem in problems))

@@ -117,3 +117,20 @@ def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Seque
                 return before != after
 
     return [number for number, operation in enumerate(operations) if conflict(operation)]
+
+
+def contested(
+    base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation], numbers: Sequence[int]
+) -> list[str]:
+    """The ids of the layers that these operations, which conflict, are about; of a new order, those that moved."""
+    before, after = [str(layer.get("id")) for layer in base], [str(layer.get("id")) for layer in current]
+    ids: list[str] = []
+    for operation in map(operations.__getitem__, numbers):
+        match operation:
+            case Add(layer=layer):
+                ids.append(layer.id)
+            case Reorder():
+                ids += sorted({*before} ^ {*after} | may_have_moved(before, after))
+            case _:
+                ids.append(operation.layer_id)
+    return list(dict.fromkeys(ids))

@@ -11,6 +11,10 @@ from api.mutations import MutationError
 @strawberry.type(description="The design has changed since the client saw it. Nothing was changed by this mutation.")
 class VersionConflict(MutationError):
     current: Design | None = strawberry.field(default=None, description="The design as it is now.")
+    layer_ids: list[strawberry.ID] = strawberry.field(
+        default_factory=list,
+        description="The layers that a rebase was refused for, since others have changed them, too; else empty.",
+    )
 
 
 @strawberry.type

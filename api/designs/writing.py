@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+import strawberry
 from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
@@ -33,6 +34,8 @@ Find = Callable[[Context, ObjectId], Awaitable[Document]]
 Change = Callable[[Document], Awaitable[dict[str, Any]]]
 """From the stored design to what is to be stored, by dotted path; nothing where it stays as it is."""
 
+_NAMED: Final = 5
+"""Layers that a message names."""
 ATTEMPTS: Final = 100
 """Tries of a change that other writers keep getting ahead of; with each of them, one of those others is done."""
 
@@ -148,15 +151,19 @@ def expect(design: Document, expected: int | None) -> None:
         raise stale(design)
 
 
-def stale(current: Document) -> Refusal:
-    """The design has changed since the client saw it."""
+def stale(current: Document, layer_ids: Sequence[str] = ()) -> Refusal:
+    """The design has changed since the client saw it; `layer_ids` are the layers that a rebase is refused for."""
     message = f"The design has changed; its version is {version_of(current)}."
+    if layer_ids:
+        named, more = ", ".join(layer_ids[:_NAMED]), len(layer_ids) - _NAMED
+        message += f" Others changed the same layers: {named}{f' and {more} more' if more > 0 else ''}."
     return Refusal(
         VersionConflict(
             code=MutationErrorCode.VERSION_CONFLICT,
             message=message,
             path=["expectedVersion"],
             current=Design.of(current),
+            layer_ids=[strawberry.ID(id) for id in layer_ids],
         )
     )
 
