@@ -94,7 +94,7 @@ async def test_the_work_of_a_deactivated_account_stays_until_an_admin_hides_it(
     assert payload == {"user": {"isActive": False}, "errors": []}
     assert await execute(client, query, user=gid(user)) == before
     refused = (await brand.post("/graphql", json={"query": "{ viewer { id } }"})).json()
-    assert [error["extensions"]["code"] for error in refused["errors"]] == ["UNAUTHENTICATED"]
+    assert [error["extensions"]["code"] for error in refused["errors"]] == ["INVALID_ACCESS_TOKEN"]
 
     # when, then: what an admin archives is hidden, and with it whose it was
     await changed(admin, "archiveDesign", id=gid(design))
