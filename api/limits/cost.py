@@ -8,7 +8,7 @@ what is executed never costs more than what was asked for. What filters add to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
@@ -16,9 +16,9 @@ from typing import Any, Final
 from graphql import (
     GraphQLField,
     GraphQLNamedType,
-    GraphQLObjectType,
     GraphQLSchema,
     get_named_type,
+    is_abstract_type,
     is_composite_type,
     is_enum_type,
     is_input_object_type,
@@ -58,6 +58,7 @@ class Cost:
 
 
 FREE: Final = Cost()
+_PARTS: Final = ("__Type.fields", "__Type.enumValues", "__Type.inputFields", "__Field.args")
 
 MUTATION: Final = Cost(10)
 """Writes, in one transaction."""
@@ -108,7 +109,7 @@ class Costs:
         """Raises ValueError for a list of objects whose length nobody has declared, and for unknown declarations."""
         self.schema = schema
         self._costs: dict[tuple[str, str], Cost] = {}
-        introspection = _introspection(schema)
+        introspection, self._averages = _introspection(schema)
         mutation = schema.mutation_type
         for type_ in schema.type_map.values():
             if not (is_object_type(type_) or is_interface_type(type_)):
@@ -129,6 +130,10 @@ class Costs:
         """What a field costs; nothing where there is none of that name (`__typename`)."""
         return self._costs.get((type_name, field), FREE)
 
+    def of_every(self, type_name: str, field: str) -> Cost:
+        """The same where it is asked of every type, or every field of every type, of the schema."""
+        return self._averages.get(f"{type_name}.{field}") or self.of(type_name, field)
+
     def weight(self, type_name: str, field: str) -> int:
         """What executing the field costs for one object of the type."""
         return self.of(type_name, field).weight
@@ -140,6 +145,12 @@ class Costs:
     def text_weight(self, type_name: str, field: str) -> int:
         """What a text of the field costs at most."""
         return self.of(type_name, field).text
+
+
+def is_of_every(type_name: str, field: str, *, every: bool) -> bool:
+    """Whether what the field leads to is every type of the schema, or a part of every type that no other type has."""
+    place = f"{type_name}.{field}"
+    return place == "__Schema.types" or (every and place in _PARTS)
 
 
 def is_page(field: GraphQLField) -> bool:
@@ -177,24 +188,29 @@ def _is_list(type_: Any) -> bool:
     return is_list_type(type_.of_type) if is_non_null_type(type_) else is_list_type(type_)
 
 
-def _introspection(schema: GraphQLSchema) -> dict[str, Cost]:
-    """The costs of introspection. Its lists are counted by what the schema's have on average."""
+def _introspection(schema: GraphQLSchema) -> tuple[dict[str, Cost], dict[str, Cost]]:
+    """The costs of introspection: of one type or field, whose lists are as long as the longest that there is, and of
+    all of them, which are as long as they are on average."""
     types = list(schema.type_map.values())
-    fields = [field for each in types if isinstance(each, GraphQLObjectType) for field in each.fields.values()]
-    inputs = sum(len(each.fields) for each in types if is_input_object_type(each))
-    values = sum(len(each.values) for each in types if is_enum_type(each))
-
-    def average(total: int, among: int) -> Cost:
-        return Cost(item=2, size=max(1, ceil(total / max(1, among))))
-
-    return {
-        "__Schema.types": Cost(item=2, size=len(types)),
-        "__Schema.directives": Cost(item=2, size=len(schema.directives)),
-        "__Directive.args": Cost(item=2, size=2),
-        "__Type.fields": average(len(fields), len(types)),
-        "__Type.interfaces": Cost(item=2),
-        "__Type.possibleTypes": Cost(item=2),
-        "__Type.enumValues": average(values, len(types)),
-        "__Type.inputFields": average(inputs, len(types)),
-        "__Field.args": average(sum(len(field.args) for field in fields), len(fields)),
+    composite = [each for each in types if is_object_type(each) or is_interface_type(each)]
+    fields = [field for each in composite for field in each.fields.values()]
+    lengths = {
+        "__Type.fields": [len(each.fields) for each in composite],
+        "__Type.interfaces": [len(each.interfaces) for each in composite],
+        "__Type.possibleTypes": [len(schema.get_possible_types(each)) for each in types if is_abstract_type(each)],
+        "__Type.enumValues": [len(each.values) for each in types if is_enum_type(each)],
+        "__Type.inputFields": [len(each.fields) for each in types if is_input_object_type(each)],
+        "__Field.args": [len(field.args) for field in fields],
+        "__Directive.args": [len(each.args) for each in schema.directives],
+        "__Schema.types": [len(types)],
+        "__Schema.directives": [len(schema.directives)],
     }
+    among = {"__Type": len(types), "__Field": len(fields)}
+
+    def costs(size: Callable[[str, list[int]], int]) -> dict[str, Cost]:
+        return {place: Cost(item=2, size=max(1, size(place, found or [0]))) for place, found in lengths.items()}
+
+    def average(place: str, found: list[int]) -> int:
+        return ceil(sum(found) / max(1, among.get(place.split(".")[0], len(found))))
+
+    return costs(lambda _, found: max(found)), costs(average)

@@ -30,7 +30,7 @@ from graphql import (
 )
 from graphql.utilities import value_from_ast_untyped
 
-from api.limits.cost import SIZES, Costs, is_page, is_rows
+from api.limits.cost import SIZES, Costs, is_of_every, is_page, is_rows
 from api.limits.lists import COUNTS, READS, Listing, weight_of_node
 from api.limits.refusals import CAP
 from api.limits.steps import ZERO, Dearest, Filtered, Price, Size, Step, Sum, Times, Variables, Weight, total
@@ -51,7 +51,9 @@ class _Pricing:
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._known: dict[tuple[int, str, bool | None], Sum] = {}
+        self._known: dict[tuple[int, str, bool | None, bool], Sum] = {}
+        self._every = False
+        """Whether it is every type of the schema that introspection asks, so that averages hold."""
         self._listed: dict[int, frozenset[str]] = {}
         self._weights: dict[tuple[str, str], Sum] = {}
         self._steps: list[Step] = []
@@ -76,7 +78,7 @@ class _Pricing:
         return self._of_object(selections, type_, rows).of_object()
 
     def _of_object(self, selections: SelectionSetNode, type_: GraphQLObjectType, rows: bool | None) -> Sum:
-        key = (id(selections), type_.name, rows)
+        key = (id(selections), type_.name, rows, self._every)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = total(self._parts(selections, type_, rows))
@@ -107,7 +109,8 @@ class _Pricing:
     def _field(self, node: FieldNode, parent: GraphQLObjectType) -> Sum:
         """What a field costs for one object, with all that is below it."""
         name = node.name.value
-        cost = self._costs.of(parent.name, name)
+        every = self._every
+        cost = self._costs.of_every(parent.name, name) if every else self._costs.of(parent.name, name)
         field = self._schema.get_field(parent, name)
         named: Any = get_named_type(field.type) if field is not None else None
         if field is None or node.selection_set is None or not is_composite_type(named):
@@ -117,7 +120,9 @@ class _Pricing:
             others = self._selected(node.selection_set, named, rows=False)
             filtered = self._filtered(node, whole=parent is self._schema.query_type)
             return total([Sum(cost.weight), filtered, others, self._times(_page_size(node, field), rows)])
+        self._every = is_of_every(parent.name, name, every=every)
         below = total([Sum(cost.item), self._selected(node.selection_set, named)])
+        self._every = every
         if cost.counted is not None:
             return total([Sum(cost.weight), self._times(_list_size(node, cost.counted, cost.size), below)])
         return total([Sum(cost.weight), below.times(cost.size)])
