@@ -61,7 +61,10 @@ class _Columns:
             if _stored(parent):
                 embedded = is_object_type(child) and issubclass(class_of(child), Part)
                 if embedded and "needs" not in definition.metadata:
-                    self.walk(field_node.selection_set, child, f"{prefix}{definition.python_name}.")
+                    part = f"{prefix}{definition.python_name}"
+                    self.walk(field_node.selection_set, child, f"{part}.")
+                    if not any(column.startswith(f"{part}.") for column in self.found):
+                        self.found.add(part)  # nothing of it is asked for but whether it is there
                 else:
                     self.found.update(f"{prefix}{column}" for column in needs_of(definition))
             elif is_object_type(child):  # connections and edges only lead to the objects

@@ -76,26 +76,28 @@ class Stored(Document):
         return stored
 
     @classmethod
-    def changes(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Validated values to store, by dotted camelCase path (`metadata.tags`); None for what is to be absent.
 
+        `stored` is the document that they change: what is the same object in both needn't be valid.
         Raises ValueError for a path that the document doesn't have, pydantic's ValidationError (a ValueError) for
         a value that its field doesn't take.
         """
-        stored = {}
+        changed = {}
         for path, value in values.items():
             adapter = _adapter(cls, path)  # type: ignore[arg-type]  # mypy takes instances' __hash__ for the class's
-            stored[path] = adapter.dump_python(adapter.validate_python(value), by_alias=True, exclude_none=True)
-        return stored
+            changed[path] = adapter.dump_python(adapter.validate_python(value), by_alias=True, exclude_none=True)
+        return changed
 
 
 @lru_cache(maxsize=256)
 def _names(part: type[Part]) -> Mapping[str, type[Part] | None]:
     """The stored names of a part's fields, each with the part that it is, if it is one."""
-    return {field.alias or name: _part_of(field.annotation) for name, field in part.model_fields.items()}
+    return {field.alias or name: part_of(field.annotation) for name, field in part.model_fields.items()}
 
 
-def _part_of(annotation: Any) -> type[Part] | None:
+def part_of(annotation: Any) -> type[Part] | None:
+    """The part that a field of this annotation is, if it is one."""
     choices = (annotation, *get_args(annotation))
     return next((each for each in choices if isinstance(each, type) and issubclass(each, Part)), None)
 

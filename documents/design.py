@@ -98,12 +98,29 @@ class Design(Stored):
         return super().to_mongo() | {"catalogItemIds": item_ids(self.layers)}
 
     @classmethod
-    def changes(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """As `Stored.changes`; new layers bring their `catalogItemIds`."""
-        stored = super().changes(values)
-        if "layers" in stored:
-            stored["catalogItemIds"] = _distinct(layer.get("itemId") for layer in stored["layers"])
-        return stored
+    def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """As `Stored.changes`, each layer for itself; new layers bring their `catalogItemIds`."""
+        if "layers" not in values:
+            return super().changes(values)
+        own = {id(layer) for layer in layers_of(stored or {})}
+        layers = [*values["layers"]]
+        places = [place for place, layer in enumerate(layers) if id(layer) not in own]
+        changed = super().changes({**values, "layers": [layers[place] for place in places]})
+        for place, layer in zip(places, changed["layers"], strict=True):
+            layers[place] = layer
+        return changed | {"layers": layers, "catalogItemIds": item_ids_of(layers)}
+
+
+def layers_of(design: Mapping[str, Any]) -> list[Any]:
+    """The layers of a stored design, any of which may be odd."""
+    layers = design.get("layers")
+    return layers if isinstance(layers, list) else []
+
+
+def item_ids_of(layers: Iterable[Any]) -> list[str]:
+    """The distinct catalog items of stored layers, as far as they can be some, in the order of their first use."""
+    named = [layer.get("itemId") for layer in layers if isinstance(layer, dict)]
+    return _distinct(key for key in named if is_uuid(key))
 
 
 def item_ids(layers: list[Layer]) -> list[str]:

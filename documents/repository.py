@@ -25,6 +25,7 @@ Where = Mapping[str, Any]
 BATCH: Final = 1000
 """Documents in a reply where no limit is asked for, so that ordinary reads take one command."""
 
+VALIDATION_FAILURE: Final = 121
 ILLEGAL_OPERATION: Final = 20
 """How a standalone server refuses a transaction."""
 
@@ -226,21 +227,32 @@ class MongoRepository(Generic[D]):
         return None if found is None else self._entity(found)
 
     async def change(
-        self, id: ObjectId, values: Mapping[str, Any], *, where: Where | None = None
+        self,
+        id: ObjectId,
+        values: Mapping[str, Any],
+        *,
+        where: Where | None = None,
+        stored: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """As `update`, but the document as it is stored, whose other parts need not fit the model."""
-        changes = self.document.changes(values)
+        """As `update`, but the document as it is stored, whose other parts need not fit the model; nor need what the
+        values take over from the document as it is `stored` now."""
+        changes = self.document.changes(values, stored)
         kept = {path: value for path, value in changes.items() if value is not None}
         removed = {path: "" for path, value in changes.items() if value is None}
         change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now()}, "$inc": {"version": 1}}
         if removed:
             change["$unset"] = removed
-        return await self.collection.find_one_and_update(
-            _live({**(where or {}), "_id": id}),
-            change,
-            return_document=ReturnDocument.AFTER,
-            session=self._session,
-        )
+        live, after = _live({**(where or {}), "_id": id}), ReturnDocument.AFTER
+        try:
+            return await self.collection.find_one_and_update(live, change, return_document=after, session=self._session)
+        except OperationFailure as error:
+            if error.code != VALIDATION_FAILURE:
+                raise
+            # level moderate leaves alone what broke the rules before, but not every server knows it here; the values
+            # themselves were validated
+            return await self.collection.find_one_and_update(
+                live, change, return_document=after, session=self._session, bypassDocumentValidation=True
+            )
 
     async def delete(self, id: ObjectId) -> bool:
         """Remove the document for good, deleted or not. False where there was none."""

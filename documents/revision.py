@@ -34,6 +34,12 @@ def version_of(design: Mapping[str, Any]) -> int:
     return number if -(2**31) <= number < 2**31 else FIRST
 
 
+def is_version(stored: Any) -> bool:
+    """Whether what is stored counts the changes of a design."""
+    whole = isinstance(stored, int) or (isinstance(stored, float) and stored.is_integer())
+    return whole and not isinstance(stored, bool) and 1 <= stored < 2**31
+
+
 def made_at(stored: Mapping[str, Any]) -> datetime:
     """When a design was made, as its id tells; for what can't tell, the beginning of time."""
     id = stored.get("designId", stored.get("_id"))

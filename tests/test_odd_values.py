@@ -18,11 +18,13 @@ from api.conditions import EVERYTHING
 from api.ids import encode_id
 from api.pagination import Cursors, page_request
 from api.stores import Stores
+from models import new_id
 from tests.factories.avatars import create_avatar
 from tests.factories.catalog import create_catalog_item
 from tests.factories.users import create_user
-from tests.graphql import execute, gid
+from tests.graphql import execute, gid, respond
 from tests.odd import VALUES, Path, odd_documents, sound
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 
@@ -230,6 +232,56 @@ async def test_times_beyond_those_of_python_are_read(stores: Stores) -> None:
         after = page_request("designs", first=1, after=cursor, last=None, before=None, scope=EVERYTHING).after
         assert after is not None
         assert after.value == nearest
+
+
+CHANGES: Final = """mutation ($update: UpdateDesignInput!, $patch: ApplyDesignPatchInput!, $delete: DeleteDesignInput!,
+        $restore: RestoreDesignInput!, $back: RestoreDesignRevisionInput!, $copy: DuplicateDesignInput!) {
+    updateDesign(input: $update) { errors { message } design { version name } }
+    applyDesignPatch(input: $patch) { errors { message } design { version layers { layerId } } }
+    deleteDesign(input: $delete) { errors { message } design { version } }
+    restoreDesign(input: $restore) { errors { message } design { version deletedAt } }
+    restoreDesignRevision(input: $back) { errors { message } design { version layers { layerId } } }
+    duplicateDesign(input: $copy) { errors { message } design { version status } } }"""
+
+
+async def test_every_odd_design_can_be_changed_deleted_and_restored(client: httpx.AsyncClient, stores: Stores) -> None:
+    admin, _ = await signed_in(client, stores, "admin")
+    user = await create_user(stores)
+    document = sound(str(user.id), str(new_id()), str(new_id())) | {"status": "draft"}
+    odd, kinds = odd_documents(document), [*VALUES]
+    paths = [path for path in dict.fromkeys(path for path, _ in odd) if path != ("deletedAt",)]
+    places = [(path, kinds[index % len(kinds)]) for index, path in enumerate(paths[::2])]  # each kind in turn
+    some = [(place, odd[place]) for place in places]
+    await insert(stores, [each for _, each in some])
+    wrong: dict[Any, Any] = {}
+    for place, each in some:
+        id, layers = encode_id("Design", each["_id"]), each.get("layers")
+        version = 1 if place[0] == ("version",) else 4
+        operations = [{"add": {"layer": {"id": "new", "type": "FABRIC"}}}]
+        inputs = {
+            "update": {"id": id, "expectedVersion": version, "name": "New", "metadata": {"description": "New"}},
+            "patch": {"id": id, "expectedVersion": version + 1, "operations": operations},
+            "delete": {"id": id, "expectedVersion": version + 2},
+            "restore": {"id": id, "expectedVersion": version + 2},
+            "back": {"id": id, "version": version, "expectedVersion": version + 2},
+            "copy": {"id": id},
+        }
+        body = await respond(admin, CHANGES, **inputs)
+        seen = {name: (payload or {}).get("errors") for name, payload in (body["data"] or {}).items()}
+        if "errors" in body or any(seen.values()):
+            wrong[place] = body.get("errors") or seen
+            continue
+        data = {name: payload["design"] for name, payload in body["data"].items()}
+        assert data["updateDesign"] == {"version": version + 1, "name": "New"}
+        assert data["restoreDesign"] == {"version": version + 2, "deletedAt": None}
+        assert data["duplicateDesign"] == {"version": 1, "status": "DRAFT"}
+        kept = {"designId": each["_id"], "version": version + 1}
+        revision = await stores.database["design_revisions"].find_one(kept)
+        assert revision is not None
+        if isinstance(layers, list):
+            assert repr(revision["layers"]) == repr(layers)
+            assert data["applyDesignPatch"]["layers"][-1] == {"layerId": "new"}
+    assert wrong == {}
 
 
 async def test_odd_json_in_rows_reads_as_it_can(admin: httpx.AsyncClient, stores: Stores) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -12,8 +13,10 @@ from starlette.applications import Starlette
 from api import selection
 from api.recent import Recent
 from api.stores import Stores
+from tests.factories.avatars import create_avatar
+from tests.factories.catalog import create_catalog_item
 from tests.factories.designs import create_design
-from tests.graphql import execute, sent
+from tests.graphql import TYPES, execute, gid, sent
 
 
 @strawberry.type
@@ -63,3 +66,43 @@ async def test_a_full_cache_forgets_and_finds_again(
             assert counted.counts == (1, 0)
 
     assert len(selection._cache) == 2
+
+
+PARTS = {
+    "catalogItems": ["properties { __typename }"],
+    "avatars": ["measurements { __typename }"],
+    "designs": [
+        "metadata { __typename }",
+        "metadata { canvasSize { __typename } }",
+        "layers { __typename }",
+        "layers { position { __typename } }",
+        "layers { scale { __typename } }",
+        "layers { scale { x @skip(if: true) __typename } }",
+    ],
+}
+
+
+@pytest.mark.anyio
+async def test_parts_of_which_only_the_type_is_asked_are_there(admin: httpx.AsyncClient, stores: Stores) -> None:
+    layer = {"id": "a", "type": "fabric", "position": {"x": 1, "y": 1, "z": 1}, "scale": {"x": 2, "y": 2}}
+    design = await create_design(stores, layers=[layer], metadata={"canvasSize": {"width": 1, "height": 2}})
+    item, avatar = await create_catalog_item(stores), await create_avatar(stores, measurements={"height": 170})
+    ids = {"catalogItems": gid(item), "avatars": gid(avatar), "designs": gid(design)}
+    shown = {
+        "properties": {"__typename": "CatalogItemProperties"},
+        "measurements": {"__typename": "Measurements"},
+        "metadata": {"__typename": "DesignMetadata"},
+        "metadata.canvasSize": {"canvasSize": {"__typename": "CanvasSize"}},
+        "layers": [{"__typename": "DesignLayer"}],
+        "layers.position": [{"position": {"__typename": "Position"}}],
+        "layers.scale": [{"scale": {"__typename": "Scale"}}],
+    }
+    for name, selections in PARTS.items():
+        for selected in selections:
+            first, *rest = re.findall(r"[a-z]\w+(?= \{)", selected)
+            expected = {first: shown[".".join([first, *rest])]}
+            found = await execute(admin, f"{{ {name} {{ nodes {{ {selected} }} }} }}")
+            assert found == {name: {"nodes": [expected]}}
+            of = f"... on {TYPES[name]} {{ {selected} }}"
+            query = f"query ($id: ID!) {{ node(id: $id) {{ {of} }} nodes(ids: [$id]) {{ {of} }} }}"
+            assert await execute(admin, query, id=ids[name]) == {"node": expected, "nodes": [expected]}

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from bson import ObjectId
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 import models
@@ -23,6 +22,8 @@ from api.ids import VersionKey
 from api.pagination import PageRequest
 from api.policy import NOTHING
 from api.stores import Stores
+from api.uuids import uuid_of
+from documents.revision import FIRST, version_of
 from documents.schemas import DESIGNS as CURRENT
 from documents.schemas import REVISIONS
 from models import PostgresRepository
@@ -165,15 +166,14 @@ def _fields(names: Mapping[str, str], columns: frozenset[str]) -> list[str]:
 
 
 def _version_entry(document: Document, names: Mapping[str, str]) -> Entry:
-    version = int(document.get("version") or 1)
-    actor = document.get(names["actor_id"])
+    version, request_id = max(version_of(document), FIRST), document.get("requestId")
     return Entry(
         place=Place(document[names["at"]], VERSIONS, document[names["record_id"]], version),
         kind=DESIGNS,
         operation="INSERT" if version == 1 else "UPDATE",
         record_key=document[names["record_id"]],
-        actor_key=None if actor is None else UUID(actor),
-        request_id=document.get("requestId"),
+        actor_key=uuid_of(document.get(names["actor_id"])),
+        request_id=request_id if isinstance(request_id, str) else None,
         new_values=_content(document),
     )
 
@@ -216,8 +216,8 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
 
 
 def _dated(collection: str) -> Document:
-    """Documents of an older service may lack the time."""
-    return {"$nor": [{_NAMES[collection]["at"]: None}]}
+    """Documents of an older service may lack the time, or have something else in its place."""
+    return {_NAMES[collection]["at"]: {"$type": "date"}}
 
 
 async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Entry]:
@@ -251,4 +251,4 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, ObjectId) else value
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)

@@ -11,6 +11,7 @@ from api.designs import diff
 from api.designs.layers import DesignLayer
 from api.ids import encode_id
 from documents.revision import version_of
+from documents.sound import sound_layers
 
 _IDS = {"itemId": "CatalogItem", "avatarId": "Avatar"}
 _ENUMS = frozenset(("type", "status"))
@@ -55,7 +56,7 @@ class DesignDiff:
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> DesignDiff:
     """What differs between two stored versions of a design."""
-    layers = diff.diff_layers(before.get("layers") or (), after.get("layers") or ())
+    layers = diff.diff_layers(sound_layers(before.get("layers")), sound_layers(after.get("layers")))
     return DesignDiff(
         from_version=version_of(before),
         to_version=version_of(after),

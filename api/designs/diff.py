@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from documents.design import STATUSES
+from documents.sound import sound_metadata, sound_name
+
 Layer = Mapping[str, Any]
 
 
@@ -75,9 +78,9 @@ _LAYER: Final[Mapping[str, Callable[[Any], Any]]] = {
 """Each field of a layer, and how its stored value reads."""
 
 _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "name": lambda design: design.get("name"),
-    "status": lambda design: design.get("status"),
-    "avatarId": lambda design: design.get("avatarId"),
+    "name": lambda design: sound_name(design),
+    "status": lambda design: status if (status := design.get("status")) in STATUSES else STATUSES[0],
+    "avatarId": lambda design: key if isinstance(key := design.get("avatarId"), str) else None,
     "metadata.tags": lambda design: list(_metadata(design).get("tags") or ()),
     "metadata.description": lambda design: _metadata(design).get("description"),
     "metadata.thumbnailUrl": lambda design: _metadata(design).get("thumbnailUrl"),
@@ -87,7 +90,7 @@ _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 
 
 def _metadata(design: Mapping[str, Any]) -> Mapping[str, Any]:
-    return design.get("metadata") or {}
+    return sound_metadata(design.get("metadata"))
 
 
 def diff_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:

@@ -20,8 +20,9 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from api.designs import store
 from api.keyset import projection
 from api.stores import Stores
+from documents.design import item_ids_of, layers_of
 from documents.repository import BATCH
-from documents.revision import REVISIONS, revision_of, version_of
+from documents.revision import FIRST, REVISIONS, is_version, revision_of, version_of
 
 Document = dict[str, Any]
 
@@ -59,22 +60,37 @@ async def replace(stores: Stores, design: Document, values: Document, kept: int)
     `values` are by dotted camelCase path and say who acts (`updatedBy`, `requestId`). Of the versions before, the
     last `kept` ones stay. Raises pydantic's ValidationError for values that the document doesn't take.
     """
-    id, version = design["_id"], version_of(design)
+    counted = await settled(stores, design)
+    if counted is None:
+        return None
+    id, version = design["_id"], version_of(counted)
+    await keep(stores, counted)
     designs = store.repository(stores)
-    await keep(stores, design)
-    if design.get("version") is None:  # from before versions were counted: it reads as the first
-        await designs.collection.update_one({"_id": id, "version": None}, {"$set": {"version": version}})
-    replaced = await designs.change(id, _missing(design) | values, where={"version": version})
+    replaced = await designs.change(id, _missing(design) | values, where={"version": version}, stored=design)
     if replaced is not None and version > kept:
         with contextlib.suppress(PyMongoError):  # the change is made; the next one deletes what is left here
             await revisions(stores).delete_many({"designId": id, "version": {"$lte": version - kept}})
     return replaced
 
 
+async def settled(stores: Stores, design: Document) -> Document | None:
+    """The design with a version to count on from, where what is stored there is none; it comes after all that are kept.
+
+    None where the design has changed or gone since it was read.
+    """
+    stored, id = design.get("version"), design["_id"]
+    if is_version(stored):
+        return design
+    last = await revisions(stores).find_one({"designId": id}, ["version"], sort=[("version", -1)])
+    version = FIRST if last is None else version_of(last) + 1
+    where, change = {"_id": id, "version": {"$eq": stored}}, {"$set": {"version": version}}
+    done = await store.repository(stores).collection.update_one(where, change)
+    return {**design, "version": version} if done.matched_count else None
+
+
 def _missing(design: Document) -> Document:
     """What an older service left out and the collection's validator asks for, where it looks at such documents."""
-    items = dict.fromkeys(layer.get("itemId") for layer in design.get("layers") or () if layer.get("itemId"))
-    parts: Document = {"layers": [], "catalogItemIds": list(items)}
+    parts: Document = {"layers": [], "catalogItemIds": item_ids_of(layers_of(design))}
     return {name: part for name, part in parts.items() if design.get(name) is None}
 
 

@@ -88,11 +88,13 @@ class LifecycleMutations:
         design, wanted = await opened(context, ChangeStatus, input)
         expect(design, wanted.expected_version)
         # the version stays, and with it, in the history, those who made it
-        await history.keep(context.stores, design)
-        designs = store.repository(context.stores)
-        done = await designs.soft_delete(design["_id"], where=_as_seen(design, wanted), values=author(context))
+        counted = await history.settled(context.stores, design)
+        if counted is not None:
+            await history.keep(context.stores, counted)
+            designs, where = store.repository(context.stores), _as_seen(counted, wanted)
+            done = await designs.soft_delete(design["_id"], where=where, values=author(context))
         forget(context)
-        if not done:
+        if counted is None or not done:
             raise stale(await editable(context, design["_id"]))
         return DeleteDesignPayload(design=await _now(context, design["_id"]))
 
@@ -109,13 +111,15 @@ class LifecycleMutations:
         context = info.context
         design, wanted = await opened(context, ChangeStatus, input, deleted)
         expect(design, wanted.expected_version)
-        if await references.owner_is_deleted(context, design["userId"]):
+        if await references.owner_is_deleted(context, references.owner_of(design)):
             raise conflict(MutationErrorCode.OWNER_DELETED, "The owner of the design is deleted.", "id")
-        await history.keep(context.stores, design)
-        designs = store.repository(context.stores)
-        done = await designs.restore(design["_id"], where=_as_seen(design, wanted), values=author(context))
+        counted = await history.settled(context.stores, design)
+        if counted is not None:
+            await history.keep(context.stores, counted)
+            designs, where = store.repository(context.stores), _as_seen(counted, wanted)
+            done = await designs.restore(design["_id"], where=where, values=author(context))
         forget(context)
-        if not done:
+        if counted is None or not done:
             raise stale(await deleted(context, design["_id"]))
         restored = await store.whole(context.stores, design["_id"])
         return RestoreDesignPayload(

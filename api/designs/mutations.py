@@ -36,7 +36,9 @@ from api.designs.types import Design
 from api.designs.validation import CreateDesign, DuplicateDesign, RestoreDesignRevision, UpdateDesign, checked
 from api.designs.writing import Document, beside_deletions, changed, expect, opened, stale, storable, visible
 from api.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
+from documents.design import layers_of
 from documents.revision import version_of
+from documents.sound import UNNAMED, shown_id, sound_avatar, sound_content, sound_name
 
 _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
 """What a revision gives back: its status it does not, as publishing has rules of its own."""
@@ -111,11 +113,11 @@ class DesignMutations(LifecycleMutations):
 
         async def change(current: Document) -> dict[str, Any]:
             nonlocal base
-            layers, rebasing = current.get("layers") or [], version_of(current) != expected
+            layers, rebasing = layers_of(current), version_of(current) != expected
             if rebasing and base is None:
                 if not wanted.rebase or (revision := await _revision(context, current, expected)) is None:
                     raise stale(current)
-                base = revision.get("layers") or []
+                base = layers_of(revision)
             elif not rebasing:
                 base = layers
             if rebasing and (conflicts := patch.conflicts(base or [], layers, operations)):
@@ -147,14 +149,12 @@ class DesignMutations(LifecycleMutations):
         expect(original, copy.expected_version)
         owner = str(context.viewer.account_id)
         values: dict[str, Any] = {
-            "name": copy.name or original["name"],
-            "layers": original.get("layers") or [],
-            "metadata": original.get("metadata") or {},
-            "avatarId": original.get("avatarId") if original["userId"] == owner else None,
+            "name": copy.name or sound_name(original) or UNNAMED,
+            **sound_content(original),
+            "avatarId": sound_avatar(original) if references.owner_of(original) == owner else None,
         }
-        layers = [layer for layer in values["layers"] if isinstance(layer, dict)]
-        shows = references.layer_paths(layers)
-        await references.check(context, {"userId": owner}, {"layers": layers}, {}, shows, avatar=False)
+        shows = references.layer_paths(values["layers"])
+        await references.check(context, {"userId": owner}, {"layers": values["layers"]}, {}, shows, avatar=False)
         return DuplicateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
     @strawberry.mutation(
@@ -176,12 +176,12 @@ class DesignMutations(LifecycleMutations):
                 raise not_found("version", "version")
             if version_of(current) == wanted.version:
                 return {}
-            values = {
-                "name": revision["name"],
-                "layers": revision.get("layers") or [],
-                "metadata": revision.get("metadata") or {},
-                "avatarId": revision.get("avatarId"),
+            values: dict[str, Any] = {
+                **sound_content(revision),
+                "avatarId": sound_avatar(revision),
             }
+            if (name := sound_name(revision)) is not None:
+                values["name"] = name
             await references.check(context, current, values, {}, {}, avatar=False)
             return values
 
@@ -206,13 +206,14 @@ async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[st
 
 def _keeping_unknown(design: Document, values: dict[str, Any]) -> dict[str, Any]:
     """The values, with what other programs have stored in the layers and the canvas that they take the place of."""
-    layers = {layer.get("id"): layer for layer in design.get("layers") or () if isinstance(layer, dict)}
+    layers = {shown_id(layer): layer for layer in layers_of(design)}
     if "layers" in values:
         kept = [documents.Layer.keeping(layers.get(layer["id"]), layer) for layer in values["layers"]]
         values = {**values, "layers": kept}
     if values.get("metadata.canvasSize") is not None:
-        metadata = design.get("metadata") or {}
-        canvas = documents.CanvasSize.keeping(metadata.get("canvasSize"), values["metadata.canvasSize"])
+        metadata = design.get("metadata")
+        stored = metadata.get("canvasSize") if isinstance(metadata, dict) else None
+        canvas = documents.CanvasSize.keeping(stored, values["metadata.canvasSize"])
         values = {**values, "metadata.canvasSize": canvas}
     return values
 
@@ -224,7 +225,7 @@ async def _revision(context: Context, design: Document, version: int) -> Documen
 
 def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
     """The values, with all of the metadata in place of its parts where the stored design has none."""
-    if design.get("metadata") is not None or not any(path.startswith("metadata.") for path in values):
+    if isinstance(design.get("metadata"), dict) or not any(path.startswith("metadata.") for path in values):
         return values
     metadata = {path.removeprefix("metadata."): value for path, value in values.items() if path.startswith("metadata.")}
     rest = {path: value for path, value in values.items() if not path.startswith("metadata.")}

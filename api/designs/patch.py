@@ -14,6 +14,7 @@ import documents
 from api.designs.diff import diff_layers, may_have_moved
 from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
 from api.designs.validation import MAX_LAYERS
+from documents.sound import shown_id, sound_layer, sound_layers
 
 Layer = Mapping[str, Any]
 
@@ -59,8 +60,8 @@ def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _
                 return _beyond(len(layers))
             layers.insert(len(layers) if index is None else index, new.to_mongo())
         case Reorder(layer_ids=ids):
-            by_id = {layer.get("id"): layer for layer in layers}
-            if Counter(ids) != Counter(layer.get("id") for layer in layers):
+            by_id = {shown_id(layer): layer for layer in layers}
+            if Counter(ids) != Counter(map(shown_id, layers)):
                 return ("layerIds",), "must name every layer once", False
             layers[:] = [by_id[id] for id in ids]
         case Move() | Update() | Remove():
@@ -79,6 +80,7 @@ def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _
 
 
 def _changed(layer: Layer, changes: Mapping[str, Any]) -> Layer:
+    layer = sound_layer(layer)
     changed = {**layer, **documents.Layer.keeping(layer, changes)}
     if "position" in changes:
         changed["position"] = {"x": 0, "y": 0, "z": 0, **(layer.get("position") or {}), **changes["position"]}
@@ -90,7 +92,7 @@ def _beyond(last: int) -> _Problem:
 
 
 def _find(layers: Sequence[Layer], id: str) -> int | None:
-    return next((place for place, layer in enumerate(layers) if layer.get("id") == id), None)
+    return next((place for place, layer in enumerate(layers) if shown_id(layer) == id), None)
 
 
 def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation]) -> list[int]:
@@ -99,6 +101,7 @@ def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Seque
     What a layer shows and where it lies are apart: an operation conflicts where the same of the same layer was
     changed, and where the layer was added or removed. A new order of all layers conflicts with any other.
     """
+    base, current = sound_layers(base), sound_layers(current)
     happened = diff_layers(base, current)
     came_or_went = {layer.get("id") for layer in (*happened.added, *happened.removed)}
     content = came_or_went | {change.after.get("id") for change in happened.changed}
@@ -123,7 +126,7 @@ def contested(
     base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation], numbers: Sequence[int]
 ) -> list[str]:
     """The ids of the layers that these operations, which conflict, are about; of a new order, those that moved."""
-    before, after = [str(layer.get("id")) for layer in base], [str(layer.get("id")) for layer in current]
+    before, after = [*map(shown_id, base)], [*map(shown_id, current)]
     ids: list[str] = []
     for operation in map(operations.__getitem__, numbers):
         match operation:

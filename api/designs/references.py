@@ -18,6 +18,8 @@ from api.conditions import fields_of, matches
 from api.context import Context
 from api.mutations import ConflictError, MutationError, NotFoundError, Refusal
 from api.nodes import read
+from documents.design import layers_of
+from documents.sound import shown_id
 
 Path = tuple[str, ...]
 Paths = Mapping[str, Sequence[Path]]
@@ -28,18 +30,18 @@ LayerPaths = Mapping[Any, Path]
 _OFFERED: Final = frozenset(("is_active", "is_premium", "type"))
 
 
-def item_paths(layers: Sequence[Mapping[str, Any]]) -> Paths:
+def item_paths(layers: Sequence[Any]) -> Paths:
     """Where stored layers name their items."""
     paths: dict[str, list[Path]] = defaultdict(list)
     for index, layer in enumerate(layers):
-        if layer.get("itemId") is not None:
-            paths[layer["itemId"]].append(("layers", str(index), "itemId"))
+        if isinstance(layer, dict) and layer.get("itemId") is not None:
+            paths[str(layer["itemId"])].append(("layers", str(index), "itemId"))
     return paths
 
 
 def layer_paths(layers: Sequence[Mapping[str, Any]]) -> LayerPaths:
     """Where an input that names all layers says what each shows."""
-    return {layer.get("id"): ("layers", str(index), "itemId") for index, layer in enumerate(layers)}
+    return {shown_id(layer): ("layers", str(index), "itemId") for index, layer in enumerate(layers)}
 
 
 async def check(
@@ -57,16 +59,17 @@ async def check(
     what a layer shows; where that is new, the item must be of the layer's type. The avatar must be the owner's (where
     not `avatar`, it is not looked at). What is or becomes published must also be allowed to the owner.
     """
-    status, layers = values.get("status"), values.get("layers", design.get("layers")) or ()
-    known = {layer.get("itemId") for layer in design.get("layers") or ()}
+    status, layers = values.get("status"), values.get("layers", layers_of(design))
+    known = item_paths(layers_of(design))
     new = {key: paths for key, paths in named.items() if key not in known}
     shown: Paths = {}
     if status == "published":
         shown = item_paths(layers)
     elif design.get("status") == "published" and "layers" in values:
         shown = {key: paths for key, paths in item_paths(layers).items() if key not in known}
-    before = {layer.get("id"): layer for layer in design.get("layers") or ()}
-    changed = [layer for layer in layers if layer.get("id") in shows and _shows_another(layer, before)]
+    before = {shown_id(layer): layer for layer in layers_of(design) if isinstance(layer, dict)}
+    named_layers = [layer for layer in layers if isinstance(layer, dict) and shown_id(layer) in shows]
+    changed = [layer for layer in named_layers if _shows_another(layer, before)]
     errors: list[MutationError] = []
     if not layers and "published" in (status, None if "layers" not in values else design.get("status")):
         errors.append(
@@ -84,19 +87,19 @@ async def check(
     missing = {key for key in new if not _is_listed(context, items[key])}
     errors += [*wrong_avatar, *(_not_found("catalog item", path) for key in missing for path in new[key])]
     errors += [
-        _mistyped(items[layer["itemId"]].type, layer, shows[layer.get("id")])
+        _mistyped(items[layer["itemId"]].type, layer, shows[shown_id(layer)])
         for layer in changed
         if layer["itemId"] not in missing and _is_of_another_type(items[layer["itemId"]], layer)
     ]
     published = {key: paths for key, paths in shown.items() if key not in missing}
-    errors += await _unpublishable(context, design["userId"], published, items)
+    errors += await _unpublishable(context, owner_of(design), published, items)
     if errors:
         raise Refusal(*errors)
 
 
 def _shows_another(layer: Mapping[str, Any], before: Mapping[Any, Mapping[str, Any]]) -> bool:
     """Whether the layer shows an item, and is new or has another item or type than it had."""
-    old = before.get(layer.get("id"))
+    old = before.get(shown_id(layer))
     if not isinstance(layer.get("itemId"), str):
         return False
     return old is None or any(old.get(name) != layer.get(name) for name in ("itemId", "type"))
@@ -139,9 +142,14 @@ async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Map
     if key is None or key == design.get("avatarId"):
         return []
     row = (await _rows(context, "avatar", (key,), frozenset(("user_id",))))[key]
-    if row is not None and row.deleted_at is None and str(row.user_id) == design["userId"]:
+    if row is not None and row.deleted_at is None and str(row.user_id) == owner_of(design):
         return []
     return [_not_found("avatar", ("avatarId",))]
+
+
+def owner_of(design: Mapping[str, Any]) -> str:
+    """The account of a stored design, which may be nobody's."""
+    return str(design.get("userId"))
 
 
 async def owner_is_deleted(context: Context, owner_id: str) -> bool:

@@ -46,7 +46,7 @@ Pixels = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
 """Ten times the longest canvas, either way. What is stored already may lie beyond, and stays until it is changed."""
 Degrees = Annotated[float, Field(ge=-3600, le=3600)]
 Factor = Annotated[float, Field(ge=-1000, le=1000)]
-ExpectedVersion = Annotated[int, Field(ge=1)]
+ExpectedVersion = int
 DesignKey = Annotated[ObjectId, PlainValidator(_key_of("Design"))]
 AvatarKey = Annotated[str, PlainValidator(_key_of("Avatar"))]
 ItemKey = Annotated[str, PlainValidator(_key_of("CatalogItem"))]

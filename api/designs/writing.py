@@ -19,6 +19,7 @@ from api.conditions import And, Condition, matches
 from api.context import Context
 from api.designs import history, store
 from api.designs.payloads import VersionConflict
+from api.designs.references import owner_of
 from api.designs.types import Design
 from api.designs.validation import checked
 from api.errors import BadUserInput
@@ -139,7 +140,7 @@ async def _change_once(context: Context, design: Document, change: Change, expec
 
 async def beside_deletions(context: Context, design: Document) -> Document:
     """A design that has just come to life, as it is then: deleted where its owner was deleted meanwhile."""
-    owner = uuid_of(design["userId"])
+    owner = uuid_of(owner_of(design))
     taken = owner is not None and await take_late_designs(context.stores, owner)
     forget(context)
     return (await store.whole(context.stores, design["_id"]) or design) if taken else design
