@@ -18,7 +18,6 @@ from graphql import (
     GraphQLScalarType,
     Undefined,
     is_introspection_type,
-    print_schema,
 )
 from graphql import ExecutionResult as GraphQLExecutionResult
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -55,6 +54,7 @@ from api.moments import take_moments
 from api.mutations import ConflictError, InvalidInput, NotFoundError
 from api.nodes import read
 from api.queries import FIND_OTHERS, NodeQueries
+from api.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
 from api.users.deletion_mutations import DeletionMutations
 from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
@@ -265,10 +265,11 @@ _settle_inputs(schema)
 _settle_defaults(schema)
 _settle_times(schema)
 odd_values.settle(schema._schema)
+schema._schema.directives = (*schema._schema.directives, DIRECTIVE)
 schema._schema.description = DESCRIPTION  # Strawberry has no parameter for it
 documents.when_forgotten += [schema.forget, selection.forget]
 
 
 def print_sdl() -> str:
     """The schema in GraphQL's schema definition language, ending in a newline."""
-    return print_schema(schema._schema) + "\n"
+    return print_with_semantic_nulls(schema._schema) + "\n"

@@ -11,6 +11,9 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    ObjectTypeDefinitionNode,
+    parse,
+    print_schema,
 )
 
 from api.declarations import Guarded
@@ -272,3 +275,24 @@ def test_enums() -> None:
     assert values("CatalogItemCategory") == {"TOP", "BOTTOM", "DRESS", "OUTERWEAR", "ACCESSORY", "OTHER"}
     assert values("DesignStatus") == {"DRAFT", "PUBLISHED", "ARCHIVED"}
     assert values("OrderDirection") == {"ASC", "DESC"}
+
+
+def test_what_only_an_error_makes_null_says_so() -> None:
+    """Every such field of every connection, the root's lists and all mutations, and no field that is null by itself."""
+    document = parse(print_sdl())
+    marked = {
+        f"{kind.name.value}.{field.name.value}"
+        for kind in document.definitions
+        if isinstance(kind, ObjectTypeDefinitionNode)
+        for field in kind.fields or ()
+        if any(directive.name.value == "semanticNonNull" for directive in field.directives or ())
+    }
+    connections = {name for name in TYPES if name.endswith("Connection")}
+
+    assert marked == {
+        *(f"{name}.{field}" for name in connections for field in ("edges", "nodes", "totalCount")),
+        *(f"Query.{field}" for field in ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog")),
+        *(f"Mutation.{field}" for field in fields("Mutation")),
+    }
+    assert not any(fields(path.split(".")[0])[path.split(".")[1]].endswith("!") for path in marked)
+    assert print_sdl().replace(" @semanticNonNull\n", "\n") == print_schema(schema._schema) + "\n"
