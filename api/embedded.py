@@ -18,7 +18,14 @@ from typing import Final
 
 from api.daemons import HOST, Daemon, DaemonError, end_stale
 from api.embedded_packages import EmbeddedError, package_folder
-from api.embedded_postgres import START_TIMEOUT, STOP_TIMEOUT, SUPERUSER, create_database, postgres_daemon
+from api.embedded_postgres import (
+    START_TIMEOUT,
+    STOP_TIMEOUT,
+    SUPERUSER,
+    asks_password,
+    create_database,
+    postgres_daemon,
+)
 
 DATABASE: Final = "fashion_wallet"
 
@@ -51,9 +58,9 @@ def embedded_stores(
 ) -> Iterator[EmbeddedStores]:
     """PostgreSQL and SecantusDB in `<data_dir>/postgres` and `<data_dir>/mongodb`, for as long as the block lasts.
 
-    Data persists. Without `durable` nothing waits for the disk and leaving the block discards what was not
-    written: for folders that are thrown away. `postgres_bin` has the programs of another PostgreSQL than the
-    package's, 13 or newer. Call it from the main thread, outside an event loop.
+    Data persists, and PostgreSQL asks for a password. Without `durable` it doesn't, nothing waits for the disk, and
+    leaving the block discards what was not written: for folders that are thrown away. `postgres_bin` has the programs
+    of another PostgreSQL than the package's, 13 or newer. Call it from the main thread, outside an event loop.
 
     Raises EmbeddedError where a package is missing, the folder is in use, or a server does not start.
     """
@@ -76,14 +83,16 @@ def embedded_stores(
                 stack.callback(postgresql.stop, STOP_TIMEOUT)
                 postgresql.start()
                 postgresql.await_ready(START_TIMEOUT)
-                create_database(postgresql.port, DATABASE)
+                password = asks_password(data_dir, postgresql) if durable else None
+                create_database(postgresql.port, DATABASE, password)
+                login = SUPERUSER if password is None else f"{SUPERUSER}:{password}"
             if mongo:
                 mongo.await_ready(START_TIMEOUT)
                 _pid_file(data_dir).write_text(str(mongo.pid))
         except DaemonError as error:
             raise EmbeddedError(str(error)) from None
         started = EmbeddedStores(
-            database_url=f"postgresql://{SUPERUSER}@{HOST}:{postgresql.port}/{DATABASE}" if postgresql else None,
+            database_url=f"postgresql://{login}@{HOST}:{postgresql.port}/{DATABASE}" if postgresql else None,
             mongodb_uri=f"mongodb://{HOST}:{mongo.port}/{DATABASE}?directConnection=true" if mongo else None,
             postgres_pid=postgresql.pid if postgresql else None,
             mongodb_pid=mongo.pid if mongo else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,10 @@ SYSTEM_USER: Final = "embedded_postgres"
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 20.0
 
+_ACCESS: Final = "host all all all {}\n"
+"""The whole of pg_hba.conf: the server listens on 127.0.0.1 only, where other users of the machine are, too."""
+_TRUSTING, _ASKING = _ACCESS.format("trust"), _ACCESS.format("scram-sha-256")
+_SET_PASSWORD: Final = "SET password_encryption = 'scram-sha-256'; ALTER ROLE CURRENT_USER PASSWORD :'password'"  # noqa: S105  psql puts it in
 _NOT_DURABLE: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -40,6 +45,8 @@ def postgres_daemon(data_dir: Path, durable: bool, programs: Path | None = None)
     data = data_dir / "postgres"
     if (data / "PG_VERSION").exists():
         _end_stale_postgres(data)
+        if not _password_file(data_dir).exists():  # lost, or not made yet: it is set anew
+            _access_file(data_dir).write_text(_TRUSTING)
     else:
         _initdb(programs, data, owner, durable)
     options = (
@@ -120,28 +127,60 @@ def _version(programs: Path) -> int:
         raise EmbeddedError(f"EMBEDDED_POSTGRES_BIN: {programs} has no PostgreSQL that runs ({error})") from None
 
 
-def create_database(port: int, name: str) -> None:
+def asks_password(data_dir: Path, postgres: Daemon) -> str:
+    """The password for which the running server asks from now on: made once, and kept where only we may read it."""
+    file, access = _password_file(data_dir), _access_file(data_dir)
+    if not file.exists():
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(secrets.token_urlsafe())
+    password = file.read_text()
+    if access.read_text() != _ASKING:  # of a new folder, or one that was made before servers asked
+        _psql(postgres.port, _SET_PASSWORD, password, {"password": password})
+        access.write_text(_ASKING)
+        os.kill(postgres.pid, signal.SIGHUP)
+    return password
+
+
+def create_database(port: int, name: str, password: str | None = None) -> None:
     """Make the database where it isn't there, on the server of this port. Raises EmbeddedError."""
-    programs = package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
-    psql = [
-        *(str(programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-v", f"name={name}"),
-        *("-h", HOST, "-p", str(port), "-U", SUPERUSER),
-    ]
     create = (
         "SELECT format('CREATE DATABASE %I', :'name') "
         "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \\gexec"
     )
-    _run([*psql, "postgres"], cwd=Path("/"), stdin=create)
+    _psql(port, create, password, {"name": name})
 
 
-def _run(command: Sequence[str], *, cwd: Path, owner: tuple[int, int] | None = None, stdin: str | None = None) -> None:
+def _psql(port: int, statements: str, password: str | None, variables: Mapping[str, str]) -> None:
+    programs = package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
+    psql = [str(programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", HOST, "-p", str(port), "-U", SUPERUSER]
+    # not among the arguments, which every user of the machine sees
+    sets = "".join(f"\\set {name} '{value}'\n" for name, value in variables.items())
+    _run([*psql, "postgres"], cwd=Path("/"), stdin=sets + statements, PGPASSWORD=password or "")
+
+
+def _password_file(data_dir: Path) -> Path:
+    return data_dir / "postgres-password"
+
+
+def _access_file(data_dir: Path) -> Path:
+    return data_dir / "postgres" / "pg_hba.conf"
+
+
+def _run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    owner: tuple[int, int] | None = None,
+    stdin: str | None = None,
+    **environment: str,
+) -> None:
     """Run one of PostgreSQL's programs to its end. Raises EmbeddedError with what it printed."""
     user, group = owner or (None, None)
     try:
         done = subprocess.run(  # noqa: S603  the package's own program
             command,
             cwd=cwd,
-            env=_postgres_environment(),
+            env=_postgres_environment() | environment,
             input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,25 @@ async def test_data_survives_a_stop(folder: Path) -> None:
     with embedded_stores(folder) as stores:
         assert await read(stores) == ["über", "ÜBER"]
         assert stores.postgres_data == folder / "postgres"
+
+
+async def test_postgresql_asks_for_a_password(folder: Path) -> None:
+    """Also in a folder that was made before it did, or whose password was lost: both trust when they start."""
+    passwords = []
+    for _ in range(2):
+        with embedded_stores(folder, mongodb=False) as stores:
+            assert stores.database_url is not None
+            file = folder / "postgres-password"
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            passwords.append(file.read_text())
+            for password in ("", "wrong", *passwords[:-1]):
+                url = stores.database_url.replace(f":{passwords[-1]}@", f":{password}@")
+                with pytest.raises(asyncpg.InvalidPasswordError):
+                    await asyncpg.connect(url, passfile="/nowhere")
+            assert stores.database_url.count(passwords[-1]) == 1
+            await (await asyncpg.connect(stores.database_url)).close()
+        file.unlink()
+    assert len(set(passwords)) == 2
 
 
 async def test_servers_that_were_killed_start_again(folder: Path) -> None:
