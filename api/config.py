@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         800, ge=1, description="Open connections, a process; beyond them the longest waiting for a request is closed"
     )
-    max_connections_per_address: int = Field(200, ge=1, description="Those of one address that isn't a trusted proxy")
+    max_connections_per_address: int = Field(500, ge=1, description="Those of one address that isn't a trusted proxy")
     send_timeout: float = Field(60.0, gt=0, description="Longest wait for a client to read an answer")
     max_unsent_size: int = Field(
         64 * 1024 * 1024,
