@@ -19,6 +19,7 @@ from strawberry.types.base import StrawberryMaybe
 from strawberry.types.maybe import Some
 
 from api.codes import MutationErrorCode
+from api.problems import words_of
 from api.row_level_security import identity_of
 
 if TYPE_CHECKING:
@@ -141,12 +142,12 @@ def validated(schema: type[S], values: Mapping[str, Any]) -> S:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = error.errors(include_input=False, include_url=False)
         raise Refusal(
             *(
                 InvalidInput(
                     code=MutationErrorCode.INVALID,
-                    message=problem["msg"].removeprefix("Value error, "),
+                    message=words_of(problem),
                     path=[to_camel(str(part)) for part in problem["loc"]] or None,
                 )
                 for problem in problems

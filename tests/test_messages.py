@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import pytest
@@ -16,8 +16,10 @@ from graphql import (
     validate_input_literal,
     validate_input_value,
 )
+from pydantic import BaseModel, Field
 
 from api.messages import without_values
+from api.mutations import Refusal, validated
 from api.schema import schema
 from tests.graphql import respond
 
@@ -141,3 +143,35 @@ async def test_a_password_does_not_come_back(client: httpx.AsyncClient) -> None:
         ["This is not a valid cursor."],
     ]
     assert SECRET not in str(bodies)
+
+
+class Numbers(BaseModel):
+    """One field for each kind of rule that inputs have."""
+
+    above: Annotated[int, Field(gt=1)] = 2
+    least: Annotated[int, Field(ge=1)] = 1
+    most: Annotated[int, Field(le=1)] = 1
+    short: Annotated[str, Field(min_length=2)] = "ab"
+    long: Annotated[str, Field(max_length=2)] = "ab"
+    few: Annotated[list[int], Field(min_length=1)] = [1]
+    many: Annotated[list[int], Field(max_length=1)] = [1]
+    finite: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    whole: int = 1
+
+
+def test_rules_are_told_in_words_of_ours() -> None:
+    wrong = {"above": 1, "least": 0, "most": 2, "short": "a", "long": "abc", "few": [], "many": [1, 2]}
+    with pytest.raises(Refusal) as refused:
+        validated(Numbers, wrong | {"finite": float("inf"), "whole": SECRET})
+
+    assert {(error.path or [""])[0]: error.message for error in refused.value.errors} == {
+        "above": "must be greater than 1",
+        "least": "must be at least 1",
+        "most": "must be at most 1",
+        "short": "must have at least 2 characters",
+        "long": "must have at most 2 characters",
+        "few": "must have at least 1 items",
+        "many": "must have at most 1 items",
+        "finite": "must be a finite number",
+        "whole": "is not what it should be",
+    }

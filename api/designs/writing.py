@@ -26,6 +26,7 @@ from api.errors import BadUserInput
 from api.ids import decode_id_of
 from api.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
 from api.nodes import read
+from api.problems import words_of
 from api.users.deletion import take_late_designs
 from api.uuids import uuid_of
 from documents.revision import version_of
@@ -175,12 +176,12 @@ def storable() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = error.errors(include_input=False, include_url=False)
         raise Refusal(
             *(
                 InvalidInput(
                     code=MutationErrorCode.INVALID,
-                    message=f"What is stored breaks a rule: {problem['msg']}",
+                    message=f"What is stored breaks a rule: it {words_of(problem)}.",
                     path=[to_camel(str(part)) for part in problem["loc"]] or None,
                 )
                 for problem in problems
