@@ -18,6 +18,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
     Undefined,
+    get_named_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -95,6 +96,27 @@ def _key(source: Any) -> str:
         return str(read(stored, "id"))
     except AttributeError:
         return ""
+
+
+def odd_fields(named: GraphQLObjectType, source: Any, path: str = "") -> Iterator[str]:
+    """Where what is stored in an object can't be shown: its fields, those of parts with dots."""
+    for name, field in named.fields.items():
+        definition = field.extensions.get(DEFINITION)
+        if isinstance(definition, StrawberryField) and instead(named, definition) is not None:
+            found: list[str] = []
+            shown = _shown(field.type, _raw(definition, source), lambda: found.append(name))  # noqa: B023
+            yield from (path + each for each in found[:1])
+            part = get_named_type(field.type)
+            if isinstance(part, GraphQLObjectType):
+                for each in shown if isinstance(shown, (list, tuple)) else (shown,):
+                    yield from odd_fields(part, each, f"{path}{name}.") if each is not None else ()
+
+
+def _raw(definition: StrawberryField, source: Any) -> Any:
+    declared = definition.declaration if isinstance(definition, DeclaredField) else None
+    if isinstance(declared, Stored):
+        return declared.read(source)
+    return read(source, declared.name if isinstance(declared, Guarded) else definition.python_name)
 
 
 def settle(schema: GraphQLSchema) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import structlog
 from bson import ObjectId
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from api.auth import Auth
 from api.config import Settings
@@ -409,3 +409,28 @@ async def test_the_command(stores: Stores, settings: Settings, tmp_path: Path) -
     }  # fmt: skip
     assert (await document(stores, design))["deletedAt"] is not None
     assert await asyncio.to_thread(ended) == (0, "Both stores agree.\n")
+
+
+async def test_values_that_no_field_can_show_are_named_and_left(stores: Stores, settings: Settings) -> None:
+    user = await create_user(stores)
+    item = await create_catalog_item(stores)
+    await create_design(stores, user_id=user.id, layers=[layer_of(item.id)])
+    odd = await create_design(stores, user_id=user.id, layers=[layer_of(item.id), layer_of(item.id)])
+    changes = {"layers.1.visible": "yes", "metadata.tags": ["a", {"b": 1}], "metadata.canvasSize": "large"}
+    collection = designs(stores).collection
+    await collection.update_one({"_id": odd.id}, {"$set": changes}, bypass_document_validation=True)
+    gone = await create_design(stores, user_id=user.id, layers=[layer_of(item.id)])
+    await collection.update_one(
+        {"_id": gone.id}, {"$set": {"metadata": 1, "deletedAt": MOMENT}}, bypass_document_validation=True
+    )
+    async with stores.sessions.begin() as session:
+        await session.execute(text("UPDATE catalog.catalog_items SET properties = '{\"tags\": [1, {}]}'"))
+    before = await document(stores, odd)
+    for repair in (False, True):
+        report = await run(stores, settings, repair=repair)
+        assert counts(report) == {"odd_values": (2, 0, 2)}
+        assert report.odd_values.examples == [
+            f"CatalogItem {item.id}: properties.tags",
+            f"Design {odd.id}: layers.visible, metadata.canvasSize, metadata.tags",
+        ]
+    assert await document(stores, odd) == before

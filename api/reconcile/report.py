@@ -50,6 +50,8 @@ class Report:
     """Live designs with an item that PostgreSQL doesn't know. Never repaired, likewise."""
     wrong_catalog_item_ids: Tally = field(default_factory=Tally)
     """Designs whose `catalogItemIds` are not the items of their layers."""
+    odd_values: Tally = field(default_factory=Tally)
+    """Live objects that hold a value that its field can't show. Never repaired: another program may read it."""
     expired_sessions: Tally = field(default_factory=Tally)
     expired_idempotency_keys: Tally = field(default_factory=Tally)
     expired_audit_entries: Tally = field(default_factory=Tally)

@@ -13,6 +13,7 @@ from api.log import logger
 from api.reconcile.accounts import finish_operations, return_designs, sweep_avatars
 from api.reconcile.designs import check_designs
 from api.reconcile.expiry import forget_history, sweep_expired
+from api.reconcile.oddities import find_odd_values
 from api.reconcile.report import Progress, Report
 from api.stores import Stores
 from api.viewer import SYSTEM
@@ -21,7 +22,15 @@ BATCH: Final = 1000
 """Rows or documents that are looked at together."""
 
 # what is left of an operation would look like orphans, so operations come first
-STEPS: Final = (finish_operations, return_designs, sweep_avatars, check_designs, sweep_expired, forget_history)
+STEPS: Final = (
+    finish_operations,
+    return_designs,
+    sweep_avatars,
+    check_designs,
+    find_odd_values,
+    sweep_expired,
+    forget_history,
+)
 
 
 async def reconcile(
