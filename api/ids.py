@@ -28,6 +28,8 @@ _LAST_VERSION: Final = 2**31 - 1
 Key = UUID | ObjectId
 VersionKey = tuple[ObjectId, int]
 """A design and one of its versions."""
+WriteKey = tuple[ObjectId, int, int]
+"""A design, one of its versions, and the number of a write that has left the version as it is."""
 
 
 def encode_id(type_name: str, key: object) -> str:
@@ -52,9 +54,9 @@ def encode_ids(type_name: str, keys: Iterable[object]) -> list[str]:
     return [encoded[start : start + step - padding] + "=" * padding for start in range(0, len(texts) * step, step)]
 
 
-def encode_version_id(type_name: str, design: object, version: int) -> str:
-    """The global id of what is recorded of one version of a design."""
-    return encode_id(type_name, f"{design}:{version}")
+def encode_version_id(type_name: str, design: object, version: int, number: int = 0) -> str:
+    """The global id of what is recorded of one version of a design, or of a write after it that left the version."""
+    return encode_id(type_name, f"{design}:{version}:{number}" if number else f"{design}:{version}")
 
 
 def decode_id(global_id: str) -> tuple[str, Key]:
@@ -68,20 +70,25 @@ def decode_id(global_id: str) -> tuple[str, Key]:
     raise BadId(_INVALID)
 
 
-def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey]:
+def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey | WriteKey]:
     """The same of any node, what is recorded of objects included."""
     type_name, key = _decoded(global_id)
     if type_name not in RECORD_TYPES:
         return decode_id(global_id)
-    design, _, version = key.partition(":")
-    if version and (found := _parse_key("Design", design)) is not None:
-        number = int(version) if version.isascii() and version.isdecimal() and len(version) < 11 else 0
-        if 1 <= number <= _LAST_VERSION and str(number) == version:
-            assert isinstance(found, ObjectId)
-            return type_name, (found, number)
+    design, *numbers = key.split(":")
+    parsed = list(map(_number, numbers))
+    if 1 <= len(parsed) <= (2 if type_name == "AuditEntry" else 1) and None not in parsed:
+        found = _parse_key("Design", design)
+        if isinstance(found, ObjectId):
+            return type_name, (found, *parsed)  # type: ignore[return-value]  # one or two of them
     if type_name == "AuditEntry" and (entry := _parse_key(type_name, key)) is not None:
         return type_name, entry
     raise BadId(_INVALID)
+
+
+def _number(text: str) -> int | None:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
+    return number if 1 <= number <= _LAST_VERSION and str(number) == text else None
 
 
 def _decoded(global_id: str) -> tuple[str, str]:

@@ -75,6 +75,10 @@ class Stored(Document):
         stored: dict[str, Any] = self.model_dump(by_alias=True, exclude_none=True, exclude={"revision_id"})
         return stored
 
+    def as_new(self) -> dict[str, Any]:
+        """As it is stored when it is new."""
+        return self.to_mongo()
+
     @classmethod
     def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Validated values to store, by dotted camelCase path (`metadata.tags`); None for what is to be absent.

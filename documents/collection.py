@@ -15,6 +15,7 @@ from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
+from documents import record
 from documents.schemas import DESIGNS, SCHEMAS, TEXT_INDEX, Schema
 
 COLLECTION: Final = DESIGNS.name
@@ -87,7 +88,17 @@ async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
             existing = await _indexes(database, schema.name)
             for index in schema.indexes:
                 lines += await _ensure_index(database, schema.name, index, existing)
+            for name in _retired(schema, existing):
+                await database[schema.name].drop_index(name)
+                lines.append(f"index {name}: dropped, another is in its place")
+        lines += await record.ensure(database)
     return lines
+
+
+def _retired(schema: Schema, existing: list[Mapping[str, Any]]) -> list[str]:
+    """The names of the indexes that an older version of this program made and this one does without."""
+    old = {index.document["name"]: _definition(index.document) for index in schema.retired}
+    return [other["name"] for other in existing if old.get(other["name"]) == _definition(other)]
 
 
 async def describe(database: AsyncDatabase[dict[str, Any]]) -> CollectionState:
@@ -101,6 +112,7 @@ async def describe(database: AsyncDatabase[dict[str, Any]]) -> CollectionState:
         elif not _validator_is_current(options, schema):
             outdated.append(schema.name)
         indexes += [await _state(database, index, existing) for index in schema.indexes]
+        indexes += [IndexState(name, "outdated", name) for name in _retired(schema, existing)]
     return CollectionState(tuple(missing), tuple(outdated), tuple(indexes))
 
 

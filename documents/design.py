@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints
 
 from documents.base import Moment, Part, Stored
+from documents.change import CHANGE, first_change
 
 STATUSES: Final = ("draft", "published", "archived")
 LAYER_TYPES: Final = ("silhouette", "fabric", "pattern")
@@ -71,12 +72,13 @@ class Metadata(Part):
 class Design(Stored):
     """A design. `user_id`, `avatar_id`, `updated_by` and the layers' `item_id` refer to PostgreSQL.
 
-    `updated_by` and `request_id` say who made this version, and in which request. `published_at` is when it was last
-    published here, and stays when it is no longer; the original service doesn't write it.
+    `updated_by` and `request_id` say who made this version, and in which request; `change`, which only writers look
+    at, tells of the last write (documents/change.py). `published_at` is when it was last published here, and stays
+    when it is no longer; the original service doesn't write it.
     """
 
     times = Stored.times | {"publishedAt"}
-    open_parts = frozenset(("layers", "metadata"))
+    open_parts = frozenset(("layers", "metadata", CHANGE))
 
     user_id: UuidString
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -96,6 +98,10 @@ class Design(Stored):
     def to_mongo(self) -> dict[str, Any]:
         """As it is stored; `catalogItemIds` is taken from the layers."""
         return super().to_mongo() | {"catalogItemIds": item_ids(self.layers)}
+
+    def as_new(self) -> dict[str, Any]:
+        """With the write that makes it."""
+        return self.to_mongo() | {CHANGE: first_change(self.version, self.updated_at, self.updated_by, self.request_id)}
 
     @classmethod
     def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -209,7 +209,7 @@ class MongoRepository(Generic[D]):
         Raises pydantic's ValidationError, or WriteError where the collection's own validator refuses it.
         """
         entity = self.document.model_validate(dict(values))
-        stored = entity.to_mongo()
+        stored = entity.as_new()
         await self.collection.insert_one(stored, session=self._session)
         return self._entity(stored)
 
@@ -233,13 +233,14 @@ class MongoRepository(Generic[D]):
         *,
         where: Where | None = None,
         stored: Mapping[str, Any] | None = None,
+        record: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
         """As `update`, but the document as it is stored, whose other parts need not fit the model; nor need what the
-        values take over from the document as it is `stored` now."""
+        values take over from the document as it is `stored` now. `record` is set as it is, by stored name."""
         changes = self.document.changes(values, stored)
         kept = {path: value for path, value in changes.items() if value is not None}
         removed = {path: "" for path, value in changes.items() if value is None}
-        change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now()}, "$inc": {"version": 1}}
+        change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now(), **(record or {})}, "$inc": {"version": 1}}
         if removed:
             change["$unset"] = removed
         live, after = _live({**(where or {}), "_id": id}), ReturnDocument.AFTER
@@ -259,31 +260,21 @@ class MongoRepository(Generic[D]):
         result = await self.collection.delete_one({"_id": id}, session=self._session)
         return result.deleted_count == 1
 
-    async def soft_delete(
-        self, id: ObjectId, *, where: Where | None = None, values: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Mark a live document as deleted. False where no live one of that id matches `where`.
-
-        `values` are set with it, by stored name: who does it.
-        """
+    async def soft_delete(self, id: ObjectId, *, where: Where | None = None) -> bool:
+        """Mark a live document as deleted. False where no live one of that id matches `where`."""
         now = utc_now()
         result = await self.collection.update_one(
             _live({**(where or {}), "_id": id}),
-            {"$set": {**(values or {}), "deletedAt": now, "updatedAt": now}},
+            {"$set": {"deletedAt": now, "updatedAt": now}},
             session=self._session,
         )
         return result.modified_count == 1
 
-    async def restore(
-        self, id: ObjectId, *, where: Where | None = None, values: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Bring a soft-deleted document back. False where no deleted one of that id matches `where`.
-
-        `values` are set with it, by stored name: who does it.
-        """
+    async def restore(self, id: ObjectId, *, where: Where | None = None) -> bool:
+        """Bring a soft-deleted document back. False where no deleted one of that id matches `where`."""
         result = await self.collection.update_one(
             {"$and": [{"_id": id, "deletedAt": {"$ne": None}}, where or {}]},
-            {"$unset": {"deletedAt": ""}, "$set": {**(values or {}), "updatedAt": utc_now()}},
+            {"$unset": {"deletedAt": ""}, "$set": {"updatedAt": utc_now()}},
             session=self._session,
         )
         return result.modified_count == 1

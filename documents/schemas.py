@@ -20,6 +20,8 @@ class Schema:
     name: str
     validator: dict[str, Any]
     indexes: tuple[IndexModel, ...]
+    retired: tuple[IndexModel, ...] = ()
+    """What older versions of this program made and now is in the way: dropped where it is just that."""
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +104,8 @@ _DESIGN_INDEXES: Final = (
     IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
     IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),
     IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_updatedAt"),
+    # the audit log
+    IndexModel([("change.at", DESCENDING), ("_id", DESCENDING)], name="idx_designs_change_at"),
     # for every viewer: what has been published is nearly all published still
     IndexModel([("publishedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_publishedAt"),
     TEXT_INDEX,
@@ -124,15 +128,23 @@ REVISIONS: Final = Schema(
     },
     (
         IndexModel(
-            [("designId", ASCENDING), ("version", DESCENDING)],
+            [("designId", ASCENDING), ("version", DESCENDING), ("number", DESCENDING)],
             unique=True,
-            name="uidx_design_revisions_designId_version",
+            name="uidx_design_revisions_designId_version_number",
         ),
         # as the audit log is ordered: a version keeps its place when it becomes a revision
         IndexModel(
             [("at", DESCENDING), ("designId", DESCENDING), ("version", DESCENDING)], name="idx_design_revisions_at"
         ),
         IndexModel([("actorId", ASCENDING), ("at", DESCENDING)], name="idx_design_revisions_actorId_at"),
+    ),
+    # an older version's: a version had one write then
+    (
+        IndexModel(
+            [("designId", ASCENDING), ("version", DESCENDING)],
+            unique=True,
+            name="uidx_design_revisions_designId_version",
+        ),
     ),
 )
 

@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from api.stores import Stores
 from documents import Design
+from documents.revision import KEPT_VERSIONS
 from tests.factories.designs import designs
 from tests.graphql import execute, gid, is_empty, respond
 
@@ -70,7 +71,8 @@ def key(design: Design) -> ObjectId:
 
 async def revisions(stores: Stores, design: Design) -> list[dict[str, Any]]:
     """The stored revisions of a design, the oldest first."""
-    return await stores.database.design_revisions.find({"designId": design.id}).sort("version").to_list()
+    kept = {"designId": design.id, **KEPT_VERSIONS}
+    return await stores.database.design_revisions.find(kept).sort("version").to_list()
 
 
 def seen(design: Design, **values: Any) -> dict[str, Any]:

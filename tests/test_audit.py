@@ -20,6 +20,7 @@ from api.ids import encode_id
 from api.mutations import write_block
 from api.stores import Stores
 from api.viewer import Viewer
+from documents.change import first_change
 from models import new_id
 from tests.factories.avatars import avatars, create_avatar
 from tests.factories.catalog import create_catalog_item
@@ -174,7 +175,9 @@ async def test_nobody_can_forge_an_entry_by_a_trigger_of_their_own(stores: Store
 
 
 async def insert_revision(stores: Stores, design_id: ObjectId, version: int, at: datetime, **values: Any) -> None:
-    revision = {"designId": design_id, "version": version, "at": at, "name": f"v{version}", "layers": []}
+    written = {"number": 0, "operation": "INSERT" if version == 1 else "UPDATE"}
+    revision: dict[str, Any] = {"designId": design_id, "version": version, "at": at, **written}
+    revision |= {"name": f"v{version}", "layers": []}
     await stores.database["design_revisions"].insert_one(revision | values)
 
 
@@ -198,9 +201,8 @@ async def populate(stores: Stores) -> dict[str, Any]:
     designs = []
     for number in range(3):
         at = moment + timedelta(milliseconds=number)
-        id = await insert_design(
-            stores, name=f"v{number + 1}", version=number + 1, updatedAt=at, updatedBy=str(actor.id), requestId="doc"
-        )
+        change = first_change(number + 1, at, str(actor.id), "doc")
+        id = await insert_design(stores, name=f"v{number + 1}", version=number + 1, updatedAt=at, change=change)
         designs.append(id)
         for version in range(1, number + 1):
             await insert_revision(stores, id, version, moment, actorId=str(actor.id), requestId=f"doc {version}")
@@ -295,7 +297,10 @@ async def test_a_version_keeps_its_place_when_it_is_replaced(admin: httpx.AsyncC
     await insert_revision(stores, design, 3, at, actorId=str(made["actor"].id), requestId="doc")
     assert [entry["id"] for entry in await everything(admin)] == [entry["id"] for entry in before]
     later = at + timedelta(seconds=1)
-    await stores.database.designs.update_one({"_id": design}, {"$set": {"version": 4, "updatedAt": later}})
+    change = first_change(4, later, None, None)
+    await stores.database.designs.update_one(
+        {"_id": design}, {"$set": {"version": 4, "updatedAt": later, "change": change}}
+    )
 
     # then
     rest = await everything(admin, after=page["pageInfo"]["endCursor"])

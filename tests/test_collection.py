@@ -30,10 +30,11 @@ NAMES = [
     "idx_designs_tags",
     "idx_designs_deletedAt",
     "idx_designs_updatedAt",
+    "idx_designs_change_at",
     "idx_designs_publishedAt",
 ]
 REVISIONS = [
-    "uidx_design_revisions_designId_version",
+    "uidx_design_revisions_designId_version_number",
     "idx_design_revisions_at",
     "idx_design_revisions_actorId_at",
 ]
@@ -78,7 +79,7 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
         state = await collection.describe(database)
 
     assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
-    assert len(state.indexes) == 15
+    assert len(state.indexes) == 17
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,13 @@ async def test_ensure_makes_everything_once(database: MongoDatabase) -> None:
         "idx_designs_tags": ({"metadata.tags": 1}, False),
         "idx_designs_deletedAt": ({"deletedAt": 1}, True),
         "idx_designs_updatedAt": ({"updatedAt": -1, "_id": -1}, False),
+        "idx_designs_change_at": ({"change.at": -1, "_id": -1}, False),
         "idx_designs_publishedAt": ({"publishedAt": -1, "_id": -1}, False),
     }
     revisions = {index["name"]: index async for index in await database.design_revisions.list_indexes()}
     assert {name: (dict(index["key"]), index.get("unique", False)) for name, index in revisions.items()} == {
         "_id_": ({"_id": 1}, False),
-        "uidx_design_revisions_designId_version": ({"designId": 1, "version": -1}, True),
+        "uidx_design_revisions_designId_version_number": ({"designId": 1, "version": -1, "number": -1}, True),
         "idx_design_revisions_at": ({"at": -1, "designId": -1, "version": -1}, False),
         "idx_design_revisions_actorId_at": ({"actorId": 1, "at": -1}, False),
     }
@@ -279,9 +281,53 @@ async def test_duplicates_keep_a_unique_index_away_and_nothing_else(database: Mo
     lines = await collection.ensure(database)
 
     [skipped] = [line for line in lines if "uidx_design_revisions" in line]
-    assert skipped.startswith("index uidx_design_revisions_designId_version: skipped, the server says: ")
+    assert skipped.startswith("index uidx_design_revisions_designId_version_number: skipped, the server says: ")
     assert "duplicate key" in skipped
-    assert lines[-2:] == REVISIONS_MADE[-2:]
+    assert lines[-3:] == [*REVISIONS_MADE[-2:], "collection design_revisions: 2 revisions have got their operation"]
+
+
+async def test_what_an_older_version_recorded_is_adopted(database: MongoDatabase) -> None:
+    old = "uidx_design_revisions_designId_version"
+    await database.design_revisions.create_index([("designId", 1), ("version", -1)], unique=True, name=old)
+    id, at = ObjectId(), utc_now()
+    await database.design_revisions.insert_many({"designId": id, "version": number, "at": at} for number in (1, 2))
+    design = {"_id": id, "version": 3, "updatedAt": at, "updatedBy": OWNER, "requestId": "r"}
+    theirs = {"_id": ObjectId(), "version": 2, "updatedAt": at, "name": "of the original"}
+    odd = {"_id": ObjectId(), "version": 1.5, "updatedAt": at, "updatedBy": OWNER}
+    await database.designs.insert_many([design, theirs, odd])
+
+    before = await collection.describe(database)
+    lines = await collection.ensure(database)
+
+    assert [index.name for index in before.indexes if index.status == "outdated"] == [old]
+    assert lines[-3:] == [
+        f"index {old}: dropped, another is in its place",
+        "collection design_revisions: 2 revisions have got their operation",
+        "collection designs: 1 designs tell of their last change",
+    ]
+    kept = await database.design_revisions.find({}, {"_id": False}).sort("version").to_list()
+    assert kept == [
+        {"designId": id, "version": 1, "at": at, "operation": "INSERT", "number": 0},
+        {"designId": id, "version": 2, "at": at, "operation": "UPDATE", "number": 0},
+    ]
+    change = {
+        "version": 3, "number": 0, "operation": "UPDATE", "at": at, "since": at, "updatedAt": at,
+        "actorId": OWNER, "requestId": "r",
+    }  # fmt: skip
+    assert await database.designs.find().sort("_id").to_list() == [design | {"change": change}, theirs, odd]
+    assert await collection.ensure(database) == [SKIPPED]
+    assert (await collection.describe(database)).is_current
+
+
+async def test_an_index_of_a_retired_name_that_says_something_else_stays(database: MongoDatabase) -> None:
+    old = "uidx_design_revisions_designId_version"
+    await database.design_revisions.create_index([("version", 1)], name=old)
+
+    lines = await collection.ensure(database)
+
+    assert not any(old + ":" in line for line in lines)
+    assert old in await database.design_revisions.index_information()
+    assert (await collection.describe(database)).is_current
 
 
 async def test_several_processes_may_start_at_once(database: MongoDatabase) -> None:

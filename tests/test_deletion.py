@@ -15,6 +15,7 @@ from api.app import create_app
 from api.auth import Auth
 from api.config import Settings
 from api.context import Context
+from api.designs import history
 from api.ids import decode_id
 from api.reconcile.run import reconcile
 from api.stores import Stores
@@ -327,19 +328,24 @@ async def test_what_comes_to_life_beside_the_deletion_of_its_owner_goes_with_the
     original, gone = await create_design(stores, user_id=user.id), await create_design(stores, user_id=user.id)
     await delete_design(stores, gone)
     live: set[Any] = {original.id}
-    for name, given, write in (
-        ("createDesign", {"name": "New"}, "create"),
-        ("duplicateDesign", {"id": gid(original)}, "create"),
-        ("restoreDesign", {"id": gid(gone)}, "restore"),
-    ):
-        mine, written = await client_of(client, stores, user), getattr(MongoRepository, write)
+    writes: list[tuple[str, dict[str, Any], tuple[Any, str]]] = [
+        ("createDesign", {"name": "New"}, (MongoRepository, "create")),
+        ("duplicateDesign", {"id": gid(original)}, (MongoRepository, "create")),
+        ("restoreDesign", {"id": gid(gone)}, (history, "mark")),
+    ]
+    for name, given, write in writes:
+        mine, written = await client_of(client, stores, user), getattr(write[0], write[1])
 
-        async def late(*arguments: Any, written: Any = written, **values: Any) -> Any:
-            assert (await delete(admin, user))["errors"] == []
+        first = [True]
+
+        async def late(*arguments: Any, written: Any = written, first: list[bool] = first, **values: Any) -> Any:
+            if first:
+                first.clear()
+                assert (await delete(admin, user))["errors"] == []
             return await written(*arguments, **values)
 
         with monkeypatch.context() as patched:
-            patched.setattr(MongoRepository, write, late)
+            patched.setattr(write[0], write[1], late)
             payload = await mutate(mine, name, **given)
         assert payload["errors"] == []
         (moment,) = await deleted_at(stores, user)
@@ -365,7 +371,7 @@ async def test_what_comes_to_life_stays_where_its_owner_comes_back(
 
     async def restored_before(*arguments: Any) -> int:
         begun.append(await deletion.begin_restoration(acting(app, actor), user.id))
-        await deletion.give_designs_back(stores, user.id, begun[0].moment)
+        await deletion.give_designs_back(acting(app, actor), user.id, begun[0].moment)
         if finished:
             await deletion.finish(acting(app, actor), begun[0])
         return await take(*arguments)
@@ -373,7 +379,7 @@ async def test_what_comes_to_life_stays_where_its_owner_comes_back(
     with monkeypatch.context() as patched:
         patched.setattr(deletion, "take_designs", restored_before)
         design = await create_design(stores, user_id=user.id)
-        assert await deletion.take_late_designs(stores, user.id) is False
+        assert await deletion.take_late_designs(acting(app, actor), user.id) is False
     await deletion.finish(acting(app, actor), begun[0])
 
     assert await deleted_at(stores, user, design) == [None, None]
@@ -415,7 +421,7 @@ async def test_no_transaction_is_open_while_mongodb_works(
         assert (report.unfinished_operations.repaired, report.orphaned_designs.repaired) == (1, 1)
         assert (await restore(admin, user))["errors"] == []
         (moment,) = await operation_moments(stores, user)
-        await deletion.take_designs(stores, user.id, moment)
+        await deletion.take_designs(acting(app, other), user.id, moment)
         assert (await reconcile(stores, app.state.settings, repair=True)).unrestored_designs.repaired == 2
         for name in ("publishDesign", "archiveDesign", "duplicateDesign", "deleteDesign", "restoreDesign"):
             assert (await mutate(admin, name, **named))["errors"] == []

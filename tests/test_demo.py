@@ -102,7 +102,7 @@ def test_a_block_has_the_promised_counts(block: Block) -> None:
 
 def test_the_same_data_comes_out_everywhere(block: Block) -> None:
     content = orjson.dumps([block.users, block.avatars, block.items, block.designs], default=str)
-    assert hashlib.sha256(content).hexdigest() == ("71a3784dcf1b90f0045517253667e61ccbbfc595dcb0e6f15711897cc800e045")
+    assert hashlib.sha256(content).hexdigest() == ("15b66fa706acdbfd83e8351e2be813db2ac5abbc535bbea6b653e99ff4f51143")
 
 
 def test_a_bigger_scale_contains_the_smaller_one(block: Block) -> None:

@@ -112,6 +112,7 @@ async def test_a_revision_is_what_was_stored(ada: httpx.AsyncClient, stores: Sto
     assert revision == {
         "designId": design.id,
         "version": 3,
+        **{"number": 0, "operation": "UPDATE"},
         **{name: before[name] for name in ("name", "status", "layers", "metadata", "avatarId")},
         "actorId": str(user.id),
         "requestId": "r",
@@ -347,6 +348,14 @@ async def test_older_versions_are_let_go(short: httpx.AsyncClient, stores: Store
 
     assert await versions(ada, gid(design)) == [(6, "f"), (5, "e"), (4, "d"), (3, "c")]
     assert [revision["version"] for revision in await revisions(stores, design)] == [3, 4, 5]
+    # what they were is gone, that and by whom they were written is not
+    every = await stores.database.design_revisions.find({"designId": design.id}).sort("version").to_list()
+    assert [(each["version"], each.get("name"), each["operation"]) for each in every] == [
+        (1, None, "INSERT"),
+        (2, None, "UPDATE"),
+        *[(3, "c", "UPDATE"), (4, "d", "UPDATE"), (5, "e", "UPDATE")],
+    ]
+    assert [each.get("actorId") for each in every] == [None, *[str(user.id)] * 4]
     assert await versions(ada, gid(other)) == [(2, "b"), (1, "Evening")]
     assert await problems(ada, "restoreDesignRevision", id=gid(design), version=2, expectedVersion=6) == [
         ("NOT_FOUND", "version")
@@ -358,7 +367,7 @@ async def test_a_crash_between_the_two_writes_leaves_no_lie(ada: httpx.AsyncClie
     document = await stored(stores, design)
     assert document is not None
 
-    await history.keep(stores, document)  # and here the process dies
+    await history.keep(stores, [document])  # and here the process dies
 
     assert len(await revisions(stores, design)) == 1
     assert await versions(ada, gid(design)) == [(1, "Evening")]

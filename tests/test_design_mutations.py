@@ -557,10 +557,11 @@ async def test_deleting_and_restoring(client: httpx.AsyncClient, stores: Stores)
     document = await stored(stores, design)
     assert document is not None
     assert (restored["id"], restored["version"]) == (gid(design), 4)
-    author = {"updatedBy": str(user.id), "requestId": document["requestId"]}
-    assert {**document, "updatedAt": before["updatedAt"]} == before | author
+    change = document["change"]
+    assert {**document, "updatedAt": before["updatedAt"], "change": before["change"]} == before
+    assert (change["version"], change["number"], change["actorId"]) == (4, 2, str(user.id))
     assert await problems(ada, "restoreDesign", id=gid(design)) == [("NOT_DELETED", "id")]
-    # who made the version is kept, since the document now names who deleted and restored it
+    # who made the version is kept, since the document now tells who restored it
     assert [revision["version"] for revision in await revisions(stores, design)] == [4]
 
 

@@ -69,6 +69,8 @@ async def test_what_is_stored(designs: MongoRepository[Design]) -> None:
         "version": 1,
         "createdAt": at,
         "updatedAt": at,
+        # the write that made it
+        "change": {"version": 1, "number": 0, "operation": "INSERT", "at": at, "since": at, "updatedAt": at},
     }
     assert design.catalog_item_ids == [SILK, WOOL]
     assert design == await designs.find_by_id(ObjectId(design.id))

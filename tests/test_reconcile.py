@@ -173,7 +173,7 @@ async def test_what_a_late_command_took_after_a_restoration_comes_back(stores: S
     begun = await deletion.begin_deletion(context, user.id)
     await deletion.finish(context, begun)
     await deletion.finish(context, await deletion.begin_restoration(context, user.id))
-    await deletion.take_designs(stores, user.id, begun.moment)
+    await deletion.take_designs(context, user.id, begun.moment)
 
     assert counts(await run(stores, settings)) == {"unrestored_designs": (2, 0, 2)}
     assert counts(await run(stores, settings, repair=True)) == {"unrestored_designs": (2, 2, 0)}
@@ -233,7 +233,10 @@ async def test_wrong_catalog_item_ids_are_taken_from_the_layers(stores: Stores, 
     after = await document(stores, wrong[0])
     assert after["updatedAt"] > before["updatedAt"]
     assert after.pop("requestId").startswith("reconcile-")
-    assert after == before | {"catalogItemIds": expected, "version": 2, "updatedAt": after["updatedAt"]}
+    change = after["change"]
+    assert (change["version"], change["number"], change["operation"], "actorId" in change) == (2, 0, "UPDATE", False)
+    written = {"catalogItemIds": expected, "version": 2, "updatedAt": after["updatedAt"], "change": change}
+    assert after == before | written
     kept = {each["designId"]: each async for each in stores.database.design_revisions.find({"version": 1})}
     assert set(kept) == {gone.id, old, *(design.id for design in wrong)}
     assert (kept[wrong[0].id]["at"], kept[wrong[0].id]["name"]) == (before["updatedAt"], before["name"])

@@ -40,10 +40,6 @@ def in_versions(condition: Condition) -> Condition:
                 return EVERYTHING if DESIGNS in kinds else NOTHING
             case Compare("actor_id", "in", actors):
                 return _one_of("actor_id", [str(actor) for actor in actors])
-            case Compare("operation", "in", operations):
-                later = Compare("version", "gt", 1)
-                return _simple(Or, [*([Not(later)] if "INSERT" in operations else []),
-                                    *([later] if "UPDATE" in operations else [])])  # fmt: skip
             case Compare("at", "gt" | "gte" | "lt" | "lte" as operator, moment) if moment.microsecond % 1000:
                 # BSON would cut the microseconds off
                 return Compare("at", "gt" if operator in ("gt", "gte") else "lte", _milliseconds(moment))

@@ -69,6 +69,10 @@ class Entry:
     record_key: UUID | ObjectId
     actor_key: UUID | None
     request_id: str | None
+    number: int = 0
+    """Of a write of a design that left its version, from 1."""
+    previous: int = 0
+    """The number of the last write of the version before."""
     old_values: Any = None
     new_values: Any = None
 
@@ -76,7 +80,7 @@ class Entry:
     def id(self) -> str:
         """Opaque, and as lasting as the entry."""
         if self.kind == DESIGNS:
-            return encode_version_id("AuditEntry", self.place.key, self.place.version)
+            return encode_version_id("AuditEntry", self.place.key, self.place.version, self.number)
         return encode_id("AuditEntry", self.place.key)
 
     @property

@@ -1,4 +1,5 @@
-"""The audit log as one list, of three: `audit.audit_log`, the revisions of designs, and their current versions.
+"""The audit log as one list, of three: `audit.audit_log`, the writes of designs that others have followed, and the
+last one of each.
 
 Each is asked for one entry more than the page has, and what they return is merged.
 """
@@ -18,12 +19,12 @@ import models
 from api.audit.conditions import in_log, in_versions
 from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, Place, place_of
 from api.conditions import Condition, both, stored_name, to_mongo, to_sql
-from api.ids import VersionKey
+from api.ids import VersionKey, WriteKey
 from api.pagination import PageRequest
 from api.policy import NOTHING
 from api.stores import Stores
 from api.uuids import uuid_of
-from documents.revision import FIRST, version_of
+from documents.change import CHANGE, INSERT, UPDATE, is_as_written
 from documents.schemas import DESIGNS as CURRENT
 from documents.schemas import REVISIONS
 from models import PostgresRepository
@@ -34,12 +35,20 @@ _COLUMNS: Final = models.AuditEntry.__table__.c
 _FILTERED: Final[Mapping[str, ColumnElement[Any]]] = {**_COLUMNS, "kind": _COLUMNS.table_name}
 _CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId", "deletedAt")
 _VALUES: Final = frozenset(("old_values", "new_values"))
+_BESIDE: Final = ("previous", "foreign")
 
-# how the two collections call the parts of a version
+# how the two collections call the parts of a write
 _NAMES: Final = {
-    REVISIONS.name: {"at": "at", "record_id": "designId", "actor_id": "actorId"},
-    CURRENT.name: {"at": "updatedAt", "record_id": "_id", "actor_id": "updatedBy"},
+    REVISIONS.name: {
+        **{"at": "at", "record_id": "designId", "actor_id": "actorId", "request_id": "requestId"},
+        **{"operation": "operation", "version": "version", "number": "number"},
+    },
+    CURRENT.name: {
+        **{"at": "change.at", "record_id": "_id", "actor_id": "change.actorId", "request_id": "change.requestId"},
+        **{"operation": "change.operation", "version": "change.version", "number": "change.number"},
+    },
 }
+_ORDERED_BY: Final = {REVISIONS.name: ("at", "record_id", "version"), CURRENT.name: ("at", "record_id")}
 
 
 async def page(stores: Stores, request: PageRequest, columns: frozenset[str]) -> list[Entry]:
@@ -48,7 +57,7 @@ async def page(stores: Stores, request: PageRequest, columns: frozenset[str]) ->
     found = await asyncio.gather(
         _log(stores, request, columns), *(_versions(stores, name, versions, request, columns) for name in _NAMES)
     )
-    # a version that is just being replaced is in both collections
+    # a write that another is just following is in both collections
     entries = {entry.place: entry for part in reversed(found) for entry in part}
     places = sorted(entries, reverse=not request.backwards)[: request.size + 1]
     if "old_values" in columns:
@@ -72,7 +81,7 @@ async def count(stores: Stores, condition: Condition) -> int:
 async def _count_versions(stores: Stores, collection: str, condition: Condition) -> int:
     if condition == NOTHING:
         return 0
-    where = both(to_mongo_of(collection, condition), _dated(collection))
+    where = both(to_mongo_of(collection, condition), _recorded(collection))
     counted: int = await stores.database[collection].count_documents(where)
     return counted
 
@@ -81,17 +90,19 @@ async def _read(stores: Stores, statement: Select[Any]) -> Sequence[Any]:
     return await PostgresRepository(models.AuditEntry, stores.reads, stores.sessions).read_statement(statement)
 
 
-async def one(stores: Stores, key: UUID | VersionKey, columns: frozenset[str]) -> Entry | None:
-    """One entry: of the log by its key, or of a version of a design. None where it is not kept."""
+async def one(stores: Stores, key: UUID | VersionKey | WriteKey, columns: frozenset[str]) -> Entry | None:
+    """One entry: of the log by its key, or of a write of a design. None where it is not kept."""
     if isinstance(key, UUID):
         found = await _log_entries(stores, columns, lambda statement: statement.where(_COLUMNS.id == key))
         return found[0] if found else None
-    design, version = key
+    design, version, number = (*key, 0)[:3]
     for collection, names in _NAMES.items():
-        where = both({names["record_id"]: design, "version": version}, _dated(collection))
-        document = await stores.database[collection].find_one(where, _fields(names, columns))
+        which = {names["record_id"]: design, names["version"]: version, names["number"]: number}
+        document = await stores.database[collection].find_one(
+            both(which, _recorded(collection)), _fields(collection, columns)
+        )
         if document is not None:
-            entries = [_version_entry(document, names)]
+            entries = [_write_entry(collection, document)]
             return (await _with_old_values(stores, entries) if "old_values" in columns else entries)[0]
     return None
 
@@ -153,28 +164,31 @@ async def _versions(
     if condition == NOTHING:
         return []
     names, direction = _NAMES[collection], 1 if request.backwards else -1
-    sort = {names["at"]: direction, names["record_id"]: direction, "version": direction}
-    where = both(to_mongo_of(collection, condition), _dated(collection), *_version_bounds(request, names))
-    cursor = stores.database[collection].find(
-        where, _fields(names, columns), sort=list(sort.items()), limit=request.size + 1
-    )
-    return [_version_entry(document, names) for document in await cursor.to_list()]
+    sort = [(names[name], direction) for name in _ORDERED_BY[collection]]
+    where = both(to_mongo_of(collection, condition), _recorded(collection), *_version_bounds(request, names))
+    cursor = stores.database[collection].find(where, _fields(collection, columns), sort=sort, limit=request.size + 1)
+    return [_write_entry(collection, document) for document in await cursor.to_list()]
 
 
-def _fields(names: Mapping[str, str], columns: frozenset[str]) -> list[str]:
-    return ["version", "requestId", *names.values(), *(_CONTENT if columns & _VALUES else ())]
+def _fields(collection: str, columns: frozenset[str]) -> list[str]:
+    told = (CHANGE, "updatedAt") if collection == CURRENT.name else (*_NAMES[collection].values(), *_BESIDE)
+    return [*told, *(_CONTENT if columns & _VALUES else ())]
 
 
-def _version_entry(document: Document, names: Mapping[str, str]) -> Entry:
-    version, request_id = max(version_of(document), FIRST), document.get("requestId")
+def _write_entry(collection: str, document: Document) -> Entry:
+    current = collection == CURRENT.name
+    write, key = (document[CHANGE], document["_id"]) if current else (document, document["designId"])
+    as_written = is_as_written(document) if current else not document.get("foreign")
     return Entry(
-        place=Place(document[names["at"]], VERSIONS, document[names["record_id"]], version),
+        place=Place(write["at"], VERSIONS, key, int(write["version"])),
         kind=DESIGNS,
-        operation="INSERT" if version == 1 else "UPDATE",
-        record_key=document[names["record_id"]],
-        actor_key=uuid_of(document.get(names["actor_id"])),
-        request_id=request_id if isinstance(request_id, str) else None,
-        new_values=_content(document),
+        operation=write["operation"],
+        record_key=key,
+        actor_key=uuid_of(write.get("actorId")),
+        request_id=write.get("requestId"),
+        number=int(write.get("number") or 0),
+        previous=int(write.get("previous") or 0),
+        new_values=_content(document) if as_written else None,
     )
 
 
@@ -197,7 +211,7 @@ def _version_bound(place: Place, names: Mapping[str, str], *, older: bool) -> Do
         "$or": [
             {at: {beyond: place.at}},
             {id: {beyond: place.key}},
-            {id: place.key, "version": {beyond: place.version}},
+            {id: place.key, names["version"]: {beyond: place.version}},
         ],
     }
 
@@ -215,32 +229,37 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
     return [_renamed(value, names) for value in part] if isinstance(part, list) else part
 
 
-def _dated(collection: str) -> Document:
-    """Documents of an older service may lack the time, or have something else in its place."""
-    return {_NAMES[collection]["at"]: {"$type": "date"}}
+def _recorded(collection: str) -> Document:
+    """What tells of a write; other programs' designs don't, nor what was kept of them."""
+    return {_NAMES[collection]["operation"]: {"$in": [INSERT, UPDATE]}}
 
 
 async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, those of designs with the version before, where it is kept."""
+    """The entries, those of designs with what the write before has left, where that is kept."""
+    before = {entry.id: _before(entry) for entry in entries if entry.kind == DESIGNS}
     wanted = [
-        {"designId": entry.record_key, "version": entry.place.version - 1}
-        for entry in entries
-        if entry.place.version > 1
+        {"designId": key, "version": version, "number": number} for key, version, number in before.values() if version
     ]
     if not wanted:
         return list(entries)
-    cursor = stores.database[REVISIONS.name].find({"$or": wanted}, ["designId", "version", *_CONTENT])
-    kept = {(found["designId"], found["version"]): _content(found) for found in await cursor.to_list()}
+    cursor = stores.database[REVISIONS.name].find({"$or": wanted}, ["designId", "version", "number", *_CONTENT])
+    kept = {(found["designId"], found["version"], found["number"]): _content(found) for found in await cursor.to_list()}
     return [
-        dataclasses.replace(entry, old_values=kept.get((entry.record_key, entry.place.version - 1)))
-        if entry.kind == DESIGNS
-        else entry
+        dataclasses.replace(entry, old_values=kept.get(before[entry.id])) if entry.kind == DESIGNS else entry
         for entry in entries
     ]
 
 
-def _content(document: Document) -> Document:
-    return {name: _plain(document[name]) for name in _CONTENT if name in document}
+def _before(entry: Entry) -> tuple[Any, int, int]:
+    """The key of the write before; of version 0 where there was none."""
+    if entry.number:
+        return entry.record_key, entry.place.version, entry.number - 1
+    return entry.record_key, entry.place.version - 1, entry.previous
+
+
+def _content(document: Document) -> Document | None:
+    """What a write left behind; None where that has been pruned."""
+    return {name: _plain(document[name]) for name in _CONTENT if name in document} or None
 
 
 def _plain(value: Any) -> Any:

@@ -27,12 +27,13 @@ class AuditEntry(Node):
     operation: AuditOperation = strawberry.field(description="How it was changed.")
     record_id: strawberry.ID = strawberry.field(description="Global id of what was changed, whether it is still there.")
     old_values: JSON | None = strawberry.field(
-        description="What was stored before, by stored name; null where it was created, and for a design whose version "
-        "before is no longer kept."
+        description="What was stored before, by stored name; null where it was created, and for a design where that is "
+        "no longer kept."
     )
     new_values: JSON | None = strawberry.field(
-        description="What was stored after, by stored name; null where it was removed. `password_changed` says that "
-        "the password was."
+        description="What was stored after, by stored name; null where it was removed, and for a design where that is "
+        "no longer kept, or another program has changed it before it was. `password_changed` says that the password "
+        "was."
     )
     actor_id: strawberry.ID | None = strawberry.field(
         description="Global id of the user who did it; null for the service itself and for statements by hand."

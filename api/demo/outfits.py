@@ -11,6 +11,7 @@ from api.demo import looks, people, textiles
 from api.demo.accounts import Row
 from api.demo.chance import EPOCH, Chance, picture_url
 from api.demo.items import OPENED
+from documents.change import first_change
 
 Document = dict[str, Any]
 
@@ -87,6 +88,7 @@ def _design(chance: Chance, owner: Row, avatars: list[Row], shelves: Shelves, st
         "version": version,
         "createdAt": created,
         "updatedAt": updated,
+        "change": first_change(version, updated, str(owner["id"]), None),
         **({"publishedAt": updated} if status == "published" else {}),
         "userId": str(owner["id"]),
         "status": status,

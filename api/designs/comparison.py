@@ -10,7 +10,7 @@ from strawberry.scalars import JSON
 from api.designs import diff
 from api.designs.layers import DesignLayer
 from api.ids import encode_id
-from documents.revision import version_of
+from documents.change import version_of
 from documents.sound import sound_layers
 
 _IDS = {"itemId": "CatalogItem", "avatarId": "Avatar"}

@@ -1,8 +1,8 @@
-"""Statements on the collection `design_revisions`, and the one way in which a version of a design replaces another.
+"""Statements on the collection `design_revisions`, and the one way in which a write of a design follows another.
 
-The current version is the design itself; revisions are the versions before it. Version N is kept first and replaced
-then, so a crash in between leaves a revision that is true, of a version that is still current: reads stop below the
-current version, and whoever replaces N later finds it kept already.
+A design tells of its last write itself (documents/change.py); revisions are those before it. The last one is kept first
+and followed then, so a crash in between leaves a revision that is true, of a write that is still the last: reads stop
+below the current version, and whoever writes later finds it kept already.
 """
 
 from __future__ import annotations
@@ -11,20 +11,30 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from api.designs import store
 from api.keyset import projection
 from api.stores import Stores
+from documents.change import CHANGE, FIRST, as_read, is_version, next_change, version_of
 from documents.design import item_ids_of, layers_of
 from documents.repository import BATCH
-from documents.revision import FIRST, REVISIONS, is_version, revision_of, version_of
+from documents.revision import CONTENT, KEPT_VERSIONS, REVISIONS, write_of
 
 Document = dict[str, Any]
+
+DUPLICATE_KEY: Final = 11000
+MARKED_AT_ONCE: Final = 100
+"""Designs that are deleted or brought back by one command: what they hold is in memory meanwhile."""
+PATIENCE: Final = 10
+"""Batches that others may get ahead of, all of it, before a deletion doesn't ask any more who wrote."""
+PRUNED_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +56,47 @@ def revisions(stores: Stores) -> AsyncCollection[Document]:
     return stores.database[REVISIONS]
 
 
-async def keep(stores: Stores, design: Mapping[str, Any]) -> None:
-    """Keep the stored design as the revision of its version, where it isn't kept yet."""
-    revision = revision_of(design)
-    key = {name: revision.pop(name) for name in ("designId", "version")}
-    with contextlib.suppress(DuplicateKeyError):  # another writer kept the same version at the same time
-        await revisions(stores).update_one(key, {"$setOnInsert": revision}, upsert=True)
+async def keep(stores: Stores, designs: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the last write of each stored design, with what it left behind, where that isn't kept yet."""
+    upserts = []
+    for design in designs:
+        write = write_of(design)
+        key = {name: write.pop(name) for name in ("designId", "version")}
+        if write["number"] == 0:
+            key["number"] = {"$in": [0, None]}  # older revisions have none
+        else:
+            key["number"] = write.pop("number")
+        upserts.append(UpdateOne(key, {"$setOnInsert": write}, upsert=True))
+    try:
+        await revisions(stores).bulk_write(upserts, ordered=False)
+    except BulkWriteError as error:
+        problems = error.details["writeErrors"]
+        if error.details["writeConcernErrors"] or any(each["code"] != DUPLICATE_KEY for each in problems):
+            raise
+        # other writers kept the same at the same time
 
 
 async def replace(stores: Stores, design: Document, values: Document, kept: int) -> Document | None:
     """The design after these values made a new version of it; None where it has changed or gone since it was read.
 
     `values` are by dotted camelCase path and say who acts (`updatedBy`, `requestId`). Of the versions before, the
-    last `kept` ones stay. Raises pydantic's ValidationError for values that the document doesn't take.
+    last `kept` ones keep their content. Raises pydantic's ValidationError for values that the document doesn't take.
     """
+    designs = store.repository(stores)
+    values = _missing(design) | values
+    designs.document.changes(values, design)  # what can't be written leaves nothing behind
     counted = await settled(stores, design)
     if counted is None:
         return None
     id, version = design["_id"], version_of(counted)
-    await keep(stores, counted)
-    designs = store.repository(stores)
-    replaced = await designs.change(id, _missing(design) | values, where={"version": version}, stored=design)
+    await keep(stores, [counted])
+    change = next_change(counted, values.get("updatedBy"), values.get("requestId"), version=version + 1)
+    change["updatedAt"] = change["at"]
+    record = {CHANGE: change, "updatedAt": change["at"]}
+    replaced = await designs.change(id, values, where=as_read(counted), stored=design, record=record)
     if replaced is not None and version > kept:
-        with contextlib.suppress(PyMongoError):  # the change is made; the next one deletes what is left here
-            await revisions(stores).delete_many({"designId": id, "version": {"$lte": version - kept}})
+        with contextlib.suppress(PyMongoError):  # the change is made; the next one prunes what is left here
+            await _prune(stores, id, version - kept)
     return replaced
 
 
@@ -88,6 +115,72 @@ async def settled(stores: Stores, design: Document) -> Document | None:
     return {**design, "version": version} if done.matched_count else None
 
 
+async def mark(
+    stores: Stores,
+    designs: Sequence[Document],
+    by: Mapping[str, str],
+    deleted_at: datetime | None,
+    *,
+    touch: bool = False,
+    fenced: bool = True,
+) -> int:
+    """Delete stored designs as of a moment, or bring them back where it is None; how many there were still.
+
+    Nobody may have written them since they were read, but where not `fenced`: then only whether they are deleted
+    counts. `by` says who acts, as `replace` is told; `touch` that `updatedAt` tells of it, as the same moment.
+    """
+    counted = [found for design in designs if (found := await settled(stores, design)) is not None]
+    if not counted:
+        return 0
+    await keep(stores, counted)
+    updates = []
+    for design in counted:
+        change = next_change(design, by.get("updatedBy"), by.get("requestId"))
+        values: Document = {CHANGE: change}
+        moment = deleted_at
+        if touch:
+            values["updatedAt"] = change["updatedAt"] = change["at"]
+            moment = deleted_at and change["at"]
+        where = as_read(design) if fenced else {"_id": design["_id"]}
+        where |= {"userId": {"$eq": design.get("userId")}, "deletedAt": {"$eq": design.get("deletedAt")}}
+        if moment is None:
+            updates.append(UpdateOne(where, {"$set": values, "$unset": {"deletedAt": ""}}))
+        else:
+            updates.append(UpdateOne(where, {"$set": values | {"deletedAt": moment}}))
+    return (await store.repository(stores).collection.bulk_write(updates, ordered=False)).modified_count
+
+
+async def mark_all(stores: Stores, where: Document, by: Mapping[str, str], deleted_at: datetime | None) -> int:
+    """The same for all designs of a condition that those which are marked don't meet; in batches, until none is left.
+
+    Where others keep writing them, or what is stored can't be asked for, one by one and without a fence.
+    """
+    designs, marked, idle = store.repository(stores), 0, 0
+    while found := await designs.read(None, where=where, limit=MARKED_AT_ONCE, include_deleted=True):
+        done = await mark(stores, found, by, deleted_at, fenced=idle < PATIENCE)
+        marked, idle = marked + done, 0 if done else idle + 1
+    return marked
+
+
+async def _prune(stores: Stores, id: ObjectId, last: int) -> None:
+    """Take the content out of a design's versions up to this one; that there were these writes stays recorded."""
+    empty = {"$unset": dict.fromkeys((*CONTENT, "deletedAt"), ""), "$set": {"pruned": True}}
+    while True:
+        cursor = revisions(stores).find(
+            {"designId": id, "version": {"$lte": last}},
+            ["version", "pruned"],
+            sort=[("version", -1)],
+            limit=PRUNED_AT_ONCE,
+        )
+        found = await cursor.to_list()
+        full = [each["_id"] for each in found if not each.get("pruned")]
+        if full:
+            await revisions(stores).update_many({"_id": {"$in": full}}, empty)
+        if len(full) < PRUNED_AT_ONCE:  # what lies before has been pruned already
+            return
+        last = found[-1]["version"]
+
+
 def _missing(design: Document) -> Document:
     """What an older service left out and the collection's validator asks for, where it looks at such documents."""
     parts: Document = {"layers": [], "catalogItemIds": item_ids_of(layers_of(design))}
@@ -104,6 +197,7 @@ async def pages(stores: Stores, keys: Sequence[RevisionsKey], names: frozenset[s
         bounds = {"$lt": span.below, "$gt": span.above}
         pipeline: list[Document] = [
             *({"$match": {"version": {name: bound}}} for name, bound in bounds.items() if bound is not None),
+            {"$match": KEPT_VERSIONS},
             {"$match": {"$expr": {"$lt": ["$version", "$$current"]}}},
             {"$sort": {"version": 1 if span.backwards else -1}},
             {"$limit": span.size + 1},
@@ -131,7 +225,7 @@ async def counts(stores: Stores, keys: Sequence[tuple[ObjectId, int]], names: fr
     """How many revisions each design has below its current version."""
     cursor = await revisions(stores).aggregate(
         [
-            {"$match": {"designId": {"$in": [id for id, _ in keys]}}},
+            {"$match": {"designId": {"$in": [id for id, _ in keys]}, **KEPT_VERSIONS}},
             {"$group": {"_id": "$designId", "versions": {"$push": "$version"}}},
         ],
         batchSize=BATCH,
@@ -147,7 +241,7 @@ async def by_version(
     by_number: dict[int, list[ObjectId]] = defaultdict(list)
     for id, version in keys:
         by_number[version].append(id)
-    chosen = [{"version": version, "designId": {"$in": ids}} for version, ids in by_number.items()]
+    chosen = [{"version": version, "designId": {"$in": ids}, **KEPT_VERSIONS} for version, ids in by_number.items()]
     fields = projection(names | {"design_id", "version"})
     cursor = revisions(stores).find({"$or": chosen} if len(chosen) > 1 else chosen[0], fields, batch_size=BATCH)
     found = {(document["designId"], document["version"]): document for document in await cursor.to_list()}

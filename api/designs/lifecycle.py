@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import strawberry
-from bson import ObjectId
 
 from api.codes import MutationErrorCode
 from api.context import Context
-from api.designs import history, references, store
+from api.designs import references
 from api.designs.changes import (
     ArchiveDesignInput,
     DeleteDesignInput,
@@ -26,18 +25,7 @@ from api.designs.payloads import (
 )
 from api.designs.types import Design
 from api.designs.validation import ChangeStatus
-from api.designs.writing import (
-    Document,
-    author,
-    beside_deletions,
-    changed,
-    deleted,
-    editable,
-    expect,
-    forget,
-    opened,
-    stale,
-)
+from api.designs.writing import Document, beside_deletions, changed, deleted, editable, expect, marked, opened
 from api.mutations import conflict, refusable
 from documents import utc_now
 
@@ -84,19 +72,9 @@ class LifecycleMutations:
         info: strawberry.Info[Context],
         input: Annotated[DeleteDesignInput, strawberry.argument(description="Which design it is.")],
     ) -> DeleteDesignPayload | None:
-        context = info.context
-        design, wanted = await opened(context, ChangeStatus, input)
-        expect(design, wanted.expected_version)
-        # the version stays, and with it, in the history, those who made it
-        counted = await history.settled(context.stores, design)
-        if counted is not None:
-            await history.keep(context.stores, counted)
-            designs, where = store.repository(context.stores), _as_seen(counted, wanted)
-            done = await designs.soft_delete(design["_id"], where=where, values=author(context))
-        forget(context)
-        if counted is None or not done:
-            raise stale(await editable(context, design["_id"]))
-        return DeleteDesignPayload(design=await _now(context, design["_id"]))
+        design, wanted = await opened(info.context, ChangeStatus, input)
+        gone = await marked(info.context, design, wanted.expected_version, editable, deleted_at=utc_now())
+        return DeleteDesignPayload(design=Design.of(gone))
 
     @strawberry.mutation(
         description="Bring a deleted design back as it was; its version stays. Errors beside NOT_FOUND: NOT_DELETED "
@@ -113,18 +91,8 @@ class LifecycleMutations:
         expect(design, wanted.expected_version)
         if await references.owner_is_deleted(context, references.owner_of(design)):
             raise conflict(MutationErrorCode.OWNER_DELETED, "The owner of the design is deleted.", "id")
-        counted = await history.settled(context.stores, design)
-        if counted is not None:
-            await history.keep(context.stores, counted)
-            designs, where = store.repository(context.stores), _as_seen(counted, wanted)
-            done = await designs.restore(design["_id"], where=where, values=author(context))
-        forget(context)
-        if counted is None or not done:
-            raise stale(await deleted(context, design["_id"]))
-        restored = await store.whole(context.stores, design["_id"])
-        return RestoreDesignPayload(
-            design=None if restored is None else Design.of(await beside_deletions(context, restored))
-        )
+        restored = await marked(context, design, wanted.expected_version, deleted, deleted_at=None)
+        return RestoreDesignPayload(design=Design.of(await beside_deletions(context, restored)))
 
 
 async def _with_status(status: str, context: Context, mutation_input: Any) -> Design:
@@ -140,13 +108,3 @@ async def _with_status(status: str, context: Context, mutation_input: Any) -> De
         return values
 
     return Design.of(await changed(context, design, change, wanted.expected_version))
-
-
-def _as_seen(design: Document, wanted: ChangeStatus) -> dict[str, Any] | None:
-    """The condition that the design is still of the expected version."""
-    return None if wanted.expected_version is None else {"version": design.get("version")}
-
-
-async def _now(context: Context, key: ObjectId) -> Design | None:
-    design = await store.whole(context.stores, key)
-    return None if design is None else Design.of(design)

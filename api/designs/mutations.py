@@ -36,8 +36,8 @@ from api.designs.types import Design
 from api.designs.validation import CreateDesign, DuplicateDesign, RestoreDesignRevision, UpdateDesign, checked
 from api.designs.writing import Document, beside_deletions, changed, expect, opened, stale, storable, visible
 from api.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
+from documents.change import version_of
 from documents.design import layers_of
-from documents.revision import version_of
 from documents.sound import UNNAMED, shown_id, sound_avatar, sound_content, sound_name
 
 _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))

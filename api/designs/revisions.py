@@ -22,14 +22,15 @@ from api.pagination import Cursors, Order, Page, page_request
 from api.policy import LIVE
 from api.selection import ResolveInfo, columns_of, selects_any
 from api.users.types import User
-from documents.revision import FIRST, made_at, revision_of, version_of
+from documents.change import FIRST, made_at, version_of
+from documents.revision import revision_of
 
 if TYPE_CHECKING:
     from api.context import Context
 
 NEEDS: Final = (
     *("id", "user_id", "version", "name", "status", "layers", "metadata", "avatar_id"),
-    *("created_at", "updated_at", "updated_by", "request_id"),
+    *("created_at", "updated_at", "updated_by", "request_id", "change"),
 )
 """What a version of a design is made of."""
 

@@ -21,7 +21,7 @@ from api.fields import always, reference, references, stored
 from api.node import Node
 from api.selection import columns_of
 from api.users.types import User
-from documents.revision import FIRST, made_at
+from documents.change import FIRST, made_at
 
 _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 """What two versions are compared by."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -29,7 +30,7 @@ from api.nodes import read
 from api.problems import words_of
 from api.users.deletion import take_late_designs
 from api.uuids import uuid_of
-from documents.revision import version_of
+from documents.change import version_of
 
 Document = dict[str, Any]
 Find = Callable[[Context, ObjectId], Awaitable[Document]]
@@ -139,10 +140,26 @@ async def _change_once(context: Context, design: Document, change: Change, expec
     return written
 
 
+async def marked(
+    context: Context, design: Document, expected: int | None, find: Find, *, deleted_at: datetime | None
+) -> Document:
+    """The design after it was deleted as of a moment, or brought back; its version stays.
+
+    `find` looks again, and says why not, as long as other writers are faster.
+    """
+    for _ in range(ATTEMPTS):
+        expect(design, expected)
+        if await history.mark(context.stores, [design], author(context), deleted_at, touch=True):
+            forget(context)
+            return await store.whole(context.stores, design["_id"]) or design
+        design = await find(context, design["_id"])
+    raise stale(design)
+
+
 async def beside_deletions(context: Context, design: Document) -> Document:
     """A design that has just come to life, as it is then: deleted where its owner was deleted meanwhile."""
     owner = uuid_of(owner_of(design))
-    taken = owner is not None and await take_late_designs(context.stores, owner)
+    taken = owner is not None and await take_late_designs(context, owner)
     forget(context)
     return (await store.whole(context.stores, design["_id"]) or design) if taken else design
 

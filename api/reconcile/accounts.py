@@ -143,4 +143,4 @@ async def _give_back(context: Context, user_id: UUID, moment: datetime) -> int:
         if await transaction.scalar(restored) is None:
             return 0
     # should the user be deleted again by now, these are orphans, which a later step looks for
-    return await deletion.give_designs_back(context.stores, user_id, moment)
+    return await deletion.give_designs_back(context, user_id, moment)

@@ -16,8 +16,8 @@ from api.context import Context
 from api.designs import history, store
 from api.reconcile.accounts import UNDER_WAY, still_deleted
 from api.reconcile.report import Progress, Report
-from documents import Design, MongoRepository, truncate, utc_now
-from documents.revision import version_of
+from documents import Design, MongoRepository, truncate
+from documents.change import CHANGE, as_read, next_change, version_of
 from models import Avatar, CatalogItem, User
 
 FIELDS: Final = ("userId", "avatarId", "catalogItemIds", "version", "deletedAt", "layers.itemId")
@@ -75,16 +75,15 @@ async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
     Those whose owner comes back meanwhile are live again: whoever restored the owner may have looked before.
     """
     taken: dict[UUID, int] = {}
-    deleted, designs = await still_deleted(context, orphans), MongoRepository(Design, context.stores.database)
+    deleted, by = await still_deleted(context, orphans), {"requestId": context.request_id}
     for owner, moment in deleted.items():
         where: Document = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": None}
-        change = {"$set": {"deletedAt": truncate(moment), "updatedAt": utc_now()}}
-        taken[owner] = (await designs.collection.update_many(where, change)).modified_count
+        taken[owner] = await history.mark_all(context.stores, where, by, truncate(moment))
     still = await still_deleted(context, taken)
     for owner in taken:
         if still.get(owner) != deleted[owner]:
             where = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": truncate(deleted[owner])}
-            await designs.collection.update_many(where, {"$unset": {"deletedAt": ""}})
+            await history.mark_all(context.stores, where, by, None)
             taken[owner] = 0
     return sum(taken.values())
 
@@ -113,16 +112,18 @@ async def _derive(context: Context, seen: Document) -> bool:
     design = await store.whole(context.stores, seen["_id"])
     if design is None or design.get("version") != seen.get("version"):
         return False
-    await history.keep(context.stores, design)
+    await history.keep(context.stores, [design])
+    change = next_change(design, None, context.request_id, version=version_of(design) + 1)
+    change["updatedAt"] = change["at"]
     values = {
         "catalogItemIds": _items(design),
-        "version": version_of(design) + 1,
-        "updatedAt": utc_now(),
+        "version": change["version"],
+        "updatedAt": change["at"],
         "requestId": context.request_id,
+        CHANGE: change,
     }
-    where = {"_id": design["_id"], "version": design.get("version")}
     changed = await store.repository(context.stores).collection.update_one(
-        where, {"$set": values, "$unset": {"updatedBy": ""}}
+        as_read(design), {"$set": values, "$unset": {"updatedBy": ""}}
     )
     return changed.modified_count == 1
 

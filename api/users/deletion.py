@@ -18,12 +18,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from pymongo.asynchronous.collection import AsyncCollection
-from sqlalchemy import Executable, func, insert, literal, select, union_all, update
+from sqlalchemy import Executable, and_, func, insert, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from api.codes import MutationErrorCode
 from api.context import Context
+from api.designs import history
 from api.mutations import conflict, not_found, write_block
 from api.stores import Stores
 from api.users import accounts, sessions
@@ -97,9 +98,9 @@ async def finish(context: Context, begun: Unfinished) -> None:
     if not await _goes_on(context.stores, begun):
         return
     if begun.kind == "delete_user":
-        await take_designs(context.stores, begun.user_id, begun.moment)
+        await take_designs(context, begun.user_id, begun.moment)
     else:
-        await give_designs_back(context.stores, begun.user_id, begun.moment)
+        await give_designs_back(context, begun.user_id, begun.moment)
     async with write_block(context, resumable=True) as transaction:
         held = select(Operation.id).where(Operation.id == begun.id, Operation.finished_at.is_(None)).with_for_update()
         mine = await transaction.scalar(held) is not None
@@ -110,9 +111,9 @@ async def finish(context: Context, begun: Unfinished) -> None:
             await _run(transaction, done)
         undone = not mine and begun.kind == "delete_user" and await _is_undone(transaction, begun)
     if undone:
-        await give_designs_back(context.stores, begun.user_id, begun.moment)
+        await give_designs_back(context, begun.user_id, begun.moment)
     elif begun.kind == "delete_user":
-        await take_late_designs(context.stores, begun.user_id)
+        await take_late_designs(context, begun.user_id)
 
 
 async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[Unfinished]:
@@ -145,45 +146,57 @@ async def _is_undone(transaction: AsyncSession, deletion: Unfinished) -> bool:
     return await transaction.scalar(restored.limit(1)) is not None
 
 
-async def take_designs(stores: Stores, user_id: UUID, moment: datetime) -> int:
-    """Delete the user's live designs as of this moment. How many there were."""
-    # updatedAt stays: it goes with updatedBy, and the history and the audit log read when a version was made there
-    change = {"$set": {"deletedAt": truncate(moment)}}
-    result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": None}, change)
-    return result.modified_count
+async def take_designs(context: Context, user_id: UUID, moment: datetime, actor: UUID | None = None) -> int:
+    """Delete the user's live designs as of this moment. How many there were.
+
+    Who does it is the viewer, where nobody else is given. `updatedAt` stays: nobody has edited them.
+    """
+    live = {"userId": str(user_id), "deletedAt": None}
+    return await history.mark_all(context.stores, live, _author(context, actor), truncate(moment))
 
 
-async def take_late_designs(stores: Stores, user_id: UUID) -> bool:
+async def give_designs_back(context: Context, user_id: UUID, moment: datetime) -> int:
+    """Restore the designs that were deleted at this moment. How many there were."""
+    taken = {"userId": str(user_id), "deletedAt": truncate(moment)}
+    return await history.mark_all(context.stores, taken, _author(context), None)
+
+
+def _author(context: Context, actor: UUID | None = None) -> dict[str, str]:
+    id = actor or context.viewer.id
+    return {"requestId": context.request_id} | ({} if id is None else {"updatedBy": str(id)})
+
+
+async def take_late_designs(context: Context, user_id: UUID) -> bool:
     """Whether the user is deleted; then what of theirs has come to life since goes with them, as if it had before.
 
     Who makes or restores a design looks here afterwards, as the deletion may have looked for designs before.
     """
-    moment = await _lasting_deletion(stores, user_id)
-    if moment is None:
+    deletion = await _lasting_deletion(context.stores, user_id)
+    if deletion is None:
         return False
-    await take_designs(stores, user_id, moment)
-    if await _lasting_deletion(stores, user_id) != moment:
-        await give_designs_back(stores, user_id, moment)
+    moment, actor = deletion
+    await take_designs(context, user_id, moment, actor)
+    if await _lasting_deletion(context.stores, user_id) != deletion:
+        await give_designs_back(context, user_id, moment)
         return False
     return True
 
 
-async def _lasting_deletion(stores: Stores, user_id: UUID) -> datetime | None:
-    """Since when the user is deleted; None where they aren't, or are being restored."""
+async def _lasting_deletion(stores: Stores, user_id: UUID) -> tuple[datetime, UUID | None] | None:
+    """Since when the user is deleted, and by whom; None where they aren't, or are being restored."""
+    deletion = aliased(Operation)
+    of_it = (deletion.kind == "delete_user", deletion.subject_id == User.id, deletion.moment == User.deleted_at)
     undone = select(Operation.id).where(
         Operation.kind == "restore_user", Operation.subject_id == User.id, Operation.moment == User.deleted_at
     )
-    lasting = select(User.deleted_at).where(User.id == user_id, User.deleted_at.is_not(None), ~undone.exists())
+    lasting = (
+        select(User.deleted_at, deletion.actor_id)
+        .outerjoin(deletion, and_(*of_it))
+        .where(User.id == user_id, User.deleted_at.is_not(None), ~undone.exists())
+    )
     async with stores.sessions.begin() as transaction:
-        moment: datetime | None = await transaction.scalar(lasting)
-        return moment
-
-
-async def give_designs_back(stores: Stores, user_id: UUID, moment: datetime) -> int:
-    """Restore the designs that were deleted at this moment. How many there were."""
-    change = {"$unset": {"deletedAt": ""}}
-    result = await _designs(stores).update_many({"userId": str(user_id), "deletedAt": truncate(moment)}, change)
-    return result.modified_count
+        row = (await transaction.execute(lasting.limit(1))).one_or_none()
+        return None if row is None or row.deleted_at is None else (row.deleted_at, row.actor_id)
 
 
 async def _restore_rows(transaction: AsyncSession, begun: Unfinished, actor: UUID | None) -> None:

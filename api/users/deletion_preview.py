@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -13,10 +13,9 @@ from api.ids import decode_id_of
 from api.stores import Stores
 from api.users.types import User
 from documents import Design, MongoRepository
+from documents.revision import KEPT_VERSIONS, REVISIONS
 from models import Avatar, PostgresRepository, Session
 from models import User as UserRow
-
-REVISIONS: Final = "design_revisions"
 
 
 @strawberry.type(description="Designs, counted by status.")
@@ -86,7 +85,7 @@ async def _designs(stores: Stores, user_id: UUID) -> tuple[dict[str, int], int]:
         [
             {"$match": {"userId": str(user_id), "deletedAt": None}},
             {"$project": {"status": True}},
-            {"$lookup": revisions | {"pipeline": [{"$project": {"_id": True}}]}},
+            {"$lookup": revisions | {"pipeline": [{"$match": KEPT_VERSIONS}, {"$project": {"_id": True}}]}},
             {"$group": {"_id": "$status", "designs": {"$sum": 1}, "revisions": {"$sum": {"$size": "$revisions"}}}},
         ]
     )
