@@ -194,7 +194,7 @@ async def test_one_version(ada: httpx.AsyncClient, stores: Stores, user: User) -
 
 
 async def test_what_differs_between_two_versions(ada: httpx.AsyncClient, stores: Stores, user: User) -> None:
-    avatar, silk = await create_avatar(stores, user_id=user.id), await create_catalog_item(stores)
+    avatar, silk = await create_avatar(stores, user_id=user.id), await create_catalog_item(stores, type="pattern")
     layers = [layer_of(None, id="a"), layer_of(None, id="b", color="red"), layer_of(None, id="c")]
     design = await create_design(stores, user_id=user.id, layers=layers)
     operations = [
