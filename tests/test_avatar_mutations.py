@@ -669,11 +669,17 @@ async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(client: htt
     second = await create_avatar(stores, user_id=user.id, name="Second")
     query = "mutation ($id: ID!) { deleteUser(input: {id: $id}) { errors { code } } }"
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+    async def waits() -> bool:
+        # in a transaction of its own: one sees what it saw at first
+        async with stores.sessions.begin() as onlooker:
+            return await onlooker.scalar(waiting) != 0
+
     async with stores.sessions.begin() as blocker:
         await blocker.execute(select(Avatar.id).where(Avatar.id == first.id).with_for_update())
         deletion = asyncio.create_task(execute(admin, query, id=gid(user)))
         async with asyncio.timeout(10):
-            while await blocker.scalar(waiting) == 0:
+            while not await waits():
                 assert not deletion.done()
 
             # when: the owner, who is there until the deletion is done, changes the second
