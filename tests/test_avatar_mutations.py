@@ -673,7 +673,7 @@ async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(client: htt
     async def waits() -> bool:
         # in a transaction of its own: one sees what it saw at first
         async with stores.sessions.begin() as onlooker:
-            return await onlooker.scalar(waiting) != 0
+            return bool(await onlooker.scalar(waiting))
 
     async with stores.sessions.begin() as blocker:
         await blocker.execute(select(Avatar.id).where(Avatar.id == first.id).with_for_update())

@@ -5,15 +5,15 @@ A field that is new belongs into the table, or its test fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from tests.graphql import gid, respond
+from tests.graphql import respond
 from tests.walking import Seen, everything, fields_of, object_type, reachable, record, selection, table, type_of
-from tests.world import OPEN, VIEWERS, WALLED, World
+from tests.world import OPEN, SUBJECTS, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio
 
@@ -111,12 +111,6 @@ QUERIES: Final[Mapping[str, Outcomes]] = {
     "auditLog": FOR_ADMINS,
     "health": FOR_EVERYONE,
     "deletionPreview": FOR_ADMINS,
-}
-SUBJECTS: Final[Mapping[str, Callable[[World], str]]] = {
-    "User": lambda world: gid(world.users["ada"]),
-    "Avatar": lambda world: gid(world.avatars["ada's worn"]),
-    "CatalogItem": lambda world: gid(world.items["premium"]),
-    "Design": lambda world: gid(world.designs["ada's complete"]),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -112,6 +112,15 @@ class World:
         return await create_design(
             self.stores, **{"user_id": self.users["ada"].id, "status": status, "layers": layers} | values
         )
+
+
+SUBJECTS: Final[Mapping[str, Callable[[World], str]]] = {
+    "User": lambda world: gid(world.users["ada"]),
+    "Avatar": lambda world: gid(world.avatars["ada's worn"]),
+    "CatalogItem": lambda world: gid(world.items["premium"]),
+    "Design": lambda world: gid(world.designs["ada's complete"]),
+}
+"""Global ids of the objects that have a value in every field that can have one."""
 
 
 @contextlib.asynccontextmanager
