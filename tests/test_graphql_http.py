@@ -207,8 +207,8 @@ async def test_a_client_that_leaves_while_it_sends(app: Starlette) -> None:
     with structlog.testing.capture_logs() as logs:
         await app({**scope, "headers": [(b"content-type", b"application/json")]}, receive, send)
 
-    assert sent[0]["status"] == 400
-    assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 400)]
+    assert sent[0]["status"] == 499
+    assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
 
 
 async def test_get(client: httpx.AsyncClient, stores: Stores) -> None:

@@ -264,6 +264,8 @@ EXCEPTIONS: Final[Mapping[str, str]] = {
     ),
     **exceptions("INVALID_CREDENTIALS@currentPassword", *(f"currentPassword: {label}" for label in ANY_TEXT)),
     **exceptions("INVALID_REFRESH_TOKEN@refreshToken", *(f"refreshToken: {label}" for label in ANY_TEXT)),
+    # stored versions may be odd, and whatever is shown is accepted
+    "expectedVersion: negative": "VERSION_CONFLICT@expectedVersion",
     # texts that may be blank
     **exceptions(
         DONE,

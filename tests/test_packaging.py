@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
+OF_OTHER_PYTHONS = {"async-timeout"}
+"""What only some Pythons need: the Redis driver this one before 3.11.3."""
 
 
 def _pyproject() -> dict[str, Any]:
@@ -42,7 +44,7 @@ def test_every_installed_package_is_pinned_to_its_version() -> None:
 
     installed = _installed([*project["project"]["dependencies"], *project["dependency-groups"]["dev"]])
 
-    assert pins == installed
+    assert {name: pin for name, pin in pins.items() if name not in OF_OTHER_PYTHONS or name in installed} == installed
 
 
 def test_build_backend_is_pinned() -> None:

@@ -284,7 +284,7 @@ async def test_what_the_api_refuses_is_refused(settings: Settings, stores: Store
     async with running(settings, database_url=nowhere) as (_, client):
         down = await client.get(path)
 
-    assert (token.status_code, token.headers["www-authenticate"]) == (401, "Bearer")
+    assert (token.status_code, token.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
     assert (limited.status_code, limited.headers["content-type"]) == (429, "text/plain; charset=utf-8")
     assert int(limited.headers["retry-after"]) <= 60
     assert (down.status_code, down.text) == (503, "PostgreSQL is not available; try again later.")
