@@ -118,7 +118,7 @@ class Baseline:
                 item, position = items.get(layer.get("itemId")), layer["position"]
                 layers.append(
                     {
-                        "id": layer["id"],
+                        "layerId": layer["id"],
                         "type": layer["type"].upper(),
                         "position": {"x": position["x"], "y": position["y"], "z": position["z"]},
                         "catalogItem": item
