@@ -104,8 +104,9 @@ def odd_fields(named: GraphQLObjectType, source: Any, path: str = "") -> Iterato
         definition = field.extensions.get(DEFINITION)
         if isinstance(definition, StrawberryField) and instead(named, definition) is not None:
             found: list[str] = []
-            shown = _shown(field.type, _raw(definition, source), lambda: found.append(name))  # noqa: B023
-            yield from (path + each for each in found[:1])
+            shown = _shown(field.type, _raw(definition, source), partial(found.append, name))
+            if found:
+                yield path + name
             part = get_named_type(field.type)
             if isinstance(part, GraphQLObjectType):
                 for each in shown if isinstance(shown, (list, tuple)) else (shown,):

@@ -12,7 +12,6 @@ import structlog
 from bson import ObjectId, decode, encode
 from bson.datetime_ms import DatetimeMS
 from sqlalchemy import text
-from starlette.applications import Starlette
 
 from api.conditions import EVERYTHING
 from api.ids import encode_id
@@ -91,13 +90,6 @@ READS: Final[Mapping[str, tuple[Any, ...]]] = {
     "metadata.thumbnailUrl": (None, None, "odd", NUMBER, None, None),
     "metadata.canvasSize": (None,) * 6,
 }
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application."""
-    stores: Stores = app.state.stores
-    return stores
 
 
 async def insert(stores: Stores, documents: Iterable[dict[str, Any]]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from api.stores import Stores
 from models import new_id
@@ -19,13 +18,6 @@ from tests.graphql import execute, gid
 from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """The application's own connections."""
-    stores: Stores = app.state.stores
-    return stores
 
 
 async def test_who_offers_an_item_is_told_alike_by_field_and_filter(client: httpx.AsyncClient, stores: Stores) -> None:
