@@ -1,4 +1,4 @@
-"""The text of `docs/errors.md`: every code that an error can have, with what it means to a client."""
+"""The text of `docs/using/errors.md`: every code that an error can have, with what it means to a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEADER: Final = """\
 # Errors
 
 Every error has a code, for programs, and a message, for people: messages may change, codes stay. Both lists are enums
-of the schema, and more may be added to them. Made by `fashion-wallet errors --output docs/errors.md`.
+of the schema, and more may be added to them. Made by `fashion-wallet errors --output docs/using/errors.md`.
 """
 _PARTS: Final = (
     (

@@ -100,8 +100,8 @@ def test_codes_of_payloads_are_typed() -> None:
 
 
 def test_the_page_is_current() -> None:
-    page = (ROOT / "docs/errors.md").read_text("utf-8")
+    page = (ROOT / "docs/using/errors.md").read_text("utf-8")
 
-    assert page == errors_page(), "run: fashion-wallet errors --output docs/errors.md"
+    assert page == errors_page(), "run: fashion-wallet errors --output docs/using/errors.md"
     for code in (*ErrorCode, *MutationErrorCode):
         assert page.count(f"\n| `{code.name}` | ") == 1

@@ -1,75 +1,68 @@
-"""The README, held to what it says: commands, variables, links, the first query, health, and the repository example."""
+"""The README and the pages of docs/, held to what they say: commands, options, settings, links, paths and examples."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from graphql import parse, validate
 
 from api.codes import ErrorCode, MutationErrorCode
 from api.config import Settings
 from api.demo.loader import load, pictures_of
+from api.schema import schema
 from api.stores import Stores
+from models import PostgresRepository, User
 from tests import commands
 from tests.applications import running
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-OPERATORS = {"&&", "||", "|", ";", ">", ">>"}
+from tests.pages import DOCS, PAGES, README, ROOT, Page, page
+from tests.signing_in import client_of
 
 
-def _section(title: str) -> str:
-    """The text below a heading of the second level."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, title
-    return found[1]
+def _named(some_page: Page) -> str:
+    return some_page.name
 
 
-def _block(section: str, language: str) -> str:
-    """The only block of that language."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", _section(section), re.MULTILINE | re.DOTALL)
-    return str(block)
-
-
-def _commands() -> Iterator[list[str]]:
-    """The arguments of every `fashion-wallet ...`, from blocks and from code in the text."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    text = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
-    for line in [*"".join(blocks).splitlines(), *re.findall(r"`([^`]+)`", text)]:
-        if "fashion-wallet " not in line:
-            continue
-        words = shlex.split(line, comments=True)
-        while "fashion-wallet" in words:
-            words = words[words.index("fashion-wallet") + 1 :]
-            end = next((index for index, word in enumerate(words) if word in OPERATORS), len(words))
-            yield words[:end]
+def test_readme_is_short() -> None:
+    assert len(README.text.splitlines()) <= 200
 
 
 def test_every_command_exists() -> None:
-    mentioned = list(_commands())
+    mentioned = [arguments for some_page in PAGES for arguments in some_page.commands()]
 
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
         *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents", "errors")
     }
-    assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate"} == {
+    assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate" and arguments[1:]} == {
         *("run", "show", "revert", "generate", "create", "grants")
     }
+
+
+def test_every_module_that_is_run_exists_and_has_its_options() -> None:
+    mentioned = [(module, options) for some_page in PAGES for module, options in some_page.modules()]
+
+    assert mentioned
+    for module, options in mentioned:
+        path = ROOT / module.replace(".", "/")
+        source = (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__main__.py").read_text()
+        for option in options:
+            # as it stands, or as the parameter that it is made of
+            parameter = option.removeprefix("--").replace("-", "_")
+            assert option in source or re.search(rf"\b{parameter}: ", source), (module, option)
 
 
 INSTALL = "python3 -m venv .uv && .uv/bin/pip install -q uv"
 
 
 def test_the_two_commands_take_any_python() -> None:
-    commands = [line for line in _block("Start", "sh").splitlines() if not line.startswith("#")]
+    commands = [line for line in README.section("Start").only("sh").splitlines() if not line.startswith("#")]
 
     assert commands == [f"{INSTALL} && .uv/bin/uv run fashion-wallet dev", f"{INSTALL} && .uv/bin/uv run pytest"]
 
@@ -98,32 +91,121 @@ def test_ci_runs_the_test_command_as_it_stands() -> None:
     assert "stock=/usr/bin/python3" in script
 
 
+def _default_of(setting: str) -> Any:
+    return Settings.model_fields[setting.lower()].get_default()
+
+
 def test_configuration_names_settings_with_their_defaults() -> None:
-    rows = re.findall(r"^\| (`.+?) \| (.*?) \| ", _section("Configuration"), re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \| (.*?) \| ", page("docs/operating/configuration.md").text, re.MULTILINE)
     given = {
-        name.strip("`").lower(): default.strip("`")
+        name.strip("`"): default.strip("`")
         for names, defaults in rows
         for name, default in zip(names.split(", "), defaults.split(", "), strict=True)
     }
 
     assert given
     for name, default in given.items():
-        value = Settings.model_fields[name].get_default()
+        value = _default_of(name)
         assert default == ("" if value is None else str(value).lower() if isinstance(value, bool) else str(value)), name
-    every = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
-    of_compose = {"PUBLISHED_PORT", "API_MEMORY", "POSTGRES_MEMORY", "MONGODB_MEMORY"}
+
+
+def test_every_variable_is_a_setting() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    of_the_suite = {"FUZZ_EXAMPLES"}
     codes = {*ErrorCode.__members__, *MutationErrorCode.__members__}
-    assert {name.lower() for name in every if name not in of_compose | codes} <= set(Settings.model_fields)
+    settings = {name.upper() for name in Settings.model_fields}
+
+    for some_page in PAGES:
+        every = {name for line in some_page.code_lines for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", line)}
+        unknown = every - settings - codes - of_the_suite
+        assert {name for name in unknown if f"${{{name}" not in compose} == set(), some_page.name
+
+
+UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024}
+AMOUNT = r"([\d.,]*\d)(?: (KiB|MiB|s))?"
+
+
+def test_limits_and_values_in_the_text_are_the_defaults() -> None:
+    said = [found for some_page in PAGES for found in re.findall(rf"`([A-Z_]+)` \({AMOUNT}\)", some_page.prose)]
+    for names, values in re.findall(r"^\| (`[A-Z].+?) \| (.+?) \| ", page("docs/using/limits.md").text, re.MULTILINE):
+        amounts = re.findall(AMOUNT, re.sub(r", [\d.]+ in production", "", values))
+        said += [(name.strip("`"), *amount) for name, amount in zip(names.split(", "), amounts, strict=True)]
+
+    assert len(said) > 25
+    for name, number, unit in said:
+        assert float(number.replace(",", "")) * UNITS[unit] == _default_of(name), name
 
 
 def test_links_and_paths_lead_somewhere() -> None:
-    links = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
-    paths = re.findall(r"`((?:api|models|documents|migrations|deploy|\.ci)/[\w./]*)`", README)
+    for some_page in PAGES:
+        for link in some_page.links:
+            target, _, anchor = link.partition("#")
+            path = (ROOT / some_page.name).parent / target if target else ROOT / some_page.name
+            assert path.exists(), (some_page.name, link)
+            if anchor:
+                assert anchor in Page(target, path.read_text("utf-8")).anchors, (some_page.name, link)
 
-    assert links
-    assert paths
-    for path in {*links, *paths}:
-        assert (ROOT / path).exists(), path
+    folders = "|".join((*("api", "models", "documents", "migrations", "deploy", "tests", "docs"), r"\.ci"))
+    paths = {path for some_page in PAGES for line in some_page.code_lines for path in _paths(line, folders)}
+    assert len(paths) > 20
+    for name in paths:
+        assert (ROOT / name).exists(), name
+
+
+def _paths(code: str, folders: str) -> list[str]:
+    """The paths of this repository that a piece of code names, up to a part that stands for any name."""
+    return [path.partition("<")[0] for path in re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./<-]*", code)]
+
+
+def test_every_page_is_in_an_index() -> None:
+    decisions = page("docs/decisions/README.md")
+    in_index = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in page("docs/README.md").links}
+    in_decisions = {(ROOT / "docs/decisions" / link).resolve() for link in decisions.links}
+
+    for some_page in DOCS:
+        path = (ROOT / some_page.name).resolve()
+        assert path in in_index | in_decisions or some_page.name == "docs/README.md", some_page.name
+        if path in in_decisions:
+            date = some_page.text.split("\n\n")[1]
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", date), some_page.name
+            assert f"| [{some_page.title}]({path.name}) | {date} |" in decisions.text
+            assert re.findall(r"^\*\*(\w+)\.\*\* ", some_page.text, re.MULTILINE) == ["Context", "Choice", "Price"]
+
+
+@pytest.mark.parametrize("some_page", [each for each in PAGES if each.of("graphql")], ids=_named)
+def test_graphql_examples_are_valid(some_page: Page) -> None:
+    inline = [span for span in some_page.spans if re.match(r"\{ \w|(query|mutation) ", span)]
+    for example in [*some_page.of("graphql"), *inline]:
+        assert validate(schema._schema, parse(example)) == [], example
+
+
+def _answered(some_page: Page) -> list[tuple[str, str, str]]:
+    """Examples with the answer that follows: the query, the answer, and the role of who asks."""
+    blocks = some_page.blocks
+    return [
+        (first.text, second.text, "".join(re.findall(r"^<!-- as (\w+) -->$", first.above)))
+        for first, second in pairwise(blocks)
+        if (first.language, second.language) == ("graphql", "json")
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.executed_once
+@pytest.mark.parametrize("some_page", [each for each in DOCS if _answered(each)], ids=_named)
+async def test_examples_are_answered_as_shown(some_page: Page, settings: Settings, stores: Stores) -> None:
+    await load(stores, password="password", pictures=pictures_of(Settings(_env_file=None)))
+    users = PostgresRepository(User, stores.reads, stores.sessions)
+
+    async with running(settings) as (_, client):
+        for query, shown, role in _answered(some_page):
+            asking = client
+            if role:
+                account = await users.find_one(User.email == f"{role}@fashion-wallet.test")
+                assert account is not None
+                asking = await client_of(client, stores, account)
+            answer = await asking.post("/graphql", json={"query": query})
+
+            assert answer.json() == json.loads(shown)
 
 
 @pytest.mark.anyio
@@ -132,22 +214,21 @@ async def test_first_query_is_answered_as_shown(settings: Settings, stores: Stor
 
     # costs are reported by default, and not to the suite's other tests
     async with running(settings, report_cost=Settings.model_fields["report_cost"].default) as (_, client):
-        answer = await client.post("/graphql", json={"query": _block("A first query", "graphql")})
+        answer = await client.post("/graphql", json={"query": README.section("A first query").only("graphql")})
 
-    assert answer.json() == json.loads(_block("A first query", "json"))
+    assert answer.json() == json.loads(README.section("A first query").only("json"))
 
 
 @pytest.mark.anyio
 async def test_health_is_as_shown(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/database")
 
-    assert _shape(answer.json()) == _shape(json.loads(_block("Health", "json")))
+    assert _shape(answer.json()) == _shape(json.loads(page("docs/operating/health.md").only("json")))
 
 
 @pytest.mark.anyio
 async def test_metrics_are_those_in_the_table(settings: Settings, clean_stores: None) -> None:
-    _, _, table = _section("Health").partition("| Metric (`fashion_wallet_...`) |")
-    rows = re.findall(r"^\| (`.+?) \| (.*?)\| ", table, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \| (.*?)\| ", page("docs/operating/metrics.md").text, re.MULTILINE)
     shown = {f"fashion_wallet_{name.strip('`')}" for names, _ in rows for name in names.split(", ")}
 
     async with running(settings, metrics=True) as (_, client):
@@ -165,6 +246,6 @@ def _shape(value: Any) -> Any:
 async def test_repository_example_runs(stores: Stores) -> None:
     names: dict[str, Any] = {}
 
-    exec(compile(_block("Repositories", "python"), "README.md", "exec"), names)
+    exec(compile(page("docs/developing/repositories.md").only("python"), "repositories.md", "exec"), names)
 
     assert await names["rename"](stores) == ["Summer dress"]

@@ -2,7 +2,7 @@
 
 A page without a filter follows an index and ends where it is full. With a filter it may have to look at all there is,
 as a count does; and for each object that it looks at, at every condition. A list of everything is longer than one that
-belongs to another object. What conditions weigh was measured: docs/cost.md.
+belongs to another object. What conditions weigh was measured: docs/using/cost.md.
 """
 
 from __future__ import annotations
