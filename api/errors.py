@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import documents.failures
 import models.failures
-from api.codes import ErrorCode
+from api.error_codes import ErrorCode
 from api.log import logger
 
 _MEANINGS: Final = (("PostgreSQL", models.failures.meaning), ("MongoDB", documents.failures.meaning))

@@ -18,7 +18,7 @@ from pymongo import monitoring
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.config import Settings
+from api.config.settings import Settings
 from api.log_stream import LineLogger, LogStream
 
 _LAST_LINES: Final = 1.0
@@ -114,7 +114,7 @@ def configure_logging(settings: Settings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # SQLAlchemy logs what a pool does as the module of the pool's class, which is ours
-    for noisy in ("pymongo", "sqlalchemy", "alembic", "models.pool", "api.guards"):
+    for noisy in ("pymongo", "sqlalchemy", "alembic", "models.pool", "api.stores.guards"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

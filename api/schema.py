@@ -27,38 +27,38 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from api import odd_values, selection
+from api.admission.documents import documents
+from api.admission.refusals import TimedOut, TooComplex, answer_too_large, require
+from api.admission.variables import require_variables
 from api.audit.queries import AuditQueries, find_entry
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
-from api.codes import ErrorCode
-from api.compiled import StrawberryDeclarations
-from api.config import Settings
-from api.context import Context
-from api.definitions import DEFINITION
+from api.config.settings import Settings
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.designs.revisions import find_revision
+from api.error_codes import ErrorCode
 from api.errors import AppError, BadOperation, ClientLeft, RateLimited
 from api.execution import Executor, TooLarge
+from api.fields import odd_values, selection
+from api.fields.compiled import StrawberryDeclarations
+from api.fields.context import Context
+from api.fields.costs import Costs
+from api.fields.queries import FIND_OTHERS, NodeQueries
+from api.fields.schema_types import DEFINITION
+from api.fields.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
+from api.fields.times import take_moments
 from api.health.queries import HealthQueries
-from api.limits.cost import Costs
-from api.limits.documents import documents
-from api.limits.refusals import TimedOut, TooComplex, answer_too_large, require
-from api.limits.variables import require_variables
 from api.log import logger
-from api.moments import take_moments
-from api.mutations import ConflictError, InvalidInput, NotFoundError
-from api.nodes import read
-from api.queries import FIND_OTHERS, NodeQueries
-from api.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
+from api.stores.objects import read
 from api.users.deletion_mutations import DeletionMutations
 from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
+from api.writing.mutations import ConflictError, InvalidInput, NotFoundError
 
 FIND_OTHERS.update(AuditEntry=find_entry, DesignRevision=find_revision)
 
@@ -76,7 +76,7 @@ class Mutation(AccountMutations, AvatarMutations, CatalogMutations, DesignMutati
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, with limits and with what is known of documents; `api.graphql` logs what matters."""
+    """Strawberry's schema, with limits and with what is known of documents; `api.http.endpoint` logs what matters."""
 
     @cached_property
     def executor(self) -> Executor:

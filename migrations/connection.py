@@ -10,9 +10,9 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.config import Settings
-from api.connecting import Connector
-from api.stores import postgres_engine
+from api.config.settings import Settings
+from api.stores.connecting import Connector
+from api.stores.stores import postgres_engine
 from migrations.errors import LOCK_NOT_AVAILABLE, MigrationRunning
 from models.pooler import PooledConnection, ask
 

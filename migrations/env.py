@@ -13,7 +13,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from api.config import load_settings
+from api.config.settings import load_settings
 from migrations.connection import exclusive_connection
 from migrations.drift import Comparison, leave_search_path
 from migrations.extensions import show_extension

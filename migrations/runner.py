@@ -21,10 +21,10 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
 
-from api.config import ConfigurationError, Settings
-from api.mongodb import require_version
-from api.postgres_url import parse
-from api.stores import MongoClient, mongo_client, mongo_database
+from api.config.postgres_url import parse
+from api.config.settings import ConfigurationError, Settings
+from api.stores.mongodb import require_version
+from api.stores.stores import MongoClient, mongo_client, mongo_database
 from documents import collection
 from migrations.adoption import table_exists
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone

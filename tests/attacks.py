@@ -31,7 +31,7 @@ import typer
 
 from tests.benchmarks import bulk
 from tests.benchmarks.points import cpu_of, parent_of
-from tests.servers import environment, throwaway_stores, wait_until
+from tests.support.servers import environment, throwaway_stores, wait_until
 
 ROOT: Final = Path(__file__).parent.parent
 JSON: Final = {"content-type": "application/json"}

@@ -21,14 +21,14 @@ from typing import Any, Final
 import anyio
 import httpx
 
-from api.config import Settings
+from api.config.settings import Settings
 from api.errors import StoreUnavailable
-from api.stores import open_stores
+from api.stores.stores import open_stores
 from migrations.runner import upgrade
-from tests.ledger import Ledger, Outcome, differences, write
-from tests.restartable import RestartableStores, restartable_stores
-from tests.servers import Server, environment, serving
-from tests.signing_in import signed_in
+from tests.support.ledger import Ledger, Outcome, differences, write
+from tests.support.restartable import RestartableStores, restartable_stores
+from tests.support.servers import Server, environment, serving
+from tests.support.signing_in import signed_in
 
 STORES: Final = ("PostgreSQL", "MongoDB")
 WRITERS: Final = 4

@@ -15,18 +15,18 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 
-from api.codes import ErrorCode
-from api.config import Settings
-from api.embedded import EmbeddedStores
-from api.http_response import Answer
+from api.config.settings import Settings
+from api.embedded.servers import EmbeddedStores
+from api.error_codes import ErrorCode
+from api.http.response import Answer
 from api.schema import schema
-from api.stores import Stores, mongo_database, open_stores
+from api.stores.stores import Stores, mongo_database, open_stores
 from migrations.runner import upgrade
-from tests import servers
-from tests.applications import running
 from tests.execution.both import Both, standing_in
-from tests.signing_in import as_admin
-from tests.world import OPEN, WALLED, World, living, walled
+from tests.support import servers
+from tests.support.applications import running
+from tests.support.signing_in import as_admin
+from tests.support.world import OPEN, WALLED, World, living, walled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -187,7 +187,7 @@ async def stores(settings: Settings, clean_stores: None, anyio_backend: str) -> 
 @pytest.fixture
 async def app(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Starlette]:
     """The application inside its lifespan, on empty stores; `app.state.stores` are its own connections."""
-    from api.app import create_app
+    from api.http.application import create_app
 
     app = create_app(settings)
     async with app.router.lifespan_context(app):
@@ -222,7 +222,7 @@ async def admin(app: Starlette, anyio_backend: str) -> AsyncIterator[httpx.Async
     """A client that may see everything, for tests of what is read and not of who reads it.
 
     Its account has no row, and its requests cost no statement to tell who is asking. What it writes would have
-    nobody as its author: mutations are for those of `tests.signing_in`.
+    nobody as its author: mutations are for those of `tests.support.signing_in`.
     """
     transport = httpx.ASGITransport(app=app)
     base = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")

@@ -1,6 +1,6 @@
 """Mutants of what a commit changed: each is one small mistake, which a test should notice.
 
-    python -m tests.mutants HEAD~1 tests/test_cost.py tests/test_cursor_decoding.py --count 20
+    python -m tests.mutants HEAD~1 tests/admission/test_cost.py tests/lists/test_cursor_decoding.py --count 20
 
 Of the lines of `api`, `models`, `documents` and `migrations` that are not as they were in that commit, an operator, a
 bound or a constant becomes another one, in a copy of the checkout, where the tests named run until one fails. What they

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import migrations.folding
-from api.config import Settings
+from api.config.settings import Settings
 from api.folding import composed, folded, pattern
-from api.stores import Stores
+from api.stores.stores import Stores
 from migrations import runner
 from migrations.errors import MigrationError
-from tests.accounts import refused, sign_in, sign_up
-from tests.applications import running
-from tests.databases import create_from_models, fresh_database, scalar, sql
-from tests.factories.catalog import create_catalog_item
-from tests.factories.designs import create_design
-from tests.factories.users import create_user, users
-from tests.graphql import execute
-from tests.signing_in import as_admin
+from tests.support.accounts import refused, sign_in, sign_up
+from tests.support.applications import running
+from tests.support.databases import create_from_models, fresh_database, scalar, sql
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.designs import create_design
+from tests.support.factories.users import create_user, users
+from tests.support.graphql import execute
+from tests.support.signing_in import as_admin
 
 LETTERS = [chr(code) for code in range(1, 0x1EFFF) if unicodedata.category(chr(code)) not in ("Cs", "Cn", "Co")]
 

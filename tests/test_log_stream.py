@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.log_stream import LineLogger, LogStream
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 PIPE = 4096
 CAPACITY = 1000

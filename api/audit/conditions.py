@@ -10,9 +10,9 @@ from uuid import UUID
 from bson import ObjectId
 
 from api.audit.entry import DESIGNS
-from api.conditions import And, Compare, Condition, Not, Or
 from api.ids import decode_id
-from api.policy import EVERYTHING, NOTHING
+from api.lists.conditions import And, Compare, Condition, Not, Or
+from api.rights.policies import EVERYTHING, NOTHING
 
 
 def in_log(condition: Condition) -> Condition:

@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from api.errors import BadCursor
 from api.ids import encode_id, encode_version_id
-from api.pagination import Position
+from api.lists.pagination import Position
 
 DESIGNS: Final = "designs"
 TYPE_OF: Final[Mapping[str, str]] = {

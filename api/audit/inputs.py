@@ -6,7 +6,7 @@ from enum import Enum
 
 import strawberry
 
-from api.filtering import DateTimeRange, where
+from api.lists.filters import DateTimeRange, where
 
 
 @strawberry.enum(description="What was changed.")

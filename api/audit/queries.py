@@ -10,12 +10,12 @@ from api.audit import store
 from api.audit.entry import Entry
 from api.audit.inputs import AuditLogFilter
 from api.audit.types import AuditEntry, AuditLogConnection
-from api.context import Context
-from api.filtering import condition_of
-from api.limits.lists import COUNTS, READS, Listing, weight_of_condition
-from api.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
-from api.policy import EVERYTHING
-from api.selection import ResolveInfo, columns_of, selects_any
+from api.fields.context import Context
+from api.fields.selection import ResolveInfo, columns_of, selects_any
+from api.lists.costs import COUNTS, READS, Listing, weight_of_condition
+from api.lists.filters import condition_of
+from api.lists.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
+from api.rights.policies import EVERYTHING
 
 NEWEST_FIRST: Final = Order("at", descending=True)
 

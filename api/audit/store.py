@@ -18,11 +18,11 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 import models
 from api.audit.conditions import in_log, in_versions
 from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, Place, place_of
-from api.conditions import Condition, both, stored_name, to_mongo, to_sql
 from api.ids import VersionKey, WriteKey
-from api.pagination import PageRequest
-from api.policy import NOTHING
-from api.stores import Stores
+from api.lists.conditions import Condition, both, stored_name, to_mongo, to_sql
+from api.lists.pagination import PageRequest
+from api.rights.policies import NOTHING
+from api.stores.stores import Stores
 from api.uuids import uuid_of
 from documents.change import CHANGE, INSERT, UPDATE, is_as_written
 from documents.schemas import DESIGNS as CURRENT

@@ -9,12 +9,12 @@ from strawberry.scalars import JSON
 
 from api.audit.entry import TYPE_OF, Entry
 from api.audit.inputs import AuditKind, AuditOperation
-from api.connections import Connection
-from api.context import Context
-from api.node import Node
-from api.queries import LOADER_OF
+from api.fields.connections import Connection
+from api.fields.context import Context
+from api.fields.lookups import load_view
+from api.fields.node import Node
+from api.fields.queries import LOADER_OF
 from api.users.types import User
-from api.views import load_view
 
 
 @strawberry.type(description="One change of one object. Passwords are never part of it, not even hashed.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from api.validation import UNGIVEN, AvatarKey, Embedded, Name, Url, UserKey
+from api.writing.validation import UNGIVEN, AvatarKey, Embedded, Name, Url, UserKey
 
 Gender = Literal["male", "female", "unisex"]
 Height = Annotated[float, Field(gt=0, le=300)]

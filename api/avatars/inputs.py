@@ -7,8 +7,8 @@ from enum import Enum
 
 import strawberry
 
-from api.filtering import DateTimeRange, TextFilter, where
-from api.pagination import OrderDirection
+from api.lists.filters import DateTimeRange, TextFilter, where
+from api.lists.pagination import OrderDirection
 
 
 @strawberry.enum(description="For whom an avatar stands.")

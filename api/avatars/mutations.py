@@ -25,11 +25,11 @@ from api.avatars.payloads import (
     UpdateAvatarPayload,
 )
 from api.avatars.types import Avatar
-from api.codes import MutationErrorCode
-from api.context import Context
-from api.edits import editable, merging, restore, unchanged, why_not
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
 from api.ids import encode_id
-from api.mutations import conflict, given, not_found, refusable, validated, write_block
+from api.writing.edits import editable, merging, restore, unchanged, why_not
+from api.writing.mutations import conflict, given, not_found, refusable, validated, write_block
 
 
 @strawberry.type

@@ -6,8 +6,8 @@ import strawberry
 
 from api.avatars.inputs import AvatarFilter, AvatarOrder
 from api.avatars.types import Avatar
-from api.connections import Connection
-from api.fields import connection, lookup
+from api.fields.connections import Connection
+from api.fields.declared import connection, lookup
 
 
 @strawberry.type

@@ -3,8 +3,8 @@
 from functools import partial
 
 import models
-from api.rows import RowReader
-from api.stores import Stores
+from api.lists.rows import RowReader
+from api.stores.stores import Stores
 from models import PostgresRepository
 
 avatars = RowReader(models.Avatar)

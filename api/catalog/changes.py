@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from api.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Name, Tag, Url, one_line
+from api.writing.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Name, Tag, Url, one_line
 
 MAX_TAGS: Final = 50
 MAX_PRICE: Final = 2**31 - 1

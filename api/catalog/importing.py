@@ -12,9 +12,9 @@ from api.catalog.changes import NewCatalogItem
 from api.catalog.inputs import ImportCatalogItemsInput, ImportMode
 from api.catalog.payloads import ImportCatalogItemsPayload, ImportResult
 from api.catalog.types import CatalogItem
-from api.codes import MutationErrorCode
-from api.context import Context
-from api.mutations import InvalidInput, MutationError, Refusal, given, invalid, validated, write_block
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.writing.mutations import InvalidInput, MutationError, Refusal, given, invalid, validated, write_block
 
 MAX_ITEMS: Final = 500
 

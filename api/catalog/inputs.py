@@ -7,8 +7,8 @@ from enum import Enum
 
 import strawberry
 
-from api.filtering import DateTimeRange, IntRange, TagsFilter, TextFilter, where
-from api.pagination import OrderDirection
+from api.lists.filters import DateTimeRange, IntRange, TagsFilter, TextFilter, where
+from api.lists.pagination import OrderDirection
 
 
 @strawberry.enum(description="What a catalog item is, and what a layer shows.")

@@ -26,9 +26,9 @@ from api.catalog.payloads import (
     UpdateCatalogItemPayload,
 )
 from api.catalog.types import CatalogItem
-from api.context import Context
-from api.edits import editable, merging, restore, unchanged, why_not
-from api.mutations import given, not_found, refusable, validated, write_block
+from api.fields.context import Context
+from api.writing.edits import editable, merging, restore, unchanged, why_not
+from api.writing.mutations import given, not_found, refusable, validated, write_block
 
 
 @strawberry.type

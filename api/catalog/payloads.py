@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.catalog.types import CatalogItem
-from api.mutations import MutationError
+from api.writing.mutations import MutationError
 
 
 @strawberry.type

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from api.conditions import Compare, Condition, Or
-from api.nodes import read
-from api.policy import EVERYTHING, NOTHING, Guard, Policy
-from api.viewer import Viewer
+from api.lists.conditions import Compare, Condition, Or
+from api.rights.policies import EVERYTHING, NOTHING, Guard, Policy
+from api.rights.viewer import Viewer
+from api.stores.objects import read
 
 ACTIVE: Final = Compare("is_active", "in", (True,))
 

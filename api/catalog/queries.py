@@ -6,8 +6,8 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemFilter, CatalogItemOrder
 from api.catalog.types import CatalogItem
-from api.connections import Connection
-from api.fields import connection, lookup
+from api.fields.connections import Connection
+from api.fields.declared import connection, lookup
 
 
 @strawberry.type

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
-from api.rows import RowReader
-from api.stores import Stores
+from api.lists.rows import RowReader
+from api.stores.stores import Stores
 from models import PostgresRepository, new_id
 
 # spelt as in the index; SQLAlchemy would write a subscript, which PostgreSQL takes for something else

@@ -9,10 +9,10 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
-from api.connections import Connection
-from api.fields import EPOCH, always, connection, guarded, reference, stored
-from api.node import Node
-from api.nodes import Part
+from api.fields.connections import Connection
+from api.fields.declared import EPOCH, always, connection, guarded, reference, stored
+from api.fields.node import Node
+from api.stores.objects import Part
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder

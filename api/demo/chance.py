@@ -64,7 +64,7 @@ PICTURES: Final = "https://assets.fashion-wallet.test/pictures"
 
 
 def picture_url(kind: str, id: object) -> str:
-    """Address of the picture of a catalog item or design, below PICTURES as api/pictures/routes.py has it."""
+    """Address of the picture of a catalog item or design, below PICTURES as api/http/pictures/routes.py has it."""
     return f"{PICTURES}/{kind}/{id}.svg"
 
 

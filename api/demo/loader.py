@@ -16,13 +16,13 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 from sqlalchemy import text
 
-from api.config import Settings
+from api.config.settings import Settings
 from api.demo.chance import PICTURES
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.outfits import Document
 from api.demo.people import ACCOUNTS
-from api.failures import ServerError
-from api.stores import Stores
+from api.stores.failures import ServerError
+from api.stores.stores import Stores
 from documents import collection
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from api.demo.accounts import DOMAIN
 from api.demo.people import ACCOUNTS
-from api.stores import Stores
+from api.stores.stores import Stores
 from models import User
 
 EMAILS: Final = tuple(f"{role}@{DOMAIN}" for role, *_ in ACCOUNTS)

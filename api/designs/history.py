@@ -20,8 +20,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from api.designs import store
-from api.keyset import projection
-from api.stores import Stores
+from api.lists.keyset import projection
+from api.stores.stores import Stores
 from documents.change import CHANGE, FIRST, as_read, is_version, next_change, version_of
 from documents.design import item_ids_of, layers_of
 from documents.repository import BATCH

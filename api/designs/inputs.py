@@ -6,8 +6,8 @@ from enum import Enum
 
 import strawberry
 
-from api.filtering import DateTimeRange, TagsFilter, TextFilter, where
-from api.pagination import OrderDirection
+from api.lists.filters import DateTimeRange, TagsFilter, TextFilter, where
+from api.lists.pagination import OrderDirection
 
 
 @strawberry.enum(description="How far a design has come.")

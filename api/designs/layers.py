@@ -9,8 +9,8 @@ from graphql import GraphQLError, GraphQLInt
 
 from api.catalog.inputs import CatalogItemType
 from api.catalog.types import CatalogItem
-from api.fields import always, reference, stored, whole
-from api.nodes import Part
+from api.fields.declared import always, reference, stored, whole
+from api.stores.objects import Part
 
 EMPTY: Final[dict[str, Any]] = {}
 """What an absent part reads as: all of its own defaults."""

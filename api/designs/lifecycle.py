@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import strawberry
 
-from api.codes import MutationErrorCode
-from api.context import Context
 from api.designs import references
 from api.designs.changes import (
     ArchiveDesignInput,
@@ -26,7 +24,9 @@ from api.designs.payloads import (
 from api.designs.types import Design
 from api.designs.validation import ChangeStatus
 from api.designs.writing import Document, beside_deletions, changed, deleted, editable, expect, marked, opened
-from api.mutations import conflict, refusable
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.writing.mutations import conflict, refusable
 from documents import utc_now
 
 

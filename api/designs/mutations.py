@@ -11,9 +11,6 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 import documents
-from api.claims import idempotent_object_id
-from api.codes import MutationErrorCode
-from api.context import Context
 from api.designs import patch, references, store
 from api.designs.changes import (
     ApplyDesignPatchInput,
@@ -35,7 +32,10 @@ from api.designs.revisions import one
 from api.designs.types import Design
 from api.designs.validation import CreateDesign, DuplicateDesign, RestoreDesignRevision, UpdateDesign, checked
 from api.designs.writing import Document, beside_deletions, changed, expect, opened, stale, storable, visible
-from api.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.idempotency.claims import idempotent_object_id
+from api.writing.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
 from documents.change import version_of
 from documents.design import layers_of
 from documents.sound import UNNAMED, shown_id, sound_avatar, sound_content, sound_name

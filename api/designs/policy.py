@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.conditions import Compare, Condition, Or
-from api.policy import EVERYTHING, NOTHING, Policy
-from api.viewer import Viewer
+from api.lists.conditions import Compare, Condition, Or
+from api.rights.policies import EVERYTHING, NOTHING, Policy
+from api.rights.viewer import Viewer
 
 PUBLISHED: Final = Compare("status", "in", ("published",))
 

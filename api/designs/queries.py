@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
-from api.connections import Connection
 from api.designs.inputs import DesignFilter, DesignOrder
 from api.designs.types import Design
-from api.fields import connection, lookup
+from api.fields.connections import Connection
+from api.fields.declared import connection, lookup
 
 
 @strawberry.type

@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any, Final
 
 from api.catalog.policy import may_use_premium
-from api.codes import MutationErrorCode
-from api.conditions import fields_of, matches
-from api.context import Context
-from api.mutations import ConflictError, MutationError, NotFoundError, Refusal
-from api.nodes import read
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.lists.conditions import fields_of, matches
+from api.stores.objects import read
+from api.writing.mutations import ConflictError, MutationError, NotFoundError, Refusal
 from documents.design import layers_of
 from documents.sound import shown_id
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Final
 import strawberry
 
 from api.avatars.types import Avatar
-from api.conditions import EVERYTHING, matches
-from api.connections import Connection
 from api.designs.history import Span
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
-from api.fields import always, reference, stored
+from api.fields.connections import Connection
+from api.fields.declared import always, reference, stored
+from api.fields.node import Node
+from api.fields.selection import ResolveInfo, columns_of, selects_any
 from api.ids import VersionKey, encode_version_id
-from api.node import Node
-from api.nodes import read
-from api.pagination import Cursors, Order, Page, page_request
-from api.policy import LIVE
-from api.selection import ResolveInfo, columns_of, selects_any
+from api.lists.conditions import EVERYTHING, matches
+from api.lists.pagination import Cursors, Order, Page, page_request
+from api.rights.policies import LIVE
+from api.stores.objects import read
 from api.users.types import User
 from documents.change import FIRST, made_at, version_of
 from documents.revision import revision_of
 
 if TYPE_CHECKING:
-    from api.context import Context
+    from api.fields.context import Context
 
 NEEDS: Final = (
     *("id", "user_id", "version", "name", "status", "layers", "metadata", "avatar_id"),

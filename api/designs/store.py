@@ -7,11 +7,11 @@ from typing import Any
 
 from bson import ObjectId
 
-from api.conditions import stored_name, to_mongo
-from api.keyset import mongo_filter, mongo_sort, projection
-from api.pagination import PageRequest
-from api.rows import CountKey, PageKey, by_question
-from api.stores import Stores
+from api.lists.conditions import stored_name, to_mongo
+from api.lists.keyset import mongo_filter, mongo_sort, projection
+from api.lists.pagination import PageRequest
+from api.lists.rows import CountKey, PageKey, by_question
+from api.stores.stores import Stores
 from documents import Design
 from documents.repository import MongoRepository
 

@@ -10,16 +10,16 @@ import strawberry
 
 from api.avatars.types import Avatar
 from api.catalog.types import CatalogItem
-from api.connections import Connection
-from api.context import Context
 from api.designs import revisions
 from api.designs.comparison import DesignDiff, compare
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
-from api.fields import always, reference, references, stored
-from api.node import Node
-from api.selection import columns_of
+from api.fields.connections import Connection
+from api.fields.context import Context
+from api.fields.declared import always, reference, references, stored
+from api.fields.node import Node
+from api.fields.selection import columns_of
 from api.users.types import User
 from documents.change import FIRST, made_at
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 from bson import ObjectId
 from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 
-from api.codes import MutationErrorCode
+from api.error_codes import MutationErrorCode
 from api.errors import BadUserInput
 from api.ids import decode_id_of
-from api.mutations import InvalidInput, MutationError, Refusal, S, validated
-from api.validation import UNGIVEN, Description, Name, NoNull, Tag, Url
+from api.writing.mutations import InvalidInput, MutationError, Refusal, S, validated
+from api.writing.validation import UNGIVEN, Description, Name, NoNull, Tag, Url
 from documents.base import Part
 from documents.design import CanvasSize, LayerType
 from models import new_id

@@ -15,21 +15,21 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from api.codes import MutationErrorCode
-from api.conditions import And, Condition, matches
-from api.context import Context
 from api.designs import history, store
 from api.designs.payloads import VersionConflict
 from api.designs.references import owner_of
 from api.designs.types import Design
 from api.designs.validation import checked
+from api.error_codes import MutationErrorCode
 from api.errors import BadUserInput
+from api.fields.context import Context
 from api.ids import decode_id_of
-from api.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
-from api.nodes import read
-from api.problems import words_of
+from api.lists.conditions import And, Condition, matches
+from api.stores.objects import read
 from api.users.deletion import take_late_designs
 from api.uuids import uuid_of
+from api.writing.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
+from api.writing.problems import words_of
 from documents.change import version_of
 
 Document = dict[str, Any]

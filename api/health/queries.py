@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import strawberry
 
-from api.context import Context
+from api.fields.context import Context
 from api.health import store
 from api.health.types import Health
 

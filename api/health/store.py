@@ -22,8 +22,6 @@ from pymongo.topology_description import TopologyDescription
 from sqlalchemy import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.breakers import bypassed
-from api.connecting import Spare
 from api.health.reasons import NO_PRIMARY, reason, timed_out
 from api.health.report import (
     ConnectionCounts,
@@ -35,8 +33,10 @@ from api.health.report import (
     PostgresServer,
 )
 from api.log import logger
-from api.mongodb import require_version
-from api.stores import MongoClient, Stores
+from api.stores.breakers import bypassed
+from api.stores.connecting import Spare
+from api.stores.mongodb import require_version
+from api.stores.stores import MongoClient, Stores
 from models.pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from api.config import ConfigurationError, Settings
+from api.config.settings import ConfigurationError, Settings
 from api.log import logger
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from api.addresses import site
-from api.config import Settings
+from api.config.settings import Settings
 from api.errors import RateLimited
+from api.rates.addresses import site
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rates.windows import Rate, Window
 from api.recent import Recent

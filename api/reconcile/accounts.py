@@ -11,10 +11,10 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from api.context import Context
-from api.mutations import write_block
+from api.fields.context import Context
 from api.reconcile.report import Progress, Report
 from api.users import deletion
+from api.writing.mutations import write_block
 from documents import Design, MongoRepository, truncate
 from models import Avatar, Operation, User
 

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from api.context import Context
 from api.designs import history, store
+from api.fields.context import Context
 from api.reconcile.accounts import UNDER_WAY, still_deleted
 from api.reconcile.report import Progress, Report
 from documents import Design, MongoRepository, truncate

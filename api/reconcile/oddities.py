@@ -8,8 +8,8 @@ from typing import Any, Final
 from graphql import GraphQLObjectType
 from sqlalchemy import select
 
-from api.context import Context
-from api.odd_values import odd_fields
+from api.fields.context import Context
+from api.fields.odd_values import odd_fields
 from api.reconcile.report import Progress, Report
 from api.schema import schema
 from documents import Design, MongoRepository

@@ -6,17 +6,17 @@ from typing import Final
 
 import uuid_utils
 
-from api.auth import Auth
-from api.config import Settings
-from api.context import Context
+from api.accounts.auth import Auth
+from api.config.settings import Settings
+from api.fields.context import Context
 from api.log import logger
 from api.reconcile.accounts import finish_operations, return_designs, sweep_avatars
 from api.reconcile.designs import check_designs
 from api.reconcile.expiry import forget_history, sweep_expired
 from api.reconcile.oddities import find_odd_values
 from api.reconcile.report import Progress, Report
-from api.stores import Stores
-from api.viewer import SYSTEM
+from api.rights.viewer import SYSTEM
+from api.stores.stores import Stores
 
 BATCH: Final = 1000
 """Rows or documents that are looked at together."""

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
-from api.codes import MutationErrorCode
-from api.mutations import Refusal, conflict
-from api.stores import Stores
-from api.users.email import has_email
+from api.accounts.emails import has_email
+from api.error_codes import MutationErrorCode
+from api.stores.stores import Stores
+from api.writing.mutations import Refusal, conflict
 from models import PostgresRepository
 
 UNIQUE_VIOLATION = "23505"

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import strawberry
 
 import models
-from api import security_log
-from api.context import Context
-from api.mutations import not_found, refusable, validated, write_block
-from api.security_log import SecurityEvent
-from api.users import accounts, sessions
+from api.accounts import security_log, sessions
+from api.accounts.security_log import SecurityEvent
+from api.fields.context import Context
+from api.users import accounts
 from api.users.changes import Chosen
 from api.users.inputs import DeactivateUserInput, ReactivateUserInput, SetUserRoleInput
 from api.users.payloads import DeactivateUserPayload, ReactivateUserPayload, SetUserRolePayload
 from api.users.types import User
+from api.writing.mutations import not_found, refusable, validated, write_block
 
 
 @strawberry.type

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel
 
-from api.passwords import normalised
-from api.users.email import new_email
-from api.validation import UNGIVEN, UserKey, one_line
+from api.accounts.emails import new_email
+from api.accounts.passwords import normalised
+from api.writing.validation import UNGIVEN, UserKey, one_line
 
 LONGEST_NAME: Final = 100
 

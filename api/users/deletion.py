@@ -22,12 +22,13 @@ from sqlalchemy import Executable, and_, func, insert, literal, select, union_al
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from api.codes import MutationErrorCode
-from api.context import Context
+from api.accounts import sessions
 from api.designs import history
-from api.mutations import conflict, not_found, write_block
-from api.stores import Stores
-from api.users import accounts, sessions
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.stores.stores import Stores
+from api.users import accounts
+from api.writing.mutations import conflict, not_found, write_block
 from documents import Design, MongoRepository, truncate, utc_now
 from models import Avatar, Operation, User, new_id
 

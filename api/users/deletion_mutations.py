@@ -8,14 +8,14 @@ from uuid import UUID
 import strawberry
 
 import models
-from api import security_log
-from api.codes import MutationErrorCode
-from api.context import Context
-from api.mutations import MutationError, conflict, refusable, validated
-from api.security_log import SecurityEvent
+from api.accounts import security_log
+from api.accounts.security_log import SecurityEvent
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
 from api.users import accounts, deletion
 from api.users.changes import Chosen
 from api.users.types import User
+from api.writing.mutations import MutationError, conflict, refusable, validated
 
 
 @strawberry.input(description="Who is deleted.")

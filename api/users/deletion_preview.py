@@ -8,9 +8,9 @@ from uuid import UUID
 import strawberry
 from sqlalchemy import func, select
 
-from api.context import Context
+from api.fields.context import Context
 from api.ids import decode_id_of
-from api.stores import Stores
+from api.stores.stores import Stores
 from api.users.types import User
 from documents import Design, MongoRepository
 from documents.revision import KEPT_VERSIONS, REVISIONS

@@ -10,21 +10,21 @@ import strawberry
 from sqlalchemy.exc import IntegrityError
 
 import models
-from api import security_log
-from api.codes import MutationErrorCode
-from api.context import Context
+from api.accounts import security_log, sessions
+from api.accounts.emails import canonical_email
+from api.accounts.security_log import SecurityEvent
+from api.error_codes import MutationErrorCode
 from api.errors import RateLimited
-from api.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
-from api.security_log import SecurityEvent
-from api.users import accounts, sessions
+from api.fields.context import Context
+from api.rights.viewer import Viewer
+from api.users import accounts
 from api.users.administration import AdministrationMutations
 from api.users.changes import NewAccount
-from api.users.email import canonical_email
 from api.users.inputs import RefreshSessionInput, SignInInput, SignOutInput, SignUpInput
 from api.users.payloads import RefreshSessionPayload, SignInPayload, SignOutPayload, SignUpPayload
 from api.users.profile import ProfileMutations
 from api.users.types import User
-from api.viewer import Viewer
+from api.writing.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
 from models import new_id
 
 P = TypeVar("P", SignUpPayload, SignInPayload, RefreshSessionPayload)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import strawberry
 
-from api.mutations import MutationError
 from api.users.types import User
+from api.writing.mutations import MutationError
 
 
 @strawberry.type

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.conditions import Compare, Condition
-from api.policy import EVERYTHING, NOTHING, Policy, admins_only, for_admins, owner_only
-from api.viewer import Viewer
+from api.lists.conditions import Compare, Condition
+from api.rights.policies import EVERYTHING, NOTHING, Policy, admins_only, for_admins, owner_only
+from api.rights.viewer import Viewer
 
 
 def _own(viewer: Viewer) -> Condition:

@@ -9,20 +9,20 @@ from sqlalchemy import case
 from sqlalchemy.exc import IntegrityError
 
 import models
-from api import security_log
-from api.codes import MutationErrorCode
-from api.context import Context
-from api.edits import unchanged, why_not
+from api.accounts import security_log, sessions
+from api.accounts.emails import canonical_email, has_email
+from api.accounts.security_log import SecurityEvent
+from api.error_codes import MutationErrorCode
 from api.errors import RateLimited
-from api.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
-from api.security_log import SecurityEvent
-from api.users import accounts, sessions
+from api.fields.context import Context
+from api.users import accounts
 from api.users.accounts import Credentials
 from api.users.changes import NewPassword, Profile
-from api.users.email import canonical_email, has_email
 from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
 from api.users.types import User
+from api.writing.edits import unchanged, why_not
+from api.writing.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
 
 WRONG = InvalidInput(
     code=MutationErrorCode.INVALID_CREDENTIALS, message="The password is wrong.", path=["currentPassword"]

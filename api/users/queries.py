@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import strawberry
 
-from api.connections import Connection
-from api.context import Context
-from api.fields import connection, lookup
+from api.fields.connections import Connection
+from api.fields.context import Context
+from api.fields.declared import connection, lookup
+from api.fields.lookups import load_view
 from api.users.inputs import UserFilter, UserOrder
 from api.users.types import User
-from api.views import load_view
 
 
 @strawberry.type

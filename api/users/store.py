@@ -1,6 +1,6 @@
 """Statements on `shared.users`."""
 
 import models
-from api.rows import RowReader
+from api.lists.rows import RowReader
 
 users = RowReader(models.User)

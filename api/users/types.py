@@ -9,9 +9,9 @@ import strawberry
 
 from api.avatars.inputs import AvatarFilter, AvatarOrder
 from api.avatars.types import Avatar
-from api.connections import Connection
-from api.fields import connection, guarded, reference
-from api.node import Node
+from api.fields.connections import Connection
+from api.fields.declared import connection, guarded, reference
+from api.fields.node import Node
 from api.users.inputs import UserRole
 from api.users.policy import SELF
 

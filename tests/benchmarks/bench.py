@@ -19,16 +19,16 @@ import asyncpg
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 
-from api.config import Settings
-from api.daemons import free_port, is_listening
-from api.embedded import EmbeddedStores
+from api.config.settings import Settings
+from api.embedded.daemons import free_port, is_listening
+from api.embedded.servers import EmbeddedStores
 from api.ids import encode_id
-from api.stores import mongo_database
+from api.stores.stores import mongo_database
 from migrations.runner import upgrade
 from tests.benchmarks import bulk, load
 from tests.benchmarks.operations import Operation
-from tests.servers import COMMAND, environment, throwaway_stores, wait_until
-from tests.signing_in import access_token
+from tests.support.servers import COMMAND, environment, throwaway_stores, wait_until
+from tests.support.signing_in import access_token
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")

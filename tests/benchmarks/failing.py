@@ -22,16 +22,16 @@ import structlog
 from bson import ObjectId
 from pydantic import SecretStr
 
-from api.app import create_app
-from api.breakers import Breaker
-from api.config import Settings
+from api.config.settings import Settings
 from api.errors import StoreUnavailable
+from api.http.application import create_app
 from api.ids import encode_id
-from api.stores import Stores
+from api.stores.breakers import Breaker
+from api.stores.stores import Stores
 from models import new_id
 from tests.benchmarks.in_process import cpu
-from tests.factories.catalog import catalog_items
-from tests.factories.designs import designs
+from tests.support.factories.catalog import catalog_items
+from tests.support.factories.designs import designs
 
 
 def closed_port() -> int:

@@ -16,13 +16,13 @@ from typing import Final
 
 import typer
 
-from api import garbage
-from api.app import create_app
-from api.config import Settings
+from api.config.settings import Settings
 from api.demo.loader import load
+from api.http.application import create_app
+from api.server import garbage
 from tests.benchmarks.in_process import answer_of, cpu
 from tests.benchmarks.rls import BODY
-from tests.servers import migrated_stores
+from tests.support.servers import migrated_stores
 
 
 def _default() -> None:

@@ -21,17 +21,17 @@ import typer
 from bson import ObjectId
 from starlette.applications import Starlette
 
-from api.app import create_app
-from api.config import Settings
-from api.garbage import freeze
-from api.limits.documents import documents as known_documents
-from api.stores import Stores
+from api.admission.documents import documents as known_documents
+from api.config.settings import Settings
+from api.http.application import create_app
+from api.server.garbage import freeze
+from api.stores.stores import Stores
 from tests.benchmarks import adversaries
 from tests.benchmarks.in_process import answer_of
-from tests.factories.catalog import create_catalog_item
-from tests.factories.users import create_user
-from tests.servers import migrated_stores
-from tests.signing_in import access_token, open_session
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.users import create_user
+from tests.support.servers import migrated_stores
+from tests.support.signing_in import access_token, open_session
 
 USERS, DESIGNS, LAYERS = 100, 100, 6
 

@@ -24,11 +24,11 @@ import orjson
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from api.app import create_app
-from api.config import Settings
+from api.config.settings import Settings
+from api.http.application import create_app
 from api.log import configure_logging
 from api.schema import schema
-from api.stores import open_stores
+from api.stores.stores import open_stores
 from models import new_id
 from tests.benchmarks.in_process import cpu, scopes
 
@@ -105,7 +105,7 @@ def _sign_in(app: Starlette) -> str:
     """A token whose session the process remembers."""
     import math
 
-    from api.users.sessions import Standing
+    from api.accounts.sessions import Standing
 
     auth, user_id, session_id = app.state.auth, new_id(), new_id()
     auth.sessions._known[session_id] = math.inf, Standing(user_id, "user")

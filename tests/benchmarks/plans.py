@@ -18,13 +18,13 @@ import typer
 from sqlalchemy import update
 from starlette.applications import Starlette
 
-from api.app import create_app
-from api.config import Settings
+from api.config.settings import Settings
+from api.http.application import create_app
 from models import User
-from tests import plans
 from tests.benchmarks import bulk
-from tests.servers import migrated_stores
-from tests.signing_in import access_token, open_session, with_token
+from tests.support import plans
+from tests.support.servers import migrated_stores
+from tests.support.signing_in import access_token, open_session, with_token
 
 ACCOUNTS: Mapping[str, int] = {"admin": 0, "brand": 1, "user": 2}
 """Those who ask, by their number in the data: the owners of the most."""

@@ -23,12 +23,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from starlette.applications import Starlette
 
-from api.app import create_app
-from api.config import Settings
+from api.config.settings import Settings
+from api.http.application import create_app
 from tests.benchmarks import bulk
 from tests.benchmarks.in_process import answer_of
-from tests.servers import migrated_stores
-from tests.signing_in import access_token, open_session
+from tests.support.servers import migrated_stores
+from tests.support.signing_in import access_token, open_session
 
 TICK: Final = 1000 / os.sysconf("SC_CLK_TCK")
 LONG: Final = 2.0

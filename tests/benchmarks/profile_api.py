@@ -26,19 +26,16 @@ PARTS: Final = {
     "executor": ("/api/execution/",),
     "logging": ("/structlog/", "/logging/", "/api/log.py"),
     "JSON": ("/orjson/", "/json/"),
-    "GraphQL (parsing, validation, coercion)": ("/graphql/", "/strawberry/", "/api/schema.py", "/api/compiled.py"),
-    "limits and rates": ("/api/limits/", "/api/rates/", "/api/trusted/", "/limits/"),
+    "GraphQL (parsing, validation, coercion)": (
+        "/graphql/",
+        "/strawberry/",
+        "/api/schema.py",
+        "/api/fields/compiled.py",
+    ),
+    "limits and rates": ("/api/admission/", "/api/rates/", "/limits/"),
     "reading and pages": (
-        *(
-            "/api/rows.py",
-            "/api/keyset.py",
-            "/api/conditions.py",
-            "/api/loaders.py",
-            "/api/pagination.py",
-            "/documents/",
-        ),
-        *("/api/designs/", "/api/users/", "/api/avatars/", "/api/catalog/", "/api/fields.py", "/api/nodes.py"),
-        *("/api/selection.py", "/api/ids.py", "/api/policy.py", "/api/stores.py"),
+        *("/api/lists/", "/api/fields/", "/api/rights/", "/api/stores/", "/api/ids.py", "/documents/"),
+        *("/api/designs/", "/api/users/", "/api/avatars/", "/api/catalog/"),
     ),
     "HTTP": ("/starlette/", "/uvicorn/", "/httptools/", "/api/"),
 }

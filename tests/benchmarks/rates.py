@@ -14,7 +14,7 @@ from uuid import uuid4
 import uvloop
 from pydantic import SecretStr
 
-from api.config import Settings
+from api.config.settings import Settings
 from api.errors import RateLimited
 from api.rates.counts import counts_of
 from api.rates.meter import Meters

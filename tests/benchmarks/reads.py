@@ -19,22 +19,22 @@ import typer
 import uvloop
 from pymongo import AsyncMongoClient
 
-from api import keyset
 from api.avatars.store import avatars
 from api.catalog.store import catalog_items
-from api.conditions import And, Compare, Condition
-from api.config import Settings
+from api.config.settings import Settings
 from api.demo.loader import load
 from api.designs import store as designs
-from api.pagination import NEWEST_FIRST, PageRequest
-from api.policy import LIVE
-from api.row_level_security import Identity
-from api.stores import MongoDatabase, Stores, mongo_database, open_stores
+from api.lists import keyset
+from api.lists.conditions import And, Compare, Condition
+from api.lists.pagination import NEWEST_FIRST, PageRequest
+from api.rights.policies import LIVE
+from api.stores.row_level_security import Identity
+from api.stores.stores import MongoDatabase, Stores, mongo_database, open_stores
 from api.users.store import users
 from models import Avatar, CatalogItem, User
 from models.statements import Statement
 from tests.benchmarks.in_process import cpu
-from tests.servers import migrated_stores
+from tests.support.servers import migrated_stores
 
 Read = Callable[[], Awaitable[Any]]
 PEOPLE = frozenset({"first_name", "last_name"})

@@ -14,13 +14,13 @@ from functools import partial
 import orjson
 import typer
 
-from api.app import create_app
-from api.config import Settings
+from api.config.settings import Settings
 from api.demo.loader import load
+from api.http.application import create_app
 from api.log import configure_logging
 from tests.benchmarks.in_process import answer_of, cpu
-from tests.graphql import sent
-from tests.servers import migrated_stores
+from tests.support.graphql import sent
+from tests.support.servers import migrated_stores
 
 QUERY = """
 {

@@ -16,7 +16,7 @@ from types import FrameType
 
 import orjson
 
-from api.cli import app
+from api.commands.main import app
 
 INTERVAL = 0.001
 DEPTH = 12

@@ -9,18 +9,18 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
-from api.auth import Auth
-from api.config import Settings
-from api.context import Context
+from api.accounts.auth import Auth
+from api.config.settings import Settings
+from api.fields.context import Context
+from api.rights.viewer import ANONYMOUS, Viewer
 from api.schema import schema
-from api.viewer import ANONYMOUS, Viewer
-from tests import servers
 from tests.execution.both import Both, standing_in
 from tests.execution.minimising import parts_of
 from tests.execution.operations import Operation, operations
 from tests.execution.searching import Progress, draw
-from tests.graphql import gid
-from tests.world import VIEWERS, World, living
+from tests.support import servers
+from tests.support.graphql import gid
+from tests.support.world import VIEWERS, World, living
 
 DATES: Final = ("2026-01-01T12:00:00+00:00", "2030-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z")
 LOOKERS: Final = ("admin", "owner", "admin", "maker", "anonymous", "admin", "premium")

@@ -25,12 +25,12 @@ from typing import Any, Final, cast
 import structlog
 from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo
 
-from api.context import Context
 from api.execution import Room
 from api.execution.core import execute_in_core
+from api.fields.context import Context
 from api.log import current_cost
+from api.rights.viewer import Viewer
 from api.schema import schema
-from api.viewer import Viewer
 from tests.execution.comparison import assert_same, has_nulled_regions, without_propagation
 
 aside: Final[ContextVar[bool]] = ContextVar("aside", default=False)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from api.config import Settings
+from api.config.settings import Settings
 from tests.execution.api import difference, drawn_for
-from tests.world import World, living, walled
+from tests.support.world import World, living, walled
 
 pytestmark = pytest.mark.anyio
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from graphql import DocumentNode, ExecutionResult, GraphQLError
 
-from api.context import Context
+from api.fields.context import Context
 from tests.execution import both
 from tests.execution.both import Both
-from tests.graphql import execute, respond
-from tests.signing_in import signed_in
+from tests.support.graphql import execute, respond
+from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 ITEMS = "{ catalogItems { nodes { id } } }"

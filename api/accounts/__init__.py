@@ -1,0 +1,1 @@
+"""Who is asking: tokens, sessions, passwords, attempts at signing in."""

@@ -1,0 +1,167 @@
+"""Statements on sessions and their refresh tokens.
+
+A session is the family of the refresh tokens that grew out of one sign-in. Each token is exchanged once for the next
+one; one that comes again was copied, so the session ends for whoever holds any of them. Two exchanges at once are
+what an application in two windows does: within `GRACE` seconds the second is refused, and nothing is revoked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.stores.stores import Stores
+from models import PostgresRepository, RefreshToken, Session, User, new_id
+
+TOKEN_BYTES: Final = 32
+GRACE: Final = timedelta(seconds=10)
+"""For how long after its exchange a refresh token that comes again is taken for a double exchange, not for a copy."""
+_AS_IT_IS: Final = {"synchronize_session": False}
+_SWEPT: Final = 100
+"""Sessions that are removed with each new one, once they have ended by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose a session is, and what that account may do now."""
+
+    user_id: UUID
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that goes on, and the refresh token to prolong it with."""
+
+    session_id: UUID
+    refresh_token: str
+
+
+class Refusal(Enum):
+    """Why a refresh token wasn't exchanged."""
+
+    INVALID = "unknown, or its session has ended"
+    USED_JUST_NOW = "another exchange was quicker"
+    REUSED = "it came again, so the session was ended"
+
+
+_STANDING: Final = (
+    select(Session.user_id, User.role)
+    .join(User, User.id == Session.user_id)
+    .where(
+        Session.id == bindparam("session_id"),
+        Session.revoked_at.is_(None),
+        Session.expires_at > func.now(),
+        User.is_active,
+        User.deleted_at.is_(None),
+    )
+)
+
+
+async def standing(stores: Stores, session_id: UUID) -> Standing | None:
+    """The standing of a session that lasts, of an account that is active; None for any other."""
+    repository = PostgresRepository(Session, stores.reads, stores.sessions)
+    rows = await repository.read_statement(_STANDING.params(session_id=session_id))
+    return Standing(*rows[0]) if rows else None
+
+
+async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Opened:
+    """A new session that lasts `lifetime` seconds; others that have ended by themselves are swept away."""
+    ended = select(Session.id).where(Session.expires_at < func.now()).limit(_SWEPT).with_for_update(skip_locked=True)
+    await _run(transaction, delete(Session).where(Session.id.in_(ended)))
+    session_id = new_id()
+    expires_at = func.now() + timedelta(seconds=lifetime)
+    await _run(transaction, insert(Session).values(id=session_id, user_id=user_id, expires_at=expires_at))
+    return Opened(session_id, await _hand_out(transaction, session_id))
+
+
+async def holder(stores: Stores, token: str) -> tuple[UUID, UUID] | None:
+    """The account and the session that a refresh token was handed out to, whatever has become of them."""
+    repository = PostgresRepository(Session, stores.reads, stores.sessions)
+    rows = await repository.read_statement(
+        select(Session.user_id, Session.id)
+        .join(RefreshToken, RefreshToken.session_id == Session.id)
+        .where(RefreshToken.token_hash == _hashed(token))
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+async def exchange(
+    transaction: AsyncSession, token: str, lifetime: int, max_age: int
+) -> tuple[UUID | None, Opened | Refusal]:
+    """The session of a refresh token, and the next token of it, or why there is none.
+
+    The session lasts `lifetime` seconds from now, and no longer than `max_age` seconds in all. A token that comes again
+    ends it: commit that too. Lock the account before, as whoever ends all its sessions does.
+    """
+    of_token = RefreshToken.token_hash == _hashed(token)
+    session_id = await transaction.scalar(
+        select(Session.id)
+        .where(
+            Session.id.in_(select(RefreshToken.session_id).where(of_token)),
+            Session.revoked_at.is_(None),
+            Session.expires_at > func.now(),
+            Session.created_at > func.now() - timedelta(seconds=max_age),
+        )
+        .with_for_update()
+    )
+    if session_id is None:
+        return None, Refusal.INVALID
+    now = func.clock_timestamp()  # the lock may have been long in coming
+    unused = update(RefreshToken).where(of_token, RefreshToken.used_at.is_(None)).values(used_at=now)
+    if not await _ids(transaction, unused.returning(RefreshToken.id)):
+        if await transaction.scalar(select(RefreshToken.used_at > now - GRACE).where(of_token)):
+            return session_id, Refusal.USED_JUST_NOW
+        await _run(transaction, update(Session).where(Session.id == session_id).values(**_revoked("reuse")))
+        return session_id, Refusal.REUSED
+    expires_at = func.least(now + timedelta(seconds=lifetime), Session.created_at + timedelta(seconds=max_age))
+    await _run(transaction, update(Session).where(Session.id == session_id).values(expires_at=expires_at))
+    forgotten = RefreshToken.used_at < now - timedelta(seconds=lifetime)
+    await _run(transaction, delete(RefreshToken).where(RefreshToken.session_id == session_id, forgotten))
+    return session_id, Opened(session_id, await _hand_out(transaction, session_id))
+
+
+async def end(
+    transaction: AsyncSession, user_id: UUID, why: str, *, only: UUID | None = None, but: UUID | None = None
+) -> int:
+    """End the sessions of an account: all of them, `only` one, or all `but` one. How many did."""
+    statement = update(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
+    if only is not None:
+        statement = statement.where(Session.id == only)
+    if but is not None:
+        statement = statement.where(Session.id != but)
+    return len(await _ids(transaction, statement.values(**_revoked(why)).returning(Session.id)))
+
+
+def _revoked(why: str) -> dict[str, object]:
+    return {"revoked_at": func.now(), "revoked_for": why}
+
+
+async def _hand_out(transaction: AsyncSession, session_id: UUID) -> str:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    values = {"id": new_id(), "session_id": session_id, "token_hash": _hashed(token)}
+    await _run(transaction, insert(RefreshToken).values(**values))
+    return token
+
+
+def _hashed(token: str) -> bytes:
+    """What is stored. The token is random, so a quick hash keeps it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def _run(transaction: AsyncSession, statement: Executable) -> None:
+    await transaction.execute(statement, execution_options=_AS_IT_IS)
+
+
+async def _ids(transaction: AsyncSession, statement: Executable) -> Sequence[UUID]:
+    """The ids that a statement returns."""
+    return (await transaction.scalars(statement, execution_options=_AS_IT_IS)).all()

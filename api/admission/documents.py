@@ -1,0 +1,215 @@
+"""Documents: parsed, measured, validated and priced once, and kept by their text.
+
+The cache is bounded by bytes as well as by number: a document of many tokens is some hundred times its text.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    ValuesOfCorrectTypeRule,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.utilities import get_operation_ast
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from api.admission.introspection import introspection_errors, introspects
+from api.admission.literals import LocatedLiterals
+from api.admission.price import price_of
+from api.admission.refusals import TooComplex, require
+from api.admission.steps import Price
+from api.admission.structure import structure_of
+from api.config.settings import Settings
+from api.fields.costs import Costs
+
+MAX_DOCUMENTS: Final = 1000
+"""Documents that are kept, where they are small."""
+TOKEN_BYTES: Final = 1000
+"""Memory that a token takes, about: its node, the token itself, and where it is."""
+MAX_COMMENTS: Final = 1000
+MAX_ERRORS: Final = 50
+"""Errors of validation that are reported of a small document."""
+MAX_PRINTED: Final = 10_000
+"""Tokens that errors may print: each may have an argument of all the tokens in its message, so that large documents get
+fewer errors."""
+MAX_COMPARISONS: Final = 5000
+"""Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
+
+_ABORTED: Final = "Validation aborted."
+"""What graphql-core says where comparing takes too long."""
+
+_RULES: Final = (
+    *(LocatedLiterals if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules),
+    *(MaybeNullValidationRule, OneOfInputValidationRule),
+)
+
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
+
+
+class Document:
+    """One document: what it says, its shape, whether it is valid, and the prices of its operations."""
+
+    def __init__(self, text: str, settings: Settings) -> None:
+        """Raises GraphQLSyntaxError, and TooComplex."""
+        require("The document is too long", "max_document_length", settings.max_document_length, len(text))
+        self.node = _parsed(text, settings)
+        self.tokens = self.node.token_count
+        self.bytes = len(text) + self.tokens * TOKEN_BYTES
+        self.structure = structure_of(self.node)
+        self._introspects = introspects(text)
+        self._introspection: list[GraphQLError] | None = None
+        self._verdicts: dict[bool, list[GraphQLError]] = {}
+        self._prices: dict[str | None, Price] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is still to be validated."""
+        return not self._verdicts
+
+    @property
+    def operations(self) -> list[OperationDefinitionNode]:
+        """All its operations."""
+        return [node for node in self.node.definitions if isinstance(node, OperationDefinitionNode)]
+
+    def require(self, settings: Settings) -> None:
+        """Raises TooComplex where it has more than these settings allow."""
+        require("Too many tokens", "max_tokens", settings.max_tokens, self.tokens)
+        self.structure.require(settings)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of this name; without a name, the only one."""
+        return get_operation_ast(self.node, name)
+
+    def root_fields(self, operation: OperationDefinitionNode) -> frozenset[str]:
+        """The names of the fields that it selects of the root, wherever fragments have them."""
+        fragments = {
+            node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        names: set[str] = set()
+        rest, seen = [operation.selection_set], set[str]()
+        while rest:
+            for selection in rest.pop().selections:
+                if isinstance(selection, FieldNode):
+                    names.add(selection.name.value)
+                elif isinstance(selection, InlineFragmentNode):
+                    rest.append(selection.selection_set)
+                elif isinstance(selection, FragmentSpreadNode) and (name := selection.name.value) not in seen:
+                    seen.add(name)
+                    if name in fragments:
+                        rest.append(fragments[name].selection_set)
+        return frozenset(names)
+
+    def errors(self, schema: GraphQLSchema, *, hide_suggestions: bool = False) -> list[GraphQLError]:
+        """What is wrong with it; empty for a valid document. It must not have more than the limits allow."""
+        errors = self._verdicts.get(hide_suggestions)
+        if errors is None:
+            most = min(MAX_ERRORS, MAX_PRINTED // self.tokens)
+            errors = validate(schema, self.node, _RULES, max_errors=max(1, most), hide_suggestions=hide_suggestions)
+            if errors and errors[-1].message == _ABORTED:
+                errors[-1] = _too_intricate()
+            self._verdicts[hide_suggestions] = errors
+        return errors
+
+    def introspection_errors(self, schema: GraphQLSchema) -> list[GraphQLError]:
+        """What is wrong with it where introspection is not allowed; it must be valid."""
+        if not self._introspects:
+            return []
+        if self._introspection is None:
+            self._introspection = introspection_errors(schema, self.node)
+        return self._introspection
+
+    def price(self, operation: OperationDefinitionNode, costs: Costs) -> Price:
+        """What an operation of it may cost, where it is valid."""
+        name = operation.name.value if operation.name else None
+        price = self._prices.get(name)
+        if price is None:
+            price = self._prices[name] = price_of(operation, self.node, costs)
+        return price
+
+
+class Documents:
+    """The documents that were used last."""
+
+    def __init__(self, max_documents: int = MAX_DOCUMENTS) -> None:
+        self._max_documents = max_documents
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self.bytes = 0
+        """What those that are kept take, about."""
+        self.when_forgotten: list[Callable[[DocumentNode], None]] = []
+        """Called with a document that is no longer kept, so that nobody else keeps it alive."""
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def get(self, text: str, settings: Settings) -> Document:
+        """The document with this text. Raises GraphQLSyntaxError, and TooComplex."""
+        document = self._documents.get(text)
+        if document is not None:
+            self._documents.move_to_end(text)
+            document.require(settings)
+            return document
+        document = Document(text, settings)
+        document.require(settings)
+        self._keep(text, document, settings.document_cache_size)
+        return document
+
+    def mutations(self, text: str, name: str | None, settings: Settings) -> frozenset[str]:
+        """The mutations that a request asks for; none where it asks for anything else, or can't be executed."""
+        try:
+            document = self.get(text, settings)
+            operation = document.operation(name)
+        except (GraphQLError, TooComplex):
+            return frozenset()  # executing it says what is wrong
+        if operation is None or operation.operation is not OperationType.MUTATION:
+            return frozenset()
+        return document.root_fields(operation)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._documents.clear()
+        self.bytes = 0
+
+    def _keep(self, text: str, document: Document, max_bytes: int) -> None:
+        self._documents[text] = document
+        self.bytes += document.bytes
+        while self._documents and (len(self._documents) > self._max_documents or self.bytes > max_bytes):
+            _, oldest = self._documents.popitem(last=False)
+            self.bytes -= oldest.bytes
+            for forget in self.when_forgotten:
+                forget(oldest.node)
+
+
+def _too_intricate() -> GraphQLError:
+    what = "Fields of one name, or fragments in fragments, are too many to compare"
+    error = TooComplex(what, "max_comparisons", MAX_COMPARISONS, MAX_COMPARISONS + 1)
+    return GraphQLError(error.message, original_error=error)
+
+
+def _parsed(text: str, settings: Settings) -> DocumentNode:
+    try:
+        return parse(text, max_lexical_tokens=settings.max_tokens, max_comments=MAX_COMMENTS)
+    except GraphQLError as error:
+        maximum = settings.max_tokens
+        if error.message.endswith(f"Document contains more than {maximum} tokens. Parsing aborted."):
+            raise TooComplex("Too many tokens", "max_tokens", maximum, maximum + 1) from None
+        raise
+
+
+documents: Final = Documents()
+"""The documents of this process."""

@@ -1,0 +1,1 @@
+"""What a person types: `fashion-wallet`, a module a command group."""

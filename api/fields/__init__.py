@@ -1,0 +1,1 @@
+"""Declared fields: what they mean, which columns they need, what loads them."""

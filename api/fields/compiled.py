@@ -1,0 +1,156 @@
+"""The schema for the compiled executor: what Strawberry's and our own fields mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import asyncpg
+from graphql import GraphQLField, GraphQLObjectType, is_non_null_type
+from strawberry import Schema
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from api.execution import Batch, Converted, Declaration, Plain, TextWeight
+from api.fields import odd_values
+from api.fields.connections import EXPRESSION
+from api.fields.costs import LEAVES, TEXT_SIZE, Costs
+from api.fields.declarations import Declared, GlobalId, Stored
+from api.fields.declared import DeclaredField
+from api.fields.schema_types import DEFINITION, class_of, presented
+from api.ids import encode_id, encode_ids
+from api.lists.filters import require_bounded
+from api.stores.objects import Part, View, camel, read, read_all
+
+_CONSTANTS: Final = (bool, int, float, str)
+
+
+class StrawberryDeclarations:
+    """How the fields of a Strawberry schema are executed, and what they cost."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._converter = schema.schema_converter
+        self._costs = Costs(schema._schema)
+
+    def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
+        """Plain fields are read, declared ones loaded in batches; None for resolvers."""
+        definition = field.extensions.get(DEFINITION)
+        if not isinstance(definition, StrawberryField):
+            return None  # introspection
+        if isinstance(definition, DeclaredField):
+            declared = definition.declaration
+            if isinstance(declared, GlobalId):
+                return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
+            if isinstance(declared, Stored):
+                expression = _stored_expression(class_of(parent), declared)
+                return Plain(declared.read, expression, instead=odd_values.instead(parent, definition))
+            prepare = partial(self._prepare, definition, declared)
+            return Batch(declared.load, prepare, odd_values.instead(parent, definition))
+        if definition.is_basic_field:
+            name, required = definition.python_name, is_non_null_type(field.type)
+            origin = class_of(parent)
+            expression = _expression(origin, name, required=required)
+            return Plain(partial(_read, name), expression, instead=odd_values.instead(parent, definition))
+        if definition.metadata.get("computed"):
+            assert definition.base_resolver is not None
+            compute: Any = definition.base_resolver.wrapped_func
+            return Plain(_computed(compute, self.presented(parent)), definition.metadata.get(EXPRESSION))
+        return None
+
+    def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
+        """Whether resolvers or declared fields return objects of this class for the type."""
+        definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
+        if definition is None or definition.is_type_of is not None:
+            return False
+        origin = class_of(type_)
+        sources = dict if issubclass(origin, Part) else getattr(origin, "sources", ())
+        return class_ is origin or issubclass(class_, sources)
+
+    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+        """What makes a view, a connection or an edge of its source."""
+        return presented(type_)
+
+    def weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What the field costs for each object that has it."""
+        return self._costs.weight(parent.name, name)
+
+    def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
+        """What each item of the field's list costs."""
+        return self._costs.item_weight(parent.name, name)
+
+    def leaves_weight(self, count: int) -> int:
+        """What so many leaves of one object cost."""
+        return count // LEAVES
+
+    def text_weight(self, parent: GraphQLObjectType, name: str) -> TextWeight | None:
+        """What large texts of the field cost."""
+        most = self._costs.text_weight(parent.name, name)
+        return TextWeight(TEXT_SIZE, most) if most else None
+
+    def _prepare(
+        self,
+        definition: StrawberryField,
+        declared: Declared,
+        arguments: Mapping[str, Any],
+        known: Converted,
+    ) -> Any:
+        """Objects are converted once an operation, which takes some 30 us for each that is in them."""
+        converter, taken = self._converter, definition.arguments
+        found: dict[str, Any] = {}
+        for name in [name for name, value in arguments.items() if type(value) is dict]:
+            value = arguments[name]
+            if (key := (id(value), name)) not in known:
+                if name == "filter":
+                    require_bounded(value)
+                made = convert_arguments({name: value}, taken, converter.scalar_registry, converter.config)
+                known[key] = value, made
+            found |= known[key][1]
+        rest = {name: value for name, value in arguments.items() if type(value) is not dict}
+        found |= convert_arguments(rest, taken, converter.scalar_registry, converter.config)
+        return declared.prepare(found)
+
+
+def _read(name: str, source: Any) -> Any:
+    return read(source, name)
+
+
+def _global_id(type_name: str, source: Any) -> str:
+    return encode_id(type_name, read(source, "id"))
+
+
+def _global_ids(type_name: str, sources: Sequence[Any]) -> Sequence[str]:
+    return encode_ids(type_name, read_all(sources, "id"))
+
+
+def _expression(origin: type, name: str, *, required: bool = False) -> str:
+    """`read(source, name)` as a Python expression, for how objects of this class are usually stored.
+
+    A `required` value raises where it is missing.
+    """
+    if issubclass(origin, View):
+        if origin.sources == (asyncpg.Record,):
+            return f"source[{name!r}]"
+        if origin.sources == (dict,):
+            return "source['_id']" if name == "id" else _item(camel(name), required=required)
+    elif issubclass(origin, Part):
+        key = _item(camel(name), required=required)
+        return key if name != "id" else f"(source['_id'] if '_id' in source else {key})"
+    return f"source.{name}"
+
+
+def _item(key: str, *, required: bool) -> str:
+    return f"source[{key!r}]" if required else f"source.get({key!r})"
+
+
+def _stored_expression(origin: type, declared: Stored) -> str | None:
+    if declared.fits is not None:
+        return None
+    if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
+        return None
+    return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"
+
+
+def _computed(compute: Callable[[Any], Any], presented: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return compute if presented is None else lambda source: compute(presented(source))

@@ -1,0 +1,115 @@
+"""What resolvers get: the stores, the settings, and the loaders of one operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from api.accounts.auth import Auth
+from api.avatars import policy as policies_of_avatars
+from api.avatars.loaders import avatars
+from api.catalog import policy as policies_of_catalog
+from api.catalog.loaders import catalog_items
+from api.config.settings import Settings
+from api.designs import policy as policies_of_designs
+from api.designs.loaders import designs
+from api.execution import Room
+from api.fields.departures import Departure
+from api.fields.loaders import Loader
+from api.idempotency.claims import Claim
+from api.rates.meter import Meter
+from api.rights.policies import Policy
+from api.rights.viewer import ANONYMOUS, Viewer
+from api.stores.row_level_security import identity_of
+from api.stores.stores import Stores
+from api.users import policy as policies_of_users
+from api.users.loaders import users
+
+LOADERS: Final[Mapping[str, Any]] = {**users, **avatars, **catalog_items, **designs}
+"""What each loader fetches: `fetch(stores, keys, columns)`."""
+
+POLICIES: Final[Mapping[str, Policy]] = {
+    "User": policies_of_users.users,
+    "Avatar": policies_of_avatars.avatars,
+    "CatalogItem": policies_of_catalog.catalog_items,
+    "Design": policies_of_designs.designs,
+}
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
+
+    Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
+    `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
+    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known; `surcharge` is the
+    part of it that lists cost beyond their fields. `room` is what its answer must fit into. `deadline` is that of the
+    operation, `has_left` whether it was brought forward because its client has left.
+    """
+
+    stores: Stores
+    settings: Settings
+    request_id: str
+    auth: Auth
+    viewer: Viewer = ANONYMOUS
+    address: str | None = None
+    claim: Claim | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    operation_name: str | None = None
+    meter: Meter | None = None
+    charged: int = 0
+    spent: int | None = None
+    room: Room | None = None
+    surcharge: int = 0
+    departure: Departure | None = None
+    deadline: asyncio.Timeout | None = None
+    has_left: bool = False
+    _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.stores.row_level_security:
+            self.stores = self.stores.acting_as(identity_of(self.viewer, self.request_id))
+
+    def end_with_client(self) -> None:
+        """End the operation when its client leaves, which only a query may: what writes is carried on, and is whole."""
+        if self.departure is not None and self.claim is None:
+            self.departure.tell(self._end)
+
+    def outlive_client(self) -> None:
+        """It is over, or is to be."""
+        if self.departure is not None:
+            self.departure.forget(self._end)
+
+    def _end(self) -> None:
+        if self.deadline is not None and not self.deadline.expired():
+            self.has_left = True
+            self.deadline.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def system_stores(self) -> Stores:
+        """The stores for what has to reach accounts that aren't the viewer's: sign-in, sign-up and the like."""
+        return self.stores.acting_as(identity_of(self.viewer, self.request_id, system=True))
+
+    def become(self, viewer: Viewer) -> None:
+        """Go on as this viewer, who has just signed in; what was loaded for the one before is forgotten."""
+        self.viewer = viewer
+        self.stores = self.stores.acting_as(identity_of(viewer, self.request_id))
+        self._loaders.clear()
+
+    @staticmethod
+    def policy(type_name: str) -> Policy:
+        """Who may see objects of this type."""
+        return POLICIES[type_name]
+
+    def loader(self, name: str) -> Loader[Any, Any]:
+        """The loader of this name, made when it is first asked for.
+
+        Raises KeyError where no domain has such a loader.
+        """
+        loader = self._loaders.get(name)
+        if loader is None:
+            loader = self._loaders[name] = Loader(partial(LOADERS[name], self.stores))
+        return loader

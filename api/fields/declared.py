@@ -1,0 +1,158 @@
+"""Declared fields: references and connections say which loader and key they use, and nothing else.
+
+So what a query needs can be read off the schema (`api.fields.selection`), and a plan can be made of it
+(`api.fields.compiled`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import strawberry
+from graphql import get_named_type
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+from strawberry.types.info import Info
+
+from api.execution import Loading
+from api.fields.declarations import Declared, GlobalId, Guarded, ListOf, Lookup, Reference, References, Stored
+from api.fields.schema_types import presented
+from api.lists.pagination import MAX_SIZE
+from api.rights.policies import Guard
+
+Present = Callable[[Any], Any]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""What times read as that are missing where the table has always one."""
+DECLARATION: Final = "declaration"
+DEFAULT: Final = "default"
+"""In the metadata of a plain field, what an odd value reads as; see `api.fields.odd_values`."""
+
+
+class DeclaredField(StrawberryField):
+    """A field whose result follows from its declaration, which is kept in its metadata."""
+
+    # it returns awaitables itself, and it needs the Info that plain fields go without
+    is_async = False
+    is_basic_field = False
+
+    @property
+    def declaration(self) -> Declared:
+        """What the field means."""
+        declared: Declared = self.metadata[DECLARATION]
+        return dataclasses.replace(declared, name=self.python_name) if isinstance(declared, Stored) else declared
+
+    def get_result(self, source: Any, info: Info[Any, Any] | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The value for one object, or an awaitable of it."""
+        assert info is not None
+        declared = self.declaration
+        loaded = declared.load([source], info._raw_info, declared.prepare(kwargs))
+        present = presented(get_named_type(info._raw_info.return_type))
+        return _later(loaded, present) if isinstance(loaded, Loading) else _only(loaded, present)
+
+
+async def _later(loading: Loading, present: Present | None) -> Any:
+    try:
+        result = await loading.awaitable
+    except Exception as error:
+        values = None if loading.instead is None else loading.instead(error)
+        if values is None:
+            raise
+        return _only(values, present)
+    return _only(loading.place(result), present)
+
+
+def _only(values: Any, present: Present | None) -> Any:
+    (value,) = values
+    if isinstance(value, Exception):
+        raise value
+    if present is None or value is None:
+        return value
+    return list(map(present, value)) if isinstance(value, list) else present(value)
+
+
+def global_id(description: str) -> Any:
+    """Declare the field `id` of a node."""
+    return DeclaredField(description=description, metadata={DECLARATION: GlobalId(), "needs": ("id",)})
+
+
+def always(description: str, *, default: Any, name: str | None = None) -> Any:
+    """Declare a plain field that every object has. `default` is what it reads as where it is missing all the same, or
+    what is stored can't be shown: a value, or what makes one of the object as it is stored."""
+    return strawberry.field(description=description, name=name, metadata={DEFAULT: default})
+
+
+def stored(description: str, *, default: Any) -> Any:
+    """Declare a stored field that older documents may lack."""
+    return DeclaredField(description=description, metadata={DECLARATION: Stored(default)})
+
+
+def whole(description: str, *, column: str, fits: Callable[[Any], bool]) -> Any:
+    """Declare a part that is null unless all of it can be shown."""
+    metadata = {DECLARATION: Stored(None, fits=fits), "needs": (column,)}
+    return DeclaredField(description=description, metadata=metadata)
+
+
+def guarded(description: str, *, guard: Guard, column: str) -> Any:
+    """Declare a stored field that is null for those whom the guard doesn't allow to see it."""
+    metadata = {DECLARATION: Guarded(column, guard), "needs": (column, *guard.needs)}
+    return DeclaredField(description=description, metadata=metadata)
+
+
+def reference(loader: str, *, key: str, description: str, guard: Guard | None = None) -> Any:
+    """Declare a field that is one object of another type; null where the key is, or leads nowhere."""
+    needs = (key, *(guard.needs if guard else ()))
+    metadata = {DECLARATION: Reference(loader, key, guard), "needs": needs}
+    return DeclaredField(description=description, metadata=metadata)
+
+
+def references(loader: str, *, parts: str, key: str, description: str) -> Any:
+    """Declare a field that is a list of objects of another type, by the key in each of its parts."""
+    metadata = {DECLARATION: References(loader, parts, key), "needs": (f"{parts}.{key}",)}
+    return DeclaredField(description=description, metadata=metadata)
+
+
+def lookup(loader: str, *, description: str) -> Any:
+    """Declare a root field that is one object by its global id; null where there is none."""
+    field = DeclaredField(description=description, metadata={DECLARATION: Lookup(loader)})
+    field.arguments = [_argument("id", strawberry.ID, "Global id of the object.")]
+    return field
+
+
+def connection(
+    loader: str, *, filter: Any, order: Any, description: str, by: str | None = None, key: str | None = None
+) -> Any:
+    """Declare a list in pages, of everything or of what belongs to the parent: those whose `by` is its `key`.
+
+    `filter` and `order` are the input types, or lazy references to them.
+    """
+    metadata: Mapping[str, Any] = {DECLARATION: ListOf(loader, by, key), "needs": (key,) if key else ()}
+    field = DeclaredField(description=description, metadata=metadata)
+    field.arguments = [
+        _argument("first", int | None, f"How many objects from the beginning, at most {MAX_SIZE}; 20 where neither "
+                  "first nor last is given."),
+        _argument("after", str | None, "Only what follows the object with this cursor."),
+        _argument("last", int | None, f"How many objects from the end, at most {MAX_SIZE}."),
+        _argument("before", str | None, "Only what precedes the object with this cursor."),
+        _argument("filter", _optional(filter), "Which objects; all of them where it is not given."),
+        _argument("order_by", _optional(order), "In which order; the newest first where it is not given."),
+    ]  # fmt: skip
+    return field
+
+
+def _argument(name: str, annotation: Any, description: str) -> StrawberryArgument:
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=None,
+        type_annotation=StrawberryAnnotation(annotation),
+        description=description,
+        default=strawberry.UNSET if annotation is strawberry.ID else None,
+    )
+
+
+def _optional(annotation: Any) -> Any:
+    return annotation | None

@@ -1,0 +1,159 @@
+"""What a query needs, read off the schema: the stored columns below a field.
+
+Every field of a stored type says which columns it needs: a plain one its own, a declared one its key, a resolver
+those in its metadata (`needs`). Parts that are embedded in a row or document give dotted paths (`layers.item_id`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    SelectionSetNode,
+    get_named_type,
+    is_object_type,
+)
+from strawberry.types.field import StrawberryField
+
+from api.fields.schema_types import DEFINITION, class_of
+from api.recent import Recent
+from api.stores.objects import Part, View
+
+ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
+
+CURSOR: Final = "cursor"
+"""Marks the fields that are cursors, for which a page must have the column that it is ordered by."""
+_MAX_CACHED: Final = 4096
+
+
+def needs_of(field: StrawberryField) -> frozenset[str]:
+    """The columns that a field of a stored type needs."""
+    declared = field.metadata.get("needs")
+    if declared is not None:
+        return frozenset(declared)
+    if field.base_resolver is not None:  # only a declaration tells what a resolver reads
+        raise TypeError(f"the resolver {field.python_name} must declare the columns that it needs")
+    return frozenset((field.python_name,))
+
+
+class _Columns:
+    """One walk over the selections below a field."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._fragments = fragments
+        self._seen: set[tuple[str, str, str]] = set()
+        self.found: set[str] = set()
+        self.cursors = False
+
+    def walk(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> None:
+        """Add what the selections on `parent` need; `prefix` is the path of an embedded part."""
+        for field_node in self._fields(selections, parent, prefix):
+            field = parent.fields.get(field_node.name.value) if is_object_type(parent) else None
+            if field is None or (definition := field.extensions.get(DEFINITION)) is None:
+                continue  # __typename, and fields of an interface that are looked up on the object
+            child = get_named_type(field.type)
+            if _stored(parent):
+                embedded = is_object_type(child) and issubclass(class_of(child), Part)
+                if embedded and "needs" not in definition.metadata:
+                    part = f"{prefix}{definition.python_name}"
+                    self.walk(field_node.selection_set, child, f"{part}.")
+                    if not any(column.startswith(f"{part}.") for column in self.found):
+                        self.found.add(part)  # nothing of it is asked for but whether it is there
+                else:
+                    self.found.update(f"{prefix}{column}" for column in needs_of(definition))
+            elif is_object_type(child):  # connections and edges only lead to the objects
+                self.walk(field_node.selection_set, child, prefix)
+            elif definition.metadata.get(CURSOR):
+                self.cursors = True
+
+    def _fields(self, selections: SelectionSetNode | None, parent: Any, prefix: str) -> Iterator[FieldNode]:
+        for selection in selections.selections if selections else ():
+            if isinstance(selection, FieldNode):
+                yield selection
+                continue
+            fragment: Any = selection
+            if isinstance(selection, FragmentSpreadNode):
+                fragment = self._fragments.get(selection.name.value)
+                visit = (selection.name.value, parent.name, prefix)
+                if fragment is None or visit in self._seen:
+                    continue
+                self._seen.add(visit)
+            condition = fragment.type_condition
+            if condition is None or self._applies(condition.name.value, parent):
+                yield from self._fields(fragment.selection_set, parent, prefix)
+
+    def _applies(self, condition: str, parent: Any) -> bool:
+        return condition == parent.name or condition in {interface.name for interface in parent.interfaces}
+
+
+def _stored(graphql_type: Any) -> bool:
+    return issubclass(class_of(graphql_type), (View, Part))
+
+
+_Walked = tuple[tuple[Any, ...], frozenset[str], bool]
+"""The nodes, the columns below them, and whether there are cursors."""
+_cache: Recent[tuple[int | str | None, ...], _Walked] = Recent(_MAX_CACHED)
+
+
+def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
+    """The columns of the stored objects that this field leads to, directly or through a connection.
+
+    `type_name` names the object where the field returns an interface. Parts in `@skip` and `@include` count as
+    selected, so the result depends on the document alone and is cached with it.
+    """
+    return _walked(info, type_name)[1]
+
+
+def selects_cursors(info: ResolveInfo) -> bool:
+    """Whether cursors are asked for of the connection that this field leads to."""
+    return _walked(info, None)[2]
+
+
+def _walked(info: ResolveInfo, type_name: str | None) -> _Walked:
+    nodes = info.field_nodes
+    key = (id(info.schema), type_name, *map(id, nodes))
+    if (cached := _cache.get(key)) is not None:  # it keeps the nodes alive, so that their ids stay theirs
+        return cached
+    target: Any = info.schema.get_type(type_name) if type_name else get_named_type(info.return_type)
+    columns = _Columns(info.fragments)
+    for node in nodes:
+        columns.walk(node.selection_set, target, "")
+    walked = _cache[key] = tuple(nodes), frozenset(columns.found), columns.cursors
+    return walked
+
+
+def forget(document: DocumentNode) -> None:
+    """Let go of a document's nodes. Whose they are isn't known, so it is of all, which are soon found again."""
+    _cache.clear()
+
+
+def selects_any(info: ResolveInfo, names: Iterable[str]) -> bool:
+    """Whether the field's selection has any of these fields, fragments included."""
+    wanted = frozenset(names)
+    return any(_selects(node.selection_set, wanted, info.fragments, frozenset()) for node in info.field_nodes)
+
+
+def _selects(
+    selections: SelectionSetNode | None,
+    wanted: frozenset[str],
+    fragments: Mapping[str, FragmentDefinitionNode],
+    seen: frozenset[str],
+) -> bool:
+    # no inner function: one that calls itself is a cycle, and would leave all that the request holds to the collector
+    for selection in selections.selections if selections else ():
+        if isinstance(selection, FieldNode):
+            if selection.name.value in wanted:
+                return True
+        elif isinstance(selection, FragmentSpreadNode):
+            name = selection.name.value
+            if name not in seen and _selects(fragments[name].selection_set, wanted, fragments, seen | {name}):
+                return True
+        elif _selects(getattr(selection, "selection_set", None), wanted, fragments, seen):
+            return True
+    return False

@@ -1,0 +1,169 @@
+"""The ASGI application: routes, and the lifespan that opens and closes the stores."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from api.config.settings import Settings
+from api.config.values import ANY
+from api.demo.present import DemoAccount, demo_accounts
+from api.errors import StoreUnfit, as_app_error
+from api.health.store import check
+from api.http import explorer, pictures
+from api.http.cors import Cors
+from api.http.endpoint import GraphQLEndpoint
+from api.http.health import routes as health_routes
+from api.http.hosts import Hosts
+from api.http.peers import Peers
+from api.http.request import Incoming, wants_data
+from api.http.unsent import Unsent
+from api.idempotency.sweeping import sweeping
+from api.log import logger
+from api.schema import schema
+from api.stores import row_level_security
+from api.stores.mongodb import require_version
+from api.stores.stores import Stores, open_stores
+
+PATH: Final = "/graphql"
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application over the stores of these settings; nothing is opened before its lifespan begins."""
+    endpoint = GraphQLEndpoint(schema, settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_stores(settings) as stores:
+            app.state.stores = stores
+            await _verify(stores, settings)
+            try:
+                async with sweeping(stores, settings):
+                    yield
+            finally:
+                await endpoint.meters.close()
+
+    graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
+    routes = health_routes()
+    if settings.explorer:
+        routes += explorer.routes(settings)
+    if settings.demo_pictures:
+        routes += pictures.routes(endpoint)
+    if settings.metrics:
+        from api.http import metrics  # here, since its library takes a tenth of a second to import
+
+        routes += metrics.routes(endpoint.traffic)
+    middleware = [Middleware(Cors, settings)]
+    if ANY not in settings.allowed_host_names:
+        middleware.insert(0, Middleware(Hosts, settings))
+    app = Application(graphql, middleware, routes, lifespan)
+    app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
+    app.state.peers = Peers(settings)
+    app.state.unsent = Unsent(settings)
+    return app
+
+
+class Application(Starlette):
+    """Starlette's, with a short cut: its router and error pages take 20 microseconds, and `/graphql` needs neither.
+
+    A slash at the end makes no difference: a redirect would have to know by which scheme and name the client has come.
+    """
+
+    def __init__(
+        self,
+        graphql: ASGIApp,
+        middleware: Sequence[Middleware],
+        routes: Sequence[BaseRoute],
+        lifespan: Lifespan[Starlette],
+    ) -> None:
+        # without methods: the endpoint has an answer to each
+        super().__init__(routes=[Route(PATH, graphql), *routes], middleware=middleware, lifespan=lifespan)
+        self.router.redirect_slashes = False
+        self.state.draining = False
+        self._graphql = graphql
+        for each, arguments, options in reversed(middleware):
+            self._graphql = each(self._graphql, *arguments, **options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path in (PATH, f"{PATH}/"):
+                scope["app"] = self
+                await self._graphql(scope, receive, send)
+                return
+            if path.endswith("/") and path != "/":
+                scope = {**scope, "path": path[:-1]}
+        await super().__call__(scope, receive, send)
+
+
+class _ExplorerOrGraphQL:
+    """`/graphql`: the explorer for a person who opens the address, GraphQL for everybody else."""
+
+    def __init__(self, endpoint: GraphQLEndpoint, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET" and _is_browser(Incoming(scope, receive)):
+            if scope["path"] != PATH:  # the page's addresses are relative, as is this one
+                query = scope["query_string"].decode("latin-1")
+                await RedirectResponse(f"..{PATH}?{query}" if query else f"..{PATH}")(scope, receive, send)
+                return
+            accounts = await _demo_accounts(scope["app"].state.stores, self._settings)
+            await explorer.page(self._settings, accounts)(scope, receive, send)
+        else:
+            await self._endpoint(scope, receive, send)
+
+
+async def _demo_accounts(stores: Stores, settings: Settings) -> list[DemoAccount]:
+    """The demo accounts that are there. None in production, nor where PostgreSQL can't tell: the page opens anyway."""
+    if settings.is_production:
+        return []
+    try:
+        return await demo_accounts(stores)
+    except Exception as error:
+        if as_app_error(error) is None:
+            raise
+        return []
+
+
+async def _verify(stores: Stores, settings: Settings) -> None:
+    """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
+    only the other one works, and readiness comes with the store. One that can't be served from ends the start."""
+    await _admit(stores, settings)
+    health = await check(stores, timeout=settings.health_timeout)
+    require_version(stores.spare_mongo)
+    if settings.row_level_security and health.postgres.healthy:
+        await row_level_security.verify(stores.engine)
+    for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
+        if not store.healthy:
+            logger.error("store does not answer", store=name, error=store.error)
+
+
+async def _admit(stores: Stores, settings: Settings) -> None:
+    """Raise StoreUnfit where PostgreSQL answers, but is one on which somebody has to change a setting first."""
+    try:
+        async with asyncio.timeout(settings.health_timeout):
+            stores.spare.give_back(await stores.spare.take())
+    except StoreUnfit as unfit:
+        if unfit.lasts:
+            raise
+    except Exception as error:  # it doesn't answer, which the check says
+        logger.debug("store does not answer", store="PostgreSQL", cause=repr(error))
+
+
+def _is_browser(request: Incoming) -> bool:
+    """Whether a GET asks for a page. It may carry a query, for the page to show."""
+    if "text/html" not in request.header(b"accept"):
+        return False
+    asks = {"query", "documentId", "extensions"}.intersection(QueryParams(request.scope["query_string"]))
+    return not asks or (asks == {"query"} and not wants_data(request))

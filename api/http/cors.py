@@ -1,0 +1,101 @@
+"""Pages of other origins (CORS): Starlette's middleware, with headers by pattern, and words for who is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.config.settings import Settings
+from api.config.values import LOCALHOST
+from api.log import logger
+from api.recent import Recent
+
+_SENT_BY_PAGES: Final = (
+    *("accept", "accept-language", "authorization", "content-language", "content-type"),
+    *("idempotency-key", "x-request-id", "x-requested-with", "apollo-require-preflight"),
+    # tracing (W3C, OpenTelemetry, Sentry, Zipkin), and what Apollo's and graphql-hive's clients send with each request
+    *("traceparent", "tracestate", "baggage", "sentry-trace", "b3", "x-b3-*"),
+    *("apollographql-client-*", "x-apollo-*", "graphql-client-*"),
+)
+_READ_BY_PAGES: Final = (
+    *("X-Request-Id", "Idempotency-Replayed", "Retry-After"),
+    *("RateLimit", "RateLimit-Policy"),
+)
+_METHODS: Final = ("GET", "POST")
+_ANY_PORT: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+"""Origins of pages that this machine serves itself, on whichever port."""
+_SHOWN: Final = 200
+"""Characters of what a refused page has sent that are logged."""
+_REMEMBERED: Final = 100
+_LONGEST: Final = 2000
+"""Characters of the names that a page asks for; a browser's are some ten."""
+
+
+class _Names(list[str]):
+    """Names of headers, some of them patterns: whatever these fit is in the list."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        super().__init__(patterns)
+        self._fit = re.compile("|".join(map(translate, self))).match
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._fit(name) is not None
+
+
+class Cors(CORSMiddleware):
+    """What browsers are told, by CORS_ORIGINS and CORS_HEADERS. A request without an origin passes by: what it gets
+    is not kept by any cache, apart from the explorer's files, which are for no other origin."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        origins = settings.allowed_origins
+        super().__init__(
+            app,
+            allow_origins=[origin for origin in origins if origin != LOCALHOST],
+            allow_origin_regex=_ANY_PORT if LOCALHOST in origins else None,
+            allow_methods=_METHODS,
+            expose_headers=_READ_BY_PAGES,
+            max_age=settings.cors_max_age,
+        )
+        self._allows_some = bool(origins)
+        self.allow_headers = _Names((*_SENT_BY_PAGES, *settings.allowed_headers))
+        self._hinted = Recent[str, None](_REMEMBERED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (self._allows_some or scope["method"] == "OPTIONS"):
+            for name, _ in scope["headers"]:
+                if name == b"origin":
+                    await super().__call__(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """As the class's; who is refused is a line of the log, since browsers tell their pages nothing."""
+        asked = request_headers.get("access-control-request-headers", "")
+        if len(asked) > _LONGEST:
+            return PlainTextResponse("Disallowed CORS headers", 400)
+        response = super().preflight_response(request_headers)
+        if response.status_code == 200:
+            if asked:
+                response.headers["Access-Control-Allow-Headers"] = asked
+        elif (reason := self._reason(request_headers, asked)) not in self._hinted:
+            self._hinted[reason] = None
+            origin = request_headers["origin"][:_SHOWN]
+            logger.warning("preflight refused: a page's request was not sent", origin=origin, reason=reason)
+        return response
+
+    def _reason(self, request_headers: Headers, asked: str) -> str:
+        """Why a preflight is refused, and by which setting."""
+        origin, method = request_headers["origin"], request_headers["access-control-request-method"]
+        if not self.is_allowed_origin(origin):
+            return f"{origin[:_SHOWN]} is not in CORS_ORIGINS"
+        unknown = [name for each in asked.split(",") if (name := each.strip().lower()) not in self.allow_headers]
+        if unknown and asked:
+            return f"CORS_HEADERS does not have {', '.join(unknown)[:_SHOWN]}"
+        return f"only {' and '.join(_METHODS)} are for pages, not {method[:_SHOWN]}, nor is a private network"

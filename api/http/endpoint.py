@@ -1,0 +1,250 @@
+"""GraphQL over HTTP: from a request to `schema.execute` and back, with one log line.
+
+`api.http.request` reads what is asked, `api.http.response` makes the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+from strawberry import Schema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from api.accounts import security_log
+from api.accounts.auth import Auth
+from api.accounts.security_log import SecurityEvent
+from api.accounts.tokens import Claims
+from api.admission.introspection import hide_suggestions
+from api.admission.trusted.documents import Documents
+from api.config.settings import Settings
+from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
+from api.execution import Room
+from api.fields.context import Context
+from api.fields.departures import DEPARTURE, Departure
+from api.http.request import JSON, RESPONSE_JSON, Incoming, Operation, read_operations, request_id_of, response_type
+from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
+from api.http.traffic import Traffic
+from api.idempotency.claims import Claim
+from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of
+from api.log import Cost, current_cost, logger
+from api.rates.addresses import Addresses, site
+from api.rates.counts import counts_of
+from api.rates.meter import Meter, Meters
+from api.rights.viewer import ANONYMOUS as NOBODY
+from api.rights.viewer import Viewer
+from api.stores.stores import Stores
+
+_AUTHORIZATION: Final = b"authorization"
+_KEY: Final = HEADER.lower().encode()
+_NOTHING: Final[Mapping[str, Any]] = {}
+_LOGGED: Final = 100
+"""Characters of an operation's name that are logged."""
+_READS: Final = frozenset({OperationType.QUERY})
+_ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request under way: what is known of it so far.
+
+    `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer, which must fit
+    into the `room`.
+    """
+
+    settings: Settings
+    request: Incoming
+    request_id: str
+    media_type: str | None
+    stores: Stores
+    asked: Operation | list[Operation] | None = None
+    viewer: Viewer = NOBODY
+    address: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    operation: str | None = None
+    meter: Meter | None = None
+    room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = Room(self.settings.max_response_size)
+
+
+class GraphQLEndpoint:
+    """The ASGI application of `/graphql`: POST, and GET for queries."""
+
+    def __init__(self, schema: Schema, settings: Settings) -> None:
+        self._schema = schema
+        self._settings = settings
+        counts = counts_of(settings)
+        self.auth = Auth(settings, counts)
+        self._addresses = Addresses(settings)
+        self._idempotency = Idempotency(settings)
+        self._documents = Documents(settings)
+        self.meters = Meters(settings, counts)
+        self.traffic = Traffic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a well-formed GraphQL response, whatever comes in."""
+        started, cost = time.perf_counter(), Cost()
+        token = current_cost.set(cost)
+        request = Incoming(scope, receive)
+        accepted = response_type(request.header(b"accept"))
+        exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
+        self.traffic.under_way += 1
+        try:
+            answer = await self._answer(exchange)
+            answer.headers.update(exchange.headers)
+            content = answer.content()
+            if len(content) > self._settings.max_response_size:
+                answer = too_large(len(content), self._settings, exchange.media_type)
+                content = answer.content()
+        except AppError as error:
+            answer = refusal(error)
+            content = answer.content()
+            if exchange.meter is None and isinstance(error, BadUserInput | Unauthenticated):
+                # an account without a quota: what it wastes is counted by its address
+                exchange.meter = self.meters.of(None, exchange.address)
+        except Exception as error:
+            answer = failure(error, exchange.request_id)
+            content = answer.content()
+        finally:
+            current_cost.reset(token)
+            self.traffic.ended(cost)
+        self.traffic.answered(answer)
+        if exchange.meter is not None:
+            await exchange.meter.finish(request.size)
+            answer.headers.update(exchange.meter.headers())
+        logger.info(
+            "request",
+            operation=exchange.operation[:_LOGGED] if exchange.operation else None,
+            viewer=str(exchange.viewer.id) if exchange.viewer.id else None,
+            status=answer.status,
+            errors=len(answer.errors),
+            ms=round((time.perf_counter() - started) * 1000, 2),
+            sql=cost.sql,
+            mongo=cost.mongo,
+            request_id=exchange.request_id,
+            **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
+        )
+        departure: Departure | None = scope.get(DEPARTURE)
+        has_left = departure is not None and departure.gone
+        encodings = "" if has_left else request.header(b"accept-encoding")
+        await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
+
+    async def _answer(self, exchange: Exchange) -> Answer:
+        """Raises AppError for a request that is refused as a whole."""
+        exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
+        claims = self._admit(exchange)
+        if exchange.media_type is None:
+            raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
+        asked = exchange.asked = await read_operations(exchange.request, self._settings)
+        exchange.viewer = await self._viewer(exchange, claims)
+        keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
+        if isinstance(asked, list):
+            if keys:
+                raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
+            return of_batch(await asyncio.gather(*(self._one_of_batch(exchange, each) for each in asked)))
+        asked = exchange.asked = await self._documents.resolve(asked, exchange.stores, exchange.media_type)
+        key = key_of(keys, asked, self._settings) if keys and exchange.request.method == "POST" else None
+        if key is None:
+            return await self._execute(exchange, asked)
+        actor = (
+            f"account:{exchange.viewer.id}"
+            if exchange.viewer.id
+            else ANONYMOUS + (site(exchange.address) if exchange.address else "")
+        )
+        run = partial(self._execute_once, exchange, asked)
+        known = await self._idempotency.once(key, actor, asked, exchange.stores, run)
+        return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
+
+    def _admit(self, exchange: Exchange) -> Claims | None:
+        """What the access token claims, if there is one; from here on somebody pays for the request.
+
+        Nothing of the body is read before. Raises Unauthenticated, and RateLimited where nothing is left to pay with.
+        """
+        given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
+        claims = refused = None
+        try:
+            claims = self.auth.claims_of(given)
+        except Unauthenticated as error:
+            refused = error
+        exchange.meter = self.meters.of(claims.user_id if claims else None, exchange.address)
+        if exchange.meter is not None:
+            exchange.meter.require()
+        if refused is not None:
+            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=refused.code.name)
+            raise refused
+        return claims
+
+    async def _viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
+        """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
+        try:
+            return await self.auth.viewer_of(claims, exchange.stores)
+        except Unauthenticated as error:
+            security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code.name)
+            raise
+        except Exception as error:
+            if (known := reported(error, request_id=exchange.request_id)) is None:
+                raise
+            raise known from None
+
+    async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:
+        """As `_execute`; what fails is answered in its place, and takes nobody along."""
+        try:
+            resolved = await self._documents.resolve(operation, exchange.stores, exchange.media_type or JSON)
+            return await self._execute(exchange, resolved)
+        except AppError as error:
+            return refusal(error)
+        except Exception as error:
+            return failure(error, exchange.request_id)
+
+    async def _execute_once(self, exchange: Exchange, operation: Operation, claim: Claim) -> tuple[int, Body]:
+        answer = await self._execute(exchange, operation, claim)
+        exchange.headers.update(answer.headers)
+        assert isinstance(answer.body, dict)
+        return answer.status, answer.body
+
+    async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
+        """Run one operation. Raises AppError where it is refused with a status of its own."""
+        context = Context(
+            exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
+        )
+        context.headers, context.meter, context.room = exchange.headers, exchange.meter, exchange.room
+        context.departure = exchange.request.scope.get(DEPARTURE)
+        try:
+            result = await self._schema.execute(
+                operation.query,
+                variable_values=operation.variables,
+                operation_name=operation.name,
+                context_value=context,
+                allowed_operation_types=_READS if exchange.request.method == "GET" else _ALL,
+            )
+        except InvalidOperationTypeError:
+            raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
+        except CannotGetOperationTypeError:
+            named = " of this name" if operation.name else ""
+            raise BadOperation(f"The document has no operation{named}.") from None
+        if not isinstance(exchange.asked, list):
+            exchange.operation = context.operation_name
+        if exchange.meter is not None and context.charged and context.spent is not None:
+            await exchange.meter.settle(context.charged, context.spent)
+        answer = executed(result, exchange.media_type or JSON, exchange.request_id)
+        if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code.name for error in answer.errors):
+            security_log.note(
+                context,
+                SecurityEvent.ACCESS_REFUSED,
+                account=context.viewer.id,
+                code=Forbidden.code.name,
+                operation=(context.operation_name or "")[:_LOGGED],
+            )
+        if not self._settings.suggestions:
+            hide_suggestions(answer.body)
+        self.traffic.operations[answer.status // 100] += 1
+        return answer

@@ -1,0 +1,163 @@
+"""The page, its content security policy, and the routes of its files."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from api.config.settings import Settings
+from api.demo.present import DemoAccount
+from api.http.compression import LEAST, compressed, encoding_of
+from api.http.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
+from api.log import logger
+
+ASSETS_PATH: Final = "/graphql/assets"
+
+SAMPLES: Final = ("catalog", "who-am-i", "designs", "paging", "patch", "history", "users")
+"""Files in samples/, one a tab, in this order; some have variables beside them."""
+
+_KNOWN_PASSWORD: Final[str] = Settings.model_fields["demo_password"].default.get_secret_value()
+
+_COMPRESSED: Final[dict[tuple[str, str], bytes]] = {}
+"""The files by name and encoding, as they were sent before: their names carry versions, so they never change."""
+
+BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
+
+
+def page(settings: Settings, accounts: Sequence[DemoAccount] = ()) -> Response:
+    """The explorer, 200. Loads the installed files, or the CDN's where they are missing.
+
+    `accounts` are those that it offers to sign in to. It has their password only where that is the one that everybody
+    knows: whoever set another wants it to be asked for.
+    """
+    local = _installed(settings)
+    nonce = secrets.token_urlsafe(16)
+    password = settings.demo_password.get_secret_value()
+    options = {
+        "samples": [{"query": query, "variables": variables} for query, variables in samples()],
+        "local": local,
+        "accounts": [{"email": account.email, "role": account.role} for account in accounts],
+        "password": password if accounts and password == _KNOWN_PASSWORD else None,
+    }
+    html = Template(_file("graphiql.html")).substitute(
+        nonce=nonce,
+        styles="\n".join(
+            f'<link nonce="{nonce}" rel="stylesheet" {_source("href", asset, local)}>' for asset in STYLES
+        ),
+        scripts="\n".join(f'<script nonce="{nonce}" {_source("src", asset, local)}></script>' for asset in SCRIPTS),
+        page_style=_file("graphiql.css"),
+        page_script=f'"use strict";\n{_file("session.js")}\n{_file("page.js")}',
+        # "<" could end the script element that carries the JSON.
+        options=json.dumps(options).replace("<", "\\u003c"),
+    )
+    return HTMLResponse(html, headers=_headers(nonce, settings))
+
+
+def routes(settings: Settings) -> list[Route]:
+    """The routes of the installed files; none where the explorer is turned off."""
+    if not settings.explorer:
+        return []
+    try:
+        load(folder(settings.data_dir))
+    except AssetsMissing as error:
+        logger.info("explorer uses the CDN", reason=str(error), remedy="fashion-wallet explorer install")
+
+    async def asset(request: Request) -> Response:
+        return await _asset(settings, request)
+
+    return [Route(f"{ASSETS_PATH}/{{file}}", asset, name="explorer_asset")]
+
+
+@cache
+def samples() -> tuple[tuple[str, str], ...]:
+    """The queries that the page opens with, each with its variables in JSON, or an empty text."""
+    folder_of_samples = files(__package__) / "samples"
+    found = []
+    for name in SAMPLES:
+        variables = folder_of_samples / f"{name}.json"
+        query = (folder_of_samples / f"{name}.graphql").read_text("utf-8")
+        found.append((query, variables.read_text("utf-8") if variables.is_file() else ""))
+    return tuple(found)
+
+
+@cache
+def _file(name: str) -> str:
+    """One of the page's own files, as text."""
+    return (files(__package__) / name).read_text("utf-8")
+
+
+def _installed(settings: Settings) -> bool:
+    try:
+        load(folder(settings.data_dir))
+    except AssetsMissing:
+        return False
+    return True
+
+
+def _source(attribute: str, asset: Asset, local: bool) -> str:
+    # Relative to /graphql, so that the page also works behind a proxy that adds a prefix.
+    url = f"graphql/assets/{asset.name}" if local else asset.cdn_url
+    return f'{attribute}="{escape(url)}" integrity="{asset.integrity}" crossorigin="anonymous"'
+
+
+def _headers(nonce: str, settings: Settings) -> dict[str, str]:
+    policy = {
+        "default-src": "'none'",
+        # The page's own elements and no others, whichever server their files come from.
+        "script-src": f"'nonce-{nonce}'",
+        "style-src": f"'nonce-{nonce}'",
+        "font-src": "data:",
+        # Hovering over a picture's address in an answer shows the picture, wherever it is.
+        "img-src": "'self' data: https:" + (" http://127.0.0.1:*" if settings.demo_pictures else ""),
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cache-Control": "no-store",  # the nonce is for one answer
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "same-origin",
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _asset(settings: Settings, request: Request) -> Response:
+    asset = BY_NAME.get(request.path_params["file"])
+    if asset is None:
+        raise HTTPException(404)
+    try:
+        content = load(folder(settings.data_dir))[asset.name]
+    except AssetsMissing:
+        raise HTTPException(404) from None
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "ETag": f'"{asset.integrity}"',
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if headers["ETag"] in known or known == ["*"]:
+        return Response(status_code=304, headers=headers)
+    encoding = encoding_of(request.headers.get("accept-encoding", ""))
+    if encoding is not None and len(content) >= LEAST:
+        if (asset.name, encoding) not in _COMPRESSED:
+            _COMPRESSED[asset.name, encoding] = await compressed(content, encoding)
+        content = _COMPRESSED[asset.name, encoding]
+        # weak: the same file, in other bytes
+        headers |= {"Content-Encoding": encoding, "ETag": f"W/{headers['ETag']}"}
+    return Response(content, media_type=asset.media_type, headers=headers)

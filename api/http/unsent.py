@@ -1,0 +1,60 @@
+"""Answers that wait for clients who don't read them: for how long, and how many bytes of them a process keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Protocol
+
+from api.config.settings import Settings
+from api.log import logger
+
+
+class Connection(Protocol):
+    """What waits: uvicorn's protocol, by its identity."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+
+
+class Unsent:
+    """The connections whose answers are more than their transports want to keep, in the order in which they began to
+    wait.
+
+    Each is dropped after SEND_TIMEOUT; where all of them together keep more than MAX_UNSENT_SIZE, those that have
+    waited longest are: somebody who doesn't read takes nothing from those who do.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout, self._most = settings.send_timeout, settings.max_unsent_size
+        self._waiting: dict[Connection, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def size(self) -> int:
+        """The bytes that wait."""
+        return sum(each.transport.get_write_buffer_size() for each in self._waiting)
+
+    def begin(self, connection: Connection) -> None:
+        """The connection's client has to read before more is sent."""
+        self.end(connection)
+        expire = partial(self._drop, connection, "SEND_TIMEOUT")
+        self._waiting[connection] = connection.loop.call_later(self._timeout, expire)
+        size = self.size
+        while size > self._most and len(self._waiting) > 1:
+            longest = next(iter(self._waiting))
+            size -= longest.transport.get_write_buffer_size()
+            self._drop(longest, "MAX_UNSENT_SIZE")
+
+    def end(self, connection: Connection) -> None:
+        """It has read enough, or is closed."""
+        timer = self._waiting.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _drop(self, connection: Connection, setting: str) -> None:
+        self.end(connection)
+        logger.info("client doesn't read", limit=setting, unsent=connection.transport.get_write_buffer_size())
+        connection.transport.abort()  # closing would wait for it

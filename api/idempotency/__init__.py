@@ -1,0 +1,1 @@
+"""Mutations that run once: the header `Idempotency-Key`."""

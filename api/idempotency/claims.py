@@ -1,0 +1,196 @@
+"""Claims on idempotency keys, in `shared.idempotency_keys`: who runs a mutation that must run once.
+
+A claim is a lease: it is renewed while the mutation runs, and lapses soon after its process has died. What is written
+to PostgreSQL is noted on the claim in the same transaction, so that a mutation which has written never runs again, and
+one whose claim has lapsed can't write any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from bson import ObjectId
+from graphql.pyutils import Path
+from sqlalchemy import ColumnElement, Executable, Row, case, delete, func, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.error_codes import ErrorCode
+from api.errors import AppError
+from api.stores.stores import Stores
+from models import IdempotencyKey, PostgresRepository, new_id
+from models.pooler import autocommit
+
+if TYPE_CHECKING:
+    from api.fields.context import Context
+
+LEASE: Final = timedelta(seconds=15)
+"""For how long a claim is held after its process was last heard of."""
+_RENEWAL: Final = LEASE.total_seconds() / 3
+
+
+class IdempotencyError(AppError):
+    """A key that can't be used so; `status` is HTTP's word for it."""
+
+    status: int = 409
+
+
+class InProgress(IdempotencyError):
+    """Somebody else runs the mutation."""
+
+    code = ErrorCode.IDEMPOTENCY_IN_PROGRESS
+
+    def __init__(self) -> None:
+        super().__init__("A request with this key is running: send it again a little later.")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One attempt at a mutation. `since` is when its key was first seen."""
+
+    id: UUID
+    actor: str
+    key: str
+    since: datetime
+
+    async def mark(self, transaction: AsyncSession) -> None:
+        """Note in the transaction of a write that it has happened, so that the mutation doesn't run again.
+
+        Raises InProgress where the claim has lapsed and somebody else has taken over: then nothing may be written.
+        """
+        statement = _change(self, written_at=func.coalesce(IdempotencyKey.written_at, func.now()))
+        if (await transaction.execute(statement, execution_options={"synchronize_session": False})).first() is None:
+            raise InProgress
+
+
+def idempotent_object_id(context: Context, path: Path) -> ObjectId | None:
+    """The `_id` for a document that the field at this path (`info.path`) creates: the same one, should the request
+    have to run again. None for a request without a key."""
+    claim = context.claim
+    if claim is None:
+        return None
+    named = orjson.dumps([claim.since.isoformat(), claim.actor, claim.key, path.as_list()])
+    return ObjectId(int(claim.since.timestamp()).to_bytes(4) + hashlib.sha256(named).digest()[:8])
+
+
+async def claim(
+    stores: Stores, actor: str, key: str, fingerprints: Sequence[bytes], lifetime: timedelta
+) -> Claim | None:
+    """A new claim; None where somebody holds the key or has used it up.
+
+    The first fingerprint is stored; with any of them, a claim that has lapsed without a write may be taken over.
+    """
+    expired = _expired(lifetime)
+    unused = (
+        IdempotencyKey.response.is_(None)
+        & IdempotencyKey.written_at.is_(None)
+        & IdempotencyKey.fingerprint.in_(fingerprints)
+    )
+    new = insert(IdempotencyKey).values(
+        id=new_id(), actor=actor, key=key, fingerprint=fingerprints[0], locked_until=func.now() + LEASE
+    )
+    statement = new.on_conflict_do_update(
+        index_elements=[IdempotencyKey.actor, IdempotencyKey.key],
+        set_={
+            "id": new.excluded.id,
+            "fingerprint": new.excluded.fingerprint,
+            "locked_until": new.excluded.locked_until,
+            "response": null(),
+            "written_at": null(),
+            "created_at": case((expired, func.now()), else_=IdempotencyKey.created_at),
+        },
+        where=(IdempotencyKey.locked_until <= func.now()) & (expired | unused),
+    ).returning(IdempotencyKey.id, IdempotencyKey.created_at)
+    rows = await _send(stores, statement)
+    return Claim(rows[0].id, actor, key, rows[0].created_at) if rows else None
+
+
+async def find(stores: Stores, actor: str, key: str) -> Row[Any] | None:
+    """What is known of a key: `fingerprint`, `response`, `written_at`, and whether it is `running`."""
+    running = (IdempotencyKey.locked_until > func.now()).label("running")
+    rows = await _send(
+        stores,
+        select(IdempotencyKey.fingerprint, IdempotencyKey.response, IdempotencyKey.written_at, running).where(
+            IdempotencyKey.actor == actor, IdempotencyKey.key == key
+        ),
+    )
+    return rows[0] if rows else None
+
+
+async def others(stores: Stores, actor: str, key: str, lifetime: timedelta, most: int) -> int:
+    """How many keys of this actor are kept beside this one, counted as far as `most`."""
+    kept = (
+        select(IdempotencyKey.id)
+        .where(IdempotencyKey.actor == actor, IdempotencyKey.key != key, ~_expired(lifetime))
+        .limit(most)
+    )
+    rows = await _send(stores, select(func.count()).select_from(kept.subquery()))
+    return int(rows[0][0])
+
+
+async def answer(stores: Stores, claim: Claim, response: dict[str, Any], *, final: bool) -> None:
+    """Keep the answer and end the claim. One that isn't `final` is kept only if the mutation has written."""
+    kept: Any = literal(response, JSONB)
+    if not final:
+        kept = case((IdempotencyKey.written_at.is_not(None), kept), else_=null())
+    await _send(stores, _change(claim, response=kept, locked_until=func.now()))
+
+
+async def withdraw(stores: Stores, claim: Claim) -> None:
+    """End a claim on something that was never executed; the key is as good as new."""
+    mine = (IdempotencyKey.id == claim.id) & IdempotencyKey.written_at.is_(None)
+    await _send(stores, delete(IdempotencyKey).where(mine).returning(IdempotencyKey.id))
+
+
+async def sweep(stores: Stores, lifetime: timedelta, limit: int) -> int:
+    """Remove keys that are too old to be asked for again, at most `limit` of them. How many there were."""
+    chosen = (
+        select(IdempotencyKey.id)
+        .where(_expired(lifetime), IdempotencyKey.locked_until <= func.now())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    swept = delete(IdempotencyKey).where(IdempotencyKey.id.in_(chosen)).returning(IdempotencyKey.id)
+    return len(await _send(stores, swept))
+
+
+@contextlib.asynccontextmanager
+async def renewed(stores: Stores, claim: Claim) -> AsyncIterator[None]:
+    """Hold the claim for as long as the block lasts."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(_RENEWAL)
+            with contextlib.suppress(Exception):  # the lease outlives two failures; then others may run it
+                await _send(stores, _change(claim, locked_until=func.now() + LEASE))
+
+    renewal = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewal.cancel()
+        await asyncio.wait([renewal])
+
+
+def _expired(lifetime: timedelta) -> ColumnElement[bool]:
+    return IdempotencyKey.created_at < func.now() - lifetime
+
+
+def _change(claim: Claim, **values: Any) -> Executable:
+    """A change of the claim; it touches nothing once somebody else holds the key."""
+    mine = IdempotencyKey.id == claim.id
+    return update(IdempotencyKey).where(mine).values(**values).returning(IdempotencyKey.id)
+
+
+async def _send(stores: Stores, statement: Executable) -> Sequence[Row[Any]]:
+    """One statement that is committed when it returns. As the connected user: keys are nobody's rows."""
+    keys = PostgresRepository(IdempotencyKey, autocommit(stores.engine), stores.sessions)
+    return await keys.read_statement(statement)

@@ -1,0 +1,74 @@
+"""What has expired and only takes up room: each process that serves removes it from time to time.
+
+Several may do so at once: each takes rows that no other one holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import delete, func, select
+
+from api.config.settings import Settings
+from api.errors import as_app_error
+from api.idempotency import claims
+from api.log import logger
+from api.stores.stores import Stores
+from models import Session
+
+BATCH: Final = 1000
+"""Rows that are removed together: no lock is held for long."""
+
+
+async def sweep_sessions(stores: Stores, limit: int) -> int:
+    """Remove at most `limit` of the sessions that have ended, with their refresh tokens. How many there were."""
+    chosen = select(Session.id).where(Session.expires_at < func.now()).limit(limit).with_for_update(skip_locked=True)
+    statement = delete(Session).where(Session.id.in_(chosen)).returning(Session.id)
+    async with stores.sessions.begin() as session:
+        found = await session.scalars(statement, execution_options={"synchronize_session": False})
+        return len(found.all())
+
+
+async def sweep(stores: Stores, settings: Settings, batch: int = BATCH) -> tuple[int, int]:
+    """Remove all ended sessions and all keys that are too old. How many of each."""
+    lifetime = timedelta(seconds=settings.idempotency_key_lifetime)
+    sessions = keys = 0
+    while removed := await sweep_sessions(stores, batch):
+        sessions += removed
+    while removed := await claims.sweep(stores, lifetime, batch):
+        keys += removed
+    return sessions, keys
+
+
+@contextlib.asynccontextmanager
+async def sweeping(stores: Stores, settings: Settings) -> AsyncIterator[None]:
+    """Sweep every SWEEP_INTERVAL as long as the block lasts; never where that is 0."""
+    if not settings.sweep_interval:
+        yield
+        return
+    task = asyncio.create_task(_sweep_regularly(stores, settings))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep_regularly(stores: Stores, settings: Settings) -> None:
+    while True:
+        # not all processes at the same moment
+        await asyncio.sleep(settings.sweep_interval * random.uniform(0.5, 1))  # noqa: S311  no secret
+        try:
+            sessions, keys = await sweep(stores, settings)
+        except Exception as error:
+            if as_app_error(error) is None:
+                raise
+            logger.warning("not swept", error=repr(error))
+        else:
+            logger.info("swept", sessions=sessions, idempotency_keys=keys)

@@ -1,0 +1,1 @@
+"""Lists: conditions, filters, pages, keyset."""

@@ -1,0 +1,238 @@
+"""Keyset pages in both stores: what comes after or before a position, nulls included.
+
+PostgreSQL takes nulls for the largest values, MongoDB for the smallest; each keeps its own habit, which its indexes
+share. With owners, one statement answers the same page for all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    cast,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
+
+from api.lists.brackets import Odd, types_beyond
+from api.lists.conditions import Shape, both, shape_of, shape_to_sql, stored_name, to_mongo
+from api.lists.pagination import Order, PageRequest, Position
+from models.statements import Parameters, Statement, compile_select
+
+MAX_STATEMENTS: Final = 512
+"""Compiled statements that are kept, of each kind."""
+_UUIDS: Final = ARRAY(UUIDType(as_uuid=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What the lists of one PostgreSQL table need: its columns by Python name, for selecting, filtering, ordering."""
+
+    columns: Mapping[str, ColumnElement[Any]]
+
+    def select(self, names: frozenset[str]) -> list[ColumnElement[Any]]:
+        """The columns of these paths; of a path into JSONB (`measurements.height`) the column."""
+        return [self.columns[name] for name in sorted({path.partition(".")[0] for path in names})]
+
+
+@lru_cache(MAX_STATEMENTS)
+def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElement[bool]) -> Statement:
+    """The rows whose `column` is among the UUIDs in its one parameter, a text with commas; with `where`, the live ones
+    that meet it.
+    """
+    columns = table.columns
+    if where:
+        where = (columns["deleted_at"].is_(None), *where)
+    keys = cast(func.string_to_array(Parameters().take(Text()), literal_column("','")), _UUIDS)
+    wanted = table.select(names | {column, "id", "deleted_at"})
+    return compile_select(select(*wanted).where(columns[column] == func.any(keys), *where))
+
+
+class PageShape(NamedTuple):
+    """What the SQL of a page depends on; all else are parameters. A cursor is None, or whether its value is null."""
+
+    condition: Shape
+    field: str
+    descending: bool
+    backwards: bool
+    after_null: bool | None
+    before_null: bool | None
+
+
+def page_shape(request: PageRequest, values: list[Any]) -> PageShape:
+    """The shape of a page; what its parameters stand for is appended to `values`."""
+    order, after, before = request.order, request.after, request.before
+    shape = PageShape(
+        shape_of(request.filter, values),
+        order.field,
+        order.descending,
+        request.backwards,
+        None if after is None else after.value is None,
+        None if before is None else before.value is None,
+    )
+    for position in (after, before):
+        if position is not None:
+            values += (position.key,) if position.value is None else (position.value, position.key)
+    values.append(request.size + 1)
+    return shape
+
+
+@lru_cache(MAX_STATEMENTS)
+def page(table: Table, shape: PageShape, names: frozenset[str]) -> Statement:
+    """One row more than the page has, in the order of fetching (reversed for a backward page).
+
+    An index can lead to what lies beyond a value, and to the nulls, but not to both at once: each is a SELECT.
+    """
+    conditions, places, limit = _parts(table, shape, Parameters())
+    selects = [_ordered(table, shape, names, limit, *conditions, *ways) for ways in itertools.product(*places)]
+    if len(selects) == 1:
+        return compile_select(selects[0])
+    rows = union_all(*selects).subquery("rows")
+    by = _order(shape, rows.c[shape.field], rows.c["id"])
+    return compile_select(select(*rows.c).order_by(*by).limit(limit))
+
+
+@lru_cache(MAX_STATEMENTS)
+def pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner: str) -> Statement:
+    """The page of every owner: rows carry their owner as `owner_key`, first. The owners are the first parameter."""
+    parameters = Parameters()
+    keys = (
+        func.unnest(parameters.take(_UUIDS))
+        .table_valued(column("owner_key", UUIDType(as_uuid=True)))
+        .render_derived("owners")
+    )
+    rows = _page(table, shape, names, parameters).where(table.columns[owner] == keys.c.owner_key).lateral("page")
+    return compile_select(select(keys.c.owner_key, *rows.c).select_from(keys.join(rows, true())))
+
+
+@lru_cache(MAX_STATEMENTS)
+def count(table: Table, condition: Shape) -> Statement:
+    """How long the whole list is."""
+    where = shape_to_sql(condition, table.columns, Parameters().take)
+    return compile_select(select(func.count().label("count")).select_from(table.columns["id"].table).where(where))
+
+
+@lru_cache(MAX_STATEMENTS)
+def counts_by_owner(table: Table, condition: Shape, owner: str) -> Statement:
+    """How long the whole list of every owner is: rows of owner and count; none for an empty list.
+
+    The owners are the first parameter.
+    """
+    column_, parameters = table.columns[owner], Parameters()
+    of_owners = column_ == func.any(parameters.take(_UUIDS))
+    where = shape_to_sql(condition, table.columns, parameters.take)
+    return compile_select(select(column_, func.count().label("count")).where(of_owners, where).group_by(column_))
+
+
+def _page(table: Table, shape: PageShape, names: frozenset[str], parameters: Parameters) -> Select[Any]:
+    conditions, places, limit = _parts(table, shape, parameters)
+    return _ordered(table, shape, names, limit, *conditions, *(or_(*ways) for ways in places))
+
+
+def _parts(
+    table: Table, shape: PageShape, parameters: Parameters
+) -> tuple[list[ColumnElement[bool]], list[list[ColumnElement[bool]]], ColumnElement[int]]:
+    """What the rows meet; the ways to lie beyond each cursor, no row being there in two; and how many there are."""
+    conditions = [shape_to_sql(shape.condition, table.columns, parameters.take)]
+    places = [
+        _sql_beyond(shape, table.columns, parameters, null=null, reverse=reverse)
+        for null, reverse in ((shape.after_null, False), (shape.before_null, True))
+        if null is not None
+    ]
+    return conditions, places, parameters.take(Integer())
+
+
+def _ordered(
+    table: Table, shape: PageShape, names: frozenset[str], limit: ColumnElement[int], *conditions: ColumnElement[bool]
+) -> Select[Any]:
+    wanted = table.select(names | {"id", shape.field})
+    by = _order(shape, table.columns[shape.field], table.columns["id"])
+    return select(*wanted).where(*conditions).order_by(*by).limit(limit)
+
+
+def _order(shape: PageShape, *columns: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    descending = shape.descending != shape.backwards
+    return [column.desc() if descending else column.asc() for column in columns]
+
+
+def _sql_beyond(
+    shape: PageShape, columns: Mapping[str, ColumnElement[Any]], parameters: Parameters, *, null: bool, reverse: bool
+) -> list[ColumnElement[bool]]:
+    """What lies after a position in the list (before it: `reverse`): one of these conditions."""
+    value_column, key_column = columns[shape.field], columns["id"]
+    nullable = bool(getattr(value_column, "nullable", True))
+    towards_smaller = shape.descending != reverse
+    if null:  # among the nulls, which are the largest
+        key = parameters.take(key_column.type)
+        rest = and_(value_column.is_(None), key_column < key if towards_smaller else key_column > key)
+        return [rest, value_column.is_not(None)] if towards_smaller else [rest]
+    here = tuple_(parameters.take(value_column.type), parameters.take(key_column.type))
+    there = tuple_(value_column, key_column)
+    if towards_smaller:
+        return [there < here]
+    return [there > here, value_column.is_(None)] if nullable else [there > here]
+
+
+def mongo_filter(request: PageRequest) -> dict[str, Any]:
+    """The MongoDB filter of a page: what the list holds, between the cursors."""
+    parts = [to_mongo(request.filter)]
+    if request.after is not None:
+        parts.append(_mongo_beyond(request.order, request.after, reverse=False))
+    if request.before is not None:
+        parts.append(_mongo_beyond(request.order, request.before, reverse=True))
+    return both(*parts)
+
+
+def mongo_sort(request: PageRequest) -> dict[str, int]:
+    """The sort of a page in the order of fetching."""
+    direction = -1 if request.order.descending != request.backwards else 1
+    return {stored_name(request.order.field): direction, "_id": direction}
+
+
+def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[str, Any]:
+    name, value, key = stored_name(order.field), position.value, position.key
+    towards_smaller = order.descending != reverse
+    beyond = "$lt" if towards_smaller else "$gt"
+    among_equals = {name: value, "_id": {beyond: key}}
+    if value is None:  # among the nulls, which are the smallest
+        return among_equals if towards_smaller else {"$or": [among_equals, {name: {"$ne": None}}]}
+    ways: list[dict[str, Any]] = []
+    types = types_beyond(value, smaller=towards_smaller)
+    if isinstance(value, Odd):
+        value = value.value
+    if value is not None:
+        ways += [{name: {beyond: value}}, {name: value, "_id": {beyond: key}}]
+    if types:
+        ways.append({name: {"$type": types}})
+    if towards_smaller:
+        ways.append({name: None})
+    return {"$or": ways} if ways else {"_id": {"$in": []}}
+
+
+@lru_cache(maxsize=1000)
+def projection(names: frozenset[str]) -> dict[str, int]:
+    """The projection of these paths; a parent makes its parts superfluous (MongoDB refuses both together)."""
+    paths = {stored_name(name) for name in names} | {"_id"}
+    return {path: 1 for path in sorted(paths) if not _has_parent(path, paths)}
+
+
+def _has_parent(path: str, paths: set[str]) -> bool:
+    parts = path.split(".")
+    return any(".".join(parts[:depth]) in paths for depth in range(1, len(parts)))

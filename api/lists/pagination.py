@@ -1,0 +1,280 @@
+"""Connections: page requests, keyset cursors, and the Relay types that clients see."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import lru_cache
+from itertools import repeat
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import orjson
+import strawberry
+from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
+from bson.errors import InvalidId
+
+from api.errors import BadCursor, BadUserInput, StoreUnavailable, as_app_error
+from api.lists.brackets import nearest, odd, odd_of
+from api.lists.conditions import EVERYTHING, And, Condition
+
+DEFAULT_SIZE: Final = 20
+MAX_SIZE: Final = 100
+_MAX_REQUESTS: Final = 256
+"""Different requests that are kept."""
+_MAX_CURSOR: Final = 4096
+"""Characters: room for a name of 255 characters that JSON escapes."""
+_OF_DOCUMENTS: Final = frozenset({"designs", "design_revisions"})
+"""The lists whose keys are ObjectIds."""
+_OF_BOTH: Final = frozenset({"audit_log"})
+"""The lists of both stores."""
+_OBJECT_ID_LENGTH: Final = 24
+_NUMBERS: Final = ("price", "version")
+"""The numbers that lists are ordered by; of the others, times end in `_at`, and the rest are texts."""
+
+
+@strawberry.enum(description="In which direction a list is ordered.")
+class OrderDirection(Enum):
+    ASC = strawberry.enum_value("asc", description="Smallest, earliest or alphabetically first before the others.")
+    DESC = strawberry.enum_value("desc", description="Largest, latest or alphabetically last before the others.")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which stored field a list is ordered; the id decides among equals, in the same direction."""
+
+    field: str
+    descending: bool
+
+
+NEWEST_FIRST: Final = Order("created_at", descending=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a cursor points: the order's value (None where the object has none) and the id."""
+
+    value: Any
+    key: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageRequest:
+    """One page of a list. Equal requests are made once, so that those of many parents become one statement.
+
+    `size` rows after `after` and before `before`; the last ones of them where `backwards`.
+    """
+
+    list_name: str
+    size: int
+    backwards: bool
+    after: Position | None
+    before: Position | None
+    order: Order
+    condition: Condition
+    scope: Condition
+    filter: Condition = dataclasses.field(init=False)
+    """What the list holds: what the client asks for, of what the viewer may see."""
+    _fingerprint: list[str] = dataclasses.field(init=False, repr=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filter", And((self.condition, self.scope)))
+
+    @property
+    def fingerprint(self) -> str:
+        """Ties a cursor to the list, the filter and the order that it was made with."""
+        if not self._fingerprint:
+            text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
+            self._fingerprint.append(_digest(text))
+        return self._fingerprint[0]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+Parent = tuple[str, Any]
+"""Whose list it is: which field of its objects holds the parent's key, and that key."""
+
+
+def fingerprint_of(request: PageRequest, parent: Parent | None) -> str:
+    """Ties a cursor to one list of one parent; None is the list of everything."""
+    return request.fingerprint if parent is None else _digest(f"{request.fingerprint} {parent[0]} {parent[1]}")
+
+
+_request = lru_cache(_MAX_REQUESTS, typed=True)(PageRequest)
+
+
+def page_request(
+    list_name: str,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    scope: Condition,
+    order: Order = NEWEST_FIRST,
+    condition: Condition = EVERYTHING,
+    parent: Parent | None = None,
+) -> PageRequest:
+    """The page that a connection's arguments ask for, of the objects in `scope`.
+
+    `parent` is whose cursors they are; without cursors it has no part in the page. Raises BadUserInput for sizes
+    outside 0 to 100 and `first` together with `last`, and BadCursor for foreign or malformed cursors.
+    """
+    if first is not None and last is not None:
+        raise BadUserInput("Give either first or last, not both.")
+    name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
+    if not 0 <= size <= MAX_SIZE:
+        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}.")
+    request = _request(list_name, size, last is not None, None, None, order, condition, scope)
+    if after is None and before is None:
+        return request
+    return _request(
+        list_name,
+        size,
+        last is not None,
+        None if after is None else _decode_cursor(after, request, parent),
+        None if before is None else _decode_cursor(before, request, parent),
+        order,
+        condition,
+        scope,
+    )
+
+
+def encode_cursor(fingerprint: str, value: Any, key: UUID | ObjectId) -> str:
+    """An opaque cursor that points at the object with this order value and key."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    return base64.urlsafe_b64encode(orjson.dumps([fingerprint, value, str(key)])).decode()
+
+
+def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> Position:
+    """Where a cursor points. Clients can forge one, so its parts are checked for what the column can hold."""
+    try:
+        if len(cursor) > _MAX_CURSOR:
+            raise ValueError
+        fingerprint, value, key = orjson.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        if fingerprint == fingerprint_of(request, parent):
+            return Position(_order_value(request.order.field, value), _key(request.list_name, key))
+        if not isinstance(fingerprint, str):
+            raise ValueError
+    except (InvalidId, KeyError, ValueError, TypeError, OverflowError):
+        raise BadCursor("This is not a valid cursor.") from None
+    raise BadCursor(
+        "The cursor was made in another list, or with another filter or order; start again from the first page."
+    )
+
+
+def _class_of(field: str) -> type:
+    """Of what a list is ordered by; what a store has instead is odd."""
+    return datetime if field.endswith("_at") else int if field in _NUMBERS else str
+
+
+def _order_value(field: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return odd_of(value)
+    if field.endswith("_at"):
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    elif field in _NUMBERS:
+        if type(value) is int and abs(value) < 2**31:
+            return value
+    elif isinstance(value, str) and "\x00" not in value:
+        return value
+    raise ValueError(f"no value of {field}")
+
+
+def _key(list_name: str, text: Any) -> UUID | ObjectId:
+    if not isinstance(text, str):  # None would make a new ObjectId
+        raise TypeError
+    of_document = list_name in _OF_DOCUMENTS or (list_name in _OF_BOTH and len(text) == _OBJECT_ID_LENGTH)
+    return ObjectId(text) if of_document else UUID(text)
+
+
+class Cursors:
+    """How the rows of one page request, of one parent where there are some, become cursors."""
+
+    __slots__ = ("_fingerprint", "_key", "_order_value", "_parent", "request")
+
+    def __init__(
+        self,
+        request: PageRequest,
+        *,
+        order_value: Callable[[Any], Any],
+        key: Callable[[Any], Any],
+        parent: Parent | None = None,
+    ) -> None:
+        self.request = request
+        self._order_value = order_value
+        self._key = key
+        self._parent = parent
+        self._fingerprint: str | None = None
+
+    def of(self, row: Any) -> str:
+        """The cursor of one of the rows."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint_of(self.request, self._parent)
+        value, field = self._order_value(row), self.request.order.field
+        if isinstance(value, DatetimeMS):
+            value = nearest(value)
+        elif value is not None and not isinstance(value, _class_of(field)):
+            value = odd(value).as_json()
+        return encode_cursor(self._fingerprint, value, self._key(row))
+
+    def of_parent(self, parent: Parent) -> Cursors:
+        """The same for the page of this parent."""
+        return Cursors(self.request, order_value=self._order_value, key=self._key, parent=parent)
+
+
+class Page(NamedTuple):
+    """A fetched page: stored rows in the list's order, and how to count the whole list, which is its owner's.
+
+    `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more. Where the store
+    was not available, `error` says so to whoever asks for the rows.
+    """
+
+    cursors: Cursors
+    rows: Sequence[Any]
+    node: Callable[[Any], Any]
+    length: Callable[[Any], Awaitable[int]]
+    owner: Any = None
+    error: Exception | None = None
+
+    @property
+    def request(self) -> PageRequest:
+        """What was asked for."""
+        return self.cursors.request
+
+    def shown(self) -> Sequence[Any]:
+        """The rows of the page itself, in order. Raises `error`."""
+        if self.error is not None:
+            raise self.error
+        size = self.request.size
+        if not self.request.backwards:
+            return self.rows[:size]
+        return list(reversed(self.rows[:size]))
+
+    def edges(self) -> list[tuple[Page, Any]]:
+        """What edges are made of. Raises `error`."""
+        return list(zip(repeat(self), self.shown()))
+
+    @property
+    def more(self) -> bool:
+        """Whether the list goes on in the direction of the page."""
+        return len(self.rows) > self.request.size
+
+
+def unread(error: Exception) -> bool:
+    """Whether a page that failed so is a connection whose edges and nodes are null, with the error on them: the store
+    is not available, and the rest of the response shall not go with it."""
+    return isinstance(as_app_error(error), StoreUnavailable)

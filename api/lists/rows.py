@@ -1,0 +1,89 @@
+"""Reads of one PostgreSQL table for the loaders: objects by key, pages and counts, one statement a batch each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+
+from api.lists.conditions import Condition, shape_of
+from api.lists.keyset import Table, by_keys, count, counts_by_owner, page, page_shape, pages_by_owner
+from api.lists.pagination import PageRequest
+from api.stores.stores import Stores
+from api.uuids import uuid_keys
+from models.base import Base
+from models.statements import Record
+
+PageKey = tuple[str | None, Any, PageRequest]
+"""A page: by which column it belongs to an owner and to which one (both None: a list of everything), and what of it."""
+
+CountKey = tuple[str | None, Any, Condition]
+
+G = TypeVar("G", bound=Hashable)
+Keyed = tuple[str | None, Any, G]
+
+
+def by_question(keys: Sequence[Keyed[G]]) -> Mapping[tuple[str | None, G], list[Any]]:
+    """The owners of each distinct question: what one statement can answer."""
+    questions: dict[tuple[str | None, G], list[Any]] = defaultdict(list)
+    for by, owner, question in keys:
+        questions[by, question].append(owner)
+    return questions
+
+
+class RowReader:
+    """The table of a model. `special` adds what is filtered by but is no column, such as tags inside JSONB."""
+
+    def __init__(self, model: type[Base], special: Mapping[str, ColumnElement[Any]] | None = None) -> None:
+        columns = {column.key: column for column in model.__table__.columns}
+        self._table = Table({**columns, **(special or {})})
+
+    async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
+        """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
+        raw, text = uuid_keys(keys)
+        if not text:
+            return [None] * len(keys)
+        found = await stores.referring_to(text).fetch(by_keys(self._table, "id", names), (text,))
+        rows: dict[bytes | None, Record] = {row["id"].bytes: row for row in found}
+        return list(map(rows.get, raw))
+
+    async def one_by(
+        self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
+    ) -> list[Record | None]:
+        """The live row of each owner that `where` makes unique, None where there is none."""
+        raw, text = uuid_keys(keys)
+        found = await stores.fetch(by_keys(self._table, column, names, where), (text,))
+        rows: dict[bytes | None, Record] = {row[column].bytes: row for row in found}
+        return list(map(rows.get, raw))
+
+    async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Record]]:
+        """The rows of each page, at most one more than its size, in the order of fetching."""
+        answers: dict[PageKey, Sequence[Record]] = {}
+        for (by, request), owners in by_question(keys).items():
+            values: list[Any] = []
+            shape = page_shape(request, values)
+            if by is None:
+                answers[None, None, request] = await stores.fetch(page(self._table, shape, names), values)
+                continue
+            found: dict[UUID, list[Record]] = defaultdict(list)
+            for row in await stores.fetch(pages_by_owner(self._table, shape, names, by), [owners, *values]):
+                found[row[0]].append(row)
+            answers.update({(by, owner, request): found[owner] for owner in owners})
+        return [answers[key] for key in keys]
+
+    async def counts(self, stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
+        """How long each whole list is."""
+        answers: dict[CountKey, int] = {}
+        for (by, condition), owners in by_question(keys).items():
+            values: list[Any] = []
+            shape = shape_of(condition, values)
+            if by is None:
+                rows = await stores.fetch(count(self._table, shape), values)
+                answers[None, None, condition] = rows[0][0]
+                continue
+            found = dict(await stores.fetch(counts_by_owner(self._table, shape, by), [owners, *values]))
+            answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
+        return [answers[key] for key in keys]

@@ -1,0 +1,81 @@
+"""Where a request comes from."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from api.config.settings import Settings
+from api.config.values import networks
+
+_IPV6_SITE: Final = 64
+"""Bits of an IPv6 address that one customer gets; the rest they choose themselves."""
+_LONGEST: Final = 100
+"""Characters of an address with its zone."""
+_WITH_PORT: Final = re.compile(r"\[(?P<ipv6>[^\]]*)\](?::\d+)?|(?P<ipv4>[\d.]+):\d+")
+"""How some proxies write addresses in X-Forwarded-For: with the client's port, IPv6 in brackets."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Addresses:
+    """Reads the address of clients; proxies of the settings may speak for theirs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._proxies = networks(settings.trusted_proxies)
+
+    def of(self, request: HTTPConnection) -> str | None:
+        """The address of the client, None where the peer has none (a Unix socket).
+
+        `X-Forwarded-For` is read from the right, for as long as trusted proxies wrote it: what is further left
+        may have been invented by the client.
+        """
+        peer = self.peer(request.scope.get("client"))
+        if peer is None or not self._proxies:
+            return str(peer) if peer is not None else None
+        return str(self._first_untrusted([*request.headers.getlist("x-forwarded-for")], peer))
+
+    def peer(self, client: tuple[str, int] | None) -> Address | None:
+        """The address of the other end of a connection, None where it has none."""
+        return _parse(client[0]) if client is not None else None
+
+    def trusts(self, address: Address) -> bool:
+        """Whether this is a proxy of the settings."""
+        return any(address in network for network in self._proxies)
+
+    def _first_untrusted(self, headers: Sequence[str], peer: Address) -> Address:
+        hops = [hop.strip() for header in headers for hop in header.split(",")]
+        while self.trusts(peer) and hops:
+            hop = _parse(hops.pop())
+            if hop is None:
+                break
+            peer = hop
+        return peer
+
+
+def site(address: str) -> str:
+    """What limits count by: an IPv4 address, or the /64 of an IPv6 address."""
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, _IPV6_SITE), strict=False))
+
+
+def _parse(text: str) -> Address | None:
+    return _parse_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(1024)
+def _parse_short(text: str) -> Address | None:
+    if (found := _WITH_PORT.fullmatch(text)) is not None:
+        text = found["ipv6"] or found["ipv4"] or ""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

@@ -1,0 +1,1 @@
+"""Rights: who is asking, and what they may see."""

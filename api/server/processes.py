@@ -1,0 +1,264 @@
+"""Running the application under uvicorn: one process, several that share a socket, or one that reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import parent_process
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import pymongo
+from sqlalchemy import text
+from starlette.applications import Starlette
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
+from uvicorn.supervisors import ChangeReload, multiprocess
+
+from api.config.settings import ConfigurationError, Settings, load_settings
+from api.embedded.daemons import die_with_parent
+from api.log import configure_logging, logger
+from api.server.draining import DrainingServer
+from api.server.protocol import Protocol
+from api.stores.failures import ServerError, describe
+from api.stores.mongodb import require_version
+from api.stores.stores import mongo_client, mongo_database, postgres_engine
+from migrations.revisions import migrated
+
+FACTORY: Final = "api.server.processes:application"
+BACKLOG: Final = 2048
+_PACKAGES: Final = ("api", "models", "documents", "migrations")
+_WORKER_ANSWERS: Final = 30
+"""Seconds after which a silent worker is replaced. It is silent while it starts, on a busy machine for long."""
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not listened on
+_GLANCE: Final = 0.1
+_AFTER_DRAIN: Final = 5.0
+"""Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
+
+
+def application() -> Starlette:
+    """The application of this process, by the settings in its environment; uvicorn calls it in every process."""
+    from api.http.application import create_app
+
+    if (supervisor := parent_process()) is not None:
+        die_with_parent(signal.SIGTERM)
+        if os.getppid() != supervisor.pid:  # it died while we were starting
+            raise SystemExit(STARTUP_FAILURE)
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        return create_app(settings)
+    except ConfigurationError as error:
+        logger.error("can't start", reason=str(error))
+        raise SystemExit(STARTUP_FAILURE) from None
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket: from here on nobody else gets the port, and requests wait until we are ready.
+
+    Raises ConfigurationError for a host that is no address of this machine, ServerError where the port is taken.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise ConfigurationError(f"HOST: {settings.host} is not an address of this machine") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ServerError(
+            f"Can't listen on {settings.host}:{settings.port} ({error.strerror}): choose another port (--port, PORT)"
+        ) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """`http://address:port` of a listening socket; of one that listens on all addresses, one to reach it by."""
+    host, port = listener.getsockname()[:2]
+    host = _LOOPBACK.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def verify(settings: Settings) -> None:
+    """Return once both stores have answered. Raises the drivers' errors, in a group where both fail."""
+    answers = await asyncio.gather(_verify_postgres(settings), _verify_mongodb(settings), return_exceptions=True)
+    if failures := [answer for answer in answers if isinstance(answer, Exception)]:
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("neither store answers", failures)
+
+
+async def _verify_postgres(settings: Settings) -> None:
+    engine = postgres_engine(settings, migrated)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    finally:
+        await engine.dispose()
+
+
+async def _verify_mongodb(settings: Settings) -> None:
+    async with mongo_client(settings) as client:
+        with pymongo.timeout(settings.mongodb_selection_timeout):
+            await mongo_database(settings, client).command("ping")
+            require_version(client)
+
+
+class Lifespan(LifespanOn):
+    """Says in one line why the application did not start; a bug keeps its traceback."""
+
+    async def send(self, message: LifespanSendMessage) -> None:
+        if message["type"] == "lifespan.startup.failed" and (error := sys.exc_info()[1]) is not None:
+            message = {**message, "message": describe(error) or message.get("message", "")}
+        await super().send(message)
+
+
+class Configuration(Config):
+    """uvicorn's, with our lifespan. It travels to the processes that serve."""
+
+    def load(self) -> None:
+        super().load()
+        self.lifespan_class = Lifespan
+
+
+class Worker(multiprocess.Process):
+    """uvicorn's process that serves, with our server."""
+
+    @property
+    def server(self) -> Server:
+        if self._server is None:
+            self._server = DrainingServer(self.config)
+        return self._server
+
+
+multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no other way to be told
+
+
+class Workers(multiprocess.Multiprocess):
+    """uvicorn's supervisor, which closes its own copy of the socket first and does not wait for ever."""
+
+    def handle_int(self) -> None:
+        logger.info("stopping", pid=os.getpid(), signal="SIGINT", workers=len(self.processes))
+        super().handle_int()
+
+    def handle_term(self) -> None:
+        logger.info("stopping", pid=os.getpid(), signal="SIGTERM", workers=len(self.processes))
+        super().handle_term()
+
+    def keep_subprocess_alive(self) -> None:
+        """Called twice a second. A worker that is gone, or has been silent for long, is replaced."""
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for old in before:
+            if old.exitcode is not None:
+                logger.error("worker died", pid=old.pid, exit_code=old.exitcode)
+
+    def terminate_all(self) -> None:
+        self.signal_queue.clear()  # what comes from here on is a second signal
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        """Wait for the workers to drain; a second signal, which they would not get, is passed on to them."""
+        deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
+        while (alive := [each for each in self.processes if each.process.is_alive()]) and time.monotonic() < deadline:
+            alive[0].process.join(_GLANCE)
+            if self.signal_queue:  # again and again: a worker that is slow to wake takes two signals for one
+                for worker in alive:
+                    worker.process.terminate()
+        for worker in self.processes:
+            if worker.process.is_alive():
+                logger.error("worker killed, it did not stop in time", pid=worker.pid)
+                worker.process.kill()
+            worker.process.join()
+        logger.info("stopped", pid=os.getpid(), workers=len(self.processes))
+
+
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks, once.
+
+    uvicorn takes the signals over while it serves, drains, and then raises them again for us.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGINT):  # what follows is bounded, and must not be cut short
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, leave)
+
+
+def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], Any], reload: bool = False) -> int:
+    """Serve until a signal comes, then drain for at most `shutdown_timeout`. Returns the exit code.
+
+    The processes build their settings from the environment, so it must say what `settings` says. `ready` is
+    called once with the address, in a thread, when `/readyz` has answered 200.
+    """
+    url = url_of(listener)
+    root = Path(__file__).parents[2]
+    configuration = Configuration(
+        FACTORY,
+        factory=True,
+        workers=1 if reload else settings.workers,
+        reload=reload,
+        reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",  # else whoever asks for one leaves the protocol that counts connections
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=settings.shutdown_timeout - settings.drain_delay,
+        timeout_worker_healthcheck=_WORKER_ANSWERS,
+        log_config=None,
+        log_level={"debug": "debug", "error": "error"}.get(settings.log_level, "warning"),
+        access_log=False,  # the application logs requests, with what they cost
+        server_header=False,
+        proxy_headers=False,
+    )
+    stopping = threading.Event()
+    announcer = threading.Thread(target=_announce, args=(url, ready, stopping), daemon=True)
+    announcer.start()
+    try:
+        if reload:
+            ChangeReload(configuration, target=DrainingServer(configuration).run, sockets=[listener]).run()
+            return 0
+        if settings.workers > 1:
+            workers = Workers(configuration, sockets=[listener])
+            workers.run()
+            return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
+        DrainingServer(configuration).run(sockets=[listener])
+        return 0
+    finally:
+        stopping.set()
+        listener.close()
+        announcer.join(_AFTER_DRAIN)
+
+
+def _announce(url: str, ready: Callable[[str], Any], stopping: threading.Event) -> None:
+    while not stopping.wait(0.03):
+        if _is_ready(url):
+            ready(url)
+            return
+
+
+def _is_ready(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,187 @@
+"""uvicorn's HTTP/1.1 protocol on httptools, with bounds for what a client sends, and for how long it may take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.config.settings import Settings
+from api.fields.departures import DEPARTURE, Departure
+from api.http.peers import Peers
+from api.http.unsent import Unsent
+
+_ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
+_TOO_LATE: Final = _ANSWER % b"408 Request Timeout"
+_TOO_EAGER: Final = _ANSWER % b"429 Too Many Requests"
+_MOST_HEADERS: Final = 200
+"""Headers of a request: each takes some hundred bytes of memory, however short it is."""
+_MOST_AHEAD: Final = 10
+"""Requests that a client may send before the first of them is answered."""
+
+
+class _Refused(Exception):
+    """Ends the parser's work; uvicorn then calls `send_400_response`."""
+
+
+class _Dropped(list[tuple[bytes, bytes]]):
+    """Where trailers go: nothing is kept. The headers of a request that is under way are not theirs to change."""
+
+    def append(self, header: tuple[bytes, bytes]) -> None:
+        pass
+
+
+class Protocol(HttpToolsProtocol):
+    """Ends connections whose requests are too long or too slow: httptools would keep all of a head, and uvicorn wait
+    for ever, for a head, a body or its trailers.
+
+    HEAD_TIMEOUT and BODY_TIMEOUT both begin with the first byte of a request. What comes after the head (the body, its
+    chunks' sizes and extensions, the trailers) may be MAX_HEAD_SIZE longer than twice the body in it.
+    """
+
+    def __init__(self, config: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        settings: Settings = config.loaded_app.state.settings
+        self._peers: Peers = config.loaded_app.state.peers
+        self._unsent: Unsent = config.loaded_app.state.unsent
+        self._departure = Departure()
+        self._held: tuple[Any, Any] | None = None
+        """A request that waits until the answers to those before it are sent."""
+        self._max_head = settings.max_head_size
+        self._head_timeout, self._body_timeout = settings.head_timeout, settings.body_timeout
+        self._head = 0
+        """Bytes of the request line and headers so far, give or take a read; 0 between requests."""
+        self._rest: int | None = None
+        """Bytes that have come since the head's end; None before it and between requests."""
+        self._body = 0
+        """Bytes of the body in them."""
+        self._began = 0.0
+        self._late: asyncio.TimerHandle | None = None
+        self._answer: bytes | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        refusal = self._peers.enter(self)
+        if refusal is not None:
+            self._refuse(refusal)
+        else:
+            self._start_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._peers.leave(self)
+        self._unsent.end(self)
+        self._held = None
+        self._stop_clock()
+        super().connection_lost(exc)
+        self._departure.happen()
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest is not None:
+            self._rest += len(data)
+        else:
+            if not self._head:
+                self._stop_clock()  # that of a connection on which nothing has come yet
+            self._head += len(data)
+        super().data_received(data)
+        if self._rest is not None:
+            if self._rest > self._max_head + 2 * self._body:
+                self._refuse(_TOO_LARGE)
+        elif not self._head:
+            return  # as nearly always: all of the request has come at once
+        elif self._head > self._max_head or len(self.headers or ()) > _MOST_HEADERS:
+            self._refuse(_TOO_LARGE)
+        if self._late is None:
+            self._start_clock()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_AHEAD:
+            self._answer = _TOO_EAGER
+            raise _Refused
+        self._head = max(self._head, 1)  # where it begins in the middle of what came, it has begun all the same
+        super().on_message_begin()
+        self.scope[DEPARTURE] = self._departure  # type: ignore[typeddict-unknown-key]  # servers may add to it
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > _MOST_HEADERS or (self._head > self._max_head and self._head_size() > self._max_head):
+            self._answer = _TOO_LARGE
+            raise _Refused
+        self._rest = self._body = 0
+        if self._late is not None:
+            self._stop_clock()
+            self._late = self.loop.call_at(self._began + self._body_timeout, self._expire)
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():  # uvicorn looks at the headers of those again
+            self.headers = _Dropped()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head, self._rest = 0, None
+        if self._late is not None:
+            self._stop_clock()
+        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self._peers.works(self)
+        if self.flow.read_paused and not self.pipeline:  # for a long body, which has come: now it shows who leaves
+            self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline:
+            self._peers.waits(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent.begin(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unsent.end(self)
+        if self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.flow.write_paused:  # one answer waits for its client, not several
+            self._held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._answer is None:
+            super().send_400_response(msg)
+        else:
+            self._refuse(self._answer)
+
+    def _head_size(self) -> int:
+        """Bytes of the request line and headers; what was counted is more where a body came along."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _start_clock(self) -> None:
+        self._began = self.loop.time()
+        seconds = self._head_timeout if self._rest is None else self._body_timeout
+        self._late = self.loop.call_at(self._began + seconds, self._expire)
+
+    def _stop_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _expire(self) -> None:
+        answers = self.cycle is not None and not self.cycle.response_complete
+        if self.flow.read_paused or self.pipeline or (self._rest is None and answers):
+            self._start_clock()  # an answer to what came before is due first
+        elif self._rest is not None and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(_TOO_LATE)
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop_clock()
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()

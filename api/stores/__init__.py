@@ -1,0 +1,1 @@
+"""The two stores: connections, circuit breakers, what is read."""

@@ -1,0 +1,226 @@
+"""Circuit breakers, one a store: while a store is dead or frozen, whoever needs it is refused in microseconds.
+
+Closed, every call passes. It opens after so many failures in a row within a window, or when the store is silent: calls
+wait for it, none has ended for a while, and a probe over a connection of its own gets no answer either. So a frozen
+store is noticed long before a statement's deadline, and a slow statement is not taken for a frozen store. While it is
+open, calls are refused, those under way are ended, and a probe a second in the background closes it again: no
+request is ever the guinea pig, so "half open" is nothing that requests see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from api.config.settings import Settings
+from api.errors import StoreUnavailable
+from api.log import logger
+
+_bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
+TICKS: Final = 4
+"""How often silence is looked for, in the time that a store may be silent."""
+
+
+@contextlib.contextmanager
+def bypassed() -> Iterator[None]:
+    """Let the calls of this block through open breakers: health checks want to know the store's state, not ours."""
+    token = _bypassed.set(True)
+    try:
+        yield
+    finally:
+        _bypassed.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a breaker opens and closes. Times are in seconds."""
+
+    failures: int
+    window: float
+    patience: float
+    probe_timeout: float
+    probe_interval: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            failures=settings.breaker_failures,
+            window=settings.breaker_window,
+            patience=settings.breaker_patience,
+            probe_timeout=settings.breaker_probe_timeout,
+            probe_interval=settings.breaker_probe_interval,
+        )
+
+
+class Breaker:
+    """The breaker of one store, within one event loop.
+
+    `probe` asks the store whether it lives, and raises where it doesn't. `is_failure` tells failures to reach it from
+    answers, and is None for errors that say neither. Calls are seen through `call`; what doesn't pass through it is
+    reported by `busy` (whether anything waits for the store) and `heard`. `hang_up` ends what waits there when the
+    store has been found dead.
+    """
+
+    def __init__(self, store: str, limits: Limits, is_failure: Callable[[Exception], bool | None]) -> None:
+        self.store = store
+        self.limits = limits
+        self.is_failure = is_failure
+        self.probe: Callable[[], Awaitable[Any]] | None = None
+        self.busy: Callable[[], bool] = lambda: False
+        self.hang_up: Callable[[], None] = lambda: None
+        self.is_open = False
+        self._calls: set[_Call] = set()
+        self._failures = 0
+        self._first_failure = 0.0
+        self._heard = time.monotonic()
+        self._opened = asyncio.Event()
+
+    def check(self) -> None:
+        """Raise StoreUnavailable while the breaker is open."""
+        if self.is_open and not _bypassed.get():
+            raise StoreUnavailable(self.store)
+
+    def call(self) -> _Call:
+        """A context for one call to the store. Raises StoreUnavailable where the breaker is open, or opens meanwhile
+        and the call's task waits for the store in vain."""
+        return _Call(self)
+
+    def heard(self) -> None:
+        """Note that the store has answered just now, or that nobody has been waiting for it."""
+        self._heard = time.monotonic()
+
+    def _answered(self) -> None:
+        self._heard = time.monotonic()
+        self._failures = 0
+        if self.is_open:
+            self._close()
+
+    def failed(self) -> None:
+        """Note that the store could not be reached, or fell silent."""
+        now = time.monotonic()
+        if now - self._first_failure > self.limits.window:
+            self._failures = 0
+        if self._failures == 0:
+            self._first_failure = now
+        self._failures += 1
+        if self._failures >= self.limits.failures:
+            self._open(f"{self._failures} failures in a row")
+
+    def _open(self, reason: str) -> None:
+        if not self.is_open:
+            self.is_open = True
+            self._opened.set()
+            logger.error("store cut off", store=self.store, reason=reason)
+
+    def _close(self) -> None:
+        self.is_open = False
+        self._opened.clear()
+        logger.warning("store back", store=self.store)
+
+    def _end_calls(self) -> None:
+        """End what waits for a store that will not answer."""
+        for call in self._calls:
+            call.give_up()
+        self.hang_up()
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look for silence, and probe while the breaker is open, for as long as the block lasts."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+    async def _watch(self) -> None:
+        while True:
+            if not self.is_open:
+                await self._watch_closed()
+            elif await self.answers():
+                self._answered()
+            else:
+                if self.is_open:
+                    self._end_calls()
+                await asyncio.sleep(self.limits.probe_interval)
+
+    async def _watch_closed(self) -> None:
+        """Return when the breaker has opened, or a moment later."""
+        tick, before = self.limits.patience / TICKS, time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(tick):
+                await self._opened.wait()
+                return
+        now = time.monotonic()
+        if now - before > 2 * tick or not (self._calls or self.busy()):
+            self._heard = now  # it was us who slept, or there is nothing to hear
+        elif now - self._heard > self.limits.patience and not await self.answers():
+            self._open(f"silent for {self.limits.patience:g} s")
+            self._end_calls()
+
+    async def answers(self) -> bool:
+        """Whether the store answers a probe in time."""
+        assert self.probe is not None
+        try:
+            async with asyncio.timeout(self.limits.probe_timeout):
+                await self.probe()
+        except Exception as error:  # whatever it is: the store isn't usable
+            logger.debug("probe failed", store=self.store, cause=repr(error))
+            return False
+        self._heard = time.monotonic()
+        return True
+
+
+class _Call:
+    """One call to a store, while it lasts."""
+
+    __slots__ = ("_breaker", "_bypassing", "_cancelling", "_given_up", "_task")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._bypassing = _bypassed.get()
+        self._cancelling = 0
+        self._given_up = False
+        self._task: asyncio.Task[Any] | None = None
+
+    def give_up(self) -> None:
+        """End the call, but for a health check's: that has a limit of its own, and says how the store fails."""
+        if self._task is not None and not self._given_up and not self._bypassing:
+            self._given_up = True
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        breaker = self._breaker
+        if breaker.is_open and not self._bypassing:
+            raise StoreUnavailable(breaker.store)
+        if not breaker._calls:
+            breaker._heard = time.monotonic()
+        self._task = asyncio.current_task()
+        assert self._task is not None
+        self._cancelling = self._task.cancelling()
+        breaker._calls.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        breaker = self._breaker
+        breaker._calls.discard(self)
+        if self._given_up:
+            assert self._task is not None
+            # as asyncio.timeout does: a cancellation of somebody else's goes on
+            if self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+                raise StoreUnavailable(breaker.store) from error
+        elif error is None:
+            breaker._answered()
+        elif isinstance(error, Exception):
+            is_failure = breaker.is_failure(error)
+            if is_failure:
+                breaker.failed()
+            elif is_failure is not None:
+                breaker._answered()

@@ -1,0 +1,1 @@
+"""What mutations share: errors of payloads, validation of inputs, the write block."""

