@@ -172,6 +172,18 @@ def test_every_page_is_in_an_index() -> None:
             assert re.findall(r"^\*\*(\w+)\.\*\* ", some_page.text, re.MULTILINE) == ["Context", "Choice", "Price"]
 
 
+def test_every_helper_of_the_tests_is_told_of() -> None:
+    told = page("tests/support/README.md").text
+    helpers = [path.name for path in ROOT.glob("tests/support/*.py") if path.name != "__init__.py"]
+    conftest = (ROOT / "tests/conftest.py").read_text("utf-8")
+    fixtures = re.findall(r"^@pytest\.fixture(?!\(.*autouse).*\n(?:async )?def (\w+)", conftest, re.MULTILINE)
+
+    assert fixtures
+    assert [name for name in [*helpers, *fixtures] if f"`{name}`" not in told and name != "anyio_backend"] == []
+    for name in re.findall(r"`(\w+\.py)`", told):
+        assert name in helpers
+
+
 @pytest.mark.parametrize("some_page", [each for each in PAGES if each.of("graphql")], ids=_named)
 def test_graphql_examples_are_valid(some_page: Page) -> None:
     inline = [span for span in some_page.spans if re.match(r"\{ \w|(query|mutation) ", span)]

@@ -106,5 +106,6 @@ def page(name: str) -> Page:
 
 README: Final = page("README.md")
 DOCS: Final = [page(path.relative_to(ROOT).as_posix()) for path in sorted((ROOT / "docs").rglob("*.md"))]
-PAGES: Final = [README, page("CONTRIBUTING.md"), page("api/execution/README.md"), *DOCS]
+BESIDE_CODE: Final = [page("CONTRIBUTING.md"), page("api/execution/README.md"), page("tests/support/README.md")]
+PAGES: Final = [README, *BESIDE_CODE, *DOCS]
 """Every page that somebody reads."""
