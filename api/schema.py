@@ -143,7 +143,7 @@ class Schema(strawberry.Schema):
             context_value=context.context,
             variable_values=context.variables,
             operation_name=context.operation_name,
-            room=context.context.room,
+            size_budget=context.context.size_budget,
         )
         cost = context.extensions_results.get("cost")
         if result.extensions:

@@ -2,7 +2,7 @@
 
 from api.execution.declarations import Batch, Converted, Declaration, Declarations, Loading, Plain, TextWeight
 from api.execution.executor import Executor
-from api.execution.sizes import Room, TooLarge
+from api.execution.sizes import SizeBudget, TooLarge
 
 __all__ = [
     "Batch",
@@ -12,7 +12,7 @@ __all__ = [
     "Executor",
     "Loading",
     "Plain",
-    "Room",
+    "SizeBudget",
     "TextWeight",
     "TooLarge",
 ]

@@ -1,4 +1,4 @@
-"""Arguments of a field: coerced once a plan where they hold no variables, else once a request."""
+"""The arguments of a field: coerced once a plan where there are no variables in them, else once a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """The arguments that one field node gives."""
+    """The arguments of one field node."""
 
     def __init__(self, definition: GraphQLField, node: FieldNode, prepare: Prepare | None) -> None:
         self._definition = definition
@@ -25,7 +25,7 @@ class Arguments:
         self._prepared: Any = Undefined
 
     def fresh(self, execution: Execution) -> dict[str, Any]:
-        """The coerced arguments, for a resolver, which may keep or change them. Raises GraphQLError."""
+        """The coerced arguments, as a new dict: a resolver may keep or change it. Raises GraphQLError."""
         if self._none:
             return {}
         return get_argument_values(
@@ -33,7 +33,7 @@ class Arguments:
         )
 
     def prepared(self, execution: Execution) -> Any:
-        """What a batch takes. Raises GraphQLError, and what its preparation raises."""
+        """The arguments as a batch takes them. Raises GraphQLError, and whatever `prepare` raises."""
         if self._prepared is not Undefined:
             return self._prepared
         given: Any = self.fresh(execution)
@@ -45,7 +45,7 @@ class Arguments:
 
 
 def _has_variable(value: Node) -> bool:
-    """Whether a literal has a variable in it. Without recursion: literals may be deep."""
+    """Whether a literal has a variable in it. A loop, not recursion, since literals may be nested deeply."""
     stack = [value]
     while stack:
         node = stack.pop()

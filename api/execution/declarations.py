@@ -1,7 +1,7 @@
 """What a schema may tell the executor about its fields, so that it needn't call their resolvers one by one.
 
-A field without a declaration is called as it is. A declared one must behave exactly as its resolver would: the
-declaration says the same thing for all objects of a level at once.
+The resolver of a field without a declaration is called as usual. A declaration must give exactly what the field's
+resolver would give; it does so for all objects of a level at once.
 """
 
 from __future__ import annotations
@@ -14,54 +14,60 @@ from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
 from graphql.pyutils import Path
 
 
-class Place(Path):
-    """The path of a field, with the object that it is read off and its own name, whatever the response calls it."""
+class FieldPath(Path):
+    """The path of a field, with the object that it is read off, and the field's name, whatever its alias."""
 
     source: Any
     name: str
 
 
-Instead = Callable[[Path], Any]
-"""What a value reads as that its field can't show, told its place; where null may stand, null does, and an item of a
-list is left out. It is not asked where reading fails."""
+Substitute = Callable[[Path], Any]
+"""Gives what to show in place of a stored value that the field's type can't show. It gets the path of the field.
+
+What it gives is only used where the field can't be null; else the value becomes null, and an item of a list is left
+out. It isn't called where reading the value raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A value that is read off the source: no arguments, nothing to wait for, the same however often it is read.
+    """A value that is read off the source, without arguments and without waiting. Reading it twice gives the same.
 
-    `expression` is the same as `read` in Python, of the name `source` and builtins; generated code is made of it.
-    `read_all`, where that is quicker, reads all sources of a level at once, one value a source. Both may raise where
-    `read` would not (then the sources are read one by one), but never give another value.
+    `expression` says the same as `read`, as a Python expression of the name `source` and builtins; generated code is
+    made of it. `read_all` reads all sources of a level at once, where that is quicker, and gives one value a source.
+    Both may raise where `read` would not (the sources are then read one by one), but they never give another value.
     """
 
     read: Callable[[Any], Any]
     expression: str | None = None
     read_all: Callable[[Sequence[Any]], Sequence[Any]] | None = None
-    instead: Instead | None = None
+    substitute: Substitute | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Values under way: what to wait for, and how to lay out what arrives, one value a source.
+    """Values that are being loaded: an awaitable, and how its result becomes one value for each source.
 
-    `instead` may give values in place of what the awaitable raised; where it gives None, that fails every source's
-    field.
+    `values(result)` gives these. `values_on_error(error)` may give values when the awaitable raises; where there is no
+    such function, or it gives None, the field fails for every source.
     """
 
     awaitable: Awaitable[Any]
-    place: Callable[[Any], Sequence[Any]]
-    instead: Callable[[Exception], Sequence[Any] | None] | None = None
+    values: Callable[[Any], Sequence[Any]]
+    values_on_error: Callable[[Exception], Sequence[Any] | None] | None = None
 
 
 Load = Callable[[Sequence[Any], GraphQLResolveInfo[Any], Any], Sequence[Any] | Loading]
-"""`load(sources, info, arguments)`: one value a source, in their order; an exception as a value fails that source's
-field, one that is raised fails all. `info` is that of the field, its path without the indices of lists."""
+"""`load(sources, info, arguments)` gives one value for each source, in their order.
+
+An exception among the values fails the field of that source; one that is raised fails the field of all. The path in
+`info` has no indices of lists."""
 
 
 Converted = dict[tuple[int, str], tuple[Any, Any]]
-"""What was made of arguments in one operation, by the identity of the value and the argument's name, with the value (so
-that the identity stays its own). A variable's value is the same object wherever it is used."""
+"""Arguments that were converted in one operation: `(id(value), name)` to the value and what it was converted to.
+
+A variable's value is the same object wherever it is used, so it is converted once. The value is kept as well, so that
+no other object can get the same id."""
 Prepare = Callable[[Mapping[str, Any], Converted], Any]
 
 
@@ -69,13 +75,14 @@ Prepare = Callable[[Mapping[str, Any], Converted], Any]
 class Batch:
     """Values that are loaded for all sources of a level with one call.
 
-    An object that is loaded for many of them is executed once and shared. `prepare` turns the coerced arguments into
-    what `load` takes; without variables among them that happens once a plan, so the result must not be changed.
+    An object that is loaded for several sources is executed once, and its part of the response is shared. `prepare`
+    turns the coerced arguments into those that `load` takes. If there are no variables among them, that happens once a
+    plan, so the result must not be changed.
     """
 
     load: Load
     prepare: Prepare | None = None
-    instead: Instead | None = None
+    substitute: Substitute | None = None
 
 
 Declaration = Plain | Batch
@@ -83,53 +90,53 @@ Declaration = Plain | Batch
 
 @dataclass(frozen=True, slots=True)
 class TextWeight:
-    """What large texts cost: 1 for so many bytes of them, and each at most `most`."""
+    """What large texts cost: 1 for every `size` bytes, but no text more than `most`."""
 
     size: int
     most: int
 
     def of(self, size: int, count: int) -> int:
-        """What so many texts of this size together cost."""
+        """What `count` texts cost that are `size` bytes together."""
         return min(size // self.size, self.most * count)
 
 
 class Declarations(Protocol):
-    """What is declared of a schema."""
+    """The declarations of a schema's fields, and what the fields cost."""
 
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
-        """The declaration of a field, None where its resolver is to be called."""
+        """The declaration of a field; None where its resolver is to be called."""
         ...
 
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
-        """Whether instances of exactly this Python class are of this type, without asking `is_type_of`."""
+        """Whether instances of this Python class are always of this type, so that `is_type_of` needn't be asked."""
         ...
 
-    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
-        """What makes of a source that a declared field gave what resolvers of the type are called with.
+    def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+        """The function that turns what a declared field gave (such as a row) into the source that resolvers expect.
 
-        None where that is the source itself.
+        None where resolvers get it as it is.
         """
         ...
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
-        """What executing the field for one object costs, in whatever unit the caller counts."""
+        """What executing the field for one object costs, in the caller's unit."""
         ...
 
     def item_weight(self, parent: GraphQLObjectType, name: str) -> int:
-        """What each item of the field's list costs besides."""
+        """What each item of the field's list costs in addition."""
         ...
 
     def leaves_weight(self, count: int) -> int:
-        """What so many leaves of one object cost."""
+        """What `count` leaves of one object cost."""
         ...
 
     def text_weight(self, parent: GraphQLObjectType, name: str) -> TextWeight | None:
-        """What the texts of the field cost by their size; None where that is nothing."""
+        """What the field's texts cost by their size; None where they cost nothing."""
         ...
 
 
 class NothingDeclared:
-    """A schema that says nothing: every resolver is called."""
+    """A schema without declarations: every resolver is called."""
 
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
         return None
@@ -137,7 +144,7 @@ class NothingDeclared:
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
         return False
 
-    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+    def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
         return None
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:

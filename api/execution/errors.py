@@ -1,4 +1,4 @@
-"""Errors, put in their places when everything else is done.
+"""Errors and their paths, worked out when everything else is done.
 
 While an operation runs, what fails leaves a `Failure` where its value would be, and nobody keeps track of paths.
 Only where there was one, the finished tree is walked once, in the order of the response: every failure becomes a
@@ -14,7 +14,7 @@ from graphql import GraphQLError, GraphQLObjectType, located_error
 from graphql.pyutils import inspect
 
 if TYPE_CHECKING:
-    from api.execution.completion import Completion
+    from api.execution.completion.base import Completion
     from api.execution.plan import FieldPlan, ObjectPlan
 
 Keys = tuple["Keys", str | int] | None
@@ -22,7 +22,7 @@ Keys = tuple["Keys", str | int] | None
 
 
 class Failure:
-    """What stands in the place of a value that failed; of a list that broke off, with the items before that."""
+    """Stands in the response for a value that failed. For a list that broke off, it has the items before the error."""
 
     __slots__ = ("error", "items")
 
@@ -32,12 +32,12 @@ class Failure:
 
 
 def null_error(parent: GraphQLObjectType, name: str) -> TypeError:
-    """Null where the schema promises a value."""
+    """The error for null where the schema promises a value."""
     return TypeError(f"Cannot return null for non-nullable field {parent}.{name}.")
 
 
 def invalid_leaf(type_: Any, value: Any, completed: Any) -> TypeError:
-    """A scalar that turns a value into nothing."""
+    """The error of a scalar that turns a value into null."""
     return TypeError(
         f"Expected `{inspect(type_)}.coerce_output_value({inspect(value)})` to return non-nullable value,"
         f" returned: {inspect(completed)}"
@@ -45,22 +45,25 @@ def invalid_leaf(type_: Any, value: Any, completed: Any) -> TypeError:
 
 
 class Nulled(Exception):
-    """A null on its way up to a place where it may stand, with the error behind it."""
+    """Carries an error up to the nearest field that may be null."""
 
     def __init__(self, error: GraphQLError) -> None:
         super().__init__(error.message)
         self.error = error
 
 
-class Repair:
-    """One walk over a finished tree that has failures in it. The tree, whose parts may be shared, stays as it is."""
+class NullPropagation:
+    """Turns the failures in a finished response into errors and nulls, in one walk.
+
+    The response itself isn't changed, since parts of it may be shared: the walk makes a copy.
+    """
 
     def __init__(self, plans: dict[int, ObjectPlan]) -> None:
-        self._plans = plans  # of the objects in abstract places, by their identity
+        self._plans = plans  # of objects of interfaces and unions, by identity
         self.errors: list[GraphQLError] = []
 
     def root(self, plan: ObjectPlan, value: dict[str, Any]) -> dict[str, Any] | None:
-        """The data without failures, None where an error nulls all of it."""
+        """The data without failures; None where an error makes all of it null."""
         try:
             return self._object(plan, value, None)
         except Nulled as nulled:
@@ -68,7 +71,7 @@ class Repair:
             return None
 
     def field(self, field: FieldPlan, value: Any, path: Keys) -> Any:
-        """The value of one field. Raises Nulled where it is null and may not be."""
+        """The value of one field. Raises Nulled where the field failed and may not be null."""
         return self._position(field.completion, field, value, (path, field.key))
 
     def _object(self, plan: ObjectPlan, value: dict[str, Any], path: Keys) -> dict[str, Any]:

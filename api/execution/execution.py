@@ -10,12 +10,12 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel, is_awaitable
 from graphql.type.definition import GraphQLResolveInfoHelpers
 
+from api.execution.awaitables import Awaitables
 from api.execution.declarations import Converted
-from api.execution.errors import Failure, Nulled, Repair
-from api.execution.jobs import Jobs
-from api.execution.places import ROOT
+from api.execution.errors import Failure, Nulled, NullPropagation
+from api.execution.paths import ROOT
 from api.execution.plan import FieldPlan, ObjectPlan
-from api.execution.sizes import Room, TooLarge
+from api.execution.sizes import SizeBudget, TooLarge
 
 if TYPE_CHECKING:
     from api.execution.executor import Executor, OperationPlan
@@ -31,27 +31,27 @@ class Execution:
         variables: VariableValues,
         context: Any,
         root: Any,
-        room: Room,
+        size_budget: SizeBudget,
         *,
         large: bool = False,
     ) -> None:
-        """With `large` variables, each field that takes some has a turn of its own."""
+        """Where the variables are `large`, each field that takes some of them waits for a turn of the event loop."""
         self.executor = executor
         self.variables = variables
-        self.jobs = Jobs()
+        self.awaitables = Awaitables()
         self.failed = False
         self.omitted = False
         self.weight = 0
-        self.room = room
+        self.size_budget = size_budget
         self.large = large
         self.converted: Converted = {}
-        self.plans: dict[int, ObjectPlan] = {}  # of the objects in abstract places, by their identity
+        self.plans: dict[int, ObjectPlan] = {}  # of objects of interfaces and unions, by identity
         self._operation = operation
         self._context = context
         self._root = root
 
     def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
-        """What a resolver is told about where it is."""
+        """The info object of a field, for resolvers and batches."""
         operation = self._operation
         return GraphQLResolveInfo(
             field.name,
@@ -72,12 +72,12 @@ class Execution:
         )
 
     def fail(self, error: Exception) -> Failure:
-        """What to put in the place of a value that failed."""
+        """The failure to put in the place of a value. Marks the whole run as having one."""
         self.failed = True
         return Failure(error)
 
     def settle(self, values: list[Any], then: Callable[[Sequence[Any]], None]) -> None:
-        """Go on with these values, once those that have to be awaited are there."""
+        """Call `then` with these values, once those that have to be awaited are there."""
         waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
         if not waiting:
             then(values)
@@ -88,47 +88,47 @@ class Execution:
                 values[index] = result
             then(values)
 
-        self.jobs.start_all([values[index] for index in waiting], arrived)
+        self.awaitables.start_all([values[index] for index in waiting], arrived)
 
     def in_turn(self, step: Callable[[], None]) -> None:
-        """Do something that takes long when it is its turn."""
+        """Do a step that takes long once it has its turn of the event loop."""
 
         def taken(result: Any) -> None:
             if type(result) is Failure:
                 raise result.error
             step()
 
-        self.jobs.start(self.executor.turns.take(), taken)
+        self.awaitables.start(self.executor.turns.take(), taken)
 
     async def run(self, plan: ObjectPlan) -> ExecutionResult:
-        """The response of the operation whose root level this is. Raises cancellations, and TooLarge."""
+        """The response of the operation with this root level. Raises TooLarge, and cancellations."""
         node: OperationDefinitionNode = self._operation.node
         try:
             if node.operation is OperationType.MUTATION:
                 data = await self._run_serially(plan)
             else:
                 data = plan.run(self, [self._root], ROOT)[0]
-                await self.jobs.finish()
+                await self.awaitables.finish()
         except Nulled as nulled:  # later fields of the mutation are not begun
             return ExecutionResult(None, [*self._errors, nulled.error])
         except TooLarge:
-            await self.jobs.stop()
+            await self.awaitables.stop()
             raise
         if not self.failed:
             return ExecutionResult(data, None)
-        repair = Repair(self.plans)
-        repaired = repair.root(plan, data)
-        return ExecutionResult(repaired, repair.errors or None)
+        propagation = NullPropagation(self.plans)
+        repaired = propagation.root(plan, data)
+        return ExecutionResult(repaired, propagation.errors or None)
 
     async def _run_serially(self, plan: ObjectPlan) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for field, made in plan.run_serially(self, self._root):
-            await self.jobs.finish()
+            await self.awaitables.finish()
             if self.failed:
-                repair = Repair(self.plans)
+                propagation = NullPropagation(self.plans)
                 for done in plan.fields:
-                    self._errors = repair.errors
-                    repair.field(done, made[done.key], None)
+                    self._errors = propagation.errors
+                    propagation.field(done, made[done.key], None)
                     if done is field:
                         break
         return made
@@ -139,7 +139,7 @@ class Execution:
         """Await what a resolver has left behind, before the operation ends."""
         for value in values:
             if is_awaitable(value):
-                self.jobs.start(value, lambda _: None)
+                self.awaitables.start(value, lambda _: None)
 
 
 def _gather(awaitables: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The executor: from a validated document to a result, by a plan that is made once."""
+"""The executor: runs a validated document by a plan that is made once and kept."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
-from api.execution.core import execute_in_core
 from api.execution.declarations import Declarations, NothingDeclared
 from api.execution.execution import Execution
+from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.selections import INCREMENTAL, Selections, condition_variables, directives_of
-from api.execution.sizes import Room
+from api.execution.sizes import SizeBudget
 from api.execution.turns import Turns, is_large
 
 MAX_PLANS: Final = 1000
-"""Operations whose plans are kept."""
+"""The number of operations whose plans are kept."""
 MAX_VARIANTS: Final = 32
-"""Plans of one operation: one for each choice of the variables that decide what is selected (`@skip`, `@include`)."""
+"""Plans kept for one operation: one for each combination of values of the variables in `@skip` and `@include`."""
 _MAX_COERCION_ERRORS: Final = 50
 _NO_VARIABLES: Final = VariableValues({}, {})
 
@@ -86,7 +86,7 @@ class OperationPlan:
 class Executor:
     """Executes validated operations of one schema.
 
-    `fallbacks` counts, by reason, what was left to graphql-core.
+    `fallbacks` counts, by reason, the operations that were left to graphql-core.
     """
 
     def __init__(
@@ -98,7 +98,10 @@ class Executor:
         max_plans: int = MAX_PLANS,
         on_fallback: Callable[[str, int], None] | None = None,
     ) -> None:
-        """`on_fallback(reason, count)` hears of what is left to graphql-core. Raises TypeError for a bad schema."""
+        """`on_fallback(reason, count)` is called for each operation that is left to graphql-core.
+
+        Raises TypeError for a bad schema.
+        """
         assert_valid_schema(schema)
         self.schema = schema
         self.hide_suggestions = hide_suggestions
@@ -117,13 +120,13 @@ class Executor:
         context_value: Any = None,
         variable_values: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
-        room: Room | None = None,
+        size_budget: SizeBudget | None = None,
     ) -> ExecutionResult:
         """The response, as `graphql.execute` gives it; the weight of what was executed is in `extensions["weight"]`.
 
-        Raises TooLarge where it doesn't fit into the room.
+        Raises TooLarge where the response is larger than the budget.
         """
-        room = room or Room()
+        size_budget = size_budget or SizeBudget()
         large = variable_values is not None and is_large(variable_values.values())
         if large:
             await self.turns.take()
@@ -140,28 +143,28 @@ class Executor:
             self.fallbacks[reason] += 1
             if self._on_fallback is not None:
                 self._on_fallback(reason, self.fallbacks[reason])
-            return await execute_in_core(
+            return await execute_with_graphql_core(
                 self.schema,
                 document,
-                room,
+                size_budget,
                 root_value=root_value,
                 context_value=context_value,
                 variable_values=dict(variable_values or {}),
                 operation_name=operation_name,
                 hide_suggestions=self.hide_suggestions,
             )
-        execution = Execution(self, plan, variables, context_value, root_value, room, large=large)
+        execution = Execution(self, plan, variables, context_value, root_value, size_budget, large=large)
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 
     def forget(self, document: DocumentNode) -> None:
-        """Drop the plans of a document, which they keep alive."""
+        """Drop the plans of a document, so that it can be freed."""
         for key in [key for key in self._plans if key[0] == id(document)]:
             del self._plans[key]
 
     def _plan(self, document: DocumentNode, name: str | None) -> OperationPlan:
-        # by identity, for comparing whole documents takes longer than executing them; a kept plan keeps its document
-        # alive, so that no other can take on its id
+        # Keyed by identity, since comparing whole documents takes longer than executing them. A plan that is kept keeps
+        # its document alive, so no other document can get the same id.
         key = (id(document), name)
         plan = self._plans.get(key)
         if plan is None:

@@ -1,6 +1,6 @@
-"""Plans: what is done for the objects of one type below one field, compiled once and run for every request.
+"""Plans: how the objects of one type below one field are executed. A plan is made once and run for every request.
 
-A plan of a level is made when the first object gets there, so a plan is never larger than what was executed.
+The plan of a level is made when the first object gets there, so that a plan is never larger than what was executed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from graphql import (
     is_non_null_type,
 )
 
-from api.execution import fields
-from api.execution.abstract import AbstractCompletion
+from api.execution import resolving
 from api.execution.arguments import Arguments
-from api.execution.completion import Completion, Deliver, LeafCompletion, ObjectCompletion
-from api.execution.declarations import Batch, Declaration, Declarations, Instead, Plain
-from api.execution.lists import ListCompletion
-from api.execution.places import ROOT, Places
-from api.execution.shaping import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of, sizes_of
+from api.execution.codegen import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of, sizes_of
+from api.execution.completion.abstract import AbstractCompletion
+from api.execution.completion.base import Completion, Deliver
+from api.execution.completion.leaves import LeafCompletion
+from api.execution.completion.lists import ListCompletion
+from api.execution.completion.objects import ObjectCompletion
+from api.execution.declarations import Batch, Declaration, Declarations, Plain, Substitute
+from api.execution.paths import ROOT, Paths
 from api.execution.sizes import LONG, count_of
 
 if TYPE_CHECKING:
@@ -42,13 +44,14 @@ if TYPE_CHECKING:
 Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str, list[FieldNode]]]
 
 GENERATED_FROM: Final = 1
-"""How often a level was shaped before code is generated for it: most documents that nobody registered are sent once."""
+"""How often a level is executed before code is generated for it: most documents that nobody registered are sent
+once."""
 GENERATED_AT: Final = 200
-"""Objects of a level for which code is generated at once: it takes about as long as shaping so many without."""
+"""The number of objects in a level for which code is generated at once: making so many without it takes as long."""
 
 
 class SelectionPlans:
-    """What all plans of one operation share."""
+    """The schema, the declarations and the selections that all plans of one operation share."""
 
     def __init__(self, schema: GraphQLSchema, declarations: Declarations, collect: Collect) -> None:
         self.schema = schema
@@ -68,17 +71,17 @@ class FieldPlan:
         "constant",
         "declaration",
         "definition",
-        "instead",
+        "from_source",
         "is_leaf",
         "key",
         "may_await",
         "name",
         "nodes",
         "parent",
-        "presented",
         "resolve",
         "selections",
         "shares",
+        "substitute",
         "text_weight",
     )
 
@@ -100,13 +103,13 @@ class FieldPlan:
         self.declaration: Declaration | None = None
         if self.constant is None:
             self.declaration = selections.declarations.field(parent, self.name, definition)
-        self.instead: Instead | None = getattr(self.declaration, "instead", None)
+        self.substitute: Substitute | None = getattr(self.declaration, "substitute", None)
         self.may_await = self.declaration is None and self.constant is None
         self.shares = isinstance(self.declaration, Batch)
         self.is_leaf = isinstance(self.declaration, Plain) and is_leaf_type(get_named_type(definition.type))
         self._reader: Reader | None = getattr(self.declaration, "read_all", None)
         self._reads = 0
-        self.presented = selections.declarations.presented(parent)
+        self.from_source = selections.declarations.from_source(parent)
         self.resolve = definition.resolve or default_field_resolver
         self.arguments = Arguments(definition, nodes[0], getattr(self.declaration, "prepare", None))
         self.text_weight = selections.declarations.text_weight(parent, self.name)
@@ -114,7 +117,8 @@ class FieldPlan:
         self._plans: dict[str, ObjectPlan] = {}
 
     def plan_of(self, type_: GraphQLObjectType) -> ObjectPlan:
-        """The plan of the level below, for objects of this type. Raises GraphQLError where a condition is null."""
+        """The plan of the level below, for objects of this type. Raises GraphQLError where a `@skip` or `@include` is
+        null."""
         plan = self._plans.get(type_.name)
         if plan is None:
             sets = [node.selection_set for node in self.nodes if node.selection_set is not None]
@@ -122,7 +126,7 @@ class FieldPlan:
         return plan
 
     def read_all(self, declared: Plain, sources: Sequence[Any]) -> Sequence[Any]:
-        """What is declared to be read, of every source. Raises what any of them raises."""
+        """The value of every source. Raises whatever reading one of them raises."""
         reader = self._reader
         if reader is None:
             self._reads += 1
@@ -132,7 +136,7 @@ class FieldPlan:
         return reader(sources)
 
     def column(self, sources: Sequence[Any]) -> Sequence[Any] | None:
-        """The completed values of every source, where they can be had at once: leaves of which none fails."""
+        """The completed values of every source, if the field is a leaf and none of them fails; else None."""
         if not self.is_leaf:
             return None if self.constant is None else [self.constant] * len(sources)
         declared = self.declaration
@@ -143,37 +147,38 @@ class FieldPlan:
             return None  # one of them fails: which, and with which error, is found out one by one
 
     def values(
-        self, execution: Execution, sources: Sequence[Any], places: Places, waiting: list[Column]
+        self, execution: Execution, sources: Sequence[Any], paths: Paths, waiting: list[Column]
     ) -> Sequence[Any]:
-        """The completed values of every source; null where they come later, and a column that is then waiting."""
+        """The completed values of every source. If they arrive later, nulls, and a column that is added to
+        `waiting`."""
         values = self.column(sources)
         if values is not None:
-            self.measure(execution, values, places.times)
+            self.measure(execution, values, paths.counts)
             return values
         column = Column(self.key)
-        fields.resolve(self, execution, sources, places, column.deliver)
+        resolving.resolve(self, execution, sources, paths, column.deliver)
         if column.values is not None:
             return column.values
         waiting.append(column)
         return [None] * len(sources)
 
-    def run(self, execution: Execution, sources: Sequence[Any], places: Places, deliver: Deliver) -> None:
+    def run(self, execution: Execution, sources: Sequence[Any], paths: Paths, deliver: Deliver) -> None:
         """Resolve the field for every source, and deliver the completed values, now or later."""
         values = self.column(sources)
         if values is None:
-            fields.resolve(self, execution, sources, places, deliver)
+            resolving.resolve(self, execution, sources, paths, deliver)
         else:
-            self.measure(execution, values, places.times)
+            self.measure(execution, values, paths.counts)
             deliver(values)
 
-    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
-        """Count a column into the answer's size. Raises TooLarge."""
+    def measure(self, execution: Execution, values: Sequence[Any], counts: Sequence[int] | None) -> None:
+        """Count a column towards the size of the response. Raises TooLarge."""
         if self.constant is None:
-            self.completion.measure(execution, values, times)
+            self.completion.measure(execution, values, counts)
 
 
 class ObjectPlan:
-    """The fields that are selected of an object type."""
+    """The fields that a selection asks of one object type."""
 
     def __init__(
         self, selections: SelectionPlans, type_: GraphQLObjectType, selection_sets: Iterable[SelectionSetNode]
@@ -191,23 +196,23 @@ class ObjectPlan:
         self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
         self._weight += sum(selections.declarations.leaves_weight(count) for count in self._leaves(selections, sets))
         self._size = 1 + sum(map(_least_size, self.fields))
-        """Bytes of an object without its texts and objects."""
+        """The bytes of an object, not counting its texts and the objects in it."""
         self._texts = [field for field in self._inline if field.constant is None]
         self._heavy = [field for field in self._texts if field.text_weight is not None]
         self._sizes = sizes_of([field for field in self._texts if field.text_weight is None])
         self._shape: Shape | None = None
         self._runs = 0
 
-    def run(self, execution: Execution, sources: Sequence[Any], places: Places) -> Sequence[dict[str, Any]]:
-        """The objects of a level. Those of their fields that take longer are put in when they are there."""
-        times = places.times
+    def run(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
+        """The objects of a level. Fields that have to be waited for are put into them later."""
+        counts = paths.counts
         execution.weight += self._weight * len(sources)
-        execution.room.take(self._size * count_of(times, sources))
+        execution.size_budget.take(self._size * count_of(counts, sources))
         waiting: list[Column] = []
-        columns = [field.values(execution, sources, places, waiting) for field in self._apart]
+        columns = [field.values(execution, sources, paths, waiting) for field in self._apart]
         objects = self._shaped(sources, columns)
         if objects is None:
-            columns += [field.values(execution, sources, places, waiting) for field in self._inline]
+            columns += [field.values(execution, sources, paths, waiting) for field in self._inline]
             by_key = dict(zip([field.key for field in (*self._apart, *self._inline)], columns, strict=True))
             if by_key:
                 rows = zip(*[by_key[key] for key in self._keys], strict=True)
@@ -215,13 +220,13 @@ class ObjectPlan:
             else:
                 objects = [{} for _ in sources]
         else:
-            self._measure_inline(execution, objects, times)
+            self._measure_inline(execution, objects, counts)
         for column in waiting:
             column.objects = objects
         return objects
 
     def run_serially(self, execution: Execution, source: Any) -> Iterable[tuple[FieldPlan, dict[str, Any]]]:
-        """One root object, field by field; who iterates waits for each before the next."""
+        """Run the fields of a root object one by one. The caller waits for each before it asks for the next."""
         execution.weight += self._weight
         made: dict[str, Any] = {}
         for field in self.fields:
@@ -230,7 +235,7 @@ class ObjectPlan:
             yield field, made
 
     def _measure_inline(
-        self, execution: Execution, objects: Sequence[dict[str, Any]], times: Sequence[int] | None
+        self, execution: Execution, objects: Sequence[dict[str, Any]], counts: Sequence[int] | None
     ) -> None:
         long = self._heavy
         if self._sizes is not None:
@@ -240,20 +245,20 @@ class ObjectPlan:
                 long = self._texts
             else:
                 if sum(sizes) < LONG * len(objects):
-                    execution.room.take(sum(sizes) if times is None else sum(map(mul, sizes, times)))
+                    execution.size_budget.take(sum(sizes) if counts is None else sum(map(mul, sizes, counts)))
                 else:
                     long = self._texts
         for field in long:
-            field.measure(execution, [made[field.key] for made in objects], times)
+            field.measure(execution, [made[field.key] for made in objects], counts)
 
     def _leaves(self, selections: SelectionPlans, sets: Sequence[SelectionSetNode]) -> Iterable[int]:
-        """How many leaves each of the selections has: what they cost together was summed up for each."""
+        """How many leaves each selection set has. Their cost is rounded for each set, as the estimate does."""
         for each in sets:
             nodes = selections.collect(self.type, [each]).values()
             yield sum(1 for field in nodes if field[0].selection_set is None)
 
     def _shaped(self, sources: Sequence[Any], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]] | None:
-        """The objects of these columns and the inline fields, None where these have to be completed one by one."""
+        """The objects, made by generated code. None where there is none yet, or a value doesn't complete in it."""
         shape = self._shape
         if shape is None:
             self._runs += 1
@@ -268,7 +273,7 @@ class ObjectPlan:
 
 
 def _least_size(field: FieldPlan) -> int:
-    """Bytes of a field in an object: its key, quotes, colon and comma, and a value as short as can be."""
+    """The least bytes of a field in an object: its key, quotes, colon and comma, and the shortest value."""
     if field.constant is not None:
         return len(field.key) + len(field.constant) + 6
     return len(field.key) + (5 if field.nodes[0].selection_set is None else 4)

@@ -1,6 +1,6 @@
-"""Which fields a selection asks for: fragments opened, equal response keys merged, `@skip` and `@include` applied.
+"""Which fields a selection asks for: fragments are opened, equal response keys merged, `@skip` and `@include` applied.
 
-After the specification's CollectFields, and graphql-core's `execution/collect_fields.py`.
+This follows the specification's CollectFields, and graphql-core's `execution/collect_fields.py`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def condition_variables(directives: Iterable[DirectiveNode]) -> tuple[str, ...]:
 
 
 class Selections:
-    """The selections of one document, for one choice of the variables that decide what is included."""
+    """The selections of one document, for given values of the variables in its `@skip` and `@include`."""
 
     def __init__(
         self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: VariableValues

@@ -1,6 +1,7 @@
-"""How large the answer gets, counted while it is made: keys by the plan of a level, texts a column at a time.
+"""The size of the response, counted while it is made: keys by the plan of a level, texts a column at a time.
 
-What is counted is never more than the answer has, and about as much: of numbers, and of what JSON escapes, less.
+The count is never more than the bytes of the response as JSON, and a little less: numbers and escapes aren't counted in
+full.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from types import NoneType
 from typing import Any, Final
 
 LONG: Final = 200
-"""Characters of texts, on the average, from which their bytes are counted: short ones aren't worth it, and a character
-is 4 bytes at most."""
+"""The average length of texts, in characters, from which their bytes are counted instead. For short texts that isn't
+worth the time, since a character has at most 4 bytes."""
 _TEXTS: Final = frozenset((str, NoneType))
 
 
 class TooLarge(BaseException):
-    """The answer gets larger than it may be. It is no field's error, so that nothing that catches those catches it."""
+    """The response gets larger than it may be. A BaseException, so that it isn't caught as the error of a field."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.size = size
-        """The bytes that were counted until then."""
+        """The bytes counted so far."""
 
 
-class Room:
-    """The bytes that are left for answers: of one operation, or of all operations of a batch together."""
+class SizeBudget:
+    """The bytes that a response may still take: that of one operation, or of all operations of a batch together."""
 
     __slots__ = ("left", "size")
 
@@ -35,19 +36,19 @@ class Room:
         self.size = self.left = size
 
     def take(self, size: int) -> None:
-        """Raises TooLarge where there isn't as much left."""
+        """Take so many bytes. Raises TooLarge where fewer are left."""
         self.left -= size
         if self.left < 0:
             raise TooLarge(self.size - self.left)
 
 
-def count_of(times: Sequence[int] | None, values: Sequence[Any]) -> int:
-    """How many values are in the answer."""
-    return len(values) if times is None else sum(times)
+def count_of(counts: Sequence[int] | None, values: Sequence[Any]) -> int:
+    """How many values there are in the response."""
+    return len(values) if counts is None else sum(counts)
 
 
-def size_of_texts(texts: Sequence[Any], times: Sequence[int] | None) -> int:
-    """The bytes of a column of texts, of which some may be null or have failed."""
+def size_of_texts(texts: Sequence[Any], counts: Sequence[int] | None) -> int:
+    """The bytes of a column of texts. Some of them may be null or failures."""
     try:
         sizes = list(map(len, texts))
     except TypeError:
@@ -55,15 +56,15 @@ def size_of_texts(texts: Sequence[Any], times: Sequence[int] | None) -> int:
         sizes = list(map(len, texts))
     if sum(sizes) >= LONG * len(texts):
         sizes = list(map(_bytes, texts))
-    return sum(sizes) if times is None else sum(map(mul, sizes, times))
+    return sum(sizes) if counts is None else sum(map(mul, sizes, counts))
 
 
-def size_of_values(values: Sequence[Any], times: Sequence[int] | None) -> int:
-    """The bytes of a column of whatever scalars give: texts as a rule, lists and objects for JSON."""
+def size_of_values(values: Sequence[Any], counts: Sequence[int] | None) -> int:
+    """The bytes of a column of scalars: texts as a rule, but lists and objects for a JSON scalar."""
     if _TEXTS.issuperset(map(type, values)):
-        return size_of_texts(values, times)
+        return size_of_texts(values, counts)
     sizes = list(map(_size, values))
-    return sum(sizes) if times is None else sum(map(mul, sizes, times))
+    return sum(sizes) if counts is None else sum(map(mul, sizes, counts))
 
 
 def _bytes(text: str) -> int:

@@ -1,4 +1,5 @@
-"""Turns of the event loop for what takes long: one such step a round, whoever asks for it."""
+"""Turns of the event loop for steps that take long: one such step in each round of the loop, whichever request it is
+of."""
 
 from __future__ import annotations
 
@@ -8,18 +9,19 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 LARGE: Final = 100
-"""Values (objects, list items, texts, numbers) in variables from which coercing and converting them takes long."""
+"""The number of values (objects, list items, texts, numbers) in variables from which coercing them takes long."""
 
 
 class Turns:
-    """Who waits, in order. In each round of the loop one of them goes on, and others get theirs in between."""
+    """A queue for turns. In each round of the loop one waiter goes on; everything else in the process runs in
+    between."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self) -> None:
-        """Wait for a turn: what is done until the next await is one step of the loop."""
+        """Wait for a turn. What the caller does until its next await is one step of the loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
@@ -39,7 +41,7 @@ class Turns:
         loop.call_soon(self._end, loop)
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The one that had a turn has taken it by now."""
+        """The waiter that got a turn has taken it by now."""
         if loop is not self._loop:
             return
         self._waiting.popleft()
@@ -48,7 +50,7 @@ class Turns:
 
 
 def is_large(values: Iterable[Any]) -> bool:
-    """Whether these variables have many values; they are counted no further than needed."""
+    """Whether these variables have many values. They are only counted as far as needed."""
     pending = [value for value in values if isinstance(value, (dict, list))]
     count = 0
     while pending and count <= LARGE:

@@ -19,7 +19,7 @@ from api.fields.connections import EXPRESSION
 from api.fields.costs import LEAVES, TEXT_SIZE, Costs
 from api.fields.declarations import Declared, GlobalId, Stored
 from api.fields.declared import DeclaredField
-from api.fields.schema_types import DEFINITION, class_of, presented
+from api.fields.schema_types import DEFINITION, class_of, from_source
 from api.ids import encode_id, encode_ids
 from api.lists.filters import require_bounded
 from api.stores.objects import Part, View, camel, read, read_all
@@ -45,18 +45,18 @@ class StrawberryDeclarations:
                 return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
             if isinstance(declared, Stored):
                 expression = _stored_expression(class_of(parent), declared)
-                return Plain(declared.read, expression, instead=odd_values.instead(parent, definition))
+                return Plain(declared.read, expression, substitute=odd_values.substitute_of(parent, definition))
             prepare = partial(self._prepare, definition, declared)
-            return Batch(declared.load, prepare, odd_values.instead(parent, definition))
+            return Batch(declared.load, prepare, odd_values.substitute_of(parent, definition))
         if definition.is_basic_field:
             name, required = definition.python_name, is_non_null_type(field.type)
             origin = class_of(parent)
             expression = _expression(origin, name, required=required)
-            return Plain(partial(_read, name), expression, instead=odd_values.instead(parent, definition))
+            return Plain(partial(_read, name), expression, substitute=odd_values.substitute_of(parent, definition))
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
-            return Plain(_computed(compute, self.presented(parent)), definition.metadata.get(EXPRESSION))
+            return Plain(_computed(compute, self.from_source(parent)), definition.metadata.get(EXPRESSION))
         return None
 
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
@@ -68,9 +68,9 @@ class StrawberryDeclarations:
         sources = dict if issubclass(origin, Part) else getattr(origin, "sources", ())
         return class_ is origin or issubclass(class_, sources)
 
-    def presented(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
+    def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
         """What makes a view, a connection or an edge of its source."""
-        return presented(type_)
+        return from_source(type_)
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
         """What the field costs for each object that has it."""
@@ -152,5 +152,5 @@ def _stored_expression(origin: type, declared: Stored) -> str | None:
     return f"({declared.default!r} if (d := {_expression(origin, declared.name)}) is None else d)"
 
 
-def _computed(compute: Callable[[Any], Any], presented: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    return compute if presented is None else lambda source: compute(presented(source))
+def _computed(compute: Callable[[Any], Any], from_source: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return compute if from_source is None else lambda source: compute(from_source(source))

@@ -66,7 +66,7 @@ class Edge(Generic[T]):
         return edge
 
     @classmethod
-    def presented(cls, source: Any) -> Any:
+    def from_source(cls, source: Any) -> Any:
         """What resolvers are called with: the edge, also of what is one already."""
         return cls.of(*source) if isinstance(source, tuple) else source
 
@@ -81,7 +81,7 @@ class Connection(Generic[T]):
     sources: ClassVar[tuple[type, ...]] = (Page,)
 
     @classmethod
-    def presented(cls, source: Any) -> Any:
+    def from_source(cls, source: Any) -> Any:
         """What resolvers are called with: the connection, also of what is one already."""
         return cls(page=source) if isinstance(source, Page) else source
 

@@ -16,7 +16,7 @@ from api.catalog.loaders import catalog_items
 from api.config.settings import Settings
 from api.designs import policy as policies_of_designs
 from api.designs.loaders import designs
-from api.execution import Room
+from api.execution import SizeBudget
 from api.fields.departures import Departure
 from api.fields.loaders import Loader
 from api.idempotency.claims import Claim
@@ -46,8 +46,8 @@ class Context:
     Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
     `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
     operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known; `surcharge` is the
-    part of it that lists cost beyond their fields. `room` is what its answer must fit into. `deadline` is that of the
-    operation, `has_left` whether it was brought forward because its client has left.
+    part of it that lists cost beyond their fields. `size_budget` is what its answer must fit into. `deadline` is that
+    of the operation, `has_left` whether it was brought forward because its client has left.
     """
 
     stores: Stores
@@ -62,7 +62,7 @@ class Context:
     meter: Meter | None = None
     charged: int = 0
     spent: int | None = None
-    room: Room | None = None
+    size_budget: SizeBudget | None = None
     surcharge: int = 0
     departure: Departure | None = None
     deadline: asyncio.Timeout | None = None

@@ -130,7 +130,7 @@ class References(_WithoutArguments):
             return [[] for _ in sources]
 
         def place(rows: Any) -> list[list[Any]]:
-            objects = iter(loading.place(rows))
+            objects = iter(loading.values(rows))
             # equal keys have the same object
             found = [{id(one): one for _ in keys if (one := next(objects)) is not None} for keys in lists]
             return [list(each.values()) for each in found]
@@ -271,7 +271,7 @@ def _among(errors: Sequence[Exception | None], values: Values) -> Values:
 
     if not isinstance(values, Loading):
         return place(values)
-    given, instead = values.place, values.instead
+    given, instead = values.values, values.values_on_error
 
     def placed_instead(error: Exception) -> list[Any] | None:
         found = None if instead is None else instead(error)

@@ -20,7 +20,7 @@ from strawberry.types.info import Info
 
 from api.execution import Loading
 from api.fields.declarations import Declared, GlobalId, Guarded, ListOf, Lookup, Reference, References, Stored
-from api.fields.schema_types import presented
+from api.fields.schema_types import from_source
 from api.lists.pagination import MAX_SIZE
 from api.rights.policies import Guard
 
@@ -51,7 +51,7 @@ class DeclaredField(StrawberryField):
         assert info is not None
         declared = self.declaration
         loaded = declared.load([source], info._raw_info, declared.prepare(kwargs))
-        present = presented(get_named_type(info._raw_info.return_type))
+        present = from_source(get_named_type(info._raw_info.return_type))
         return _later(loaded, present) if isinstance(loaded, Loading) else _only(loaded, present)
 
 
@@ -59,11 +59,11 @@ async def _later(loading: Loading, present: Present | None) -> Any:
     try:
         result = await loading.awaitable
     except Exception as error:
-        values = None if loading.instead is None else loading.instead(error)
+        values = None if loading.values_on_error is None else loading.values_on_error(error)
         if values is None:
             raise
         return _only(values, present)
-    return _only(loading.place(result), present)
+    return _only(loading.values(result), present)
 
 
 def _only(values: Any, present: Present | None) -> Any:

@@ -27,7 +27,7 @@ from graphql.pyutils import Path
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from api.execution.declarations import Instead, Place
+from api.execution.declarations import FieldPath, Substitute
 from api.fields.declarations import Guarded, Stored
 from api.fields.declared import DEFAULT, DeclaredField
 from api.fields.schema_types import DEFINITION, class_of
@@ -43,19 +43,19 @@ _reported: Recent[tuple[str, str, str], None] = Recent(_MAX_REPORTED)
 _OMITTED: Final = object()
 
 
-def instead(parent: GraphQLObjectType, definition: StrawberryField) -> Instead | None:
+def substitute_of(parent: GraphQLObjectType, definition: StrawberryField) -> Substitute | None:
     """What odd values of a field read as; None where the field is no stored value."""
     if not issubclass(class_of(parent), (View, Part)):
         return None
     if isinstance(definition, DeclaredField):
         declared = definition.declaration
         if isinstance(declared, Stored):
-            return partial(_instead, declared.default)
-        return partial(_instead, None) if isinstance(declared, Guarded) else None
-    return partial(_instead, definition.metadata.get(DEFAULT, Undefined)) if definition.is_basic_field else None
+            return partial(_substitute, declared.default)
+        return partial(_substitute, None) if isinstance(declared, Guarded) else None
+    return partial(_substitute, definition.metadata.get(DEFAULT, Undefined)) if definition.is_basic_field else None
 
 
-def _instead(default: Any, place: Path) -> Any:
+def _substitute(default: Any, place: Path) -> Any:
     _report(place)
     if not callable(default):
         return default
@@ -63,10 +63,10 @@ def _instead(default: Any, place: Path) -> Any:
     return default(getattr(source, "stored", source))
 
 
-def _steps(place: Path | None) -> Iterator[Place]:
+def _steps(place: Path | None) -> Iterator[FieldPath]:
     """The fields on the way to a place, the last one first."""
     while place is not None:
-        if isinstance(place, Place):
+        if isinstance(place, FieldPath):
             yield place
         place = place.prev
 
@@ -102,7 +102,7 @@ def odd_fields(named: GraphQLObjectType, source: Any, path: str = "") -> Iterato
     """Where what is stored in an object can't be shown: its fields, those of parts with dots."""
     for name, field in named.fields.items():
         definition = field.extensions.get(DEFINITION)
-        if isinstance(definition, StrawberryField) and instead(named, definition) is not None:
+        if isinstance(definition, StrawberryField) and substitute_of(named, definition) is not None:
             found: list[str] = []
             shown = _shown(field.type, _raw(definition, source), partial(found.append, name))
             if found:
@@ -128,17 +128,20 @@ def settle(schema: GraphQLSchema) -> None:
         ):
             for name, field in named.fields.items():
                 definition = field.extensions.get(DEFINITION)
-                if isinstance(definition, StrawberryField) and (substitute := instead(named, definition)) is not None:
+                if (
+                    isinstance(definition, StrawberryField)
+                    and (substitute := substitute_of(named, definition)) is not None
+                ):
                     assert field.resolve is not None
                     field.resolve = _showable(named.name, name, field, field.resolve, substitute)
 
 
 def _showable(
-    type_name: str, name: str, field: GraphQLField, resolve: Callable[..., Any], substitute: Instead
+    type_name: str, name: str, field: GraphQLField, resolve: Callable[..., Any], substitute: Substitute
 ) -> Callable[..., Any]:
     def resolved(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         def odd() -> Any:
-            place = Place(None, name, type_name)
+            place = FieldPath(None, name, type_name)
             place.source, place.name = source, name
             return substitute(place)
 

@@ -18,9 +18,9 @@ def class_of(graphql_type: Any) -> type:
     return definition.origin if generic is None else generic.origin
 
 
-def presented(graphql_type: Any) -> Callable[[Any], Any] | None:
+def from_source(graphql_type: Any) -> Callable[[Any], Any] | None:
     """What makes of a source of this type the object that its resolvers are methods of; None where it is one."""
     if not isinstance(graphql_type.extensions.get(DEFINITION), StrawberryObjectDefinition):
         return None
-    present: Callable[[Any], Any] | None = getattr(class_of(graphql_type), "presented", None)
+    present: Callable[[Any], Any] | None = getattr(class_of(graphql_type), "from_source", None)
     return present

@@ -26,7 +26,7 @@ from api.admission.introspection import hide_suggestions
 from api.admission.trusted.documents import Documents
 from api.config.settings import Settings
 from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
-from api.execution import Room
+from api.execution import SizeBudget
 from api.fields.context import Context
 from api.fields.departures import DEPARTURE, Departure
 from api.http.request import JSON, RESPONSE_JSON, Incoming, Operation, read_operations, request_id_of, response_type
@@ -56,7 +56,7 @@ class Exchange:
     """One request under way: what is known of it so far.
 
     `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer, which must fit
-    into the `room`.
+    into the `size_budget`.
     """
 
     settings: Settings
@@ -70,10 +70,10 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
     meter: Meter | None = None
-    room: Room = field(init=False)
+    size_budget: SizeBudget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.room = Room(self.settings.max_response_size)
+        self.size_budget = SizeBudget(self.settings.max_response_size)
 
 
 class GraphQLEndpoint:
@@ -216,7 +216,7 @@ class GraphQLEndpoint:
         context = Context(
             exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
         )
-        context.headers, context.meter, context.room = exchange.headers, exchange.meter, exchange.room
+        context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
         context.departure = exchange.request.scope.get(DEPARTURE)
         try:
             result = await self._schema.execute(

@@ -33,7 +33,7 @@ class View:
         return view
 
     @classmethod
-    def presented(cls, source: Any) -> Any:
+    def from_source(cls, source: Any) -> Any:
         """What resolvers are called with: the view, also of what is one already."""
         return source if isinstance(source, View) else cls.of(source)
 

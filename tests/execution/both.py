@@ -25,8 +25,8 @@ from typing import Any, Final, cast
 import structlog
 from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo
 
-from api.execution import Room
-from api.execution.core import execute_in_core
+from api.execution import SizeBudget
+from api.execution.fallback import execute_with_graphql_core
 from api.fields.context import Context
 from api.log import current_cost
 from api.rights.viewer import Viewer
@@ -118,10 +118,10 @@ class Both:
     async def _compare(
         self, document: DocumentNode, given: dict[str, Any], context: Context, record: Record, result: ExecutionResult
     ) -> None:
-        room = given.get("room")
+        size_budget = given.get("size_budget")
 
         async def again(run: Any, document: DocumentNode) -> ExecutionResult:
-            own = {"context_value": copy_of(context), "room": room and Room(room.size)}
+            own = {"context_value": copy_of(context), "size_budget": size_budget and SizeBudget(size_budget.size)}
             with _recorded(Replay(record.calls)):
                 return cast("ExecutionResult", await run(document, **(given | own)))
 
@@ -185,7 +185,9 @@ def _recording(resolve: Any) -> Any:
 
 async def _on_core(document: DocumentNode, **given: Any) -> ExecutionResult:
     """As the compiled executor does with what it leaves to graphql-core."""
-    return await execute_in_core(schema._schema, document, given.pop("room", None) or Room(), **given)
+    return await execute_with_graphql_core(
+        schema._schema, document, given.pop("size_budget", None) or SizeBudget(), **given
+    )
 
 
 @contextmanager

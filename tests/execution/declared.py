@@ -115,7 +115,7 @@ def _load_lists(sources: Sequence[Row], info: Info, prepared: Any) -> list[Any]:
 def _load_or_else(sources: Sequence[Row], info: Info, prepared: Any) -> Loading:
     """Where loading fails, the good row stands in."""
     loading = _load_later(sources, info, prepared)
-    return Loading(loading.awaitable, loading.place, lambda _error: [ROWS["GOOD"] for _ in sources])
+    return Loading(loading.awaitable, loading.values, lambda _error: [ROWS["GOOD"] for _ in sources])
 
 
 BATCHES: Final[dict[str, Batch]] = {
@@ -146,11 +146,11 @@ def _resolver_of(batch: Batch) -> Callable[..., Any]:
 
 async def _wait(loading: Loading) -> Any:
     try:
-        values = loading.place(await loading.awaitable)
+        values = loading.values(await loading.awaitable)
     except Exception as error:
-        if loading.instead is None:
+        if loading.values_on_error is None:
             raise
-        instead = loading.instead(error)
+        instead = loading.values_on_error(error)
         assert instead is not None
         return instead[0]
     return values[0]
@@ -212,7 +212,7 @@ class Declared:
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
         return type_.name == "Row" and class_ is Row
 
-    def presented(self, _type: GraphQLObjectType) -> None:
+    def from_source(self, _type: GraphQLObjectType) -> None:
         return None
 
     def weight(self, _parent: GraphQLObjectType, _name: str) -> int:

@@ -19,9 +19,9 @@ from graphql import (
     parse,
 )
 
-from api.execution import Batch, Executor, Plain, Room, TooLarge
-from api.execution.core import execute_in_core
+from api.execution import Batch, Executor, Plain, SizeBudget, TooLarge
 from api.execution.declarations import Declaration, NothingDeclared
+from api.execution.fallback import execute_with_graphql_core
 
 pytestmark = pytest.mark.anyio
 
@@ -87,16 +87,16 @@ QUERIES: Final = {
 EXECUTORS: Final = ("core", "compiled", "declared")
 
 
-async def _run(executor: str, query: str, room: Room) -> Any:
+async def _run(executor: str, query: str, size_budget: SizeBudget) -> Any:
     """The data, of the third execution of a plan: by then code is generated for it."""
     document = parse(query)
     if executor == "core":
-        result = await execute_in_core(SCHEMA, document, room, root_value=_ROOT)
+        result = await execute_with_graphql_core(SCHEMA, document, size_budget, root_value=_ROOT)
     else:
         compiled = Executor(SCHEMA, _Declared() if executor == "declared" else None)
         for _ in range(2):
             await compiled.execute(document, root_value=_ROOT)
-        result = await compiled.execute(document, root_value=_ROOT, room=room)
+        result = await compiled.execute(document, root_value=_ROOT, size_budget=size_budget)
     assert result.errors is None
     return result.data
 
@@ -104,15 +104,15 @@ async def _run(executor: str, query: str, room: Room) -> Any:
 @pytest.mark.parametrize("executor", EXECUTORS)
 async def test_what_is_counted_is_about_what_the_answer_has(executor: str) -> None:
     for name, query in QUERIES.items():
-        room = Room()
-        data = await _run(executor, query, room)
-        counted = room.size - room.left
+        size_budget = SizeBudget()
+        data = await _run(executor, query, size_budget)
+        counted = size_budget.size - size_budget.left
         real = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
 
         assert real / 2 < counted <= real, (name, counted, real)
-        assert await _run(executor, query, Room(counted)) == data
+        assert await _run(executor, query, SizeBudget(counted)) == data
         with pytest.raises(TooLarge) as caught:
-            await _run(executor, query, Room(counted - 1))
+            await _run(executor, query, SizeBudget(counted - 1))
         assert caught.value.size >= counted - 1
 
 
@@ -120,9 +120,9 @@ async def test_all_executors_count_alike() -> None:
     for name, query in QUERIES.items():
         counted = set()
         for executor in EXECUTORS:
-            room = Room()
-            await _run(executor, query, room)
-            counted.add(room.left)
+            size_budget = SizeBudget()
+            await _run(executor, query, size_budget)
+            counted.add(size_budget.left)
         assert max(counted) - min(counted) <= 15_100, name  # of a column of few characters, bytes aren't counted
         if name != "large texts":
             assert max(counted) - min(counted) <= 30, name
@@ -155,19 +155,19 @@ async def test_it_ends_before_the_rest_is_made() -> None:
     )
     document = parse("{ never text a: text next { text next { text } } }")
     with pytest.raises(TooLarge):
-        await Executor(GraphQLSchema(type_)).execute(document, room=Room(1500))
+        await Executor(GraphQLSchema(type_)).execute(document, size_budget=SizeBudget(1500))
 
     assert cancelled.is_set()
 
 
 async def test_operations_share_a_room() -> None:
-    room = Room(1000)
+    size_budget = SizeBudget(1000)
     executor = Executor(SCHEMA)
     document = parse("{ items { name } }")  # 6 * (name and quotes and braces)
-    await executor.execute(document, root_value=_ROOT, room=room)
-    taken = room.size - room.left
+    await executor.execute(document, root_value=_ROOT, size_budget=size_budget)
+    taken = size_budget.size - size_budget.left
     for _ in range(1000 // taken - 1):
-        await executor.execute(document, root_value=_ROOT, room=room)
+        await executor.execute(document, root_value=_ROOT, size_budget=size_budget)
 
     with pytest.raises(TooLarge):
-        await executor.execute(document, root_value=_ROOT, room=room)
+        await executor.execute(document, root_value=_ROOT, size_budget=size_budget)

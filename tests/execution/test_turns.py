@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from graphql import build_schema, execute_sync, parse
 
-from api.execution import Executor, completion
+from api.execution import Executor
+from api.execution.completion import base
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +21,7 @@ QUERY = parse("{ lists { id item { id item { id } } } }")
 async def test_others_have_a_turn_before_a_large_level(
     monkeypatch: pytest.MonkeyPatch, turn: int, expected: list[str]
 ) -> None:
-    monkeypatch.setattr(completion, "TURN", turn)
+    monkeypatch.setattr(base, "LARGE_LEVEL", turn)
     happened: list[str] = []
 
     class Item(dict[str, Any]):
@@ -46,7 +47,7 @@ async def test_others_have_a_turn_before_a_large_level(
 
 
 async def test_what_fails_in_a_large_level_fails_as_in_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "TURN", 1)
+    monkeypatch.setattr(base, "LARGE_LEVEL", 1)
     root = {"lists": [[{"id": 1}, {"id": None}], [{"id": 2}]]}
 
     result = await Executor(SCHEMA).execute(QUERY, root_value=root)

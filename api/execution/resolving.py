@@ -1,4 +1,4 @@
-"""Resolving one field for all objects of a level: read, loaded in one batch, or asked of its resolver one by one."""
+"""Resolving one field for all objects of a level: by reading it, by one batch, or by calling its resolver for each."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 from graphql.pyutils import Path
 
-from api.execution.completion import Deliver
-from api.execution.declarations import Batch, Loading, Place, Plain
+from api.execution.completion.base import Deliver
+from api.execution.declarations import Batch, FieldPath, Loading, Plain
 from api.execution.errors import Failure
-from api.execution.places import Places
+from api.execution.paths import Paths
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
     from api.execution.plan import FieldPlan
 
 
-def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], places: Places, deliver: Deliver) -> None:
-    """Deliver the field's completed values, one a source, now or later. `places` are those of the sources."""
+def resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], paths: Paths, deliver: Deliver) -> None:
+    """Deliver the field's completed values, one for each source, now or later. `paths` are the paths of the sources."""
     key, parent, name = field.key, field.parent.name, field.name
 
     def path_below(index: int) -> Path:
-        place = Place(places.path(index), key, parent)
-        place.source, place.name = sources[index], name
-        return place
+        path = FieldPath(paths.path(index), key, parent)
+        path.source, path.name = sources[index], name
+        return path
 
-    below = Places(path_below, places.times)
+    below = Paths(path_below, paths.counts)
     if execution.large and field.arguments.takes_variables:
         execution.in_turn(lambda: _resolve(field, execution, sources, below, deliver))
     else:
         _resolve(field, execution, sources, below, deliver)
 
 
-def _resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], below: Places, deliver: Deliver) -> None:
+def _resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], below: Paths, deliver: Deliver) -> None:
     declared = field.declaration
     if isinstance(declared, Plain):
         field.completion.complete(execution, _read(field, declared, sources), below, deliver)
@@ -47,7 +47,7 @@ def _resolve(field: FieldPlan, execution: Execution, sources: Sequence[Any], bel
 def _read(field: FieldPlan, plain: Plain, sources: Sequence[Any]) -> Sequence[Any]:
     try:
         return field.read_all(plain, sources)
-    except Exception:  # which of them it is tells only one at a time
+    except Exception:  # reading them one at a time tells which of them failed
         return [_read_one(plain.read, source) for source in sources]
 
 
@@ -59,10 +59,10 @@ def _read_one(read: Any, source: Any) -> Any:
 
 
 def _call(field: FieldPlan, execution: Execution, source: Any, path: Path | None) -> Any:
-    presented = field.presented
+    from_source = field.from_source
     try:
-        if presented is not None:
-            source = presented(source)
+        if from_source is not None:
+            source = from_source(source)
         return field.resolve(source, execution.info(field, path), **field.arguments.fresh(execution))
     except Exception as error:
         return Failure(error)
@@ -73,11 +73,11 @@ def _load(
     field: FieldPlan,
     execution: Execution,
     sources: Sequence[Any],
-    places: Places,
+    paths: Paths,
     deliver: Deliver,
 ) -> None:
     def complete(values: Sequence[Any]) -> None:
-        field.completion.complete(execution, values, places, deliver)
+        field.completion.complete(execution, values, paths, deliver)
 
     try:
         path = Path(None, field.key, field.parent.name)
@@ -88,19 +88,19 @@ def _load(
     if not isinstance(loaded, Loading):
         complete(_one_each(field, loaded, sources))
         return
-    place, instead = loaded.place, loaded.instead
+    values_of, values_on_error = loaded.values, loaded.values_on_error
 
     def arrived(result: Any) -> None:
         try:
             if type(result) is not Failure:
-                result = _one_each(field, place(result), sources)
-            elif instead is not None and (values := instead(result.error)) is not None:
+                result = _one_each(field, values_of(result), sources)
+            elif values_on_error is not None and (values := values_on_error(result.error)) is not None:
                 result = _one_each(field, values, sources)
         except Exception as error:
             result = Failure(error)
         complete([result] * len(sources) if type(result) is Failure else result)
 
-    execution.jobs.start(loaded.awaitable, arrived)
+    execution.awaitables.start(loaded.awaitable, arrived)
 
 
 def _one_each(field: FieldPlan, values: Sequence[Any], sources: Sequence[Any]) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Interfaces and unions: values are sorted by their object type, and each type's are completed as one level."""
+"""Interfaces and unions: values are grouped by their object type, and each group is completed as one level."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from graphql import (
 )
 from graphql.pyutils import Path, inspect
 
-from api.execution.completion import Completion, Deliver, ObjectCompletion, field_path
+from api.execution.completion.base import Completion, Deliver
+from api.execution.completion.objects import ObjectCompletion
 from api.execution.errors import Failure
-from api.execution.places import Places
+from api.execution.paths import Paths, field_path
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -34,7 +35,7 @@ class AbstractCompletion(Completion):
         self._concrete: dict[str, ObjectCompletion] = {}
         self._by_class: dict[type, str | None] = {}
 
-    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
+    def _complete(self, execution: Execution, values: Sequence[Any], paths: Paths, deliver: Deliver) -> None:
         results = [self._absent(execution, value) for value in values]
         indices = [index for index, result in enumerate(results) if result is Undefined]
 
@@ -45,9 +46,9 @@ class AbstractCompletion(Completion):
                     groups.setdefault(self._possible(name, values[index]).name, []).append(index)
                 except Exception as error:
                     results[index] = execution.fail(error)
-            self._complete_groups(execution, values, groups, results, places, deliver)
+            self._complete_groups(execution, values, groups, results, paths, deliver)
 
-        names = [self._name(execution, values[index], places.path(index)) for index in indices]
+        names = [self._name(execution, values[index], paths.path(index)) for index in indices]
         execution.settle(names, resolved)
 
     def _complete_groups(
@@ -56,14 +57,14 @@ class AbstractCompletion(Completion):
         values: Sequence[Any],
         groups: dict[str, list[int]],
         results: list[Any],
-        places: Places,
+        paths: Paths,
         deliver: Deliver,
     ) -> None:
         missing = len(groups)
         if not missing:
             deliver(results)
 
-        def place(name: str, indices: list[int], completed: Sequence[Any]) -> None:
+        def group_done(name: str, indices: list[int], completed: Sequence[Any]) -> None:
             nonlocal missing
             concrete = self._of(name)
             for index, made in zip(indices, completed, strict=True):
@@ -78,8 +79,8 @@ class AbstractCompletion(Completion):
             self._of(name).complete(
                 execution,
                 [values[index] for index in indices],
-                places.some(indices),
-                lambda completed, name=name, indices=indices: place(name, indices, completed),  # type: ignore[misc]
+                paths.some(indices),
+                lambda completed, name=name, indices=indices: group_done(name, indices, completed),  # type: ignore[misc]
             )
 
     def _of(self, name: str) -> ObjectCompletion:
@@ -90,7 +91,7 @@ class AbstractCompletion(Completion):
         return found
 
     def _name(self, execution: Execution, value: Any, path: Path | None) -> Any:
-        """The name of the value's type, as far as it is told: possibly awaited, possibly none."""
+        """The name of the value's type, or an awaitable of it. It may be None, or wrong."""
         known = self._known(type(value))
         if known is not None:
             return known
@@ -101,7 +102,7 @@ class AbstractCompletion(Completion):
             return Failure(error)
 
     def _known(self, class_: type) -> str | None:
-        """The name of the only possible type that instances of this class are of without being asked."""
+        """The name of the type whose sources are of this class; None where no type, or more than one, says so."""
         if class_ not in self._by_class:
             is_source = self.field.selections.declarations.is_source
             names = [type_.name for type_ in self._schema.get_possible_types(self.type) if is_source(type_, class_)]
@@ -109,7 +110,7 @@ class AbstractCompletion(Completion):
         return self._by_class[class_]
 
     def _possible(self, name: Any, value: Any) -> GraphQLObjectType:
-        """The type of this name. Raises GraphQLError, as graphql-core does, where it isn't one of the possible ones."""
+        """The type with this name. Raises GraphQLError, as graphql-core does, where the field can't be of this type."""
         if type(name) is Failure:
             raise name.error
         field, type_ = self.field, self.type

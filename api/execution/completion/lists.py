@@ -1,4 +1,4 @@
-"""Lists: the items of all lists of a level are laid out flat, completed as one level, and cut up again."""
+"""Lists: the items of all lists of a level are completed as one level, and then cut up into lists again."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphql import GraphQLError, Undefined
 from graphql.pyutils import Path, is_iterable
 
-from api.execution.completion import OMITTED, Completion, Deliver
-from api.execution.leaves import Inline
-from api.execution.places import Places
+from api.execution.completion.base import OMITTED, Completion, Deliver, Inline
+from api.execution.paths import Paths
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
     from api.execution.plan import FieldPlan
 
 
-class _Given(NamedTuple):
-    """The items of an iterable, and the error that it broke off with. The items before it have errors of their own."""
+class _Items(NamedTuple):
+    """The items of an iterable, and the error that ended it early. The items before that can fail on their own."""
 
     items: list[Any]
     error: Exception | None = None
@@ -46,7 +45,7 @@ class ListCompletion(Completion):
         if set(map(type, values)) != {list}:
             return None
         items = list(chain.from_iterable(values))
-        # only what stays as it is: other items would have to be cut up into lists again
+        # only items that completion doesn't change: others would have to be cut up into lists again
         return values if not items or self._item.column(items) is items else None
 
     def value(self, value: Any) -> Any:
@@ -56,12 +55,12 @@ class ListCompletion(Completion):
             raise TypeError
         return list(map(self._item.value, value))
 
-    def measure(self, execution: Execution, values: Sequence[Any], times: Sequence[int] | None) -> None:
+    def measure(self, execution: Execution, values: Sequence[Any], counts: Sequence[int] | None) -> None:
         lists = [value or () for value in values]
-        times = _times_of_items(times, list(accumulate(map(len, lists))))
-        self._item.measure(execution, list(chain.from_iterable(lists)), times)
+        counts = _counts_of_items(counts, list(accumulate(map(len, lists))))
+        self._item.measure(execution, list(chain.from_iterable(lists)), counts)
 
-    def _complete(self, execution: Execution, values: Sequence[Any], places: Places, deliver: Deliver) -> None:
+    def _complete(self, execution: Execution, values: Sequence[Any], paths: Paths, deliver: Deliver) -> None:
         if set(map(type, values)) == {list}:
             results: list[Any] = [Undefined] * len(values)
             items = list(chain.from_iterable(values))
@@ -72,9 +71,9 @@ class ListCompletion(Completion):
                 collected = [*values]
                 for index in asynchronous:
                     collected[index] = _collect(values[index])
-                self._await(execution, collected, asynchronous, places, deliver)
+                self._await(execution, collected, asynchronous, paths, deliver)
                 return
-            results, items, ends = self._laid_out(execution, self._showable(execution, values, places))
+            results, items, ends = self._flatten(execution, self._with_substitutes(execution, values, paths))
         execution.weight += self._item_weight * len(items)
         if not items:
             deliver([[] if result is Undefined else result for result in results])
@@ -82,9 +81,9 @@ class ListCompletion(Completion):
 
         def item_path(index: int) -> Path:
             owner = bisect_right(ends, index)
-            return Path(places.path(owner), index - (ends[owner - 1] if owner else 0), None)
+            return Path(paths.path(owner), index - (ends[owner - 1] if owner else 0), None)
 
-        def place(completed: Sequence[Any]) -> None:
+        def deliver_lists(completed: Sequence[Any]) -> None:
             start = 0
             for index, end in enumerate(ends):
                 if results[index] is Undefined:
@@ -97,13 +96,13 @@ class ListCompletion(Completion):
                 start = end
             deliver(results)
 
-        self._item.complete(execution, items, Places(item_path, _times_of_items(places.times, ends)), place)
+        self._item.complete(execution, items, Paths(item_path, _counts_of_items(paths.counts, ends)), deliver_lists)
 
-    def _shows(self, value: Any) -> bool:
+    def _can_show(self, value: Any) -> bool:
         return type(value) is list or type(value) is tuple
 
-    def _laid_out(self, execution: Execution, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[int]]:
-        """What stands for each value (Undefined for a list), the items of all, and where each list's end in them."""
+    def _flatten(self, execution: Execution, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[int]]:
+        """The result of each value so far (Undefined for a list), the items of all lists, and where each list's end."""
         results: list[Any] = []
         items: list[Any] = []
         ends: list[int] = []
@@ -118,41 +117,41 @@ class ListCompletion(Completion):
             ends.append(len(items))
         return results, items, ends
 
-    def _items(self, value: Any) -> _Given:
-        if type(value) is _Given:
+    def _items(self, value: Any) -> _Items:
+        if type(value) is _Items:
             return value
         if not is_iterable(value):
             field = self.field
             message = f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'."
-            return _Given([], GraphQLError(message))
+            return _Items([], GraphQLError(message))
         items: list[Any] = []
         try:
             items.extend(value)
         except Exception as error:
-            return _Given(items, error)
-        return _Given(items)
+            return _Items(items, error)
+        return _Items(items)
 
 
-def _times_of_items(times: Sequence[int] | None, ends: Sequence[int]) -> Sequence[int] | None:
-    """How often each item is in the answer, for lists that are there so many times and end there."""
-    if times is None:
+def _counts_of_items(counts: Sequence[int] | None, ends: Sequence[int]) -> Sequence[int] | None:
+    """How often each item occurs in the response, where the lists occur `counts` times and end at `ends`."""
+    if counts is None:
         return None
     lengths = [end - start for start, end in pairwise((0, *ends))]
-    return list(chain.from_iterable(map(repeat, times, lengths)))
+    return list(chain.from_iterable(map(repeat, counts, lengths)))
 
 
-async def _collect(iterable: Any) -> _Given:
-    """The items of an asynchronous iterable, which is closed where it fails."""
+async def _collect(iterable: Any) -> _Items:
+    """The items of an asynchronous iterable. It is closed if it fails."""
     items: list[Any] = []
     iterator = aiter(iterable)
     try:
         async for item in iterator:
-            items.append(item)  # noqa: PERF401  what came before a failure is needed
+            items.append(item)  # noqa: PERF401  the items before a failure are needed
     except BaseException as error:
         close = getattr(iterator, "aclose", None)
         if close is not None:
             await close()
         if isinstance(error, Exception):
-            return _Given(items, error)
+            return _Items(items, error)
         raise
-    return _Given(items)
+    return _Items(items)

@@ -1,7 +1,7 @@
-"""Rows to response objects: one generated function a level, which builds all of its objects in one expression.
+"""Generated code: one function for each level, which makes all response objects of the level in one expression.
 
-What it is made of are the declarations' expressions and the response keys, which GraphQL limits to names. It is
-optimistic: where a value doesn't complete, it raises, and the level is completed field by field instead.
+The code is made of the expressions in the declarations and of the response keys, which can only be names in GraphQL.
+The function raises where a value doesn't complete; the level is then completed field by field.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from api.execution.plan import FieldPlan
 
 Shape = Callable[[Sequence[Any], Iterable[Iterable[Any]]], list[dict[str, Any]]]
-"""Takes the sources, and a column of completed values for each field that is not made in the expression itself."""
+"""Makes the objects of a level from the sources, and a column of completed values for each field that isn't inline."""
 Reader = Callable[[Sequence[Any]], Sequence[Any]]
 
 MAX_FIELDS: Final = 500
-"""Fields of a level for which code is generated: compiling takes some microseconds for each."""
+"""The most fields in a level for which code is generated: compiling takes some microseconds for each of them."""
 
 
 class Column:
-    """The values of one field, which go into the objects of its level: before these are made, or into them later."""
+    """The values of one field of a level. They arrive before the level's objects are made, or are put into them
+    later."""
 
     __slots__ = ("_key", "objects", "values")
 
@@ -33,7 +34,7 @@ class Column:
         self.objects: Sequence[dict[str, Any]] | None = None
 
     def deliver(self, values: Sequence[Any]) -> None:
-        """Take the completed values, one an object."""
+        """Take the completed values, one for each object."""
         if self.objects is None:
             self.values = values
             return
@@ -43,7 +44,7 @@ class Column:
 
 
 def is_inline(field: FieldPlan) -> bool:
-    """Whether the generated function makes the field's values itself: leaves that an expression reads."""
+    """Whether the generated code completes the field itself: it does so for leaves that are read by an expression."""
     if field.constant is not None:
         return True
     declared = field.declaration
@@ -51,7 +52,7 @@ def is_inline(field: FieldPlan) -> bool:
 
 
 def shape_of(fields: Sequence[FieldPlan]) -> Shape:
-    """The function that makes the objects of a level. It raises where a value doesn't complete without more ado."""
+    """The function that makes the objects of a level. It raises where a value doesn't complete."""
     names: dict[str, Any] = {}
     given = [f"given_{index}" for index, field in enumerate(fields) if not is_inline(field)]
     made = ", ".join(f"{field.key!r}: {_expression(field, index, names)}" for index, field in enumerate(fields))
@@ -60,9 +61,9 @@ def shape_of(fields: Sequence[FieldPlan]) -> Shape:
 
 
 def sizes_of(fields: Sequence[FieldPlan]) -> Callable[[Sequence[dict[str, Any]]], list[int]] | None:
-    """The function that gives how many characters the texts of these fields have in each object; None without any.
+    """The function that counts the characters in the texts of these fields, for each object; None if none has texts.
 
-    It raises TypeError where a text is null.
+    The function raises TypeError where a text is null.
     """
     lengths = []
     for field in fields:
@@ -75,7 +76,7 @@ def sizes_of(fields: Sequence[FieldPlan]) -> Callable[[Sequence[dict[str, Any]]]
 
 
 def reader_of(expression: str) -> Reader:
-    """The function that reads the value of an expression off every source."""
+    """The function that evaluates the expression for every source."""
     return _function(f"lambda sources: [{expression} for source in sources]", {})
 
 
@@ -85,7 +86,7 @@ def _function(code: str, names: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _expression(field: FieldPlan, index: int, names: dict[str, Any]) -> str:
-    """The Python expression of one field's value; what it calls is put into `names`."""
+    """The Python expression of one field's value. The functions that it calls are put into `names`."""
     if field.constant is not None:
         return repr(field.constant)
     if not is_inline(field):

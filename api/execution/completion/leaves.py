@@ -1,11 +1,11 @@
-"""Scalars and enums: values as they go into the response, one at a time or a column at a time."""
+"""Scalars and enums: their values are completed one at a time, or a whole column at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from types import NoneType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
     GraphQLBoolean,
@@ -18,7 +18,14 @@ from graphql import (
     Undefined,
 )
 
+from api.execution.completion.base import Completion, Deliver, Inline
 from api.execution.errors import Failure, invalid_leaf
+from api.execution.paths import Paths
+from api.execution.sizes import size_of_texts, size_of_values
+
+if TYPE_CHECKING:
+    from api.execution.execution import Execution
+    from api.execution.plan import FieldPlan
 
 Values = Sequence[Any]
 
@@ -29,23 +36,13 @@ _NOTHING: Final = frozenset((NoneType, type(Undefined)))
 _ABSENT: Final = (Failure, Exception, type(Undefined))
 
 
-class Inline(NamedTuple):
-    """How a value is completed in generated code: an expression around `{value}`, and the names in it.
-
-    `{complete}`, which is among them, is called with what the expression doesn't know.
-    """
-
-    code: str
-    names: Mapping[str, Any]
-
-
 class Leaf:
     """How the values of a scalar or an enum are completed."""
 
     __slots__ = ("_coerce", "_type", "unchanged")
 
     is_short = False
-    """Whether no value takes more than a few bytes of the answer."""
+    """Whether every value takes only a few bytes of the response, so that they needn't be measured."""
 
     def __init__(self, type_: GraphQLLeafType) -> None:
         self.unchanged: type | None = None
@@ -54,21 +51,24 @@ class Leaf:
         self._coerce = type_.coerce_output_value
 
     def one(self, value: Any) -> Any:
-        """A value that is neither null nor a failure. Raises whatever the type raises, TypeError for nothing."""
+        """The completed value of one that is neither null nor a failure.
+
+        Raises whatever the type raises, and TypeError where it gives null.
+        """
         completed = self._coerce(value)
         if completed is None or completed is Undefined:
             raise invalid_leaf(self._type, value, completed)
         return completed
 
     def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
-        """How generated code completes a value; None where all at once is as quick. `complete` completes any value."""
+        """How generated code completes a value; None where completing a whole column is as quick.
+
+        `complete` is a function that completes any value.
+        """
         return None
 
     def all(self, values: Values) -> Values | None:
-        """The completed values, nulls among them left as they are. None where they must be looked at one by one.
-
-        It may raise, too, for values that fail.
-        """
+        """The completed values; nulls stay null. None, or an exception, where they must be completed one by one."""
         kinds = set(map(type, values))
         for kind in kinds:
             if issubclass(kind, _ABSENT):
@@ -132,7 +132,7 @@ class _Float(Leaf):
     is_short = True
 
     def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
-        # the difference of what is infinite or no number is no number
+        # infinity minus infinity, and NaN minus NaN, are NaN
         code = "(v if type(v := {value}) is float and v - v == 0.0 else {complete}(v))"
         return Inline(code, {"complete": complete})
 
@@ -143,9 +143,9 @@ class _Float(Leaf):
 
 
 class _Enum(Leaf):
-    """An enum has few values: the names of those that were seen are kept.
+    """Keeps the names of values that were seen, since an enum has few of them.
 
-    Only texts, as stored values are, can't be mistaken for another (1 and True are equal).
+    It keeps texts only, which is what stored values are: other values may be equal to each other (1 and True).
     """
 
     __slots__ = ("_known",)
@@ -186,3 +186,59 @@ def leaf(type_: GraphQLLeafType) -> Leaf:
     if type_ in _TEXTS:
         return _Unchanged(type_, str)
     return _OTHERS.get(type_, Leaf)(type_)
+
+
+class LeafCompletion(Completion):
+    """A scalar or an enum."""
+
+    takes_long = False
+
+    def __init__(self, field: FieldPlan, type_: GraphQLLeafType, *, non_null: bool) -> None:
+        super().__init__(field, non_null=non_null)
+        self._leaf = leaf(type_)
+        self.inline, self.unchanged = self._leaf.inline(self.value), self._leaf.unchanged
+        self._text = field.text_weight
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any] | None:
+        return None if self.non_null and None in values else self._leaf.all(values)
+
+    def value(self, value: Any) -> Any:
+        if value is None and not self.non_null:
+            return None
+        if value is None or value is Undefined or isinstance(value, (Failure, Exception)):
+            raise TypeError
+        return self._leaf.one(value)
+
+    def measure(self, execution: Execution, values: Sequence[Any], counts: Sequence[int] | None) -> None:
+        if self._leaf.is_short:
+            return
+        size = (size_of_texts if self.unchanged is str else size_of_values)(values, counts)
+        execution.size_budget.take(size)
+        if self._text is not None:
+            execution.weight += self._text.of(size, len(values))
+
+    def _complete(self, execution: Execution, values: Sequence[Any], paths: Paths, deliver: Deliver) -> None:
+        try:
+            whole = self.column(values)
+        except Exception:
+            whole = None
+        if whole is None:
+            whole = [self._one(execution, value) for value in self._with_substitutes(execution, values, paths)]
+        self.measure(execution, whole, paths.counts)
+        deliver(whole)
+
+    def _can_show(self, value: Any) -> bool:
+        try:
+            self._leaf.one(value)
+        except Exception:
+            return False
+        return True
+
+    def _one(self, execution: Execution, value: Any) -> Any:
+        absent = self._absent(execution, value)
+        if absent is not Undefined:
+            return absent
+        try:
+            return self._leaf.one(value)
+        except Exception as error:
+            return execution.fail(error)

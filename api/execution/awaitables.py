@@ -1,4 +1,4 @@
-"""What an operation waits for. No task is made for waiting: what is under way calls back."""
+"""The awaitables that an operation waits for. No task is made for waiting: each calls back when it is done."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from api.execution.errors import Failure
 
 
-class Jobs:
-    """Awaitables under way, and what goes on with each result. What goes on may start more of them."""
+class Awaitables:
+    """Awaitables that have been started, each with a callback for its result. A callback may start more of them."""
 
     def __init__(self) -> None:
         self._pending: dict[asyncio.Future[Any], None] = {}  # in the order in which they were started
@@ -19,17 +19,18 @@ class Jobs:
         self._broken: BaseException | None = None
 
     def start(self, awaitable: Awaitable[Any], then: Callable[[Any], None]) -> None:
-        """Call `then` with the result of the awaitable, or with the Failure that it ended in."""
+        """Start the awaitable, and call `then` with its result, or with the Failure that it ended in."""
         try:
             future = asyncio.ensure_future(awaitable)
-        except TypeError as error:  # only looks like an awaitable
+        except TypeError as error:  # it only looks like an awaitable
             then(Failure(error))
             return
         self._pending[future] = None
         future.add_done_callback(partial(self._done, then))
 
     def start_all(self, awaitables: Sequence[Awaitable[Any]], then: Callable[[list[Any]], None]) -> None:
-        """Call `then` with all results or Failures, in the order of the awaitables, once the last is there."""
+        """Start all, and call `then` once the last is done, with the results or Failures in the order of the
+        awaitables."""
         if len(awaitables) == 1:
             self.start(awaitables[0], lambda result: then([result]))
             return
@@ -47,9 +48,9 @@ class Jobs:
             self.start(awaitable, partial(arrived, index))
 
     async def finish(self) -> None:
-        """Wait until nothing is under way any more. Cancelled, it cancels what is, and waits for that.
+        """Wait until all of them are done. When this is cancelled, it cancels those that are left and waits for them.
 
-        Raises what is no field's error: a cancellation that came from within, or a bug of the executor.
+        Raises only what isn't the error of a field: a cancellation that came from within, or a bug of the executor.
         """
         try:
             while self._pending and self._broken is None:
@@ -72,7 +73,7 @@ class Jobs:
             waiter.set_result(None)
 
     async def stop(self) -> None:
-        """Cancel what is under way, and wait for that."""
+        """Cancel the awaitables that are left, and wait for their end."""
         if not self._pending:
             return
         self._broken = self._broken or asyncio.CancelledError()
