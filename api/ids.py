@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 from binascii import b2a_base64
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from bson import ObjectId
@@ -17,19 +17,21 @@ from bson.errors import InvalidId
 
 from api.errors import BadId
 
-NODE_TYPES: Final = ("User", "Avatar", "CatalogItem", "Design")
-"""Types of objects, which inputs may name."""
-RECORD_TYPES: Final = ("DesignRevision", "AuditEntry")
-"""Types of what was recorded of objects."""
-_MAX_LENGTH: Final = 128
-_INVALID: Final = "This is not a valid id."
-_LAST_VERSION: Final = 2**31 - 1
-
 Key = UUID | ObjectId
 VersionKey = tuple[ObjectId, int]
 """A design and one of its versions."""
 WriteKey = tuple[ObjectId, int, int]
 """A design, one of its versions, and the number of a write that has left the version as it is."""
+Parse = Callable[[str], Any]
+"""From the text of a key to the key, None for a text that no key has."""
+
+OBJECTS: Final[dict[str, Parse]] = {}
+"""Types of objects, which inputs may name, and how their keys are read. `api.schema` fills this, from the domains."""
+RECORDS: Final[dict[str, Parse]] = {}
+"""The same of what was recorded of objects, which no input names."""
+_MAX_LENGTH: Final = 128
+_INVALID: Final = "This is not a valid id."
+_LAST_VERSION: Final = 2**31 - 1
 
 
 def encode_id(type_name: str, key: object) -> str:
@@ -64,31 +66,19 @@ def decode_id(global_id: str) -> tuple[str, Key]:
 
     Raises BadId for everything that `encode_id` can't have made of one.
     """
-    type_name, key = _decoded(global_id)
-    if type_name in NODE_TYPES and (parsed := _parse_key(type_name, key)) is not None:
-        return type_name, parsed
-    raise BadId(_INVALID)
+    return _parsed(global_id, OBJECTS)
 
 
 def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey | WriteKey]:
     """The same of any node, what is recorded of objects included."""
-    type_name, key = _decoded(global_id)
-    if type_name not in RECORD_TYPES:
-        return decode_id(global_id)
-    design, *numbers = key.split(":")
-    parsed = list(map(_number, numbers))
-    if 1 <= len(parsed) <= (2 if type_name == "AuditEntry" else 1) and None not in parsed:
-        found = _parse_key("Design", design)
-        if isinstance(found, ObjectId):
-            return type_name, (found, *parsed)  # type: ignore[return-value]  # one or two of them
-    if type_name == "AuditEntry" and (entry := _parse_key(type_name, key)) is not None:
-        return type_name, entry
+    return _parsed(global_id, {**OBJECTS, **RECORDS})
+
+
+def _parsed(global_id: str, types: Mapping[str, Parse]) -> tuple[str, Any]:
+    type_name, text = _decoded(global_id)
+    if (parse := types.get(type_name)) is not None and (key := parse(text)) is not None:
+        return type_name, key
     raise BadId(_INVALID)
-
-
-def _number(text: str) -> int | None:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
-    return number if 1 <= number <= _LAST_VERSION and str(number) == text else None
 
 
 def _decoded(global_id: str) -> tuple[str, str]:
@@ -109,9 +99,42 @@ def decode_id_of(type_name: str, global_id: str) -> Key:
     return key
 
 
-def _parse_key(type_name: str, key: str) -> Key | None:
+def uuid_key(text: str) -> UUID | None:
+    """The key of a row."""
     try:
-        parsed: Key = ObjectId(key) if type_name == "Design" else UUID(key)
-    except (ValueError, InvalidId):
+        key = UUID(text)
+    except ValueError:
         return None
-    return parsed if str(parsed) == key else None  # one id an object: no other spelling of the same UUID
+    return key if str(key) == text else None  # one id an object: no other spelling of the same UUID
+
+
+def object_id_key(text: str) -> ObjectId | None:
+    """The key of a document."""
+    try:
+        key = ObjectId(text)
+    except InvalidId:
+        return None
+    return key if str(key) == text else None
+
+
+def version_key(text: str) -> VersionKey | None:
+    """The key of a version of a design."""
+    key = _numbered(text)
+    return key if key is not None and len(key) == 2 else None
+
+
+def write_key(text: str) -> VersionKey | WriteKey | None:
+    """The key of a write of a design: of its version, or of one after it that has left the version as it is."""
+    key = _numbered(text)
+    return key if key is not None and len(key) in (2, 3) else None
+
+
+def _numbered(text: str) -> Any:
+    design, *texts = text.split(":")
+    key, numbers = object_id_key(design), list(map(_number, texts))
+    return None if key is None or None in numbers else (key, *numbers)
+
+
+def _number(text: str) -> int | None:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
+    return number if 1 <= number <= _LAST_VERSION and str(number) == text else None

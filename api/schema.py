@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -30,16 +31,11 @@ from strawberry.types.graphql import OperationType
 from api.admission.documents import documents
 from api.admission.refusals import TimedOut, TooComplex, answer_too_large, require
 from api.admission.variables import require_variables
-from api.audit.queries import AuditQueries, find_entry
-from api.avatars.mutations import AvatarMutations
-from api.avatars.queries import AvatarQueries
-from api.catalog.mutations import CatalogMutations
-from api.catalog.queries import CatalogQueries
+from api.audit.domain import domain as audit
+from api.avatars.domain import domain as avatars
+from api.catalog.domain import domain as catalog
 from api.config.settings import Settings
-from api.designs.mutations import DesignMutations
-from api.designs.payloads import VersionConflict
-from api.designs.queries import DesignQueries
-from api.designs.revisions import find_revision
+from api.designs.domain import domain as designs
 from api.error_codes import ErrorCode
 from api.errors import AppError, BadOperation, ClientLeft, RateLimited
 from api.execution import Executor, TooLarge
@@ -47,32 +43,35 @@ from api.fields import odd_values, selection
 from api.fields.compiled import StrawberryDeclarations
 from api.fields.context import Context
 from api.fields.costs import Costs
-from api.fields.queries import FIND_OTHERS, NodeQueries
+from api.fields.domain import Domains
+from api.fields.queries import domain as nodes
 from api.fields.schema_types import DEFINITION
 from api.fields.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
 from api.fields.times import take_moments
-from api.health.queries import HealthQueries
+from api.health.domain import domain as health
+from api.ids import OBJECTS, RECORDS
 from api.log import logger
 from api.stores.objects import read
-from api.users.deletion_mutations import DeletionMutations
-from api.users.deletion_preview import DeletionQueries
-from api.users.mutations import AccountMutations
-from api.users.queries import UserQueries
+from api.users.domain import deletion
+from api.users.domain import domain as users
 from api.writing.mutations import ConflictError, InvalidInput, NotFoundError
 
-FIND_OTHERS.update(AuditEntry=find_entry, DesignRevision=find_revision)
+DOMAINS: Final = Domains(
+    (
+        nodes,
+        users,
+        avatars,
+        catalog,
+        designs,
+        audit,
+        health,
+        deletion,
+    )
+)
+"""What the API consists of. A new domain is a package and a line here: docs/developing/new-domain.md."""
 
-
-@strawberry.type(description="Everything that can be read.")
-class Query(
-    NodeQueries, UserQueries, AvatarQueries, CatalogQueries, DesignQueries, AuditQueries, HealthQueries, DeletionQueries
-):
-    pass
-
-
-@strawberry.type(description="Everything that can be changed. Errors that a client can cause are in the payloads.")
-class Mutation(AccountMutations, AvatarMutations, CatalogMutations, DesignMutations, DeletionMutations):
-    pass
+OBJECTS.update({name: type_.key for name, type_ in DOMAINS.objects.items()})
+RECORDS.update({name: type_.key for name, type_ in DOMAINS.records.items()})
 
 
 class Schema(strawberry.Schema):
@@ -81,12 +80,12 @@ class Schema(strawberry.Schema):
     @cached_property
     def executor(self) -> Executor:
         """What executes its operations."""
-        return Executor(self._schema, StrawberryDeclarations(self), on_fallback=_report_fallback)
+        return Executor(self._schema, StrawberryDeclarations(self, self.costs), on_fallback=_report_fallback)
 
     @cached_property
     def costs(self) -> Costs:
         """What each field costs."""
-        return Costs(self._schema)
+        return Costs(self._schema, DOMAINS.costs)
 
     def forget(self, document: DocumentNode) -> None:
         """Drop what is kept with a document."""
@@ -255,10 +254,20 @@ rights is sent with `Authorization: Bearer <access token>`, which `signIn` gives
 is null.
 """.strip()
 
+
+def _root(name: str, classes: Sequence[type], description: str) -> type:
+    """The root type that has the fields of all these classes."""
+    return strawberry.type(type(name, tuple(classes), {}), description=description)
+
+
 schema: Final = Schema(
-    query=Query,
-    mutation=Mutation,
-    types=[InvalidInput, NotFoundError, ConflictError, VersionConflict, ErrorCode],  # no field's type names them
+    query=_root("Query", DOMAINS.queries, "Everything that can be read."),
+    mutation=_root(
+        "Mutation",
+        DOMAINS.mutations,
+        "Everything that can be changed. Errors that a client can cause are in the payloads.",
+    ),
+    types=[InvalidInput, NotFoundError, ConflictError, *DOMAINS.types, ErrorCode],  # no field's type names them
     config=StrawberryConfig(default_resolver=read),
 )
 _settle_inputs(schema)

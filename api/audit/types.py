@@ -13,7 +13,6 @@ from api.fields.connections import Connection
 from api.fields.context import Context
 from api.fields.lookups import load_view
 from api.fields.node import Node
-from api.fields.queries import LOADER_OF
 from api.users.types import User
 
 
@@ -47,7 +46,8 @@ class AuditEntry(Node):
     async def record(self, info: strawberry.Info[Context]) -> Node | None:
         entry: Entry = self.stored
         type_name = TYPE_OF[entry.kind]
-        view = await load_view(LOADER_OF[type_name], entry.record_key, info._raw_info, type_name=type_name, found=True)
+        loader = info.context.domains.objects[type_name].loader
+        view = await load_view(loader, entry.record_key, info._raw_info, type_name=type_name, found=True)
         assert view is None or isinstance(view, Node)
         return view
 

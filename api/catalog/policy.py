@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from api.lists.conditions import Compare, Condition, Or
 from api.rights.policies import EVERYTHING, NOTHING, Guard, Policy
-from api.rights.viewer import Viewer
+from api.rights.viewer import Viewer, may_use_premium
 from api.stores.objects import read
 
 ACTIVE: Final = Compare("is_active", "in", (True,))
@@ -26,11 +26,6 @@ def _listed(viewer: Viewer) -> Condition:
 
 
 catalog_items: Final = Policy(listed=_listed, deleted=_own, editable=_own)
-
-
-def may_use_premium(role: str | None) -> bool:
-    """Whether an account of this role may use premium assets."""
-    return role in ("premium", "brand", "admin")
 
 
 def _may_use(viewer: Viewer, stored: Any) -> bool:

@@ -44,7 +44,7 @@ def add(
         from api.config.settings import load_settings
         from api.schema import schema
 
-        entries = read(path, schema, load_settings())
+        entries = read(path, schema.costs, load_settings())
         new = _run(lambda transaction: store.add(transaction, entries))
     known = len(entries) - new
     typer.echo(f"Registered: {new}" + (f"; {known} were there already" if known else "") + ".")
@@ -97,8 +97,8 @@ def _run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
 async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from api.stores.revisions import migrated
     from api.stores.stores import postgres_engine
-    from migrations.revisions import migrated
 
     engine = postgres_engine(settings, migrated)
     try:

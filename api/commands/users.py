@@ -73,11 +73,11 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
 
     from api.accounts.passwords import Passwords
     from api.errors import BadUserInput
+    from api.stores.revisions import migrated
     from api.stores.stores import postgres_engine
     from api.users import accounts
     from api.users.changes import NewAccount
     from api.writing.mutations import Refusal, validated
-    from migrations.revisions import migrated
     from models import User
 
     try:

@@ -106,7 +106,7 @@ class DesignMutations(LifecycleMutations):
     ) -> ApplyDesignPatchPayload | None:
         context = info.context
         design, wanted = await opened(context, ApplyDesignPatch, input)
-        _name_new_layers(wanted.operations, idempotent_object_id(context, info.path))
+        _name_new_layers(wanted.operations, idempotent_object_id(context.claim, info.path))
         operations, expected = [one_of.operation for one_of in wanted.operations], wanted.expected_version
         named, shows = _items_of(wanted.operations), _shown_by(wanted.operations)
         base: Sequence[patch.Layer] | None = None
@@ -189,7 +189,7 @@ class DesignMutations(LifecycleMutations):
 async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[str, Any]) -> Document:
     context = info.context
     author = {"userId": owner, "updatedBy": owner, "requestId": context.request_id}
-    key = idempotent_object_id(context, info.path)
+    key = idempotent_object_id(context.claim, info.path)
     with storable():
         try:
             named = {} if key is None else {"_id": key}

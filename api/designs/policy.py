@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from api.lists.conditions import Compare, Condition, Or
-from api.rights.policies import EVERYTHING, NOTHING, Policy
+from api.rights.policies import EVERYTHING, NOTHING, PUBLISHED, Policy
 from api.rights.viewer import Viewer
-
-PUBLISHED: Final = Compare("status", "in", ("published",))
 
 
 def _own(viewer: Viewer) -> Condition:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from api.catalog.policy import may_use_premium
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.lists.conditions import fields_of, matches
+from api.rights.viewer import may_use_premium
 from api.stores.objects import read
 from api.writing.mutations import ConflictError, MutationError, NotFoundError, Refusal
 from documents.design import layers_of

@@ -15,7 +15,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from api.designs import history, store
+from api.designs import history, owner_deletion, store
 from api.designs.payloads import VersionConflict
 from api.designs.references import owner_of
 from api.designs.types import Design
@@ -26,7 +26,6 @@ from api.fields.context import Context
 from api.ids import decode_id_of
 from api.lists.conditions import And, Condition, matches
 from api.stores.objects import read
-from api.users.deletion import take_late_designs
 from api.uuids import uuid_of
 from api.writing.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
 from api.writing.problems import words_of
@@ -159,7 +158,7 @@ async def marked(
 async def beside_deletions(context: Context, design: Document) -> Document:
     """A design that has just come to life, as it is then: deleted where its owner was deleted meanwhile."""
     owner = uuid_of(owner_of(design))
-    taken = owner is not None and await take_late_designs(context, owner)
+    taken = owner is not None and await owner_deletion.take_late(context, owner)
     forget(context)
     return (await store.whole(context.stores, design["_id"]) or design) if taken else design
 

@@ -30,9 +30,9 @@ _CONSTANTS: Final = (bool, int, float, str)
 class StrawberryDeclarations:
     """How the fields of a Strawberry schema are executed, and what they cost."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, costs: Costs) -> None:
         self._converter = schema.schema_converter
-        self._costs = Costs(schema._schema)
+        self._costs = costs
 
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
         """Plain fields are read, declared ones loaded in batches; None for resolvers."""

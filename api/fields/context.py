@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from api.accounts.auth import Auth
-from api.avatars import policy as policies_of_avatars
-from api.avatars.loaders import avatars
-from api.catalog import policy as policies_of_catalog
-from api.catalog.loaders import catalog_items
 from api.config.settings import Settings
-from api.designs import policy as policies_of_designs
-from api.designs.loaders import designs
 from api.execution import SizeBudget
 from api.fields.departures import Departure
+from api.fields.domain import Domains
 from api.fields.loaders import Loader
 from api.idempotency.claims import Claim
 from api.rates.meter import Meter
+from api.rights.identity import identity_of
 from api.rights.policies import Policy
 from api.rights.viewer import ANONYMOUS, Viewer
-from api.stores.row_level_security import identity_of
 from api.stores.stores import Stores
-from api.users import policy as policies_of_users
-from api.users.loaders import users
-
-LOADERS: Final[Mapping[str, Any]] = {**users, **avatars, **catalog_items, **designs}
-"""What each loader fetches: `fetch(stores, keys, columns)`."""
-
-POLICIES: Final[Mapping[str, Policy]] = {
-    "User": policies_of_users.users,
-    "Avatar": policies_of_avatars.avatars,
-    "CatalogItem": policies_of_catalog.catalog_items,
-    "Design": policies_of_designs.designs,
-}
 
 
 @dataclass(slots=True)
 class Context:
     """One operation's context. It carries the stores, never a session: every batch opens its own, briefly.
 
-    Under row-level security its `stores` are those of the viewer. `claim` is that of a mutation that must run once.
-    `headers` go out with the response. `operation_name` is known once the document has been read. `charged` is what the
-    operation may cost, where `meter` limits it, and `spent` what it has cost, once that is known; `surcharge` is the
-    part of it that lists cost beyond their fields. `size_budget` is what its answer must fit into. `deadline` is that
-    of the operation, `has_left` whether it was brought forward because its client has left.
+    `domains` are what there is: loaders and policies. Under row-level security `stores` are those of the viewer.
+    `claim` is that of a mutation that must run once. `headers` go out with the response. `operation_name` is known once
+    the document has been read. `charged` is what the operation may cost, where `meter` limits it, and `spent` what it
+    has cost, once that is known; `surcharge` is the part of it that lists cost beyond their fields. `size_budget` is
+    what its answer must fit into. `deadline` is that of the operation, `has_left` whether it was brought forward
+    because its client has left.
     """
 
     stores: Stores
     settings: Settings
     request_id: str
+    domains: Domains
     auth: Auth
     viewer: Viewer = ANONYMOUS
     address: str | None = None
@@ -99,10 +83,9 @@ class Context:
         self.stores = self.stores.acting_as(identity_of(viewer, self.request_id))
         self._loaders.clear()
 
-    @staticmethod
-    def policy(type_name: str) -> Policy:
+    def policy(self, type_name: str) -> Policy:
         """Who may see objects of this type."""
-        return POLICIES[type_name]
+        return self.domains.policy(type_name)
 
     def loader(self, name: str) -> Loader[Any, Any]:
         """The loader of this name, made when it is first asked for.
@@ -111,5 +94,5 @@ class Context:
         """
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = Loader(partial(LOADERS[name], self.stores))
+            loader = self._loaders[name] = Loader(partial(self.domains.loaders[name], self.stores))
         return loader

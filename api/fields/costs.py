@@ -1,9 +1,9 @@
 """What fields cost, in objects: one that is fetched costs 1, and so does each object of a page.
 
-A leaf and what comes with its object (`properties`, the `node` of an edge) cost nothing. The declarations below are
-what can't be read off the schema. What an operation may cost at most follows from them (`api.admission.price`), and
-what it did cost: `weight` for every object that has the field, `item` for every item of its list. The two agree, so
-that what is executed never costs more than what was asked for. What filters add to that is in `api.lists.costs`.
+A leaf and what comes with its object (`properties`, the `node` of an edge) cost nothing. What can't be read off the
+schema, the domains declare. What an operation may cost at most follows from it (`api.admission.price`), and what it did
+cost: `weight` for every object that has the field, `item` for every item of its list. The two agree, so that what is
+executed never costs more than what was asked for. What filters add to that is in `api.lists.costs`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ from graphql import (
     is_object_type,
 )
 
-from api.catalog.importing import MAX_ITEMS
-from api.designs.validation import MAX_LAYERS
 from api.lists.costs import COUNT, PAGE
-from api.lists.pagination import MAX_SIZE
 
 SIZES: Final = ("first", "last")
 """The arguments that say how long a page may get."""
@@ -65,47 +62,14 @@ MUTATION: Final = Cost(10)
 HASHING: Final = Cost(50)
 """Hashes a password, which is slow on purpose."""
 
-_TEXT: Final = Cost(text=1)
-_LAYERS: Final = Cost(20, size=MAX_LAYERS)
-"""Layers come with their design, and their items in one statement: a fixed price, however many there are. What is asked
-for below an item is charged for each."""
-
-DECLARED: Final[Mapping[str, Cost]] = {
-    "Query.nodes": Cost(1, item=1, size=MAX_SIZE, counted="ids"),
-    "Query.deletionPreview": Cost(20),
-    "Query.health": Cost(2),
-    "Design.layers": _LAYERS,
-    "Design.catalogItems": _LAYERS,
-    "Design.revision": Cost(1),
-    "Design.diff": Cost(40),
-    "DesignRevision.layers": _LAYERS,
-    "DesignLayer.catalogItem": FREE,
-    "CatalogItem.description": _TEXT,
-    "DesignMetadata.description": _TEXT,
-    "AuditEntry.oldValues": _TEXT,
-    "AuditEntry.newValues": _TEXT,
-    "DesignDiff.fields": Cost(size=10),
-    "DesignDiff.added": Cost(size=MAX_LAYERS),
-    "DesignDiff.removed": Cost(size=MAX_LAYERS),
-    "DesignDiff.changed": Cost(size=MAX_LAYERS),
-    "DesignDiff.moved": Cost(size=MAX_LAYERS),
-    "LayerChange.fields": Cost(size=10),
-    "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
-    "ImportResult.item": Cost(1),
-    "Mutation.signIn": HASHING,
-    "Mutation.signUp": HASHING,
-    "Mutation.changePassword": HASHING,
-    "Mutation.importCatalogItems": Cost(100),
-    "Mutation.deleteUser": Cost(100),
-    "Mutation.restoreUser": Cost(100),
-}
-"""By type and field."""
+LARGE_TEXT: Final = Cost(text=1)
+"""Costs by its size."""
 
 
 class Costs:
     """The costs of all fields of a schema."""
 
-    def __init__(self, schema: GraphQLSchema, declared: Mapping[str, Cost] = DECLARED) -> None:
+    def __init__(self, schema: GraphQLSchema, declared: Mapping[str, Cost]) -> None:
         """Raises ValueError for a list of objects whose length nobody has declared, and for unknown declarations."""
         self.schema = schema
         self._costs: dict[tuple[str, str], Cost] = {}

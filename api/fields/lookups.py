@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphql import get_named_type
 
-from api.designs.policy import PUBLISHED
 from api.fields.schema_types import class_of
 from api.fields.selection import ResolveInfo, columns_of
 from api.lists.conditions import And, fields_of, matches
-from api.rights.policies import LIVE
+from api.rights.policies import LIVE, PUBLISHED
 from api.stores.objects import View, read
 
 if TYPE_CHECKING:

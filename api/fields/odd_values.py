@@ -31,12 +31,11 @@ from api.execution.declarations import FieldPath, Substitute
 from api.fields.declarations import Guarded, Stored
 from api.fields.declared import DEFAULT, DeclaredField
 from api.fields.schema_types import DEFINITION, class_of
-from api.ids import NODE_TYPES, RECORD_TYPES
+from api.ids import OBJECTS, RECORDS
 from api.log import logger
 from api.recent import Recent
 from api.stores.objects import Part, View, read
 
-_OBJECTS: Final = frozenset((*NODE_TYPES, *RECORD_TYPES))
 _MAX_REPORTED: Final = 10_000
 _reported: Recent[tuple[str, str, str], None] = Recent(_MAX_REPORTED)
 
@@ -75,7 +74,7 @@ def _report(place: Path) -> None:
     names: list[str] = []
     for step in _steps(place):
         names.append(step.name)
-        if step.typename in _OBJECTS:
+        if step.typename in OBJECTS or step.typename in RECORDS:
             report(step.typename, _key(step.source), ".".join(reversed(names)))
             return
     report(next(_steps(place)).typename or "", "", ".".join(reversed(names)))

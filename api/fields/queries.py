@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
 import strawberry
 
 from api.errors import BadUserInput
 from api.fields.context import Context
+from api.fields.costs import Cost
+from api.fields.domain import Domain
 from api.fields.lookups import load_view
 from api.fields.node import Node
-from api.fields.selection import ResolveInfo
 from api.ids import decode_node_id
 from api.lists.pagination import MAX_SIZE
-
-Find = Callable[[Any, ResolveInfo], Awaitable[Node | None]]
-FIND_OTHERS: Final[dict[str, Find]] = {}
-"""How nodes are found by their key that no loader of objects has; filled where the domains are put together."""
-LOADER_OF: Final = {"User": "user", "Avatar": "avatar", "CatalogItem": "catalog_item", "Design": "design"}
 
 
 @strawberry.type
@@ -45,8 +40,14 @@ class NodeQueries:
 
 async def _node(global_id: str, info: strawberry.Info[Context]) -> Node | None:
     type_name, key = decode_node_id(global_id)
-    if (find := FIND_OTHERS.get(type_name)) is not None:
-        return await find(key, info._raw_info)
-    view = await load_view(LOADER_OF[type_name], key, info._raw_info, type_name=type_name, found=True)
+    domains = info.context.domains
+    if type_name in domains.records:
+        return await domains.records[type_name].find(key, info._raw_info)
+    loader = domains.objects[type_name].loader
+    view = await load_view(loader, key, info._raw_info, type_name=type_name, found=True)
     assert view is None or isinstance(view, Node)
     return view
+
+
+domain: Final = Domain(queries=(NodeQueries,), costs={"Query.nodes": Cost(1, item=1, size=MAX_SIZE, counted="ids")})
+"""What belongs to no domain of its own."""

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
-from strawberry import Schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -22,24 +21,27 @@ from api.accounts import security_log
 from api.accounts.auth import Auth
 from api.accounts.security_log import SecurityEvent
 from api.accounts.tokens import Claims
+from api.admission.documents import documents
 from api.admission.introspection import hide_suggestions
 from api.admission.trusted.documents import Documents
 from api.config.settings import Settings
 from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
 from api.execution import SizeBudget
+from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.departures import DEPARTURE, Departure
-from api.http.request import JSON, RESPONSE_JSON, Incoming, Operation, read_operations, request_id_of, response_type
+from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
 from api.http.traffic import Traffic
 from api.idempotency.claims import Claim
-from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of
+from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of, may_be_replayed
 from api.log import Cost, current_cost, logger
 from api.rates.addresses import Addresses, site
 from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
 from api.rights.viewer import ANONYMOUS as NOBODY
 from api.rights.viewer import Viewer
+from api.schema import DOMAINS, Schema
 from api.stores.stores import Stores
 
 _AUTHORIZATION: Final = b"authorization"
@@ -151,9 +153,11 @@ class GraphQLEndpoint:
             if keys:
                 raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
             return of_batch(await asyncio.gather(*(self._one_of_batch(exchange, each) for each in asked)))
-        asked = exchange.asked = await self._documents.resolve(asked, exchange.stores, exchange.media_type)
-        key = key_of(keys, asked, self._settings) if keys and exchange.request.method == "POST" else None
-        if key is None:
+        asked = exchange.asked = await self._documents.resolve(
+            asked, exchange.stores, for_old_client=exchange.media_type == JSON
+        )
+        key = key_of(keys) if keys and exchange.request.method == "POST" else None
+        if key is None or not may_be_replayed(documents.mutations(asked.query, asked.name, self._settings)):
             return await self._execute(exchange, asked)
         actor = (
             f"account:{exchange.viewer.id}"
@@ -198,7 +202,8 @@ class GraphQLEndpoint:
     async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:
         """As `_execute`; what fails is answered in its place, and takes nobody along."""
         try:
-            resolved = await self._documents.resolve(operation, exchange.stores, exchange.media_type or JSON)
+            for_old_client = exchange.media_type in (None, JSON)
+            resolved = await self._documents.resolve(operation, exchange.stores, for_old_client=for_old_client)
             return await self._execute(exchange, resolved)
         except AppError as error:
             return refusal(error)
@@ -214,7 +219,14 @@ class GraphQLEndpoint:
     async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
         """Run one operation. Raises AppError where it is refused with a status of its own."""
         context = Context(
-            exchange.stores, self._settings, exchange.request_id, self.auth, exchange.viewer, exchange.address, claim
+            exchange.stores,
+            self._settings,
+            exchange.request_id,
+            DOMAINS,
+            self.auth,
+            exchange.viewer,
+            exchange.address,
+            claim,
         )
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
         context.departure = exchange.request.scope.get(DEPARTURE)

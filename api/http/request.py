@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -15,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from api.config.settings import Settings
 from api.errors import BadRequest, ClientLeft
+from api.execution.operation import Operation
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -27,17 +26,6 @@ _NAMES_JSON: Final = re.compile(r"application/(graphql-response\+)?json", re.IGN
 _PREFLIGHTED: Final = (b"authorization", b"apollo-require-preflight", b"x-requested-with")
 """Headers that a page of another site can't send without asking first (CORS), nor a form at all."""
 _PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a request asks to be executed. `query` is empty where only `document_id` or `extensions` say what it is."""
-
-    query: str
-    variables: dict[str, Any] | None
-    name: str | None
-    document_id: str | None = None
-    extensions: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Incoming:

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -28,9 +28,6 @@ from api.errors import AppError
 from api.stores.stores import Stores
 from models import IdempotencyKey, PostgresRepository, new_id
 from models.pooler import autocommit
-
-if TYPE_CHECKING:
-    from api.fields.context import Context
 
 LEASE: Final = timedelta(seconds=15)
 """For how long a claim is held after its process was last heard of."""
@@ -71,10 +68,9 @@ class Claim:
             raise InProgress
 
 
-def idempotent_object_id(context: Context, path: Path) -> ObjectId | None:
+def idempotent_object_id(claim: Claim | None, path: Path) -> ObjectId | None:
     """The `_id` for a document that the field at this path (`info.path`) creates: the same one, should the request
     have to run again. None for a request without a key."""
-    claim = context.claim
     if claim is None:
         return None
     named = orjson.dumps([claim.since.isoformat(), claim.actor, claim.key, path.as_list()])

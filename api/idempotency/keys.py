@@ -21,28 +21,24 @@ import contextlib
 import hmac
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
 from api.accounts.tokens import secrets_of
-from api.admission.documents import documents
-from api.admission.refusals import TimedOut
 from api.config.settings import Settings
 from api.error_codes import ErrorCode
-from api.errors import AppError, Conflict, RateLimited, StoreUnavailable, as_app_error, reported
+from api.errors import AppError, Conflict, RateLimited, StatementTimedOut, StoreUnavailable, as_app_error, reported
+from api.execution.operation import Operation
 from api.idempotency import claims
 from api.idempotency.claims import Claim, IdempotencyError, InProgress
 from api.log import logger
 from api.stores.stores import Stores
-
-if TYPE_CHECKING:
-    from api.http.request import Operation
 
 HEADER: Final = "Idempotency-Key"
 ANONYMOUS: Final = "address:"
@@ -58,7 +54,7 @@ MOST_ANONYMOUS: Final = 100
 """Keys that one address has at a time without signing in; each is a row that stays for its lifetime."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 _TRANSIENT: Final = frozenset(
-    each.code.name for each in (StoreUnavailable, Conflict, AppError, RateLimited, InProgress, TimedOut)
+    each.code.name for each in (StoreUnavailable, StatementTimedOut, Conflict, AppError, RateLimited, InProgress)
 )
 """Codes of errors after which the same request may be tried again."""
 
@@ -115,21 +111,23 @@ class Answer:
     replayed: bool = False
 
 
-def key_of(headers: Sequence[str], operation: Operation, settings: Settings) -> str | None:
-    """The key of a request, by its headers of that name; None where there is none, or nothing that may be replayed.
-
-    Raises BadKey, and NotReplayed where some of its mutations may be and others not.
-    """
-    if not headers:
-        return None
-    if len(headers) > 1 or not _VISIBLE.fullmatch(headers[0]):
+def key_of(headers: Sequence[str]) -> str:
+    """The key of a request, by its headers of that name. Raises BadKey."""
+    if len(headers) != 1 or not _VISIBLE.fullmatch(headers[0]):
         raise BadKey
-    asked = documents.mutations(operation.query, operation.name, settings)
-    if not asked - NOT_REPLAYED:
-        return None
-    if asked & NOT_REPLAYED:
-        raise NotReplayed
     return headers[0]
+
+
+def may_be_replayed(mutations: Set[str]) -> bool:
+    """Whether an operation with these mutations runs once: it has some, and none whose answer is never given again.
+
+    Raises NotReplayed where it has both kinds.
+    """
+    if not mutations - NOT_REPLAYED:
+        return False
+    if mutations & NOT_REPLAYED:
+        raise NotReplayed
+    return True
 
 
 class Idempotency:

@@ -11,6 +11,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from api.designs import owner_deletion
 from api.fields.context import Context
 from api.reconcile.report import Progress, Report
 from api.users import deletion
@@ -143,4 +144,4 @@ async def _give_back(context: Context, user_id: UUID, moment: datetime) -> int:
         if await transaction.scalar(restored) is None:
             return 0
     # should the user be deleted again by now, these are orphans, which a later step looks for
-    return await deletion.give_designs_back(context, user_id, moment)
+    return await owner_deletion.give_back(context, user_id, moment)

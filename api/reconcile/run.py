@@ -16,6 +16,7 @@ from api.reconcile.expiry import forget_history, sweep_expired
 from api.reconcile.oddities import find_odd_values
 from api.reconcile.report import Progress, Report
 from api.rights.viewer import SYSTEM
+from api.schema import DOMAINS
 from api.stores.stores import Stores
 
 BATCH: Final = 1000
@@ -46,7 +47,8 @@ async def reconcile(
     May run beside the API and beside itself, be interrupted and be repeated: each batch stands for itself, and each
     repair is conditional on what it repairs.
     """
-    report, context = Report(), Context(stores, settings, f"reconcile-{uuid_utils.uuid7()}", Auth(settings), SYSTEM)
+    report, request_id = Report(), f"reconcile-{uuid_utils.uuid7()}"
+    context = Context(stores, settings, request_id, DOMAINS, Auth(settings), SYSTEM)
     for step in STEPS:
         await step(context, report, repair=repair, batch=batch, progress=progress)
     counts = {name: tally.found for name, tally in report.kinds().items() if tally.found}

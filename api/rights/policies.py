@@ -20,6 +20,8 @@ EVERYTHING: Final = And(())
 NOTHING: Final = Or(())
 LIVE: Final = Compare("deleted_at", "is_null", True)
 DELETED: Final = Compare("deleted_at", "is_null", False)
+PUBLISHED: Final = Compare("status", "in", ("published",))
+"""Of designs: on show for everyone."""
 
 
 @dataclass(frozen=True, slots=True)

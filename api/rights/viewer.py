@@ -39,6 +39,11 @@ class Viewer:
         return account_id
 
 
+def may_use_premium(role: str | None) -> bool:
+    """Whether an account of this role may use premium items."""
+    return role in ("premium", "brand", "admin")
+
+
 ANONYMOUS: Final = Viewer()
 SYSTEM: Final = Viewer(role="admin")
 """The command line and background work: may do everything and is nobody."""

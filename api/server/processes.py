@@ -31,8 +31,8 @@ from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
 from api.stores.failures import ServerError, describe
 from api.stores.mongodb import require_version
+from api.stores.revisions import migrated
 from api.stores.stores import mongo_client, mongo_database, postgres_engine
-from migrations.revisions import migrated
 
 FACTORY: Final = "api.server.processes:application"
 BACKLOG: Final = 2048

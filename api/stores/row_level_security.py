@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.config.settings import ConfigurationError
-from api.rights.viewer import Viewer
 
 ROLE: Final = "fashion_wallet_app"
 
@@ -39,12 +38,6 @@ class Identity:
     user_id: str
     role: str
     request_id: str
-
-
-def identity_of(viewer: Viewer, request_id: str, *, system: bool = False) -> Identity:
-    """The identity of a viewer's request, or of the service itself on behalf of the viewer."""
-    role = "system" if system else viewer.role or ""
-    return Identity("" if viewer.id is None else str(viewer.id), role, request_id)
 
 
 def enforce(engine: AsyncEngine) -> None:

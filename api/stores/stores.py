@@ -26,9 +26,9 @@ from api.stores.breakers import Breaker, Limits
 from api.stores.connecting import Check, Connector, Spare
 from api.stores.guards import GuardedClient, GuardedPool, PostgresGuard, watching
 from api.stores.mongodb import CLOSING
+from api.stores.revisions import migrated
 from api.stores.row_level_security import Identity, bound, enforce, first_statement, referring
 from documents import Design
-from migrations.revisions import migrated
 from models.pool import ConnectionPool, drop_lost_connections
 from models.pooler import POOLED_OPTIONS, UNNAMED, autocommit
 from models.statements import Record, Statement, StatementRunner

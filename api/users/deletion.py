@@ -17,19 +17,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from pymongo.asynchronous.collection import AsyncCollection
-from sqlalchemy import Executable, and_, func, insert, literal, select, union_all, update
+from sqlalchemy import Executable, func, insert, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from api.accounts import sessions
-from api.designs import history
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.stores.stores import Stores
 from api.users import accounts
 from api.writing.mutations import conflict, not_found, write_block
-from documents import Design, MongoRepository, truncate, utc_now
+from documents import truncate, utc_now
 from models import Avatar, Operation, User, new_id
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -55,7 +53,8 @@ async def begin_deletion(context: Context, user_id: UUID) -> Unfinished:
     Where that has been done by a deletion that was interrupted, it is that one. Raises Refusal: NOT_FOUND, LAST_ADMIN,
     and OPERATION_UNFINISHED where the user is being restored.
     """
-    after = await _newest_deletion_of_designs(context.stores, user_id)
+    found = [await each.newest_deletion(context, user_id) for each in context.domains.belongings]
+    after = max((moment for moment in found if moment is not None), default=None)
     async with write_block(context, resumable=True) as transaction:
         await accounts.keep_an_admin(transaction, without=user_id)
         user = await _hold(transaction, user_id)
@@ -93,15 +92,16 @@ async def finish(context: Context, begun: Unfinished) -> None:
     """Do what is left of the operation, unless somebody else has.
 
     PostgreSQL waits for nobody: no transaction is open while MongoDB works, and any number may be at the same
-    operation, as each of its steps may be repeated. Who takes designs too late, when the opposite operation has begun,
-    gives them back.
+    operation, as each of its steps may be repeated. Who takes something too late, when the opposite operation has
+    begun, gives it back.
     """
     if not await _goes_on(context.stores, begun):
         return
-    if begun.kind == "delete_user":
-        await take_designs(context, begun.user_id, begun.moment)
-    else:
-        await give_designs_back(context, begun.user_id, begun.moment)
+    for each in context.domains.belongings:
+        if begun.kind == "delete_user":
+            await each.take(context, begun.user_id, begun.moment)
+        else:
+            await each.give_back(context, begun.user_id, begun.moment)
     async with write_block(context, resumable=True) as transaction:
         held = select(Operation.id).where(Operation.id == begun.id, Operation.finished_at.is_(None)).with_for_update()
         mine = await transaction.scalar(held) is not None
@@ -111,10 +111,11 @@ async def finish(context: Context, begun: Unfinished) -> None:
             done = update(Operation).where(Operation.id == begun.id).values(finished_at=func.clock_timestamp())
             await _run(transaction, done)
         undone = not mine and begun.kind == "delete_user" and await _is_undone(transaction, begun)
-    if undone:
-        await give_designs_back(context, begun.user_id, begun.moment)
-    elif begun.kind == "delete_user":
-        await take_late_designs(context, begun.user_id)
+    for each in context.domains.belongings:
+        if undone:
+            await each.give_back(context, begun.user_id, begun.moment)
+        elif begun.kind == "delete_user":
+            await each.take_late(context, begun.user_id)
 
 
 async def unfinished(stores: Stores, *, after: UUID | None, limit: int) -> list[Unfinished]:
@@ -145,59 +146,6 @@ async def _is_undone(transaction: AsyncSession, deletion: Unfinished) -> bool:
         Operation.moment == deletion.moment,
     )
     return await transaction.scalar(restored.limit(1)) is not None
-
-
-async def take_designs(context: Context, user_id: UUID, moment: datetime, actor: UUID | None = None) -> int:
-    """Delete the user's live designs as of this moment. How many there were.
-
-    Who does it is the viewer, where nobody else is given. `updatedAt` stays: nobody has edited them.
-    """
-    live = {"userId": str(user_id), "deletedAt": None}
-    return await history.mark_all(context.stores, live, _author(context, actor), truncate(moment))
-
-
-async def give_designs_back(context: Context, user_id: UUID, moment: datetime) -> int:
-    """Restore the designs that were deleted at this moment. How many there were."""
-    taken = {"userId": str(user_id), "deletedAt": truncate(moment)}
-    return await history.mark_all(context.stores, taken, _author(context), None)
-
-
-def _author(context: Context, actor: UUID | None = None) -> dict[str, str]:
-    id = actor or context.viewer.id
-    return {"requestId": context.request_id} | ({} if id is None else {"updatedBy": str(id)})
-
-
-async def take_late_designs(context: Context, user_id: UUID) -> bool:
-    """Whether the user is deleted; then what of theirs has come to life since goes with them, as if it had before.
-
-    Who makes or restores a design looks here afterwards, as the deletion may have looked for designs before.
-    """
-    deletion = await _lasting_deletion(context.stores, user_id)
-    if deletion is None:
-        return False
-    moment, actor = deletion
-    await take_designs(context, user_id, moment, actor)
-    if await _lasting_deletion(context.stores, user_id) != deletion:
-        await give_designs_back(context, user_id, moment)
-        return False
-    return True
-
-
-async def _lasting_deletion(stores: Stores, user_id: UUID) -> tuple[datetime, UUID | None] | None:
-    """Since when the user is deleted, and by whom; None where they aren't, or are being restored."""
-    deletion = aliased(Operation)
-    of_it = (deletion.kind == "delete_user", deletion.subject_id == User.id, deletion.moment == User.deleted_at)
-    undone = select(Operation.id).where(
-        Operation.kind == "restore_user", Operation.subject_id == User.id, Operation.moment == User.deleted_at
-    )
-    lasting = (
-        select(User.deleted_at, deletion.actor_id)
-        .outerjoin(deletion, and_(*of_it))
-        .where(User.id == user_id, User.deleted_at.is_not(None), ~undone.exists())
-    )
-    async with stores.sessions.begin() as transaction:
-        row = (await transaction.execute(lasting.limit(1))).one_or_none()
-        return None if row is None or row.deleted_at is None else (row.deleted_at, row.actor_id)
 
 
 async def _restore_rows(transaction: AsyncSession, begun: Unfinished, actor: UUID | None) -> None:
@@ -241,14 +189,6 @@ async def _note(transaction: AsyncSession, context: Context, kind: str, user_id:
     return begun
 
 
-async def _newest_deletion_of_designs(stores: Stores, user_id: UUID) -> datetime | None:
-    """The latest time from now on at which a design of the user was deleted: clocks differ."""
-    later = {"userId": str(user_id), "deletedAt": {"$gte": utc_now()}}
-    found = await _designs(stores).find_one(later, {"deletedAt": True}, sort=[("deletedAt", -1)])
-    moment: datetime | None = None if found is None else found["deletedAt"]
-    return moment
-
-
 async def _new_moment(transaction: AsyncSession, user_id: UUID, after: datetime | None) -> datetime:
     """Now, or as much later as it takes to be after everything of the user's that was deleted before."""
     deleted = union_all(
@@ -259,10 +199,6 @@ async def _new_moment(transaction: AsyncSession, user_id: UUID, after: datetime 
     newest: datetime | None = await transaction.scalar(select(func.max(deleted.c.at)))
     now = utc_now()
     return now if newest is None else max(now, truncate(newest) + _MILLISECOND)
-
-
-def _designs(stores: Stores) -> AsyncCollection[dict[str, Any]]:
-    return MongoRepository(Design, stores.database).collection
 
 
 async def _run(transaction: AsyncSession, statement: Executable) -> None:

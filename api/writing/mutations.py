@@ -19,7 +19,7 @@ from strawberry.types.base import StrawberryMaybe
 from strawberry.types.maybe import Some
 
 from api.error_codes import MutationErrorCode
-from api.stores.row_level_security import identity_of
+from api.rights.identity import identity_of
 from api.writing.problems import words_of
 
 if TYPE_CHECKING:

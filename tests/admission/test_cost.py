@@ -13,9 +13,9 @@ from api.admission import price
 from api.admission.documents import Document
 from api.admission.refusals import CAP
 from api.config.settings import Settings
-from api.fields.costs import DECLARED, Costs
+from api.fields.costs import Costs
 from api.http.application import create_app
-from api.schema import schema
+from api.schema import DOMAINS, schema
 from api.stores.stores import Stores
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
@@ -293,7 +293,7 @@ def test_every_list_of_objects_has_a_length() -> None:
     with pytest.raises(ValueError, match=r"^how many items Query\.things may have is not declared$"):
         Costs(build_schema("type Query { things: [Thing] } type Thing { id: ID }"), {})
     with pytest.raises(ValueError, match=r"^there are no such fields: Query\.other$"):
-        Costs(build_schema("type Query { id: ID }"), {"Query.other": DECLARED["Query.nodes"]})
+        Costs(build_schema("type Query { id: ID }"), {"Query.other": DOMAINS.costs["Query.nodes"]})
 
 
 def test_each_selection_is_summed_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ QUERIES: Final = (
 
 async def test_introspection_never_costs_more() -> None:
     settings = Settings(_env_file=None)
-    executor = Executor(schema._schema, StrawberryDeclarations(schema))
+    executor = Executor(schema._schema, StrawberryDeclarations(schema, schema.costs))
     prices: dict[str, int] = {}
     dear = []
     for query in QUERIES:

@@ -45,7 +45,7 @@ def _prepared(**variables: Any) -> list[Any]:
     assert schema._schema.query_type is not None
     values = get_variable_values(schema._schema, _OPERATION.variable_definitions or (), variables)
     assert isinstance(values, VariableValues)
-    batch = StrawberryDeclarations(schema).field(schema._schema.query_type, "catalogItems", _LIST)
+    batch = StrawberryDeclarations(schema, schema.costs).field(schema._schema.query_type, "catalogItems", _LIST)
     assert isinstance(batch, Batch)
     assert batch.prepare is not None
     known: Converted = {}

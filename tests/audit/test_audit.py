@@ -18,6 +18,7 @@ from api.config.settings import Settings
 from api.fields.context import Context
 from api.ids import encode_id
 from api.rights.viewer import Viewer
+from api.schema import DOMAINS
 from api.stores.stores import Stores
 from api.writing.mutations import write_block
 from documents.change import first_change
@@ -147,7 +148,7 @@ async def test_what_is_rolled_back_leaves_no_entry(stores: Stores) -> None:
 async def test_a_write_block_says_who_and_by_which_request(stores: Stores, settings: Settings) -> None:
     admin = await create_user(stores, role="admin")
     await run(stores, "DELETE FROM audit.audit_log")
-    context = Context(stores, settings, "request-7", Auth(settings), Viewer(admin.id, "admin"))
+    context = Context(stores, settings, "request-7", DOMAINS, Auth(settings), Viewer(admin.id, "admin"))
     async with write_block(context) as session:
         await users(stores).within(session).update(admin.id, {"first_name": "Eve"})
     [entry] = await log(stores)

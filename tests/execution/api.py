@@ -13,7 +13,7 @@ from api.accounts.auth import Auth
 from api.config.settings import Settings
 from api.fields.context import Context
 from api.rights.viewer import ANONYMOUS, Viewer
-from api.schema import schema
+from api.schema import DOMAINS, schema
 from tests.execution.both import Both, standing_in
 from tests.execution.minimising import parts_of
 from tests.execution.operations import Operation, operations
@@ -89,7 +89,7 @@ def context_of(world: World, viewer: str) -> Context:
     user = None if account is None else world.users[account]
     auth: Auth = world.app.state.auth
     who = ANONYMOUS if user is None else Viewer(user.id, user.role)
-    return Context(world.stores, world.settings, "a generated operation", auth, who)
+    return Context(world.stores, world.settings, "a generated operation", DOMAINS, auth, who)
 
 
 def search(seed_: int, progress: Progress, *, mutation: bool) -> None:

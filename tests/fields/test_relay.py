@@ -45,7 +45,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if installed.returncode:
         pytest.skip(f"npm can't bring Relay: {installed.stderr.strip()[:500]}")
     here = Path(__file__).parent
-    shutil.copy(here.parent / "schema.graphql", folder)
+    shutil.copy(here.parents[1] / "schema.graphql", folder)
     shutil.copy(here / "relay.cjs", folder)
     return folder
 

@@ -16,10 +16,12 @@ from sqlalchemy import func, insert, select, text
 
 from api.accounts.auth import Auth
 from api.config.settings import Settings
+from api.designs import owner_deletion
 from api.fields.context import Context
 from api.reconcile.report import EXAMPLES, Report, Tally
 from api.reconcile.run import reconcile
 from api.rights.viewer import SYSTEM
+from api.schema import DOMAINS
 from api.stores.stores import Stores, open_stores
 from api.users import deletion
 from documents import Design
@@ -49,7 +51,7 @@ def counts(report: Report) -> dict[str, tuple[int, int, int]]:
 
 
 def system(stores: Stores, settings: Settings) -> Context:
-    return Context(stores, settings, "test", Auth(settings), SYSTEM)
+    return Context(stores, settings, "test", DOMAINS, Auth(settings), SYSTEM)
 
 
 async def document(stores: Stores, design: Design | ObjectId) -> dict[str, Any]:
@@ -173,7 +175,7 @@ async def test_what_a_late_command_took_after_a_restoration_comes_back(stores: S
     begun = await deletion.begin_deletion(context, user.id)
     await deletion.finish(context, begun)
     await deletion.finish(context, await deletion.begin_restoration(context, user.id))
-    await deletion.take_designs(context, user.id, begun.moment)
+    await owner_deletion.take(context, user.id, begun.moment)
 
     assert counts(await run(stores, settings)) == {"unrestored_designs": (2, 0, 2)}
     assert counts(await run(stores, settings, repair=True)) == {"unrestored_designs": (2, 2, 0)}

@@ -20,8 +20,10 @@ from api.config.settings import ConfigurationError, Settings
 from api.fields.context import Context
 from api.http.application import create_app
 from api.ids import encode_id
+from api.rights.identity import identity_of
 from api.rights.viewer import ANONYMOUS, Viewer
-from api.stores.row_level_security import ROLE, Identity, identity_of
+from api.schema import DOMAINS
+from api.stores.row_level_security import ROLE, Identity
 from api.stores.stores import Stores, open_stores
 from models import Base, User
 from tests.support.factories.avatars import create_avatar
@@ -331,10 +333,10 @@ async def test_other_roles_see_what_their_grants_say(stores: Stores) -> None:
 async def test_a_context_acts_as_its_viewer(stores: Stores, settings: Settings) -> None:
     user = await create_user(stores)
     who = "SELECT current_user, current_setting('app.user_id'), current_setting('app.role')"
-    context = Context(stores, settings, "r", Auth(settings), Viewer(user.id, "user"))
+    context = Context(stores, settings, "r", DOMAINS, Auth(settings), Viewer(user.id, "user"))
     assert await run(context.stores, who) == [(ROLE, str(user.id), "user")]
     assert await run(context.system_stores, who) == [(ROLE, str(user.id), "system")]
-    nobody = Context(stores, settings, "r", Auth(settings), ANONYMOUS)
+    nobody = Context(stores, settings, "r", DOMAINS, Auth(settings), ANONYMOUS)
     assert await run(nobody.stores, who) == [(ROLE, "", "")]
 
 

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.config.settings import Settings
-from migrations.revisions import known
+from api.stores.revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.server.test_server import children, ended
 from tests.support.databases import HEAD, REVISIONS, fresh_database, sql

@@ -15,6 +15,7 @@ from api.accounts.auth import Auth
 from api.config.settings import load_settings
 from api.fields.context import Context
 from api.rights.viewer import SYSTEM
+from api.schema import DOMAINS
 from api.stores.stores import open_stores
 from api.users import deletion
 
@@ -24,7 +25,7 @@ BEGIN = {"delete": deletion.begin_deletion, "restore": deletion.begin_restoratio
 async def main(kind: str, user_ids: list[UUID]) -> None:
     settings = load_settings()
     async with open_stores(settings) as stores:
-        context = Context(stores, settings, "crashing", Auth(settings), SYSTEM)
+        context = Context(stores, settings, "crashing", DOMAINS, Auth(settings), SYSTEM)
         await next_line("ready")
         begun = [await BEGIN[kind](context, user_id) for user_id in user_ids]
         await next_line("begun")

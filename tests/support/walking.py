@@ -15,7 +15,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from api.ids import RECORD_TYPES
+from api.ids import RECORDS
 from api.schema import schema
 
 SCHEMA: Final[GraphQLSchema] = schema._schema
@@ -42,7 +42,7 @@ def is_node(named: Any) -> bool:
     return (
         isinstance(named, GraphQLObjectType)
         and any(interface.name == "Node" for interface in named.interfaces)
-        and named.name not in RECORD_TYPES
+        and named.name not in RECORDS
     )
 
 

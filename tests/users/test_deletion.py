@@ -13,12 +13,13 @@ from starlette.applications import Starlette
 
 from api.accounts.auth import Auth
 from api.config.settings import Settings
-from api.designs import history
+from api.designs import history, owner_deletion
 from api.fields.context import Context
 from api.http.application import create_app
 from api.ids import decode_id
 from api.reconcile.run import reconcile
 from api.rights.viewer import Viewer
+from api.schema import DOMAINS
 from api.stores.stores import Stores
 from api.users import deletion
 from documents import Design, MongoRepository
@@ -63,7 +64,7 @@ async def admin(client: httpx.AsyncClient, stores: Stores) -> httpx.AsyncClient:
 def acting(app: Starlette, actor: User) -> Context:
     """The context of a request of this account."""
     settings = app.state.settings
-    return Context(app.state.stores, settings, "request-1", Auth(settings), Viewer(actor.id, actor.role))
+    return Context(app.state.stores, settings, "request-1", DOMAINS, Auth(settings), Viewer(actor.id, actor.role))
 
 
 async def delete(client: httpx.AsyncClient, user: User) -> dict[str, Any]:
@@ -298,7 +299,7 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
     user, actor = await create_user(stores), await create_user(stores, role="admin")
     design = await create_design(stores, user_id=user.id)
     begun = await deletion.begin_deletion(acting(app, actor), user.id)
-    asked, go_on, take = asyncio.Event(), asyncio.Event(), deletion.take_designs
+    asked, go_on, take = asyncio.Event(), asyncio.Event(), owner_deletion.take
 
     async def slowly(*arguments: Any) -> int:
         asked.set()
@@ -306,7 +307,7 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
         return await take(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(deletion, "take_designs", slowly)
+        patched.setattr(owner_deletion, "take", slowly)
         late = asyncio.create_task(deletion.finish(acting(app, actor), begun))
         await asked.wait()
     await deletion.finish(acting(app, actor), begun)
@@ -365,21 +366,21 @@ async def test_what_comes_to_life_stays_where_its_owner_comes_back(
     admin: httpx.AsyncClient, app: Starlette, stores: Stores, monkeypatch: pytest.MonkeyPatch, finished: bool
 ) -> None:
     """A restoration that is over, or under way, between the look at the owner and the taking of the design."""
-    user, actor, take = await create_user(stores), await create_user(stores, role="admin"), deletion.take_designs
+    user, actor, take = await create_user(stores), await create_user(stores, role="admin"), owner_deletion.take
     begun: list[deletion.Unfinished] = []
     await delete(admin, user)
 
     async def restored_before(*arguments: Any) -> int:
         begun.append(await deletion.begin_restoration(acting(app, actor), user.id))
-        await deletion.give_designs_back(acting(app, actor), user.id, begun[0].moment)
+        await owner_deletion.give_back(acting(app, actor), user.id, begun[0].moment)
         if finished:
             await deletion.finish(acting(app, actor), begun[0])
         return await take(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(deletion, "take_designs", restored_before)
+        patched.setattr(owner_deletion, "take", restored_before)
         design = await create_design(stores, user_id=user.id)
-        assert await deletion.take_late_designs(acting(app, actor), user.id) is False
+        assert await owner_deletion.take_late(acting(app, actor), user.id) is False
     await deletion.finish(acting(app, actor), begun[0])
 
     assert await deleted_at(stores, user, design) == [None, None]
@@ -389,7 +390,7 @@ async def test_a_deletion_looks_again_when_it_is_done(
     admin: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the original service writes meanwhile, which looks after nothing."""
-    user, take = await create_user(stores), deletion.take_designs
+    user, take = await create_user(stores), owner_deletion.take
     late: list[Design] = []
 
     async def too_early(*arguments: Any) -> int:
@@ -398,7 +399,7 @@ async def test_a_deletion_looks_again_when_it_is_done(
             late.append(await create_design(stores, user_id=user.id))
         return taken
 
-    monkeypatch.setattr(deletion, "take_designs", too_early)
+    monkeypatch.setattr(owner_deletion, "take", too_early)
     assert (await delete(admin, user))["errors"] == []
 
     moment, design_moment = await deleted_at(stores, user, *late)
@@ -421,7 +422,7 @@ async def test_no_transaction_is_open_while_mongodb_works(
         assert (report.unfinished_operations.repaired, report.orphaned_designs.repaired) == (1, 1)
         assert (await restore(admin, user))["errors"] == []
         (moment,) = await operation_moments(stores, user)
-        await deletion.take_designs(acting(app, other), user.id, moment)
+        await owner_deletion.take(acting(app, other), user.id, moment)
         assert (await reconcile(stores, app.state.settings, repair=True)).unrestored_designs.repaired == 2
         for name in ("publishDesign", "archiveDesign", "duplicateDesign", "deleteDesign", "restoreDesign"):
             assert (await mutate(admin, name, **named))["errors"] == []

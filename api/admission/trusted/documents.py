@@ -18,7 +18,7 @@ from api.admission.trusted.register import Register
 from api.config.settings import Settings
 from api.error_codes import ErrorCode
 from api.errors import AppError, BadRequest, StoreUnavailable, reported
-from api.http.request import JSON, Operation
+from api.execution.operation import Operation
 from api.log import logger
 from api.stores.stores import Stores
 
@@ -32,9 +32,9 @@ class DocumentNotFound(AppError):
 
     code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, *, for_old_client: bool) -> None:
         super().__init__("PersistedQueryNotFound")
-        self.status = 200 if media_type == JSON else 404  # 200 is what Apollo's servers answer to old clients
+        self.status = 200 if for_old_client else 404  # 200 is what Apollo's servers answer to old clients
 
 
 class NotSupported(AppError):
@@ -42,9 +42,9 @@ class NotSupported(AppError):
 
     code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, *, for_old_client: bool) -> None:
         super().__init__("PersistedQueryNotSupported")
-        self.status = 200 if media_type == JSON else 400
+        self.status = 200 if for_old_client else 400
 
 
 class NotTrusted(AppError):
@@ -67,7 +67,7 @@ class Documents:
         self._register = Register()
         self._reported: set[str] = set()
 
-    async def resolve(self, operation: Operation, stores: Stores, media_type: str) -> Operation:
+    async def resolve(self, operation: Operation, stores: Stores, *, for_old_client: bool) -> Operation:
         """The operation with the text that it asks for.
 
         Raises BadRequest for one that asks for nothing properly, DocumentNotFound, NotSupported, NotTrusted, or
@@ -79,12 +79,12 @@ class Documents:
                 raise BadRequest("Send documentId or query, not both.")
             document = await self._registered(normalised(operation.document_id), stores)
             if document is None:
-                raise DocumentNotFound(media_type)
+                raise DocumentNotFound(for_old_client=for_old_client)
             return replace(operation, query=document)
         if operation.extensions.get("persistedQuery") is not None:
             identifier = _hash_of(operation.extensions["persistedQuery"])
             if query is None:
-                return replace(operation, query=await self._by_hash(identifier, stores, media_type))
+                return replace(operation, query=await self._by_hash(identifier, stores, for_old_client=for_old_client))
             if identifier_of(query) != identifier:
                 raise BadRequest("sha256Hash is not the hash of query.")
             await self._admit(identifier, query, stores)
@@ -96,7 +96,7 @@ class Documents:
             await self._admit(identifier_of(query), query, stores)
         return operation
 
-    async def _by_hash(self, identifier: str, stores: Stores, media_type: str) -> str:
+    async def _by_hash(self, identifier: str, stores: Stores, *, for_old_client: bool) -> str:
         # a client's own first: asking for it costs no statement
         document = self._clients.find(identifier)
         if document is not None:
@@ -104,7 +104,11 @@ class Documents:
             return document
         document = await self._registered(identifier, stores)
         if document is None:
-            raise DocumentNotFound(media_type) if self._keeps or self._mode == "enforce" else NotSupported(media_type)
+            raise (
+                DocumentNotFound(for_old_client=for_old_client)
+                if self._keeps or self._mode == "enforce"
+                else NotSupported(for_old_client=for_old_client)
+            )
         return document
 
     async def _admit(self, identifier: str, document: str, stores: Stores) -> None:

@@ -15,7 +15,7 @@ from api.admission.trusted.identifiers import PREFIX, identifier_of, normalised
 from api.admission.trusted.store import Entry
 from api.config.settings import Settings
 from api.errors import BadUserInput
-from api.schema import Schema
+from api.fields.costs import Costs
 
 DOCUMENTS: Final = (".graphql", ".gql")
 MANIFEST: Final = ".json"
@@ -25,7 +25,7 @@ Found = tuple[str, str | None, str]
 """Where a document was found, the identifier that its manifest gives it, and its text."""
 
 
-def read(path: Path, schema: Schema, settings: Settings) -> list[Entry]:
+def read(path: Path, costs: Costs, settings: Settings) -> list[Entry]:
     """The documents of a file, or of all files below a folder; each under its hash, and under its manifest's own
     identifier where it has another one.
 
@@ -41,7 +41,7 @@ def read(path: Path, schema: Schema, settings: Settings) -> list[Entry]:
             continue
         for place, given, text in found:
             try:
-                for entry in _entries(given, text, schema, settings):
+                for entry in _entries(given, text, costs, settings):
                     if entries.setdefault(entry.identifier, entry).document != entry.document:
                         raise BadUserInput(f"another document has the identifier {entry.identifier}, too")
             except BadUserInput as error:
@@ -100,9 +100,9 @@ def _of_apollo(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _entries(given: str | None, text: str, schema: Schema, settings: Settings) -> Iterator[Entry]:
+def _entries(given: str | None, text: str, costs: Costs, settings: Settings) -> Iterator[Entry]:
     """The entries of one document. Raises BadUserInput where it may not be registered."""
-    operations = _operations(text, schema, settings)
+    operations = _operations(text, costs, settings)
     own = identifier_of(text)
     yield Entry(own, text, operations)
     if given is not None and (identifier := normalised(given)) != own:
@@ -111,15 +111,15 @@ def _entries(given: str | None, text: str, schema: Schema, settings: Settings) -
         yield Entry(identifier, text, operations)
 
 
-def _operations(text: str, schema: Schema, settings: Settings) -> str:
+def _operations(text: str, costs: Costs, settings: Settings) -> str:
     """The names of a valid document's operations, which keep the limits while their variables are at their defaults."""
     try:
         document = Document(text, settings)
         document.require(settings)
-        if errors := document.errors(schema._schema):
+        if errors := document.errors(costs.schema):
             raise BadUserInput("; ".join(map(_located, errors)))
         for operation in document.operations:
-            cost = document.price(operation, schema.costs).of(None)
+            cost = document.price(operation, costs).of(None)
             require("The operation costs too much", "max_cost", settings.max_cost, cost)
     except GraphQLError as error:
         raise BadUserInput(_located(error)) from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 
 import asyncpg
@@ -18,11 +19,16 @@ _CURRENT: Final = "SELECT array_agg(version_num::text) AS revisions FROM shared.
 _NOT_MIGRATED: Final = "the database is not migrated: run `fashion-wallet migrate run`"
 
 
+def _versions() -> list[Traversable]:
+    """The files of the revisions; what they are part of stands above the stores, so it is found by name."""
+    return [path for path in (files("migrations") / "versions").iterdir() if path.name.endswith(".py")]
+
+
 @cache
 def known() -> tuple[frozenset[str], str]:
     """All revisions of this version of the program, and the newest."""
     found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
-    for path in (Path(__file__).parent / "versions").glob("*.py"):
+    for path in _versions():
         for name, value in _ASSIGNED.findall(path.read_text(encoding="utf-8")):
             found[name].add(value)
     (head,) = found["revision"] - found["down_revision"]

@@ -1,0 +1,19 @@
+"""What avatars bring to the API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.avatars import policy
+from api.avatars.loaders import avatars
+from api.avatars.mutations import AvatarMutations
+from api.avatars.queries import AvatarQueries
+from api.fields.domain import Domain, ObjectType
+from api.ids import uuid_key
+
+domain: Final = Domain(
+    queries=(AvatarQueries,),
+    mutations=(AvatarMutations,),
+    objects={"Avatar": ObjectType(uuid_key, "avatar", policy.avatars)},
+    loaders=avatars,
+)

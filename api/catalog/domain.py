@@ -1,0 +1,27 @@
+"""What the catalog brings to the API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.catalog import policy
+from api.catalog.importing import MAX_ITEMS
+from api.catalog.loaders import catalog_items
+from api.catalog.mutations import CatalogMutations
+from api.catalog.queries import CatalogQueries
+from api.fields.costs import LARGE_TEXT, Cost
+from api.fields.domain import Domain, ObjectType
+from api.ids import uuid_key
+
+domain: Final = Domain(
+    queries=(CatalogQueries,),
+    mutations=(CatalogMutations,),
+    objects={"CatalogItem": ObjectType(uuid_key, "catalog_item", policy.catalog_items)},
+    loaders=catalog_items,
+    costs={
+        "CatalogItem.description": LARGE_TEXT,
+        "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
+        "ImportResult.item": Cost(1),
+        "Mutation.importCatalogItems": Cost(100),
+    },
+)
