@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="both",
         help="which executor answers: the compiled one, compared with graphql-core (both), it alone, or graphql-core",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Garbage collection needs not look again and again at what is there for good: all modules and tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

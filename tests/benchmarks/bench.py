@@ -27,7 +27,8 @@ from api.stores.stores import mongo_database
 from migrations.runner import upgrade
 from tests.benchmarks import bulk, load
 from tests.benchmarks.operations import Operation
-from tests.support.servers import COMMAND, environment, throwaway_stores, wait_until
+from tests.support.processes import COMMAND
+from tests.support.servers import environment, throwaway_stores, wait_until
 from tests.support.signing_in import access_token
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")

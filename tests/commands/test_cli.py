@@ -22,7 +22,8 @@ from api.embedded.packages import EmbeddedError
 from api.errors import StoreUnavailable
 from api.schema import print_sdl
 from api.stores.failures import describe
-from tests.support.servers import COMMAND, environment
+from tests.support.processes import COMMAND
+from tests.support.servers import environment
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,8 @@ from api.commands.main import app as command
 from api.config.settings import Settings
 from tests.support.accounts import PASSWORD, sign_in
 from tests.support.factories.users import users
-from tests.support.servers import COMMAND, WAIT, environment
+from tests.support.processes import run
+from tests.support.servers import WAIT, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -23,16 +23,8 @@ def create(
     settings: Settings, tmp_path: Path, *arguments: str, given: str = f"{PASSWORD}\n", **variables: str
 ) -> tuple[int, str, str]:
     """Exit code, output and errors of the command, which reads `given`."""
-    done = subprocess.run(
-        [COMMAND, "user", "create", *arguments],
-        input=given,
-        text=True,
-        capture_output=True,
-        cwd=tmp_path,
-        env=environment(settings, **variables),
-        timeout=WAIT,
-        check=False,
-    )
+    variables = environment(settings, **variables)
+    done = run("user", "create", *arguments, folder=tmp_path, variables=variables, given=given, timeout=WAIT)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -17,7 +17,8 @@ from api.stores.connecting import Connector
 from api.stores.failures import describe
 from api.stores.stores import mongo_client, mongo_database
 from tests.support.applications import running
-from tests.support.servers import COMMAND, command, environment
+from tests.support.processes import COMMAND
+from tests.support.servers import command, environment
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,13 @@ from api.server import garbage
 
 @pytest.fixture
 def collector() -> Iterator[None]:
-    """The collector, as it was before in the end."""
+    """The collector of a process that has set nothing aside; in the end, as it was before."""
     threshold = gc.get_threshold()
+    gc.unfreeze()
     yield
     gc.set_threshold(*threshold)
     gc.unfreeze()
+    gc.freeze()  # as the suite's process had it
 
 
 def test_what_the_start_has_made_is_set_aside(settings: Settings, collector: None) -> None:

