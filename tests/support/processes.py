@@ -117,7 +117,7 @@ def _nursery(variables: tuple[tuple[str, str], ...]) -> socket.socket:
     program = [sys.executable, "-P", str(Path(__file__).with_name("nursery.py"))]
     others = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_INTERPRETER)}
     with theirs:
-        process = subprocess.Popen(program, cwd=ROOT, env=others | dict(variables), stdin=theirs)
+        process = subprocess.Popen(program, cwd=ROOT, env=others | dict(variables), stdin=theirs.fileno())
 
     def end() -> None:
         ours.close()
