@@ -186,10 +186,20 @@ def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
 
 
 @pytest.fixture
-async def stores(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Stores]:
-    """Open connections to both stores, which are empty."""
+async def opened_stores(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Stores]:
+    """Connections to both stores that no application has."""
     async with open_stores(settings) as stores:
         yield stores
+
+
+@pytest.fixture
+def stores(request: pytest.FixtureRequest) -> Stores:
+    """Both stores, open and empty: the application's own connections where the test has an application."""
+    if "app" in request.fixturenames:
+        of_the_application: Stores = request.getfixturevalue("app").state.stores
+        return of_the_application
+    opened: Stores = request.getfixturevalue("opened_stores")
+    return opened
 
 
 @pytest.fixture

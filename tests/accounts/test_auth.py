@@ -49,13 +49,6 @@ EXPIRED = {
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """The application's own connections."""
-    stores: Stores = app.state.stores
-    return stores
-
-
 async def ask(client: httpx.AsyncClient, query: str = VIEWER) -> httpx.Response:
     return await client.post("/graphql", json={"query": query})
 

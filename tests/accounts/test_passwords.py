@@ -36,12 +36,6 @@ DECOMPOSED = "Ame\u0301lie a\u0300 Paris"
 
 
 @pytest.fixture
-def stores(app: Starlette) -> Stores:
-    stores: Stores = app.state.stores
-    return stores
-
-
-@pytest.fixture
 def passwords(settings: Settings) -> Passwords:
     return Passwords(settings)
 

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from api.stores.stores import Stores
@@ -18,12 +17,6 @@ from tests.support.graphql import gid, respond
 from tests.support.signing_in import signed_in, with_token
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    stores: Stores = app.state.stores
-    return stores
 
 
 def security(logs: Any) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import httpx
 import pytest
 import structlog
 from sqlalchemy import func, select, text, update
-from starlette.applications import Starlette
 
 from api.accounts.sessions import GRACE
 from api.config.settings import Settings
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.anyio
 
 VIEWER = "{ viewer { email } }"
 ADA = {"viewer": {"email": "ada@example.com"}}
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    stores: Stores = app.state.stores
-    return stores
 
 
 async def status(client: httpx.AsyncClient, answer: dict[str, Any]) -> int:

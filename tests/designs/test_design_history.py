@@ -38,24 +38,6 @@ DIFF = """query ($id: ID!, $from: Int!, $to: Int!) { design(id: $id) { diff(from
 
 
 @pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """The application's own connections."""
-    stores: Stores = app.state.stores
-    return stores
-
-
-@pytest.fixture
-async def account(client: httpx.AsyncClient, stores: Stores) -> tuple[httpx.AsyncClient, User]:
-    return await signed_in(client, stores)
-
-
-@pytest.fixture
-def ada(account: tuple[httpx.AsyncClient, User]) -> httpx.AsyncClient:
-    """A client that is signed in to the account that the designs belong to."""
-    return account[0]
-
-
-@pytest.fixture
 def user(account: tuple[httpx.AsyncClient, User]) -> User:
     return account[1]
 

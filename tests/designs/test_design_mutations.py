@@ -38,13 +38,6 @@ REST: dict[str, dict[str, Any]] = {
 PUBLISHED_AT = "query ($id: ID!) { design(id: $id) { publishedAt } }"
 
 
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """The application's own connections."""
-    stores: Stores = app.state.stores
-    return stores
-
-
 async def test_a_design_is_made(client: httpx.AsyncClient, stores: Stores) -> None:
     ada, user = await signed_in(client, stores)
     avatar, silk = await create_avatar(stores, user_id=user.id), await create_catalog_item(stores)

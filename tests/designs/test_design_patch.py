@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from api.stores.stores import Stores
 from documents import Design
@@ -17,27 +16,8 @@ from tests.support.designing import changed, mutate, problems, query, revisions,
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.graphql import gid, respond
-from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """The application's own connections."""
-    stores: Stores = app.state.stores
-    return stores
-
-
-@pytest.fixture
-async def account(client: httpx.AsyncClient, stores: Stores) -> tuple[httpx.AsyncClient, User]:
-    return await signed_in(client, stores)
-
-
-@pytest.fixture
-def ada(account: tuple[httpx.AsyncClient, User]) -> httpx.AsyncClient:
-    """A client that is signed in to the account that the designs belong to."""
-    return account[0]
 
 
 @pytest.fixture

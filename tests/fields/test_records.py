@@ -20,12 +20,6 @@ REVISION = "id version name status actor { id } layers { layerId }"
 ENTRY = "id at kind operation recordId oldValues newValues actorId requestId version"
 
 
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    stores: Stores = app.state.stores
-    return stores
-
-
 async def node(client: httpx.AsyncClient, id: str, kind: str, fields: str) -> Any:
     query = f"query ($id: ID!) {{ node(id: $id) {{ __typename ... on {kind} {{ {fields} }} }} }}"
     found = (await execute(client, query, id=id))["node"]

@@ -9,7 +9,6 @@ import orjson
 import pytest
 from bson import ObjectId
 from sqlalchemy import text
-from starlette.applications import Starlette
 
 from api.stores.stores import Stores
 from tests.support.designing import changed
@@ -35,13 +34,6 @@ LAYERS: list[dict[str, Any]] = [
     {"id": "b", "type": "pattern", "position": {"x": 0.0, "y": 0.0, "z": 0.0}, "visible": True, "opacity": 0.25},
 ]
 METADATA = {"tags": ["a"], "canvasSize": {"width": 10, "height": 20, "dpi": 300}, "season": "spring"}
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application."""
-    stores: Stores = app.state.stores
-    return stores
 
 
 async def odd_design(stores: Stores, user_id: Any) -> Any:

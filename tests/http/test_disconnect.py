@@ -41,13 +41,6 @@ DELETE = "mutation ($input: DeleteUserInput!) { deleteUser(input: $input) { erro
 
 
 @pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application."""
-    stores: Stores = app.state.stores
-    return stores
-
-
-@pytest.fixture
 async def address(app: Starlette, anyio_backend: str) -> AsyncIterator[str]:
     """The application behind a socket of this process, as `serve` puts it there."""
     async with listening(app) as port:

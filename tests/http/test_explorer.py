@@ -28,14 +28,7 @@ from api.http.explorer.graphiql import samples
 from api.schema import print_sdl
 from api.stores.stores import Stores
 from tests.support.applications import running
-from tests.support.explorer_files import explorer_files
 from tests.support.factories.users import create_user
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder into which npm has brought the files. Tests don't change it."""
-    return explorer_files(tmp_path_factory)
 
 
 def served(data_dir: Path) -> httpx.AsyncClient:

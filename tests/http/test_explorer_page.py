@@ -18,7 +18,6 @@ from api.schema import DESCRIPTION
 from api.stores.stores import Stores
 from tests.support import servers
 from tests.support.browser import Page, find_chromium, open_page
-from tests.support.explorer_files import explorer_files
 from tests.support.factories.users import create_user
 from tests.support.servers import Server
 
@@ -27,12 +26,6 @@ QUERY_EDITOR = "document.querySelector('.graphiql-query-editor .CodeMirror')?.Co
 VARIABLES = "document.querySelector('.graphiql-editor-tool .CodeMirror')?.CodeMirror"
 ANSWER = "document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue()"
 WHO = "document.querySelector('#who').textContent"
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with GraphiQL's files. Tests don't change it."""
-    return explorer_files(tmp_path_factory)
 
 
 @pytest.fixture

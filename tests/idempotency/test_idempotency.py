@@ -36,13 +36,6 @@ CREATE_DESIGN = design_mutation("createDesign")
 UPDATE = mutation("updateProfile")
 
 
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application."""
-    stores: Stores = app.state.stores
-    return stores
-
-
 async def send(client: httpx.AsyncClient, query: str, *keys: str, **variables: Any) -> httpx.Response:
     headers = [(b"idempotency-key", key.encode("latin-1")) for key in keys]
     return await client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)

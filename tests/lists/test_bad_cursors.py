@@ -21,12 +21,6 @@ from tests.support.graphql import LISTS, execute, gid, page_query, respond
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client that may see everything."""
-    return admin
-
-
 MALFORMED_CURSORS = {
     "empty": "",
     "text": "nonsense",

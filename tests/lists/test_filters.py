@@ -21,12 +21,6 @@ from tests.support.graphql import LISTS, TYPES, execute, gid
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client that may see everything."""
-    return admin
-
-
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BOTH = pytest.mark.parametrize("name", ["catalogItems", "designs"])
 

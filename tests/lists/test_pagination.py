@@ -20,12 +20,6 @@ from tests.support.graphql import LISTS, PAGE, PAGE_ARGUMENTS, execute, gid, pag
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client that may see everything."""
-    return admin
-
-
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SIZES = (1, 2, 3, 7)
 DIRECTIONS = ("ASC", "DESC")

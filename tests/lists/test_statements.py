@@ -34,12 +34,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"max_cost": 10_000_000})
 
 
-@pytest.fixture
-def client(admin: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client that may see everything."""
-    return admin
-
-
 ROWS = pytest.mark.parametrize("rows", [2, 20])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
@@ -13,16 +12,9 @@ from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError, MigrationError
 from tests.support import original
-from tests.support.databases import copy_source_tree, create_from_models, fresh_database, scalar, sql, structure
+from tests.support.databases import scalar, sql, structure
 
 USERS = "1daa78b4c618"
-
-
-@pytest.fixture
-def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a fresh, empty database in each store."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        yield settings
 
 
 def indexes_named(settings: Settings, pattern: str) -> dict[str, str]:
@@ -31,20 +23,6 @@ def indexes_named(settings: Settings, pattern: str) -> dict[str, str]:
         tuple(row)
         for row in sql(settings, f"SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE '{pattern}'")
     )
-
-
-@pytest.fixture
-def modelled(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a database made from the models, without any revision."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        create_from_models(settings)
-        yield settings
-
-
-@pytest.fixture
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a copy of the revisions, which the test may add to."""
-    return copy_source_tree(tmp_path, monkeypatch)
 
 
 def test_a_database_of_the_original_service_is_adopted(settings: Settings, modelled: Settings) -> None:

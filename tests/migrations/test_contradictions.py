@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,16 +10,9 @@ from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError
 from tests.support import original
-from tests.support.databases import fresh_database, scalar, sql, structure
+from tests.support.databases import scalar, sql, structure
 
 TWIN = "77777777-7777-4777-8777-777777777777"
-
-
-@pytest.fixture
-def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a fresh, empty database in each store."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        yield settings
 
 
 def refusal(settings: Settings) -> str:

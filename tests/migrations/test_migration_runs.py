@@ -23,16 +23,9 @@ from migrations.extensions import require_extension
 from migrations.roles import create_application_role
 from models import SCHEMAS
 from tests.support import original
-from tests.support.databases import HEAD, REVISIONS, fresh_database, scalar, sql
+from tests.support.databases import HEAD, REVISIONS, scalar, sql
 
 USERS = "1daa78b4c618"
-
-
-@pytest.fixture
-def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a fresh, empty database in each store."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        yield settings
 
 
 def test_a_second_run_finds_nothing_to_do(settings: Settings) -> None:

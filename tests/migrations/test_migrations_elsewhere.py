@@ -17,24 +17,11 @@ from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import MigrationError
 from tests.support import original
-from tests.support.databases import HEAD, copy_source_tree, fresh_database, scalar, sql
+from tests.support.databases import HEAD, fresh_database, scalar, sql
 
 EXTENSIONS = (
     "SELECT string_agg(extname || ' in ' || extnamespace::regnamespace, ', ' ORDER BY extname) FROM pg_extension"
 )
-
-
-@pytest.fixture
-def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a fresh, empty database in each store."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        yield settings
-
-
-@pytest.fixture
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a copy of the revisions, which the test may add to."""
-    return copy_source_tree(tmp_path, monkeypatch)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,12 @@ from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError
 from tests.support import original
-from tests.support.databases import copy_source_tree, fresh_database, scalar, sql
+from tests.support.databases import scalar, sql
 
 OWN_TABLE = (
     "CREATE SCHEMA catalog; CREATE TABLE catalog.products (id int CONSTRAINT pk_catalog_items PRIMARY KEY, type text)"
 )
 INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'catalog' ORDER BY 2"
-
-
-@pytest.fixture
-def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a fresh, empty database in each store."""
-    with fresh_database(postgres_url, mongodb_url) as settings:
-        yield settings
-
-
-@pytest.fixture
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a copy of the revisions, which the test may add to."""
-    return copy_source_tree(tmp_path, monkeypatch)
 
 
 def indexes(settings: Settings, *names: str) -> dict[str, str]:

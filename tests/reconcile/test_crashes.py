@@ -22,7 +22,6 @@ import asyncpg
 import httpx
 import pytest
 from sqlalchemy import func, select, update
-from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from api.reconcile.run import reconcile
@@ -55,13 +54,6 @@ ALMOST: Final = {"delete": (False, False, False), "restore": (False, False, True
 MUTATION: Final = "mutation ($id: ID!) {{ {}User(input: {{id: $id}}) {{ errors {{ code }} }} }}"
 AT_THE_ANSWER: Final = 4711
 """The advisory lock that keeps answers from being stored."""
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application in this process, which outlives the others."""
-    stores: Stores = app.state.stores
-    return stores
 
 
 @dataclass

@@ -11,7 +11,6 @@ import httpx
 import pytest
 import structlog
 from sqlalchemy import func, select
-from starlette.applications import Starlette
 
 from api.accounts.passwords import Passwords
 from api.config.settings import Settings
@@ -26,12 +25,6 @@ from tests.support.signing_in import client_of, signed_in, with_token
 pytestmark = pytest.mark.anyio
 
 VIEWER = "{ viewer { email role updatedAt } }"
-
-
-@pytest.fixture
-def stores(app: Starlette) -> Stores:
-    stores: Stores = app.state.stores
-    return stores
 
 
 async def stored(stores: Stores, user: User | str) -> User:

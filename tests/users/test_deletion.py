@@ -49,13 +49,6 @@ PREVIEW = """query ($id: ID!) {
 
 
 @pytest.fixture
-def stores(app: Starlette) -> Stores:
-    """Those of the application."""
-    stores: Stores = app.state.stores
-    return stores
-
-
-@pytest.fixture
 async def admin(client: httpx.AsyncClient, stores: Stores) -> httpx.AsyncClient:
     mine, _ = await signed_in(client, stores, "admin")
     return mine

@@ -1,0 +1,32 @@
+"""Databases to migrate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.config.settings import Settings
+from tests.support.databases import copy_source_tree, create_from_models, fresh_database
+
+
+@pytest.fixture
+def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
+    """Settings of a fresh, empty database in each store."""
+    with fresh_database(postgres_url, mongodb_url) as settings:
+        yield settings
+
+
+@pytest.fixture
+def modelled(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
+    """Settings of a database made from the models, without any revision."""
+    with fresh_database(postgres_url, mongodb_url) as settings:
+        create_from_models(settings)
+        yield settings
+
+
+@pytest.fixture
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a copy of the revisions, which the test may add to."""
+    return copy_source_tree(tmp_path, monkeypatch)
