@@ -25,8 +25,8 @@ from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.stores.stores import open_stores
 from migrations.runner import upgrade
-from tests.support.ledger import Ledger, Outcome, differences, write
-from tests.support.restartable import RestartableStores, restartable_stores
+from tests.support.failures.ledger import Ledger, Outcome, differences, write
+from tests.support.failures.restartable import RestartableStores, restartable_stores
 from tests.support.servers import Server, environment, serving
 from tests.support.signing_in import signed_in
 

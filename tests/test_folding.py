@@ -21,14 +21,14 @@ from api.folding import composed, folded, pattern
 from api.stores.stores import Stores
 from migrations import runner
 from migrations.errors import MigrationError
-from tests.support.accounts import refused, sign_in, sign_up
 from tests.support.applications import running
-from tests.support.databases import create_from_models, fresh_database, scalar, sql
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute
+from tests.support.mutations.accounts import refused, sign_in, sign_up
 from tests.support.signing_in import as_admin
+from tests.support.stores.databases import create_from_models, fresh_database, scalar, sql
 
 LETTERS = [chr(code) for code in range(1, 0x1EFFF) if unicodedata.category(chr(code)) not in ("Cs", "Cn", "Co")]
 

@@ -23,10 +23,10 @@ from api.errors import RateLimited
 from api.http.application import create_app
 from api.rates.windows import Rate
 from api.stores.stores import Stores
-from tests.support.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.applications import running
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, is_empty, respond
+from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.signing_in import with_token
 
 pytestmark = pytest.mark.anyio

@@ -10,10 +10,10 @@ import structlog
 
 from api.config.settings import Settings
 from api.stores.stores import Stores
-from tests.support.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.applications import running
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import gid, respond
+from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.signing_in import signed_in, with_token
 
 pytestmark = pytest.mark.anyio

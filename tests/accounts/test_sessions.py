@@ -21,9 +21,9 @@ from api.http.application import create_app
 from api.ids import decode_id
 from api.stores.stores import Stores
 from models import RefreshToken, Session
-from tests.support.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.factories.users import users
 from tests.support.graphql import execute, is_empty, respond
+from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.servers import Server, environment, serving
 from tests.support.signing_in import signed_in, with_token
 

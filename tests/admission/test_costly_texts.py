@@ -27,8 +27,8 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from tests.support.applications import running
+from tests.support.requests.selections import object_type, selection, type_of
 from tests.support.signing_in import signed_in
-from tests.support.walking import object_type, selection, type_of
 
 pytestmark = pytest.mark.anyio
 

@@ -15,10 +15,10 @@ from api.ids import decode_id, encode_id
 from api.stores.stores import Stores
 from documents import utc_now
 from models import User
-from tests.support.designing import query
 from tests.support.factories.designs import designs, insert_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid
+from tests.support.mutations.designs import query
 from tests.support.signing_in import client_of, signed_in
 
 pytestmark = pytest.mark.anyio

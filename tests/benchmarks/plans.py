@@ -22,9 +22,9 @@ from api.config.settings import Settings
 from api.http.application import create_app
 from models import User
 from tests.benchmarks import bulk
-from tests.support import plans
 from tests.support.servers import migrated_stores
 from tests.support.signing_in import access_token, open_session, with_token
+from tests.support.stores import plans
 
 ACCOUNTS: Mapping[str, int] = {"admin": 0, "brand": 1, "user": 2}
 """Those who ask, by their number in the data: the owners of the most."""

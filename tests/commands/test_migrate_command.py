@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from api.commands.main import app
 from api.config.settings import Settings
 from api.embedded.servers import embedded_stores
-from tests.support import original
-from tests.support.databases import REVISIONS, copy_source_tree, fresh_database, scalar, sql
+from tests.support.stores import original
+from tests.support.stores.databases import REVISIONS, copy_source_tree, fresh_database, scalar, sql
 
 Migrate = Callable[..., tuple[int, str, str]]
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from api.commands.main import app as command
 from api.config.settings import Settings
-from tests.support.accounts import PASSWORD, sign_in
 from tests.support.factories.users import users
+from tests.support.mutations.accounts import PASSWORD, sign_in
 from tests.support.processes import run
 from tests.support.servers import WAIT, environment
 

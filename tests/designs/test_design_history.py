@@ -18,11 +18,11 @@ from api.ids import encode_id
 from api.stores.stores import Stores
 from documents import Design
 from models import User
-from tests.support.designing import changed, problems, revisions, seen, stored
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import catalog_items, create_catalog_item
 from tests.support.factories.designs import create_design, designs, insert_design, layer_of
 from tests.support.graphql import error_of, execute, gid, sent
+from tests.support.mutations.designs import changed, problems, revisions, seen, stored
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

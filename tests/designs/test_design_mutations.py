@@ -15,12 +15,12 @@ from api.ids import encode_id
 from api.stores.stores import Stores
 from documents import Design, utc_now
 from models import new_id
-from tests.support.designing import changed, denied, key, mutate, problems, revisions, seen, stored
 from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.catalog import catalog_items, create_catalog_item
 from tests.support.factories.designs import create_design, designs, insert_design, layer_of
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid, sent
+from tests.support.mutations.designs import changed, denied, key, mutate, problems, revisions, seen, stored
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from api.stores.stores import Stores
-from tests.support.designing import changed, mutate, problems, revisions, seen, stored
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.graphql import gid
+from tests.support.mutations.designs import changed, mutate, problems, revisions, seen, stored
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

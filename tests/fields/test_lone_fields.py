@@ -13,7 +13,7 @@ import pytest
 from graphql import GraphQLObjectType, is_leaf_type
 
 from tests.support.graphql import execute
-from tests.support.walking import ARGUMENTS, is_node, object_type, type_of
+from tests.support.requests.selections import ARGUMENTS, is_node, object_type, type_of
 from tests.support.world import SUBJECTS, World
 
 pytestmark = pytest.mark.anyio

@@ -22,8 +22,8 @@ from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid, respond
-from tests.support.odd import VALUES, Path, odd_documents, sound
 from tests.support.signing_in import signed_in
+from tests.support.stores.odd_designs import VALUES, Path, odd_documents, sound
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import pytest
 from starlette.applications import Starlette
 
 from api.stores.stores import Stores
-from tests.support.designing import changed
 from tests.support.graphql import execute
+from tests.support.mutations.designs import changed
 from tests.support.signing_in import as_admin, signed_in
 
 pytestmark = pytest.mark.anyio

@@ -11,11 +11,11 @@ from bson import ObjectId
 from sqlalchemy import text
 
 from api.stores.stores import Stores
-from tests.support.designing import changed
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.graphql import execute, gid
+from tests.support.mutations.designs import changed
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

@@ -37,7 +37,7 @@ from api.stores.stores import Stores, mongo_client, mongo_database, open_stores,
 from models.pooler import autocommit
 from models.statements import StatementRunner
 from tests.support.applications import running
-from tests.support.databases import end_sessions
+from tests.support.stores.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.explorer_files import explorer_files
+from tests.support.explorer.files import explorer_files
 
 
 @pytest.fixture(scope="session")

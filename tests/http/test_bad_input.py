@@ -12,10 +12,10 @@ from bson import ObjectId
 from api.config.settings import Settings
 from api.stores.stores import Stores
 from tests.support.applications import running
-from tests.support.bad_input import NO_ID, NO_VALID_ID, encoded, fill, refused
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
 from tests.support.graphql import LISTS, TYPES, error_of, execute, gid, page_query, respond
+from tests.support.requests.bad_input import NO_ID, NO_VALID_ID, encoded, fill, refused
 from tests.support.signing_in import as_admin
 
 pytestmark = pytest.mark.anyio

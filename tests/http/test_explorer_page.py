@@ -17,7 +17,7 @@ from api.config.settings import Settings
 from api.schema import DESCRIPTION
 from api.stores.stores import Stores
 from tests.support import servers
-from tests.support.browser import Page, find_chromium, open_page
+from tests.support.explorer.browser import Page, find_chromium, open_page
 from tests.support.factories.users import create_user
 from tests.support.servers import Server
 

@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from api.http.request import JSON, RESPONSE_JSON
 from models import User
-from tests.support import fuzzing
+from tests.support.requests import fuzzing
 from tests.support.world import VIEWERS, World
 
 pytestmark = pytest.mark.anyio

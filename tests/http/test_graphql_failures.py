@@ -19,12 +19,12 @@ from api.http.application import create_app
 from api.ids import encode_id
 from api.stores.stores import Stores
 from models import new_id
-from tests.support.databases import end_sessions
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid, respond
 from tests.support.signing_in import as_admin
+from tests.support.stores.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 

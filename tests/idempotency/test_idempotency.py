@@ -23,11 +23,11 @@ from api.errors import AppError, Conflict, StoreUnavailable
 from api.idempotency.keys import MOST_ANONYMOUS, told_to_clients
 from api.stores.stores import Stores
 from models import AuditEntry, IdempotencyKey, RefreshToken, Session, User
-from tests.support.accounts import PASSWORD, mutation, sign_up
-from tests.support.designing import query as design_mutation
 from tests.support.factories.designs import create_design, designs
 from tests.support.factories.users import users
 from tests.support.graphql import gid, sent
+from tests.support.mutations.accounts import PASSWORD, mutation, sign_up
+from tests.support.mutations.designs import query as design_mutation
 from tests.support.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio

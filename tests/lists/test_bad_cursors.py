@@ -11,12 +11,12 @@ import pytest
 from bson import ObjectId
 
 from api.stores.stores import Stores
-from tests.support.bad_input import FOREIGN, NO_ID, NO_VALID_CURSOR, encoded, fill, refused
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import LISTS, execute, gid, page_query, respond
+from tests.support.requests.bad_input import FOREIGN, NO_ID, NO_VALID_CURSOR, encoded, fill, refused
 
 pytestmark = pytest.mark.anyio
 

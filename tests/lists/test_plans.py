@@ -13,8 +13,8 @@ from api.http.application import create_app
 from migrations.runner import upgrade
 from tests.benchmarks import bulk
 from tests.benchmarks.plans import clients
-from tests.support import plans
-from tests.support.databases import fresh_database
+from tests.support.stores import plans
+from tests.support.stores.databases import fresh_database
 
 pytestmark = pytest.mark.anyio
 

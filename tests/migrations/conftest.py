@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.config.settings import Settings
-from tests.support.databases import copy_source_tree, create_from_models, fresh_database
+from tests.support.stores.databases import copy_source_tree, create_from_models, fresh_database
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError, MigrationError
-from tests.support import original
-from tests.support.databases import scalar, sql, structure
+from tests.support.stores import original
+from tests.support.stores.databases import scalar, sql, structure
 
 USERS = "1daa78b4c618"
 

@@ -9,8 +9,8 @@ import pytest
 from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError
-from tests.support import original
-from tests.support.databases import scalar, sql, structure
+from tests.support.stores import original
+from tests.support.stores.databases import scalar, sql, structure
 
 TWIN = "77777777-7777-4777-8777-777777777777"
 

@@ -22,8 +22,8 @@ from migrations.errors import MigrationError, MigrationRunning
 from migrations.extensions import require_extension
 from migrations.roles import create_application_role
 from models import SCHEMAS
-from tests.support import original
-from tests.support.databases import HEAD, REVISIONS, scalar, sql
+from tests.support.stores import original
+from tests.support.stores.databases import HEAD, REVISIONS, scalar, sql
 
 USERS = "1daa78b4c618"
 

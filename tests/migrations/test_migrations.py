@@ -14,7 +14,7 @@ from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import MigrationError
 from models import SCHEMAS, Base
-from tests.support.databases import (
+from tests.support.stores.databases import (
     HEAD,
     REVISIONS,
     scalar,

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import MigrationError
-from tests.support import original
-from tests.support.databases import HEAD, fresh_database, scalar, sql
+from tests.support.stores import original
+from tests.support.stores.databases import HEAD, fresh_database, scalar, sql
 
 EXTENSIONS = (
     "SELECT string_agg(extname || ' in ' || extnamespace::regnamespace, ', ' ORDER BY extname) FROM pg_extension"

@@ -9,8 +9,8 @@ import pytest
 from api.config.settings import Settings
 from migrations import runner
 from migrations.errors import AdoptionError
-from tests.support import original
-from tests.support.databases import scalar, sql
+from tests.support.stores import original
+from tests.support.stores.databases import scalar, sql
 
 OWN_TABLE = (
     "CREATE SCHEMA catalog; CREATE TABLE catalog.products (id int CONSTRAINT pk_catalog_items PRIMARY KEY, type text)"

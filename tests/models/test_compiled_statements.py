@@ -25,8 +25,8 @@ from api.lists.pagination import Order, PageRequest, Position
 from api.lists.rows import RowReader
 from api.stores.stores import Stores, open_stores
 from models.statements import First, Parameters, Statement, compile_select
-from tests.support.databases import end_sessions
 from tests.support.factories.catalog import create_catalog_item
+from tests.support.stores.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 

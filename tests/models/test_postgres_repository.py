@@ -16,7 +16,7 @@ from api.config.settings import Settings
 from api.errors import Conflict, as_app_error
 from api.stores.stores import Stores, open_stores
 from models import Avatar, CatalogItem, PostgresRepository, User
-from tests.support.databases import end_sessions
+from tests.support.stores.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ def test_every_room_has_a_folder_of_tests() -> None:
         ("api/__init__.py", None),
         ("tests/project/test_changed.py", "tests/project/test_changed.py"),
         ("tests/execution/creatures.py", "tests/execution"),
-        ("tests/support/pages.py", None),
+        ("tests/support/documentation/pages.py", None),
         ("tests/conftest.py", None),
         ("docs/using/http.md", "tests/project"),
         ("pyproject.toml", "tests/project"),

@@ -24,7 +24,8 @@ import yaml
 from pymongo import MongoClient
 
 from api.config.settings import PRODUCTION_DEFAULTS, Settings
-from tests.support import commands, servers
+from tests.support import servers
+from tests.support.documentation import commands
 
 ROOT = Path(__file__).parents[2]
 PASSWORDS = {name: f"password-{name}" for name in ("POSTGRES_PASSWORD", "MONGODB_PASSWORD", "MONGODB_ROOT_PASSWORD")}

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.support import commands
-from tests.support.pages import ROOT
+from tests.support.documentation import commands
+from tests.support.documentation.pages import ROOT
 
 CONFIG: Final[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
 HOOKS: Final[dict[str, dict[str, Any]]] = {hook["id"]: hook for repo in CONFIG["repos"] for hook in repo["hooks"]}

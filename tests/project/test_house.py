@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from api.fields.domain import Domain, Domains
-from tests.support.pages import ROOT, page
+from tests.support.documentation.pages import ROOT, page
 
 CONTRACTS: Final[list[dict[str, Any]]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
     "importlinter"

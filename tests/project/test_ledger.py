@@ -8,7 +8,7 @@ from api.stores.stores import Stores
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
-from tests.support.ledger import Ledger, Line, Outcome, differences
+from tests.support.failures.ledger import Ledger, Line, Outcome, differences
 
 pytestmark = pytest.mark.anyio
 

@@ -18,9 +18,9 @@ from api.error_codes import ErrorCode, MutationErrorCode
 from api.schema import schema
 from api.stores.stores import Stores
 from models import PostgresRepository, User
-from tests.support import commands
 from tests.support.applications import running
-from tests.support.pages import DOCS, PAGES, README, ROOT, Page, page
+from tests.support.documentation import commands
+from tests.support.documentation.pages import DOCS, PAGES, README, ROOT, Page, page
 from tests.support.signing_in import client_of
 
 

@@ -28,12 +28,12 @@ from api.reconcile.run import reconcile
 from api.stores.stores import Stores
 from documents import Design
 from models import Avatar, IdempotencyKey, User
-from tests.support.designing import query as design_mutation
 from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, designs
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid
+from tests.support.mutations.designs import query as design_mutation
 from tests.support.servers import Server, environment
 from tests.support.signing_in import signed_in
 
@@ -58,7 +58,7 @@ AT_THE_ANSWER: Final = 4711
 
 @dataclass
 class Child:
-    """A process of `tests.support.crashing`."""
+    """A process of `tests.support.failures.crashing`."""
 
     process: subprocess.Popen[str]
 
@@ -80,7 +80,7 @@ class Child:
 def child(kind: str, *people: User, settings: Settings) -> Iterator[Child]:
     """A process that is about to delete or restore these users."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.crashing", kind, *(str(user.id) for user in people)],
+        [sys.executable, "-m", "tests.support.failures.crashing", kind, *(str(user.id) for user in people)],
         cwd=ROOT,
         env=environment(settings),
         stdin=subprocess.PIPE,

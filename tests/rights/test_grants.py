@@ -21,8 +21,8 @@ from models import Base
 
 # every mutation as everyone, here once more as the role
 from tests.rights.test_mutation_rights import test_every_mutation_as_everyone
-from tests.support.databases import fresh_database, scalar, sql
-from tests.support.granted import granted_role, of_role, printed
+from tests.support.stores.databases import fresh_database, scalar, sql
+from tests.support.stores.roles import granted_role, of_role, printed
 
 __all__ = ["test_every_mutation_as_everyone"]
 

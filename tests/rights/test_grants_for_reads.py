@@ -8,7 +8,7 @@ import pytest
 
 from api.config.settings import Settings
 from tests.rights.test_rights import test_every_field_as_everyone
-from tests.support.granted import granted_role, of_role
+from tests.support.stores.roles import granted_role, of_role
 
 __all__ = ["test_every_field_as_everyone"]
 

@@ -14,10 +14,10 @@ import pytest
 from bson import ObjectId
 
 from api.ids import encode_id
-from tests.support.digest import digest
 from tests.support.graphql import is_empty, respond
-from tests.support.mutating import INPUTS, Input, mutation
-from tests.support.walking import Seen, fields_of, object_type, reachable, record, table, type_of
+from tests.support.mutations.inputs import INPUTS, Input, mutation
+from tests.support.requests.selections import Seen, fields_of, object_type, reachable, record, table, type_of
+from tests.support.stores.digest import digest
 from tests.support.world import OPEN, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio

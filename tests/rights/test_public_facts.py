@@ -10,11 +10,11 @@ import pytest
 
 from api.stores.stores import Stores
 from models import new_id
-from tests.support.designing import changed
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid
+from tests.support.mutations.designs import changed
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,17 @@ import httpx
 import pytest
 
 from tests.support.graphql import respond
-from tests.support.walking import Seen, everything, fields_of, object_type, reachable, record, selection, table, type_of
+from tests.support.requests.selections import (
+    Seen,
+    everything,
+    fields_of,
+    object_type,
+    reachable,
+    record,
+    selection,
+    table,
+    type_of,
+)
 from tests.support.world import OPEN, SUBJECTS, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from bson import ObjectId
 from api.config.settings import Settings
 from api.ids import encode_id
 from tests.support.graphql import execute, gid, is_empty, respond
-from tests.support.walking import SCHEMA
+from tests.support.requests.selections import SCHEMA
 from tests.support.world import ACCOUNTS, OPEN, WALLED, World
 
 pytestmark = pytest.mark.anyio

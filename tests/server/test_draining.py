@@ -167,7 +167,7 @@ def test_a_process_ends_though_a_client_hangs_and_a_task_cannot_be_cancelled(
     with (
         output.open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.support.hanging"],
+            [sys.executable, "-m", "tests.support.failures.hanging"],
             env=environment(settings, LOG_LEVEL="warning"),
             stdout=subprocess.PIPE,
             stderr=log,

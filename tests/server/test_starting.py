@@ -20,10 +20,10 @@ from api.config.settings import Settings
 from api.stores.revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.server.test_server import children, ended
-from tests.support.databases import HEAD, REVISIONS, fresh_database, sql
+from tests.support.failures.restartable import restartable_stores
 from tests.support.processes import COMMAND, run
-from tests.support.restartable import restartable_stores
 from tests.support.servers import Server, command, environment, serving, wait_until
+from tests.support.stores.databases import HEAD, REVISIONS, fresh_database, sql
 
 ITEMS = {"query": "{ catalogItems(first: 1) { totalCount } }"}
 UNMIGRATED = "the database is not migrated: run `fashion-wallet migrate run`"

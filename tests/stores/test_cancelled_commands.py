@@ -17,7 +17,7 @@ from api.stores import mongodb
 from api.stores.guards import GuardedClient
 from api.stores.stores import open_stores
 from tests.support.factories.designs import create_design, designs
-from tests.support.stepping import Cancellation, Stepped, until
+from tests.support.failures.stepping import Cancellation, Stepped, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -19,8 +19,8 @@ from api.stores.stores import Stores, open_stores
 from models import User
 from models.statements import First, compile_select
 from tests.support.factories.users import create_user, users
-from tests.support.redis_server import redis_server
-from tests.support.stepping import PATIENCE, Cancellation, everywhere, until
+from tests.support.failures.stepping import PATIENCE, Cancellation, everywhere, until
+from tests.support.stores.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 

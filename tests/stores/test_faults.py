@@ -25,8 +25,8 @@ from api.stores.stores import Stores
 from models import CatalogItem
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
+from tests.support.failures.proxies import HOST, Proxy, proxying
 from tests.support.graphql import gid, is_empty, respond, sent
-from tests.support.proxies import HOST, Proxy, proxying
 from tests.support.signing_in import as_admin, signed_in
 
 pytestmark = [

@@ -16,11 +16,11 @@ from api.http.application import create_app
 from migrations.runner import upgrade
 from tests import chaos
 from tests.chaos import QUICK
-from tests.support.designing import changed, query
 from tests.support.factories.designs import create_design, designs
+from tests.support.failures.ledger import Outcome
+from tests.support.failures.restartable import RestartableStores, restartable_stores
 from tests.support.graphql import execute, gid, respond
-from tests.support.ledger import Outcome
-from tests.support.restartable import RestartableStores, restartable_stores
+from tests.support.mutations.designs import changed, query
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

@@ -25,12 +25,12 @@ from migrations.errors import MigrationRunning
 from migrations.runner import downgrade, upgrade
 from models.pooler import ask
 from tests.support.applications import running
-from tests.support.databases import HEAD, fresh_database, scalar
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid
-from tests.support.pgbouncer import IGNORED, pgbouncer
 from tests.support.servers import command, environment, serving
 from tests.support.signing_in import client_of, signed_in
+from tests.support.stores.databases import HEAD, fresh_database, scalar
+from tests.support.stores.pgbouncer import IGNORED, pgbouncer
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from tests.stores.test_faults import through
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import users
-from tests.support.severing import Manner, Severing
+from tests.support.failures.severing import Manner, Severing
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio

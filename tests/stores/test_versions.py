@@ -20,10 +20,10 @@ from api.stores.stores import mongo_client, mongo_database, open_stores
 from migrations.errors import MigrationError
 from migrations.runner import show, upgrade
 from tests.support.applications import running
-from tests.support.databases import fresh_database
+from tests.support.failures.proxies import Proxy, proxying
 from tests.support.graphql import execute, gid
-from tests.support.proxies import Proxy, proxying
 from tests.support.signing_in import signed_in
+from tests.support.stores.databases import fresh_database
 
 pytestmark = pytest.mark.anyio
 

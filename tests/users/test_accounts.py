@@ -16,10 +16,10 @@ from api.accounts.passwords import Passwords
 from api.config.settings import Settings
 from api.stores.stores import Stores
 from models import Session, User
-from tests.support.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid, is_empty, respond
+from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio

@@ -24,13 +24,13 @@ from api.stores.stores import Stores
 from api.users import deletion
 from documents import Design, MongoRepository
 from models import AuditEntry, Avatar, Operation, Session, User, new_id
-from tests.support.designing import mutate
 from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.designs import create_design, designs, layer_of
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import error_of, execute, gid, sent
+from tests.support.mutations.designs import mutate
 from tests.support.signing_in import client_of, signed_in
-from tests.support.transactions import open_at_commands
+from tests.support.stores.transactions import open_at_commands
 
 pytestmark = pytest.mark.anyio
 

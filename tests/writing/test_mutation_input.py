@@ -21,10 +21,10 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, GraphQ
 from api.config.settings import Settings
 from api.ids import encode_id
 from models import new_id
-from tests.support.digest import digest
 from tests.support.graphql import execute, gid
-from tests.support.mutating import INPUTS, Input, mutation
-from tests.support.walking import object_type
+from tests.support.mutations.inputs import INPUTS, Input, mutation
+from tests.support.requests.selections import object_type
+from tests.support.stores.digest import digest
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio

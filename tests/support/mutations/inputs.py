@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from models import new_id
 from tests.support.graphql import execute, gid
-from tests.support.walking import everything, object_type, type_of
+from tests.support.requests.selections import everything, object_type, type_of
 from tests.support.world import DELETED, PASSWORD, World
 
 Input = dict[str, Any]

@@ -1,6 +1,6 @@
 """A process for tests of how one ends: it serves, and MongoDB's client hangs in it.
 
-python -m tests.support.hanging
+python -m tests.support.failures.hanging
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def go_on() -> None:
 if __name__ == "__main__":
     settings = load_settings()
     configure_logging(settings)
-    server.FACTORY = "tests.support.hanging:application"  # type: ignore[misc]
+    server.FACTORY = "tests.support.failures.hanging:application"  # type: ignore[misc]
     server.exit_on_signals()
     listener = server.listen(settings)
     sys.stdout.write(f"{server.url_of(listener)} \n")

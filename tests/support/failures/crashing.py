@@ -1,6 +1,6 @@
 """A process for tests that kill it: it begins to delete or restore users, and goes on when it is told to.
 
-    python -m tests.support.crashing delete <user id>...
+    python -m tests.support.failures.crashing delete <user id>...
 
 It prints a line when it is ready, and one when the first step is done; before each step it waits for a line.
 """

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Final
 
-from tests.support.proxies import HOST
+from tests.support.failures.proxies import HOST
 
 _SAID: Final = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 _FAREWELL: Final = b"E" + (len(_SAID) + 4).to_bytes(4) + _SAID

@@ -1,0 +1,1 @@
+"""Pages and files beside the code, as tests read them."""

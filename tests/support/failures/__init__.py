@@ -1,0 +1,1 @@
+"""Stores, networks and processes that fail when a test says so."""

@@ -1,0 +1,1 @@
+"""Mutations as clients send them, and what comes of them."""

@@ -1,0 +1,1 @@
+"""What is sent to the API: selections of everything, input that is wrong, and what nobody thought of."""
