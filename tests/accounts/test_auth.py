@@ -25,12 +25,12 @@ from api.config.settings import ConfigurationError, Settings, load_settings
 from api.http.application import create_app
 from api.stores.stores import Stores
 from models import Session, new_id
-from tests.server.test_server import CLOSED
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid, sent
+from tests.support.servers import CLOSED
 from tests.support.signing_in import access_token, client_of, open_session, signed_in, with_token
 
 pytestmark = pytest.mark.anyio

@@ -18,48 +18,17 @@ from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import error_of, execute, gid, respond, sent
+from tests.support.mutations.objects import NOT_FOUND, Mutations, invalid
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 
-FIELDS = """
-{ avatar { id name gender measurements { height weight chest waist hips shoulderWidth } modelUrl thumbnailUrl isDefault
-    owner { id } }
-  errors { __typename code message path } }
-"""
-
-
-def mutation(name: str, fields: str = FIELDS) -> str:
-    """A mutation of this name, whose input is the variable `input`."""
-    return f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {fields} }}"
-
-
-async def mutate(client: httpx.AsyncClient, name: str, /, **given: Any) -> dict[str, Any]:
-    """The payload of a mutation."""
-    payload: dict[str, Any] = (await execute(client, mutation(name), input=given))[name]
-    return payload
-
-
-async def change(client: httpx.AsyncClient, name: str, /, **given: Any) -> dict[str, Any]:
-    """The avatar after a mutation that has no errors."""
-    payload = await mutate(client, name, **given)
-    assert payload["errors"] == []
-    avatar: dict[str, Any] = payload["avatar"]
-    return avatar
-
-
-async def refused(client: httpx.AsyncClient, name: str, /, **given: Any) -> list[tuple[str, str, list[str] | None]]:
-    """Type, code and path of each error of a mutation that has not answered with an avatar."""
-    payload = await mutate(client, name, **given)
-    assert payload["avatar"] is None
-    return [(error["__typename"], error["code"], error["path"]) for error in payload["errors"]]
-
-
-NOT_FOUND = [("NotFoundError", "NOT_FOUND", ["id"])]
-
-
-def invalid(*paths: str) -> list[tuple[str, str, list[str]]]:
-    return [("InvalidInput", "INVALID", path.split(".")) for path in paths]
+MUTATIONS = Mutations(
+    "avatar",
+    """id name gender measurements { height weight chest waist hips shoulderWidth } modelUrl thumbnailUrl isDefault
+    owner { id }""",
+)
+mutation, mutate, change, refused = MUTATIONS.document, MUTATIONS.payload, MUTATIONS.changed, MUTATIONS.refused
 
 
 async def stored(stores: Stores, avatar: Avatar) -> dict[str, Any]:
@@ -734,12 +703,12 @@ async def test_the_statements_of_each_mutation(app: Starlette, client: httpx.Asy
     mine, user = await signed_in(client, stores)
     for n in range(20):
         await create_avatar(stores, user_id=user.id, name=f"Other {n}")
-    fields = "{ avatar { name } errors { code } }"
+    named = Mutations("avatar", "name", "code")
     await execute(mine, "{ viewer { id } }")  # now the account is known for a second
 
     async def cost(name: str, /, **given: Any) -> int:
         with sent(app) as costs:
-            assert (await execute(mine, mutation(name, fields), input=given))[name]["errors"] == []
+            assert (await named.payload(mine, name, **given))["errors"] == []
         assert costs.mongo == 0
         return len([statement for statement in costs.sql if "account_sessions" not in statement])
 

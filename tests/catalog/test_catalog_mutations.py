@@ -17,50 +17,19 @@ from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import catalog_items, create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.graphql import error_of, execute, gid, respond, sent
+from tests.support.mutations.objects import NOT_FOUND, Mutations, invalid
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
 
-FIELDS = """
-{ catalogItem { id name description type category properties { color texture material patternType tags }
-    assetUrl thumbnailUrl isPremium isActive price }
-  errors { __typename code message path } }
-"""
-
-
-def mutation(name: str, fields: str = FIELDS) -> str:
-    """A mutation of this name, whose input is the variable `input`."""
-    return f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {fields} }}"
-
-
-async def mutate(client: httpx.AsyncClient, name: str, /, **given: Any) -> dict[str, Any]:
-    """The payload of a mutation."""
-    payload: dict[str, Any] = (await execute(client, mutation(name), input=given))[name]
-    return payload
-
-
-async def change(client: httpx.AsyncClient, name: str, /, **given: Any) -> dict[str, Any]:
-    """The item after a mutation that has no errors."""
-    payload = await mutate(client, name, **given)
-    assert payload["errors"] == []
-    item: dict[str, Any] = payload["catalogItem"]
-    return item
-
-
-async def refused(client: httpx.AsyncClient, name: str, /, **given: Any) -> list[tuple[str, str, list[str] | None]]:
-    """Type, code and path of each error of a mutation that has not answered with an item."""
-    payload = await mutate(client, name, **given)
-    assert payload["catalogItem"] is None
-    return [(error["__typename"], error["code"], error["path"]) for error in payload["errors"]]
-
-
-NOT_FOUND = [("NotFoundError", "NOT_FOUND", ["id"])]
+MUTATIONS = Mutations(
+    "catalogItem",
+    """id name description type category properties { color texture material patternType tags }
+    assetUrl thumbnailUrl isPremium isActive price""",
+)
+mutation, mutate, change, refused = MUTATIONS.document, MUTATIONS.payload, MUTATIONS.changed, MUTATIONS.refused
 FORBIDDEN = ("FORBIDDEN", "Your account may not do this.")
 UNAUTHENTICATED = ("UNAUTHENTICATED", "Sign in first.")
-
-
-def invalid(*paths: str) -> list[tuple[str, str, list[str]]]:
-    return [("InvalidInput", "INVALID", path.split(".")) for path in paths]
 
 
 async def stored(stores: Stores, item: CatalogItem) -> dict[str, Any]:
@@ -518,11 +487,11 @@ async def test_the_statements_of_each_mutation(app: Starlette, client: httpx.Asy
     # given
     mine, user = await signed_in(client, stores, "brand")
     item = await create_catalog_item(stores, created_by=user.id)
-    fields = "{ catalogItem { name } errors { code } }"
+    named = Mutations("catalogItem", "name", "code")
 
     async def cost(name: str, /, **given: Any) -> int:
         with sent(app) as costs:
-            assert (await execute(mine, mutation(name, fields), input=given))[name]["errors"] == []
+            assert (await named.payload(mine, name, **given))["errors"] == []
         assert costs.mongo == 0
         return len([statement for statement in costs.sql if "account_sessions" not in statement])
 

@@ -11,11 +11,11 @@ import pytest
 from api.stores.stores import Stores
 from documents import Design
 from models import User
-from tests.idempotency.test_idempotency import lose_answers, send
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.graphql import gid, respond
 from tests.support.mutations.designs import changed, mutate, problems, query, revisions, seen, stored
+from tests.support.requests.idempotency_keys import lose_answers, send
 
 pytestmark = pytest.mark.anyio
 

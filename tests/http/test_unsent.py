@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from api.http.application import create_app
-from tests.server.test_protocol import LIVE, STORELESS, answer_to, until
 from tests.support.applications import listening
+from tests.support.requests.connections import LIVE, STORELESS, answer_to, until
 
 pytestmark = pytest.mark.anyio
 

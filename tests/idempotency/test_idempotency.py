@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, insert, null, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
@@ -28,17 +28,13 @@ from tests.support.factories.users import users
 from tests.support.graphql import gid, sent
 from tests.support.mutations.accounts import PASSWORD, mutation, sign_up
 from tests.support.mutations.designs import query as design_mutation
+from tests.support.requests.idempotency_keys import let_lapse, lose_answers, send
 from tests.support.signing_in import client_of, signed_in, with_token
 
 pytestmark = pytest.mark.anyio
 
 CREATE_DESIGN = design_mutation("createDesign")
 UPDATE = mutation("updateProfile")
-
-
-async def send(client: httpx.AsyncClient, query: str, *keys: str, **variables: Any) -> httpx.Response:
-    headers = [(b"idempotency-key", key.encode("latin-1")) for key in keys]
-    return await client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
 
 
 def code_of(response: httpx.Response) -> str:
@@ -63,19 +59,6 @@ async def waiting(connection: asyncpg.Connection[asyncpg.Record], number: int) -
     with anyio.fail_after(30):
         while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < number:
             await anyio.lowlevel.checkpoint()
-
-
-async def lose_answers(stores: Stores) -> None:
-    """Leave the keys as they are where a process died before it could keep its answer, a while ago."""
-    async with stores.sessions.begin() as session:
-        await session.execute(update(IdempotencyKey).values(response=null()))
-    await let_lapse(stores)
-
-
-async def let_lapse(stores: Stores) -> None:
-    """End all leases, as time would where nobody renews them."""
-    async with stores.sessions.begin() as session:
-        await session.execute(update(IdempotencyKey).values(locked_until=func.now()))
 
 
 async def let_expire(stores: Stores, lifetime: int) -> None:

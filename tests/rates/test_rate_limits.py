@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import httpx
@@ -17,40 +16,10 @@ from api.stores.stores import Stores
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.graphql import sent
+from tests.support.requests.rate_limits import ITEMS, TYPENAME, assert_refused, left, post
 from tests.support.signing_in import client_of, signed_in
 
 pytestmark = pytest.mark.anyio
-
-TYPENAME = {"query": "{ __typename }"}
-ITEMS = {"query": "query ($first: Int) { catalogItems(first: $first) { nodes { name } } }", "variables": {"first": 50}}
-DAY = 24 * 3600
-
-
-def left(response: httpx.Response) -> int:
-    """Points that are left, by the header `RateLimit`."""
-    found = re.fullmatch(r'"(?:user|address)";r=(\d+);t=(\d+)', response.headers["ratelimit"])
-    assert found, response.headers["ratelimit"]
-    assert 0 <= int(found[2]) <= DAY
-    return int(found[1])
-
-
-async def post(client: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Response:
-    return await client.post("/graphql", json=body, headers=headers)
-
-
-def assert_refused(response: httpx.Response) -> None:
-    """429, with when to come back."""
-    assert response.status_code == 429
-    seconds = int(response.headers["retry-after"])
-    assert 1 <= seconds <= DAY
-    assert response.json() == {
-        "errors": [
-            {
-                "message": f"Too many attempts; try again in {seconds} s.",
-                "extensions": {"code": "RATE_LIMITED", "retryAfter": seconds},
-            }
-        ]
-    }
 
 
 async def test_at_the_limit_and_not_before_it_is_429(settings: Settings, clean_stores: None) -> None:

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from api.config.settings import Settings
 from api.rates.counts import SharedCounts
 from api.stores.stores import Stores
-from tests.rates.test_rate_limits import ITEMS, TYPENAME, assert_refused, left, post
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user
 from tests.support.mutations.accounts import PASSWORD
+from tests.support.requests.rate_limits import ITEMS, TYPENAME, assert_refused, left, post
 from tests.support.stores.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.anyio

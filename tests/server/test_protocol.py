@@ -3,80 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import anyio
 import pytest
 import structlog
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from api.config.settings import Settings
 from api.http.application import create_app
 from tests.support.applications import listening, running
+from tests.support.requests.connections import LIVE, STORELESS, answer_to, connected, until
 
 pytestmark = pytest.mark.anyio
 
-SECRET = SecretStr("a secret of the tests, with 32 bytes and more")
-STORELESS = Settings(_env_file=None, auth_secret=SECRET, explorer=False)
-"""Of an application that is asked nothing for which it needs a store."""
-
 POST = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
-LIVE = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 QUERY = b'{"query": "{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"}}'
 LATE, LARGE = b"HTTP/1.1 408 Request Timeout\r\n", b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
 REST = b"content-length: 0\r\nconnection: close\r\n\r\n"
-
-
-class Client:
-    """A connection to 127.0.0.1."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    async def send(self, *parts: bytes) -> None:
-        """Send each part by itself, for as long as the other side listens."""
-        with contextlib.suppress(ConnectionError):
-            for part in parts:
-                self._writer.write(part)
-                await self._writer.drain()
-
-    async def until(self, end: bytes) -> bytes:
-        with anyio.fail_after(30):
-            return await self._reader.readuntil(end)
-
-    async def everything(self) -> bytes:
-        """What comes until the other side closes."""
-        parts: list[bytes] = []
-        with anyio.fail_after(30), contextlib.suppress(ConnectionError):
-            while part := await self._reader.read(65536):
-                parts.append(part)
-        return b"".join(parts)
-
-    def leave(self) -> None:
-        self._writer.transport.abort()
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    client = Client(reader, writer)
-    try:
-        yield client
-    finally:
-        client.leave()
-
-
-async def answer_to(port: int, *parts: bytes) -> bytes:
-    async with connected(port) as client:
-        await client.send(*parts)
-        return await client.everything()
 
 
 class Headers:
@@ -274,9 +219,3 @@ class Waiting:
         await self.go_on.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
         await send({"type": "http.response.body", "body": b"waited"})
-
-
-async def until(condition: Any) -> None:
-    with anyio.fail_after(30):
-        while not condition():
-            await anyio.lowlevel.checkpoint()

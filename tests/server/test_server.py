@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,24 +25,12 @@ from api.commands.development import require_development
 from api.config.settings import ConfigurationError, Settings
 from api.server.processes import listen, url_of
 from api.stores.failures import ServerError
-from tests.support.servers import Server, command, environment, is_alive, serving, wait_until
+from tests.support.servers import CLOSED, Server, children, ended, environment, is_alive, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
 ITEMS = {"query": "{ catalogItems(first: 1) { nodes { name } } }"}
 NO_ITEMS: dict[str, Any] = {"data": {"catalogItems": {"nodes": []}}}
-CLOSED = 1
-"""A port of 127.0.0.1 on which nothing listens."""
-
-
-def children(server: Server) -> set[int]:
-    """Process ids of the processes that serve under a supervisor."""
-    found = set()
-    for child in psutil.Process(server.process.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.add(child.pid)
-    return found
 
 
 def listens(url: str) -> bool:
@@ -50,13 +38,6 @@ def listens(url: str) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
         return True
     return False
-
-
-def ended(*arguments: str, folder: Path, variables: Mapping[str, str], output: str = "output.txt") -> tuple[int, str]:
-    """Exit code and output of a command that ends by itself."""
-    with command(*arguments, folder=folder, variables=variables, output=output) as server:
-        code = server.process.wait(60)
-        return code, server.text()
 
 
 @pytest.fixture

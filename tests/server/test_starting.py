@@ -19,10 +19,9 @@ from pydantic import SecretStr
 from api.config.settings import Settings
 from api.stores.revisions import known
 from migrations.runner import downgrade, upgrade
-from tests.server.test_server import children, ended
 from tests.support.failures.restartable import restartable_stores
 from tests.support.processes import COMMAND, run
-from tests.support.servers import Server, command, environment, serving, wait_until
+from tests.support.servers import Server, children, command, ended, environment, serving, wait_until
 from tests.support.stores.databases import HEAD, REVISIONS, fresh_database, sql
 
 ITEMS = {"query": "{ catalogItems(first: 1) { totalCount } }"}

@@ -14,7 +14,6 @@ import anyio
 import httpx
 import pytest
 import structlog
-from pydantic import SecretStr
 from sqlalchemy import text
 from starlette.applications import Starlette
 
@@ -25,7 +24,7 @@ from api.stores.stores import Stores
 from models import CatalogItem
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
-from tests.support.failures.proxies import HOST, Proxy, proxying
+from tests.support.failures.proxies import Proxy, proxying, through
 from tests.support.graphql import gid, is_empty, respond, sent
 from tests.support.signing_in import as_admin, signed_in
 
@@ -122,13 +121,6 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 def other(store: str) -> str:
     return MONGODB if store == POSTGRES else POSTGRES
-
-
-def through(url: str, port: int) -> SecretStr:
-    """The URL with another port of this machine."""
-    parts = urlsplit(url)
-    login = parts.netloc.rpartition("@")[0]
-    return SecretStr(parts._replace(netloc=f"{login}@{HOST}:{port}" if login else f"{HOST}:{port}").geturl())
 
 
 @contextlib.asynccontextmanager

@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 from api.config.settings import Settings
 from api.stores.stores import Stores
 from models import pool
-from tests.stores.test_faults import through
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import users
+from tests.support.failures.proxies import through
 from tests.support.failures.severing import Manner, Severing
 from tests.support.signing_in import signed_in
 

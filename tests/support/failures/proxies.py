@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 HOST = "127.0.0.1"
 
@@ -139,3 +142,10 @@ async def proxying(upstream: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         await proxy.close()
+
+
+def through(url: str, port: int) -> SecretStr:
+    """The URL with another port of this machine."""
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    return SecretStr(parts._replace(netloc=f"{login}@{HOST}:{port}" if login else f"{HOST}:{port}").geturl())

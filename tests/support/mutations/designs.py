@@ -11,36 +11,20 @@ from api.stores.stores import Stores
 from documents import Design
 from documents.revision import KEPT_VERSIONS
 from tests.support.factories.designs import designs
-from tests.support.graphql import execute, gid, is_empty, respond
+from tests.support.graphql import gid, is_empty, respond
+from tests.support.mutations.objects import Mutations
 
 DESIGN = (
     "id name status version layers { layerId type color catalogItem { id } position { x y z } visible } avatar { id }"
 )
 
 
-def query(name: str) -> str:
-    kind = name[0].upper() + name[1:]
-    return f"""
-        mutation ($input: {kind}Input!) {{
-          {name}(input: $input) {{
-            design {{ {DESIGN} metadata {{ tags description thumbnailUrl canvasSize {{ width height }} }} }}
-            errors {{ __typename code message path ... on VersionConflict {{ current {{ version name }} layerIds }} }}
-          }}
-        }}"""
-
-
-async def mutate(client: httpx.AsyncClient, name: str, /, **values: Any) -> dict[str, Any]:
-    """The payload of a mutation."""
-    payload: dict[str, Any] = (await execute(client, query(name), input=values))[name]
-    return payload
-
-
-async def changed(client: httpx.AsyncClient, name: str, /, **values: Any) -> dict[str, Any]:
-    """The design of a mutation that has no errors."""
-    payload = await mutate(client, name, **values)
-    assert payload["errors"] == []
-    design: dict[str, Any] = payload["design"]
-    return design
+MUTATIONS = Mutations(
+    "design",
+    f"{DESIGN} metadata {{ tags description thumbnailUrl canvasSize {{ width height }} }}",
+    "__typename code message path ... on VersionConflict { current { version name } layerIds }",
+)
+query, mutate, changed = MUTATIONS.document, MUTATIONS.payload, MUTATIONS.changed
 
 
 async def problems(client: httpx.AsyncClient, name: str, /, **values: Any) -> list[tuple[str, str | None]]:
