@@ -174,15 +174,14 @@ def test_every_page_is_in_an_index() -> None:
 
 def test_every_helper_of_the_tests_is_told_of() -> None:
     told = page("tests/support/README.md").text
-    helpers = [path.name for path in (ROOT / "tests/support").rglob("*.py") if path.parent.name != "factories"]
+    folder = ROOT / "tests/support"
+    helpers = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.name != "__init__.py"]
     conftest = (ROOT / "tests/conftest.py").read_text("utf-8")
     fixtures = re.findall(r"^@pytest\.fixture(?!\(.*autouse).*\n(?:async )?def (\w+)", conftest, re.MULTILINE)
 
     assert fixtures
-    for name in {*helpers, *fixtures} - {"__init__.py", "anyio_backend"}:
-        assert f"`{name}`" in told, name
-    for name in re.findall(r"`(\w+\.py)`", told):
-        assert name in helpers
+    assert [name for name in fixtures if f"`{name}`" not in told and name != "anyio_backend"] == []
+    assert set(re.findall(r"`([\w/]+\.py)`", told)) - {"conftest.py", "tests/conftest.py"} == set(helpers)
 
 
 @pytest.mark.parametrize("some_page", [each for each in PAGES if each.of("graphql")], ids=_named)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from api.stores.repository import Repository
 from api.stores.stores import Stores
 from documents import Design, MongoRepository
 from models import CatalogItem, PostgresRepository, new_id
+from tests.support.stores.repository import Repository
 
 pytestmark = pytest.mark.anyio
 

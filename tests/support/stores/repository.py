@@ -1,4 +1,7 @@
-"""What the stores of both databases promise alike."""
+"""What the repositories of both stores promise alike.
+
+mypy holds them to the signatures, and `tests/stores/test_repository.py` to the rest.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ class Repository(Protocol[Entity, Id, Where]):
         ...
 
 
-if TYPE_CHECKING:  # mypy holds both to the protocol; models and documents may not import it
+if TYPE_CHECKING:
 
     def _postgres(
         users: PostgresRepository[models.User],
