@@ -28,7 +28,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from api.admission.documents import documents
+from api.admission.document_cache import documents
 from api.admission.refusals import TimedOut, TooComplex, answer_too_large, require
 from api.admission.variables import require_variables
 from api.audit.domain import domain as audit
@@ -51,10 +51,10 @@ from api.fields.times import take_moments
 from api.health.domain import domain as health
 from api.ids import OBJECTS, RECORDS
 from api.log import logger
-from api.stores.objects import read
+from api.stores.views import read
 from api.users.domain import deletion
 from api.users.domain import domain as users
-from api.writing.mutations import ConflictError, InvalidInput, NotFoundError
+from api.writing.refusals import ConflictError, InvalidInput, NotFoundError
 
 DOMAINS: Final = Domains(
     (

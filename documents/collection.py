@@ -15,7 +15,7 @@ from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from documents import record
+from documents import upgrades
 from documents.schemas import DESIGNS, SCHEMAS, TEXT_INDEX, Schema
 
 COLLECTION: Final = DESIGNS.name
@@ -91,7 +91,7 @@ async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
             for name in _retired(schema, existing):
                 await database[schema.name].drop_index(name)
                 lines.append(f"index {name}: dropped, another is in its place")
-        lines += await record.ensure(database)
+        lines += await upgrades.ensure(database)
     return lines
 
 

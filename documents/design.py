@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints
 
 from documents.base import Moment, Part, Stored
-from documents.change import CHANGE, first_change
+from documents.last_change import CHANGE, first_change
 
 STATUSES: Final = ("draft", "published", "archived")
 LAYER_TYPES: Final = ("silhouette", "fabric", "pattern")
@@ -73,7 +73,7 @@ class Design(Stored):
     """A design. `user_id`, `avatar_id`, `updated_by` and the layers' `item_id` refer to PostgreSQL.
 
     `updated_by` and `request_id` say who made this version, and in which request; `change`, which only writers look
-    at, tells of the last write (documents/change.py). `published_at` is when it was last published here, and stays
+    at, tells of the last write (documents/last_change.py). `published_at` is when it was last published here, and stays
     when it is no longer; the original service doesn't write it.
     """
 

@@ -8,19 +8,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from bson import ObjectId
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from documents.base import Stored, utc_now
+from documents.filters import Where, live, sort_keys
 from documents.reading import run_at_once, set_timezone
 
 D = TypeVar("D", bound=Stored)
-
-Where = Mapping[str, Any]
-"""A filter in MongoDB's own language, by stored (camelCase) names."""
 
 BATCH: Final = 1000
 """Documents in a reply where no limit is asked for, so that ordinary reads take one command."""
@@ -97,7 +95,7 @@ class MongoRepository(Generic[D]):
 
     async def find_one(self, where: Where, *, include_deleted: bool = False) -> D | None:
         """Any one document that matches."""
-        found = await self.collection.find_one(_live(where, include_deleted), session=self._session)
+        found = await self.collection.find_one(live(where, include_deleted), session=self._session)
         return None if found is None else self._entity(found)
 
     async def find_all(
@@ -129,7 +127,7 @@ class MongoRepository(Generic[D]):
         """
         if limit == 0:
             return []  # to MongoDB, 0 is no limit
-        where, order = _live(where or {}, include_deleted), _sort(sort, paged=bool(skip or limit))
+        where, order = live(where or {}, include_deleted), sort_keys(sort, paged=bool(skip or limit))
         if self._session is None and (projection is None or isinstance(projection, Mapping)):
             command: dict[str, Any] = {"find": self.document.get_collection_name(), "filter": where}
             if projection is not None:
@@ -201,7 +199,7 @@ class MongoRepository(Generic[D]):
 
     async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
         """How many documents match."""
-        return await self.collection.count_documents(_live(where or {}, include_deleted), session=self._session)
+        return await self.collection.count_documents(live(where or {}, include_deleted), session=self._session)
 
     async def create(self, values: Mapping[str, Any]) -> D:
         """A new document of these values (names of Python or of MongoDB), validated and inserted.
@@ -243,16 +241,18 @@ class MongoRepository(Generic[D]):
         change: dict[str, Any] = {"$set": {**kept, "updatedAt": utc_now(), **(record or {})}, "$inc": {"version": 1}}
         if removed:
             change["$unset"] = removed
-        live, after = _live({**(where or {}), "_id": id}), ReturnDocument.AFTER
+        matching, after = live({**(where or {}), "_id": id}), ReturnDocument.AFTER
         try:
-            return await self.collection.find_one_and_update(live, change, return_document=after, session=self._session)
+            return await self.collection.find_one_and_update(
+                matching, change, return_document=after, session=self._session
+            )
         except OperationFailure as error:
             if error.code != VALIDATION_FAILURE:
                 raise
             # level moderate leaves alone what broke the rules before, but not every server knows it here; the values
             # themselves were validated
             return await self.collection.find_one_and_update(
-                live, change, return_document=after, session=self._session, bypassDocumentValidation=True
+                matching, change, return_document=after, session=self._session, bypassDocumentValidation=True
             )
 
     async def delete(self, id: ObjectId) -> bool:
@@ -264,7 +264,7 @@ class MongoRepository(Generic[D]):
         """Mark a live document as deleted. False where no live one of that id matches `where`."""
         now = utc_now()
         result = await self.collection.update_one(
-            _live({**(where or {}), "_id": id}),
+            live({**(where or {}), "_id": id}),
             {"$set": {"deletedAt": now, "updatedAt": now}},
             session=self._session,
         )
@@ -292,19 +292,3 @@ async def _end(session: AsyncClientSession, *, commit: bool) -> None:
             await session.commit_transaction()
         else:
             await session.abort_transaction()
-
-
-def _live(where: Where, include_deleted: bool = False) -> Where:
-    """The filter, for live documents only unless told otherwise; null is how Mongoose may have written live."""
-    if include_deleted:
-        return where
-    return {"$and": [where, {"deletedAt": None}]} if "deletedAt" in where else {**where, "deletedAt": None}
-
-
-def _sort(sort: Sequence[str], *, paged: bool) -> list[tuple[str, int]] | None:
-    """Keys and directions. A page needs a total order, so ties go by `_id`, in the last key's direction, which
-    is how the indexes end."""
-    keys = [(name.removeprefix("-"), DESCENDING if name.startswith("-") else ASCENDING) for name in sort]
-    if (keys or paged) and "_id" not in dict(keys):
-        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
-    return keys or None

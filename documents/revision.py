@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from documents.change import change_of, is_as_written, since_of, version_of
 from documents.design import is_uuid
+from documents.last_change import change_of, is_as_written, since_of, version_of
 
 REVISIONS: Final = "design_revisions"
 

@@ -1,7 +1,7 @@
 """Adopting the tables of the original service: rows stay, what is missing is added, what is in excess is left alone.
 
 What an adopted database has beyond this application's tables (its own tables, columns, indexes, constraints) is
-recorded (`migrations/record.py`) and neither dropped nor renamed, also where it has the name of one of ours.
+recorded (`migrations/adopted_objects.py`) and neither dropped nor renamed, also where it has the name of one of ours.
 `migrations/examination.py` has found out before that the rows keep the rules.
 """
 
@@ -13,10 +13,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, SetColumnComment, SetTableComment
 
+from migrations.adopted_objects import Adopted, record
 from migrations.conversion import conversion
 from migrations.examination import Column, columns_of, default_of, foreign_key_of, wanted_type
 from migrations.ownership import create_check, create_index, free_constraint
-from migrations.record import Adopted, record
 
 ACTIONS: Final = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.config.settings import Settings
-from api.stores.connecting import Connector
-from api.stores.stores import postgres_engine
+from api.stores.connector import Connector
+from api.stores.postgres import postgres_engine
 from migrations.errors import LOCK_NOT_AVAILABLE, MigrationRunning
-from models.pooler import PooledConnection, ask
+from models.external_pooler import PooledConnection, ask
 
 LOCK_KEY: Final = 7_239_117_446_018_534
 """Advisory lock of the migrations; advisory locks belong to one database, so any fixed number does."""

@@ -17,7 +17,7 @@ from alembic.operations import ops
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import conv
 
-from migrations.record import Adopted
+from migrations.adopted_objects import Adopted
 
 SCRATCH: Final = "drift_"
 PROBE: Final = "fashion_wallet_probe"

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from migrations.adopted_objects import ADOPTED, adopted_objects
 from migrations.definitions import Definitions, Name, Pair, add_differences, read_definitions
 from migrations.examination import foreign_key_of
-from migrations.record import ADOPTED, adopted_objects
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE
 from models import SCHEMAS, Base
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alembic.util import CommandError
 
-from api.stores.failures import ServerError, describe
+from api.stores.startup_errors import ServerError, describe
 
 LOCK_NOT_AVAILABLE = "55P03"
 

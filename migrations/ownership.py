@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
+from migrations.adopted_objects import is_adopted, record
 from migrations.errors import AdoptionError
-from migrations.record import is_adopted, record
 
 SCRATCH: Final = "fashion_wallet_scratch"
 """A table that is there within a savepoint only."""

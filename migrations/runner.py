@@ -23,8 +23,7 @@ from sqlalchemy import Connection
 
 from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
-from api.stores.mongodb import require_version
-from api.stores.stores import MongoClient, mongo_client, mongo_database
+from api.stores.mongodb import MongoClient, mongo_client, mongo_database, require_version
 from documents import collection
 from migrations.adoption import table_exists
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone

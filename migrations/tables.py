@@ -12,11 +12,11 @@ from alembic import op
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
+from migrations.adopted_objects import is_adopted
 from migrations.adoption import adopt, comment, create_indexes, table_exists
 from migrations.errors import AdoptionError, Contradiction
 from migrations.examination import examine
 from migrations.ownership import create_trigger, drop_triggers, free_relation
-from migrations.record import is_adopted
 
 VERSION_SCHEMA: Final = "shared"
 VERSION_TABLE: Final = "alembic_version"

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
-from models.pool import ConnectionPool, PoolEntry
-from models.pooler import is_pooled
+from models.connection_pool import ConnectionPool, PoolEntry
+from models.external_pooler import is_pooled
 
 Record = Any
 """A row: `row.first_name`."""
@@ -114,8 +114,8 @@ def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncp
 class StatementRunner:
     """Runs compiled statements on connections of an engine's pool. `listeners` hear the SQL of each before it is sent.
 
-    A statement alone is no transaction, except behind a pooler (models/pooler.py). A read is repeated once where the
-    server had closed the connection.
+    A statement alone is no transaction, except behind a pooler (models/external_pooler.py). A read is repeated once
+    where the server had closed the connection.
     """
 
     def __init__(self, engine: AsyncEngine, listeners: Iterable[Callable[[str], None]] = ()) -> None:

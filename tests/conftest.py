@@ -21,7 +21,8 @@ from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
 from api.http.response import Answer
 from api.schema import schema
-from api.stores.stores import Stores, mongo_database, open_stores
+from api.stores.mongodb import mongo_database
+from api.stores.stores import Stores, open_stores
 from migrations.runner import upgrade
 from tests.execution.both import Both, standing_in
 from tests.support import servers

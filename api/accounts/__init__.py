@@ -1,1 +1,1 @@
-"""Who is asking: tokens, sessions, passwords, attempts at signing in."""
+"""Authentication: tokens, sessions, passwords, and limits on signing in."""

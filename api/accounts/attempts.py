@@ -1,4 +1,4 @@
-"""How often something was tried of late: in this process's memory, or counted by all instances that share a Redis."""
+"""Counts of recent attempts: in the memory of this process, or in a Redis that several instances share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from api.rates.counts import SharedCounts
 from api.rates.windows import Rate, Window
 
 KEPT: Final = 50_000
-"""Keys that are counted; beyond them the ones that were quiet for longest are forgotten."""
+"""The most keys that are counted; beyond that, the ones without attempts for longest are forgotten."""
 
 
 class Attempts:
-    """Counts attempts by key, in a moving window, and refuses one more than the rate allows.
+    """Counts attempts by key in a moving window, and refuses those beyond the rate.
 
-    Not the memory storage of `limits`: that walks all its keys in a thread for each attempt and keeps every key.
-    Attempts that were refused don't count, so the window moves on whatever an attacker does.
+    The memory storage of `limits` isn't used, since it walks all its keys for each attempt and never drops one.
+    Refused attempts don't count, so the window moves on whatever an attacker does.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -28,7 +28,8 @@ class Attempts:
         self._times: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
     def take(self, key: Hashable) -> float:
-        """Count an attempt; what it returns gives it back. Raises RateLimited where there are too many already."""
+        """Count an attempt. The result is needed to give it back. Raises RateLimited where there are too many
+        already."""
         now = time.monotonic()
         times = self._times.setdefault(key, deque())
         self._times.move_to_end(key)
@@ -41,7 +42,7 @@ class Attempts:
         return now
 
     def give_back(self, key: Hashable, taken: float) -> None:
-        """Make an attempt uncounted: it was none."""
+        """Take an attempt back, as if it had not been made."""
         times = self._times.get(key)
         if times is not None and taken in times:
             times.remove(taken)
@@ -50,7 +51,8 @@ class Attempts:
         return len(self._times)
 
     def _forget_the_quiet(self, now: float) -> None:
-        """The two quietest keys at most: one is added at a time, so the rest goes with the next attempts."""
+        """Drop up to two of the keys without attempts for longest. One key is added at a time, so the rest goes
+        later."""
         for _ in range(2):
             key, times = next(iter(self._times.items()))
             quiet = not times or times[-1] <= now - self._window
@@ -60,15 +62,15 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One attempt that was counted: in a window that is shared, or at a moment of this process's own."""
+class CountedAttempt:
+    """One counted attempt: in a window in Redis, or at a moment in the memory of this process."""
 
     window: Window | None
     moment: float
 
 
 class SharedAttempts:
-    """As `Attempts`, with its counts in fixed windows in Redis; in this process where there is none, or it is down."""
+    """As `Attempts`, but counted in fixed windows in Redis; in this process where there is no Redis, or it is down."""
 
     def __init__(self, name: str, rate: str, shared: SharedCounts | None) -> None:
         self._name, self._shared = name, shared
@@ -76,8 +78,9 @@ class SharedAttempts:
         assert parsed is not None
         self._rate, self._own = parsed, Attempts(parsed)
 
-    async def take(self, key: str) -> Taken:
-        """Count an attempt; what it returns gives it back. Raises RateLimited where there are too many already."""
+    async def take(self, key: str) -> CountedAttempt:
+        """Count an attempt. The result is needed to give it back. Raises RateLimited where there are too many
+        already."""
         if self._shared is not None:
             now = time.time()
             window = Window.of(f"{self._name}:{key}", self._rate, now)
@@ -86,11 +89,11 @@ class SharedAttempts:
                 if total > self._rate.amount:
                     await self._shared.incr_shared(window.name, self._rate.seconds, -1)
                     raise RateLimited(window.closes - now)
-                return Taken(window, 0.0)
-        return Taken(None, self._own.take(key))
+                return CountedAttempt(window, 0.0)
+        return CountedAttempt(None, self._own.take(key))
 
-    async def give_back(self, key: str, taken: Taken) -> None:
-        """Make an attempt uncounted: it was none."""
+    async def give_back(self, key: str, taken: CountedAttempt) -> None:
+        """Take an attempt back, as if it had not been made."""
         if taken.window is None:
             self._own.give_back(key, taken.moment)
         elif self._shared is not None:

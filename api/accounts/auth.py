@@ -1,4 +1,4 @@
-"""From a request to its viewer: the access token is verified here, the session behind it at most a second ago."""
+"""Authentication: the viewer of a request, by its access token and the session behind that."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Final
 from uuid import UUID
 
 from api.accounts.passwords import Passwords
-from api.accounts.sessions import Standing, standing
+from api.accounts.sessions import ActiveSession, active_session
 from api.accounts.sign_in_limits import SignInLimits
 from api.accounts.tokens import AccessTokens, Claims, ExpiredToken, InvalidToken
+from api.bounded_dict import BoundedDict
 from api.config.settings import Settings
 from api.errors import AccessTokenExpired, InvalidAccessToken
 from api.rates.counts import MemoryCounts, SharedCounts
-from api.recent import Recent
 from api.rights.viewer import ANONYMOUS, Viewer
 from api.stores.stores import Stores
 
 FRESH: Final = 1.0
-"""Seconds for which a session's standing is believed: how late another instance may notice a deactivation."""
+"""Seconds for which a session isn't read again: another instance notices a deactivation at most so much later."""
 REMEMBERED: Final = 10_000
-"""Sessions whose standing is kept."""
+"""The most sessions that are remembered."""
 
 
 class Auth:
-    """What a process knows of tokens, sessions and passwords."""
+    """Tokens, sessions, passwords and sign-in limits of a process."""
 
     def __init__(self, settings: Settings, counts: MemoryCounts | SharedCounts | None = None) -> None:
         self.tokens = AccessTokens(settings)
-        self.sessions = Standings()
+        self.sessions = SessionCache()
         self.passwords = Passwords(settings)
         self.limits = SignInLimits(settings, counts)
 
     def claims_of(self, authorization: str | None) -> Claims | None:
-        """What the header `Authorization` claims, and its signature proves; None where there is no header.
+        """The verified claims of the token in the header `Authorization`; None where there is no header.
 
         Raises AccessTokenExpired, and InvalidAccessToken for a header that is not `Bearer <access token>` and for a
         token that is not valid.
@@ -52,7 +52,7 @@ class Auth:
             raise InvalidAccessToken from None
 
     async def viewer_of(self, claims: Claims | None, stores: Stores) -> Viewer:
-        """The viewer by a token's claims; ANONYMOUS where there are none.
+        """The viewer of a token's claims; ANONYMOUS where there are none.
 
         Raises InvalidAccessToken for a session that has ended, and an account that is inactive or deleted.
         """
@@ -64,19 +64,19 @@ class Auth:
         return Viewer(found.user_id, found.role, claims.session_id)
 
 
-class Standings:
-    """The standing of sessions as PostgreSQL had it at most `FRESH` seconds ago, by session id.
+class SessionCache:
+    """Active sessions by their ids, as they were in PostgreSQL at most `FRESH` seconds ago.
 
-    Age counts from before the statement was sent, and is never extended. Requests that miss at the same time share
-    one statement. A process that changes an account or a session forgets them, so there it takes effect at once.
+    The age counts from before the statement was sent, and is never extended. Requests that miss at the same time share
+    one statement. A process that changes an account or a session forgets it here, so the change takes effect at once.
     """
 
     def __init__(self) -> None:
-        self._known = Recent[UUID, tuple[float, Standing | None]](REMEMBERED)
-        self._fetches: dict[UUID, asyncio.Task[Standing | None]] = {}
+        self._known = BoundedDict[UUID, tuple[float, ActiveSession | None]](REMEMBERED)
+        self._fetches: dict[UUID, asyncio.Task[ActiveSession | None]] = {}
 
-    async def of(self, session_id: UUID, stores: Stores) -> Standing | None:
-        """The standing of a session, None where it has ended."""
+    async def of(self, session_id: UUID, stores: Stores) -> ActiveSession | None:
+        """The session, if it is active; else None."""
         known = self._known.get(session_id)
         if known is not None and time.monotonic() - known[0] < FRESH:
             self._known.move_to_end(session_id)
@@ -84,24 +84,24 @@ class Standings:
         fetch = self._fetches.get(session_id)
         if fetch is None:
             fetch = self._fetches[session_id] = asyncio.create_task(self._fetch(session_id, stores))
-        return await asyncio.shield(fetch)  # one that leaves must not take the others along
+        return await asyncio.shield(fetch)  # a request that is cancelled must not cancel it for the others
 
     def forget(self, session_id: UUID) -> None:
-        """Ask again for this session, after a write to it."""
+        """Read this session again next time, after a write to it."""
         self._known.pop(session_id, None)
-        self._fetches.pop(session_id, None)  # it may have read what was before
+        self._fetches.pop(session_id, None)  # it may have read the state before the write
 
     def forget_user(self, user_id: UUID) -> None:
-        """Ask again for all sessions of an account, after a write to it."""
+        """Read all sessions of an account again next time, after a write to it."""
         for session_id in [id for id, (_, found) in self._known.items() if found and found.user_id == user_id]:
             del self._known[session_id]
         self._fetches.clear()
 
-    async def _fetch(self, session_id: UUID, stores: Stores) -> Standing | None:
+    async def _fetch(self, session_id: UUID, stores: Stores) -> ActiveSession | None:
         started = time.monotonic()
         this = asyncio.current_task()
         try:
-            found = await standing(stores, session_id)
+            found = await active_session(stores, session_id)
             if self._fetches.get(session_id) is this:
                 self._known[session_id] = started, found
             return found

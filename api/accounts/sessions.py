@@ -1,8 +1,9 @@
 """Statements on sessions and their refresh tokens.
 
-A session is the family of the refresh tokens that grew out of one sign-in. Each token is exchanged once for the next
-one; one that comes again was copied, so the session ends for whoever holds any of them. Two exchanges at once are
-what an application in two windows does: within `GRACE` seconds the second is refused, and nothing is revoked.
+A session owns all refresh tokens that come from one sign-in. Each token is exchanged once for the next one. A token
+that is used again was copied, so the session is ended, for everybody who holds one of its tokens. An application open
+in two windows may exchange a token twice at once: within `GRACE` seconds the second exchange is refused, but nothing is
+ended.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from models import PostgresRepository, RefreshToken, Session, User, new_id
 
 TOKEN_BYTES: Final = 32
 GRACE: Final = timedelta(seconds=10)
-"""For how long after its exchange a refresh token that comes again is taken for a double exchange, not for a copy."""
+"""How long after its exchange a second use of a refresh token counts as a double exchange, not as a copy."""
 _AS_IT_IS: Final = {"synchronize_session": False}
 _SWEPT: Final = 100
-"""Sessions that are removed with each new one, once they have ended by themselves."""
+"""The most expired sessions that are deleted with each new one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Whose a session is, and what that account may do now."""
+class ActiveSession:
+    """The account of an active session, and its current role."""
 
     user_id: UUID
     role: str
@@ -40,7 +41,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session that goes on, and the refresh token to prolong it with."""
+    """A session and its next refresh token."""
 
     session_id: UUID
     refresh_token: str
@@ -54,7 +55,7 @@ class Refusal(Enum):
     REUSED = "it came again, so the session was ended"
 
 
-_STANDING: Final = (
+_ACTIVE_SESSION: Final = (
     select(Session.user_id, User.role)
     .join(User, User.id == Session.user_id)
     .where(
@@ -67,15 +68,15 @@ _STANDING: Final = (
 )
 
 
-async def standing(stores: Stores, session_id: UUID) -> Standing | None:
-    """The standing of a session that lasts, of an account that is active; None for any other."""
+async def active_session(stores: Stores, session_id: UUID) -> ActiveSession | None:
+    """The session, if it has not ended and its account is active; else None."""
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
-    rows = await repository.read_statement(_STANDING.params(session_id=session_id))
-    return Standing(*rows[0]) if rows else None
+    rows = await repository.read_statement(_ACTIVE_SESSION.params(session_id=session_id))
+    return ActiveSession(*rows[0]) if rows else None
 
 
 async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Opened:
-    """A new session that lasts `lifetime` seconds; others that have ended by themselves are swept away."""
+    """Begin a session that lasts `lifetime` seconds. Some expired sessions are deleted on the way."""
     ended = select(Session.id).where(Session.expires_at < func.now()).limit(_SWEPT).with_for_update(skip_locked=True)
     await _run(transaction, delete(Session).where(Session.id.in_(ended)))
     session_id = new_id()
@@ -85,7 +86,7 @@ async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Open
 
 
 async def holder(stores: Stores, token: str) -> tuple[UUID, UUID] | None:
-    """The account and the session that a refresh token was handed out to, whatever has become of them."""
+    """The account and the session of a refresh token, even if they have ended."""
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
     rows = await repository.read_statement(
         select(Session.user_id, Session.id)
@@ -98,10 +99,11 @@ async def holder(stores: Stores, token: str) -> tuple[UUID, UUID] | None:
 async def exchange(
     transaction: AsyncSession, token: str, lifetime: int, max_age: int
 ) -> tuple[UUID | None, Opened | Refusal]:
-    """The session of a refresh token, and the next token of it, or why there is none.
+    """Exchange a refresh token: the id of its session, and the next token or the reason why there is none.
 
-    The session lasts `lifetime` seconds from now, and no longer than `max_age` seconds in all. A token that comes again
-    ends it: commit that too. Lock the account before, as whoever ends all its sessions does.
+    The session lasts `lifetime` seconds from now, but no longer than `max_age` seconds in all. A token that is used
+    again ends the session: that must be committed, too. The caller must have locked the account, as everybody does who
+    ends all its sessions.
     """
     of_token = RefreshToken.token_hash == _hashed(token)
     session_id = await transaction.scalar(
@@ -116,7 +118,7 @@ async def exchange(
     )
     if session_id is None:
         return None, Refusal.INVALID
-    now = func.clock_timestamp()  # the lock may have been long in coming
+    now = func.clock_timestamp()  # the transaction may have waited for the lock
     unused = update(RefreshToken).where(of_token, RefreshToken.used_at.is_(None)).values(used_at=now)
     if not await _ids(transaction, unused.returning(RefreshToken.id)):
         if await transaction.scalar(select(RefreshToken.used_at > now - GRACE).where(of_token)):
@@ -133,7 +135,7 @@ async def exchange(
 async def end(
     transaction: AsyncSession, user_id: UUID, why: str, *, only: UUID | None = None, but: UUID | None = None
 ) -> int:
-    """End the sessions of an account: all of them, `only` one, or all `but` one. How many did."""
+    """End the sessions of an account: all of them, `only` one, or all `but` one. Returns how many it ended."""
     statement = update(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
     if only is not None:
         statement = statement.where(Session.id == only)
@@ -154,7 +156,7 @@ async def _hand_out(transaction: AsyncSession, session_id: UUID) -> str:
 
 
 def _hashed(token: str) -> bytes:
-    """What is stored. The token is random, so a quick hash keeps it."""
+    """The hash of a token, which is stored. Tokens are random, so a fast hash is enough."""
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -19,36 +19,36 @@ from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import GuestProtocol, OctKey
 from joserfc.jwt import JWTClaimsRegistry
 
+from api.bounded_dict import BoundedDict
+from api.config.setting_types import SECRET_BYTES
 from api.config.settings import ConfigurationError, Settings
-from api.config.values import SECRET_BYTES
-from api.recent import Recent
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
 MAX_LENGTH: Final = 2048
-"""Characters of a token; ours have about 400."""
+"""The most characters of a token; ours have about 400."""
 REMEMBERED: Final = 10_000
-"""Verified tokens that are kept."""
+"""The most verified tokens that are remembered."""
 
 
 class InvalidToken(Exception):
-    """Not a token of ours, or no longer good."""
+    """The token isn't one of ours, or is no longer valid."""
 
 
 class ExpiredToken(InvalidToken):
-    """A token of ours whose time has run out."""
+    """The token is one of ours, but has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Whose a token is, and of which session."""
+    """The account and the session of a token."""
 
     user_id: UUID
     session_id: UUID
 
 
 class AccessTokens:
-    """Issues and verifies access tokens. Two keys verify while they are rotated; the current one signs."""
+    """Issues and verifies access tokens. The current key signs; during a rotation, the previous one verifies, too."""
 
     def __init__(self, settings: Settings) -> None:
         secrets = secrets_of(settings)
@@ -56,7 +56,7 @@ class AccessTokens:
         self._keys = {key_id(secret): OctKey.import_key(secret) for secret in secrets}
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
         self._lifetime = settings.access_token_lifetime
-        self._verified = Recent[str, tuple[Claims, int]](REMEMBERED)
+        self._verified = BoundedDict[str, tuple[Claims, int]](REMEMBERED)
         self._claims = JWTClaimsRegistry(
             iss={"essential": True, "value": self._issuer},
             aud={"essential": True, "value": self._audience},
@@ -66,7 +66,7 @@ class AccessTokens:
         )
 
     def issue(self, user_id: UUID, session_id: UUID) -> tuple[str, datetime]:
-        """A token for this session, and when it ends."""
+        """A token for this session, and when it expires."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -81,10 +81,10 @@ class AccessTokens:
         return token, datetime.fromtimestamp(now + self._lifetime, UTC)
 
     def verify(self, token: str) -> Claims:
-        """What the token says. Raises InvalidToken for everything that isn't a token of ours which is still good.
+        """The claims of a valid token. Raises InvalidToken (ExpiredToken where it has expired).
 
-        What has been verified is remembered until it ends: checking a signature takes 20 times as long as the rest of
-        a request's preparation.
+        Verified tokens are remembered until they expire: checking a signature takes 20 times as long as everything else
+        that prepares a request.
         """
         known = self._verified.get(token)
         if known is None:
@@ -96,7 +96,7 @@ class AccessTokens:
         return claims
 
     def _verify(self, token: str) -> tuple[Claims, int]:
-        """What the token says, and when it ends."""
+        """The claims of a token, and when it expires."""
         if len(token) > MAX_LENGTH:
             raise InvalidToken
         try:
@@ -104,7 +104,7 @@ class AccessTokens:
             claims: dict[str, Any] = decoded.claims
             if decoded.header.get("typ") != TYPE:
                 raise InvalidToken
-            # without `iat`: another instance's clock may be a little ahead of ours
+            # `iat` isn't checked: the clock of another instance may be a little ahead
             self._claims.validate({name: value for name, value in claims.items() if name != "iat"})
             return Claims(UUID(claims["sub"]), UUID(claims["sid"])), int(claims["exp"])
         except ExpiredTokenError:
@@ -117,12 +117,12 @@ class AccessTokens:
 
 
 def key_id(secret: str) -> str:
-    """The name of a key: a hash of it, so that instances agree without a setting more."""
+    """The id of a key: a hash of it, so that all instances agree without another setting."""
     return hashlib.sha256(b"kid:" + secret.encode()).hexdigest()[:16]
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """The current secret, and the one before where there is one.
+    """The current secret, and the previous one if there is one.
 
     Raises ConfigurationError where none is set in production.
     """
@@ -139,7 +139,7 @@ def _current_secret(settings: Settings) -> str:
 
 
 def development_secret(path: Path) -> str:
-    """The secret in this file, made by whoever needs it first: all workers and restarts share it."""
+    """The secret in this file. The first process that needs it makes it; all workers and restarts share it."""
     with contextlib.suppress(FileNotFoundError):
         return _read_secret(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def development_secret(path: Path) -> str:
         file.write(secrets.token_urlsafe(SECRET_BYTES))
     try:
         with contextlib.suppress(FileExistsError):
-            os.link(name, path)  # whole or not at all, and once
+            os.link(name, path)  # the file appears complete, and only once
     finally:
         Path(name).unlink()
     return _read_secret(path)

@@ -12,7 +12,7 @@ _SUGGESTION: Final = re.compile(r" Did you mean [^?]{1,400}\?")
 
 
 def introspects(text: str) -> bool:
-    """Whether a document may introspect: names can't be escaped in GraphQL, so a text without them does not."""
+    """Whether a document may introspect. Names can't be escaped in GraphQL, so searching the text is enough."""
     return _INTROSPECTS.search(text) is not None
 
 
@@ -22,9 +22,9 @@ def introspection_errors(schema: GraphQLSchema, document: DocumentNode) -> list[
 
 
 def hide_suggestions(body: Any) -> None:
-    """Take the names that graphql-core suggests off the messages of a response's errors.
+    """Remove the names that graphql-core suggests from the error messages of a response.
 
-    Validation doesn't look for any where SUGGESTIONS is off; executors that coerce variables do.
+    Where SUGGESTIONS is off, validation makes none, but coercing variables still does.
     """
     for error in body.get("errors", ()):
         error["message"] = _SUGGESTION.sub("", error["message"])

@@ -1,4 +1,4 @@
-"""The rule of validation for literals, which always says where one stands."""
+"""The validation rule for literals, whose errors always have a location."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from graphql import (
 
 
 class LocatedLiterals(ValuesOfCorrectTypeRule):
-    """As graphql-core's, which copies an object or a list before a scalar refuses it: the copy has no place."""
+    """As graphql-core's rule, which loses the location of an object or a list that a scalar refuses."""
 
     def is_valid_value_node(self, node: ValueNode, input_type: Any) -> VisitorAction:
         def report(error: GraphQLError, path: Sequence[str | int]) -> None:

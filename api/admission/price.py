@@ -1,6 +1,7 @@
-"""What an operation may cost at most: an expression of its variables, made once a document.
+"""The price of an operation: what it may cost at most, as an expression of its variables. It is worked out once a
+document.
 
-Where no variable matters, the price is a number. `@skip` and `@include` are taken as included.
+Where no variable matters, the price is a number. Fields with `@skip` and `@include` count as included.
 """
 
 from __future__ import annotations
@@ -30,8 +31,20 @@ from graphql import (
 )
 from graphql.utilities import value_from_ast_untyped
 
+from api.admission.price_expression import (
+    ZERO,
+    Dearest,
+    Filtered,
+    Price,
+    Size,
+    Step,
+    Sum,
+    Times,
+    Variables,
+    Weight,
+    total,
+)
 from api.admission.refusals import CAP
-from api.admission.steps import ZERO, Dearest, Filtered, Price, Size, Step, Sum, Times, Variables, Weight, total
 from api.fields.costs import SIZES, Costs, is_of_every, is_page, is_rows
 from api.lists.costs import COUNTS, READS, Listing, weight_of_node
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
@@ -43,7 +56,7 @@ def price_of(operation: OperationDefinitionNode, document: DocumentNode, costs: 
 
 
 class _Pricing:
-    """One pass: each selection is summed up once for each type that it may be made of."""
+    """Prices a document in one pass: each selection is summed up once for each type of object that it may be for."""
 
     def __init__(self, document: DocumentNode, costs: Costs) -> None:
         self._costs = costs
@@ -53,7 +66,7 @@ class _Pricing:
         }
         self._known: dict[tuple[int, str, bool | None, bool], Sum] = {}
         self._every = False
-        """Whether it is every type of the schema that introspection asks, so that averages hold."""
+        """Whether introspection asks for every type of the schema here, so that average sizes can be used."""
         self._listed: dict[int, frozenset[str]] = {}
         self._weights: dict[tuple[str, str], Sum] = {}
         self._steps: list[Step] = []
@@ -69,8 +82,10 @@ class _Pricing:
         return Price(self._selected(operation.selection_set, root), self._steps, defaults)
 
     def _selected(self, selections: SelectionSetNode, type_: Any, *, rows: bool | None = None) -> Sum:
-        """What the selections cost for one object; `rows` asks for those of a connection that hold its page (True),
-        or for the others (False)."""
+        """What the selections cost for one object.
+
+        Of a connection, `rows` picks the fields that hold the rows of the page (True) or the others (False).
+        """
         if is_abstract_type(type_):
             return self._dearest(
                 [self._of_object(selections, each, rows).of_object() for each in self._schema.get_possible_types(type_)]
@@ -95,7 +110,7 @@ class _Pricing:
                 if condition is None or self._applies(condition.name.value, type_):
                     yield self._of_object(selection.selection_set, type_, rows)
             elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spreads:
-                spreads.add(selection.name.value)  # once more, it is the same fields
+                spreads.add(selection.name.value)  # spread again, it adds no field
                 fragment = self._fragments[selection.name.value]
                 if self._applies(fragment.type_condition.name.value, type_):
                     yield self._of_object(fragment.selection_set, type_, rows)
@@ -107,7 +122,7 @@ class _Pricing:
         return is_abstract_type(named) and self._schema.is_sub_type(named, type_)
 
     def _field(self, node: FieldNode, parent: GraphQLObjectType) -> Sum:
-        """What a field costs for one object, with all that is below it."""
+        """What a field and everything below it cost for one object."""
         name = node.name.value
         every = self._every
         cost = self._costs.of_every(parent.name, name) if every else self._costs.of(parent.name, name)
@@ -128,7 +143,7 @@ class _Pricing:
         return total([Sum(cost.weight), below.times(cost.size)])
 
     def _filtered(self, node: FieldNode, *, whole: bool) -> Sum:
-        """What a page and its length cost beyond their fields."""
+        """What a page and its `totalCount` cost beyond their fields."""
         assert node.selection_set is not None
         names = self._names(node.selection_set)
         listing = Listing(whole=whole, reads=not names.isdisjoint(READS), counts=COUNTS in names)
@@ -144,7 +159,7 @@ class _Pricing:
         return known
 
     def _names(self, selections: SelectionSetNode) -> frozenset[str]:
-        """The names of the fields that are selected, fragments included."""
+        """The names of the selected fields, those in fragments included."""
         known = self._listed.get(id(selections))
         if known is None:
             names: set[str] = set()
@@ -180,7 +195,7 @@ def _argument(node: FieldNode, name: str) -> ValueNode | None:
 
 
 def _page_size(node: FieldNode, field: GraphQLField) -> Size | int:
-    """How long a page may get: by `first` or `last`, whichever is greater, or as long as a page is by default."""
+    """The longest that a page may get: the greater one of `first` and `last`, or the default."""
     values = [_argument(node, name) for name in SIZES if name in field.args]
     if not any(isinstance(value, VariableNode) for value in values):
         return _size([int(value.value) for value in values if isinstance(value, IntValueNode)])
@@ -195,7 +210,7 @@ def _page_size(node: FieldNode, field: GraphQLField) -> Size | int:
 
 
 def _whole(value: Any) -> int | None:
-    """The number that GraphQL's Int makes of a value, None where it makes none."""
+    """The number that GraphQL's Int coerces a value to; None where it refuses it."""
     if type(value) is int:
         return value
     return int(value) if type(value) is float and value.is_integer() else None
@@ -206,7 +221,7 @@ def _size(asked: Sequence[int]) -> int:
 
 
 def _list_size(node: FieldNode, name: str, maximum: int) -> Size | int:
-    """As long as the list in an argument; a single value is a list of one."""
+    """The length of the list in an argument. A single value is a list of one."""
     value = _argument(node, name)
     if isinstance(value, VariableNode):
         variable = value.name.value

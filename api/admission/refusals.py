@@ -1,4 +1,4 @@
-"""The errors of limits."""
+"""The errors with which requests beyond a limit are refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from api.error_codes import ErrorCode
 from api.errors import AppError
 
 CAP: Final = 2**31 - 1
-"""What is counted is counted up to here, so that it stays a number that GraphQL knows."""
+"""Counts stop here, so that they fit into GraphQL's Int."""
 
 
 class TooComplex(AppError):
     """A request asks for more than a limit allows.
 
-    `limit` is the setting, `maximum` its value, and `value` what the request has; of what isn't counted to its end
-    (tokens, values) it is where counting stopped, one above the maximum.
+    `limit` is the setting, `maximum` its value, and `value` what the request has. Where counting stops early (tokens,
+    values), `value` is one above the maximum.
     """
 
     code = ErrorCode.TOO_COMPLEX
@@ -29,12 +29,13 @@ class TooComplex(AppError):
 
 
 def answer_too_large(size: int, settings: Settings) -> TooComplex:
-    """The answer is larger than `max_response_size`; `size` is what was counted of it. A mutation has been done."""
+    """The error of a response beyond `max_response_size`. `size` is what was counted of it. A mutation has been
+    done."""
     return TooComplex("The answer is too large", "max_response_size", settings.max_response_size, size)
 
 
 class TimedOut(AppError):
-    """The operation took longer than `execution_timeout`, and was ended. A mutation may have changed something."""
+    """The operation took longer than `execution_timeout` and was ended. A mutation may have changed something."""
 
     code = ErrorCode.TIMEOUT
     status = 504
@@ -44,6 +45,6 @@ class TimedOut(AppError):
 
 
 def require(what: str, limit: str, maximum: int, value: int) -> None:
-    """Raises TooComplex where the value is above the maximum."""
+    """Raise TooComplex where the value is above the maximum."""
     if value > maximum:
         raise TooComplex(what, limit, maximum, value)

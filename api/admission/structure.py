@@ -1,8 +1,8 @@
-"""The shape of a document, measured before it is validated: in one pass, whatever its fragments do.
+"""The structure of a document, measured before it is validated: depth, fields, aliases, lists.
 
-Each definition is walked once; what it has in all follows from its own part and from the fragments that it spreads,
-each of which is summed up once (Strawberry's limiters walk a fragment at each of its spreads, which 774 bytes make 5 s
-of). Nothing is known of the schema yet, and cycles and unknown fragments are left for validation to report.
+Each definition is walked once, and the totals of a fragment are added wherever it is spread. (Strawberry's limiters
+walk a fragment again at each spread, so that a document of 774 bytes takes them 5 seconds.) The schema isn't looked at,
+and cycles and unknown fragments are left for validation to report.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from api.config.settings import Settings
 
 @dataclass(slots=True)
 class Structure:
-    """What a document has: of its operations the greatest number, fields of fragments counted wherever they are spread.
+    """What a document has. Of several operations, the greatest numbers count; fields of fragments count at every
+    spread.
 
-    `depth` is how deep fields nest, `list_items` the length of the longest list among the arguments.
+    `depth` is how deep fields nest, `list_items` the length of the longest list in an argument.
     """
 
     depth: int = 0
@@ -43,7 +44,7 @@ class Structure:
     operations: int = 0
 
     def require(self, settings: Settings) -> None:
-        """Raises TooComplex."""
+        """Raise TooComplex where something is above its limit."""
         require("Fields nest too deep", "max_depth", settings.max_depth, self.depth)
         require("Too many root fields", "max_root_fields", settings.max_root_fields, self.root_fields)
         require("Too many aliases", "max_aliases", settings.max_aliases, self.aliases)
@@ -53,14 +54,14 @@ class Structure:
 
 @dataclass(slots=True)
 class _Part:
-    """What one definition has: by itself, until `_sum` adds what its fragments have."""
+    """What one definition has: first by itself, then, after `_sum`, with its fragments."""
 
     depth: int = 0
     fields: int = 0
     aliases: int = 0
     list_items: int = 0
     spreads: list[tuple[str, int]] = field(default_factory=list)
-    """Fragments, and at which depth; those next to each other in one selection are the same fields."""
+    """The spread fragments, with their depths. Spreads of one fragment in one selection set count once."""
 
 
 def structure_of(document: DocumentNode) -> Structure:
@@ -89,7 +90,7 @@ def structure_of(document: DocumentNode) -> Structure:
 
 
 def _own_part(definition: ExecutableDefinitionNode) -> _Part:
-    """What a definition has without its fragments."""
+    """What a definition has, without its fragments."""
     part = _Part()
     pending = [(definition.selection_set, 1)]
     while pending:
@@ -115,7 +116,7 @@ def _own_part(definition: ExecutableDefinitionNode) -> _Part:
 
 
 def _sum(part: _Part, parts: Mapping[str, _Part]) -> None:
-    """Add what the fragments have, which must have been summed up themselves."""
+    """Add what the fragments have. They must have been summed up before."""
     for name, depth in part.spreads:
         spread = parts.get(name)
         if spread is not None:
@@ -125,7 +126,7 @@ def _sum(part: _Part, parts: Mapping[str, _Part]) -> None:
 
 
 def _spread_first(parts: Mapping[str, _Part]) -> Iterator[str]:
-    """The names of all fragments, each after those that it spreads. A spread that closes a cycle is passed over."""
+    """The names of all fragments, each after those that it spreads. A spread that closes a cycle is ignored."""
     begun: set[str] = set()
     for root in parts:
         if root in begun:
@@ -145,7 +146,7 @@ def _spread_first(parts: Mapping[str, _Part]) -> Iterator[str]:
 
 
 def _response_keys(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> set[str]:
-    """The names of an operation's root fields in its response."""
+    """The response keys of an operation's root fields."""
     keys: set[str] = set()
     seen: set[str] = set()
     pending = [operation.selection_set]

@@ -1,4 +1,4 @@
-"""The size of variables, measured before they are coerced: coercion takes some 50 us an input object."""
+"""The size of variables, checked before they are coerced: coercion takes some 50 us for each input object."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from api.fields.context import Context
 from api.fields.selection import ResolveInfo, columns_of, selects_any
 from api.lists.costs import COUNTS, READS, Listing, weight_of_condition
 from api.lists.filters import condition_of
-from api.lists.pagination import MAX_SIZE, Cursors, Order, Page, page_request, unread
+from api.lists.pagination import MAX_SIZE, Cursors, Order, Page, is_outage, page_request
 from api.rights.policies import EVERYTHING
 
 NEWEST_FIRST: Final = Order("at", descending=True)
@@ -65,7 +65,7 @@ class AuditQueries:
             try:
                 rows = await store.page(context.stores, request, columns_of(raw))
             except Exception as raised:
-                if not unread(raised) or not selects_any(raw, ("edges", "nodes")):
+                if not is_outage(raised) or not selects_any(raw, ("edges", "nodes")):
                     raise
                 error = raised
         page = Page(

@@ -24,7 +24,7 @@ from api.lists.pagination import PageRequest
 from api.rights.policies import NOTHING
 from api.stores.stores import Stores
 from api.uuids import uuid_of
-from documents.change import CHANGE, INSERT, UPDATE, is_as_written
+from documents.last_change import CHANGE, INSERT, UPDATE, is_as_written
 from documents.schemas import DESIGNS as CURRENT
 from documents.schemas import REVISIONS
 from models import PostgresRepository

@@ -9,7 +9,6 @@ from sqlalchemy import func
 
 import models
 from api.avatars import defaults, loaders, store
-from api.avatars.changes import AvatarChanges, AvatarChoice, AvatarDeletion, Measurements, NewAvatar
 from api.avatars.inputs import (
     CreateAvatarInput,
     DeleteAvatarInput,
@@ -25,11 +24,14 @@ from api.avatars.payloads import (
     UpdateAvatarPayload,
 )
 from api.avatars.types import Avatar
+from api.avatars.validation import AvatarChanges, AvatarChoice, AvatarDeletion, Measurements, NewAvatar
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.ids import encode_id
 from api.writing.edits import editable, merging, restore, unchanged, why_not
-from api.writing.mutations import conflict, given, not_found, refusable, validated, write_block
+from api.writing.inputs import given, validated
+from api.writing.refusals import conflict, not_found, refusable
+from api.writing.write_block import write_block
 
 
 @strawberry.type

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.avatars.types import Avatar
-from api.writing.mutations import MutationError
+from api.writing.refusals import MutationError
 
 
 @strawberry.type

@@ -12,7 +12,7 @@ from api.avatars.policy import OWNER
 from api.fields.connections import Connection
 from api.fields.declared import EPOCH, always, connection, guarded, reference
 from api.fields.node import Node
-from api.stores.objects import Part
+from api.stores.views import Part
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from api.catalog import store
-from api.catalog.changes import NewCatalogItem
 from api.catalog.inputs import ImportCatalogItemsInput, ImportMode
 from api.catalog.payloads import ImportCatalogItemsPayload, ImportResult
 from api.catalog.types import CatalogItem
+from api.catalog.validation import NewCatalogItem
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
-from api.writing.mutations import InvalidInput, MutationError, Refusal, given, invalid, validated, write_block
+from api.writing.inputs import given, validated
+from api.writing.refusals import InvalidInput, MutationError, Refusal, invalid
+from api.writing.write_block import write_block
 
 MAX_ITEMS: Final = 500
 

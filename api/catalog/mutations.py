@@ -9,7 +9,6 @@ from sqlalchemy import func
 
 import models
 from api.catalog import loaders, store
-from api.catalog.changes import CatalogItemChanges, CatalogItemChoice, CatalogItemDeletion, NewCatalogItem, Properties
 from api.catalog.importing import import_items
 from api.catalog.inputs import (
     CreateCatalogItemInput,
@@ -26,9 +25,18 @@ from api.catalog.payloads import (
     UpdateCatalogItemPayload,
 )
 from api.catalog.types import CatalogItem
+from api.catalog.validation import (
+    CatalogItemChanges,
+    CatalogItemChoice,
+    CatalogItemDeletion,
+    NewCatalogItem,
+    Properties,
+)
 from api.fields.context import Context
 from api.writing.edits import editable, merging, restore, unchanged, why_not
-from api.writing.mutations import given, not_found, refusable, validated, write_block
+from api.writing.inputs import given, validated
+from api.writing.refusals import not_found, refusable
+from api.writing.write_block import write_block
 
 
 @strawberry.type

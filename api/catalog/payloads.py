@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.catalog.types import CatalogItem
-from api.writing.mutations import MutationError
+from api.writing.refusals import MutationError
 
 
 @strawberry.type

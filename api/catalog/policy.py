@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.lists.conditions import Compare, Condition, Or
 from api.rights.policies import EVERYTHING, NOTHING, Guard, Policy
 from api.rights.viewer import Viewer, may_use_premium
-from api.stores.objects import read
+from api.stores.views import read
 
 ACTIVE: Final = Compare("is_active", "in", (True,))
 

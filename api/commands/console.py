@@ -14,7 +14,7 @@ import typer
 def reported() -> Iterator[None]:
     """Print what a user can put right as one line and leave with 2 (configuration) or 1; bugs keep their traceback."""
     from api.config.settings import ConfigurationError
-    from api.stores.failures import describe
+    from api.stores.startup_errors import describe
 
     try:
         yield

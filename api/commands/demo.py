@@ -50,8 +50,8 @@ def run(scale: int) -> Summary:
 
 def report(summary: Summary) -> list[str]:
     """The summary in words, a line each."""
-    from api.demo.accounts import DOMAIN
-    from api.demo.people import ACCOUNTS
+    from api.demo.names import ACCOUNTS
+    from api.demo.users import DOMAIN
 
     counts = {
         "users": summary.users,

@@ -16,7 +16,7 @@ from sqlalchemy import exists, select
 
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.servers import FolderInUse, embedded_stores, running_stores
-from api.stores.failures import ServerError
+from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores, open_stores
 from models import User
 
@@ -100,7 +100,7 @@ def demo_accounts(settings: Settings) -> str | None:
 
 async def _demo_accounts(settings: Settings) -> str | None:
     from api.accounts.passwords import Passwords
-    from api.demo.present import demo_accounts as present
+    from api.demo.sign_in_accounts import demo_accounts as present
 
     async with open_stores(settings) as stores:
         accounts = await present(stores)

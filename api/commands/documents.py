@@ -97,8 +97,8 @@ def _run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
 async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from api.stores.postgres import postgres_engine
     from api.stores.revisions import migrated
-    from api.stores.stores import postgres_engine
 
     engine = postgres_engine(settings, migrated)
     try:

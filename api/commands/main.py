@@ -154,7 +154,7 @@ def dev(
 
 def _welcome(url: str, accounts: str | None) -> None:
     from api.commands.development import answer_first_query
-    from api.stores.failures import ServerError
+    from api.stores.startup_errors import ServerError
 
     try:
         answer_first_query(url)

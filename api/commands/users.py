@@ -73,11 +73,12 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
 
     from api.accounts.passwords import Passwords
     from api.errors import BadUserInput
+    from api.stores.postgres import postgres_engine
     from api.stores.revisions import migrated
-    from api.stores.stores import postgres_engine
-    from api.users import accounts
-    from api.users.changes import NewAccount
-    from api.writing.mutations import Refusal, validated
+    from api.users import store
+    from api.users.validation import NewAccount
+    from api.writing.inputs import validated
+    from api.writing.refusals import Refusal
     from models import User
 
     try:
@@ -92,7 +93,7 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
         async with AsyncSession(engine) as session, session.begin():
             session.add(User(**values))
     except IntegrityError as error:
-        if not accounts.is_taken(error):
+        if not store.is_taken(error):
             raise
         raise BadUserInput(f"There is an account with the email {account.email} already.") from None
     finally:

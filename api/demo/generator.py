@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from api.demo import accounts, items, outfits
-from api.demo.accounts import Row
-from api.demo.outfits import Document
+from api.demo import catalog_items, designs, users
+from api.demo.designs import Document
+from api.demo.users import Row
 
 COUNTS: Final = {
-    "users": accounts.USERS,
-    "avatars": accounts.AVATARS,
-    "catalog items": items.ITEMS,
-    "designs": outfits.DESIGNS,
+    "users": users.USERS,
+    "avatars": users.AVATARS,
+    "catalog items": catalog_items.ITEMS,
+    "designs": designs.DESIGNS,
 }
 """How many of each kind are in a block, in the order in which they refer to each other."""
 
@@ -46,7 +46,7 @@ def generate(scale: int) -> Iterator[Block]:
 
 
 def _block(number: int, admin: Row | None) -> Block:
-    users, genders = accounts.users(number, admin)
-    avatars = accounts.avatars(number, users, genders)
-    catalog = items.items(number, users)
-    return Block(number, users, avatars, catalog, outfits.designs(number, users, avatars, catalog))
+    people, genders = users.users(number, admin)
+    avatars = users.avatars(number, people, genders)
+    catalog = catalog_items.items(number, people)
+    return Block(number, people, avatars, catalog, designs.designs(number, people, avatars, catalog))

@@ -17,11 +17,11 @@ from pymongo.errors import BulkWriteError
 from sqlalchemy import text
 
 from api.config.settings import Settings
-from api.demo.chance import PICTURES
+from api.demo.designs import Document
 from api.demo.generator import COUNTS, Block, generate
-from api.demo.outfits import Document
-from api.demo.people import ACCOUNTS
-from api.stores.failures import ServerError
+from api.demo.names import ACCOUNTS
+from api.demo.seeded_random import PICTURES
+from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores
 from documents import collection
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from documents.cleaning import clean_metadata, clean_name
 from documents.design import STATUSES
-from documents.sound import sound_metadata, sound_name
 
 Layer = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ _LAYER: Final[Mapping[str, Callable[[Any], Any]]] = {
 """Each field of a layer, and how its stored value reads."""
 
 _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "name": lambda design: sound_name(design),
+    "name": lambda design: clean_name(design),
     "status": lambda design: status if (status := design.get("status")) in STATUSES else STATUSES[0],
     "avatarId": lambda design: key if isinstance(key := design.get("avatarId"), str) else None,
     "metadata.tags": lambda design: list(_metadata(design).get("tags") or ()),
@@ -90,7 +90,7 @@ _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 
 
 def _metadata(design: Mapping[str, Any]) -> Mapping[str, Any]:
-    return sound_metadata(design.get("metadata"))
+    return clean_metadata(design.get("metadata"))
 
 
 def diff_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:

@@ -10,7 +10,7 @@ from graphql import GraphQLError, GraphQLInt
 from api.catalog.inputs import CatalogItemType
 from api.catalog.types import CatalogItem
 from api.fields.declared import always, reference, stored, whole
-from api.stores.objects import Part
+from api.stores.views import Part
 
 EMPTY: Final[dict[str, Any]] = {}
 """What an absent part reads as: all of its own defaults."""

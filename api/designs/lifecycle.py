@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from api.designs import references
-from api.designs.changes import (
+from api.designs.inputs import (
     ArchiveDesignInput,
     DeleteDesignInput,
     PublishDesignInput,
@@ -26,7 +26,7 @@ from api.designs.validation import ChangeStatus
 from api.designs.writing import Document, beside_deletions, changed, deleted, editable, expect, marked, opened
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
-from api.writing.mutations import conflict, refusable
+from api.writing.refusals import conflict, refusable
 from documents import utc_now
 
 

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 import documents
 from api.designs import patch, references, store
-from api.designs.changes import (
+from api.designs.inputs import (
     ApplyDesignPatchInput,
     CreateDesignInput,
     DuplicateDesignInput,
@@ -20,7 +20,7 @@ from api.designs.changes import (
     UpdateDesignInput,
 )
 from api.designs.lifecycle import LifecycleMutations
-from api.designs.operations import Add, ApplyDesignPatch, OneOperation, Update
+from api.designs.patch_operations import Add, ApplyDesignPatch, OneOperation, Update
 from api.designs.payloads import (
     ApplyDesignPatchPayload,
     CreateDesignPayload,
@@ -35,10 +35,11 @@ from api.designs.writing import Document, beside_deletions, changed, expect, ope
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.idempotency.claims import idempotent_object_id
-from api.writing.mutations import InvalidInput, MutationError, NotFoundError, Refusal, given, not_found, refusable
-from documents.change import version_of
+from api.writing.inputs import given
+from api.writing.refusals import InvalidInput, MutationError, NotFoundError, Refusal, not_found, refusable
+from documents.cleaning import UNNAMED, clean_avatar, clean_content, clean_name, shown_id
 from documents.design import layers_of
-from documents.sound import UNNAMED, shown_id, sound_avatar, sound_content, sound_name
+from documents.last_change import version_of
 
 _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
 """What a revision gives back: its status it does not, as publishing has rules of its own."""
@@ -148,9 +149,9 @@ class DesignMutations(LifecycleMutations):
         expect(original, copy.expected_version)
         owner = str(context.viewer.account_id)
         values: dict[str, Any] = {
-            "name": copy.name or sound_name(original) or UNNAMED,
-            **sound_content(original),
-            "avatarId": sound_avatar(original) if references.owner_of(original) == owner else None,
+            "name": copy.name or clean_name(original) or UNNAMED,
+            **clean_content(original),
+            "avatarId": clean_avatar(original) if references.owner_of(original) == owner else None,
         }
         return DuplicateDesignPayload(design=Design.of(await _create(info, owner, values)))
 
@@ -174,10 +175,10 @@ class DesignMutations(LifecycleMutations):
             if version_of(current) == wanted.version:
                 return {}
             values: dict[str, Any] = {
-                **sound_content(revision),
-                "avatarId": sound_avatar(revision),
+                **clean_content(revision),
+                "avatarId": clean_avatar(revision),
             }
-            if (name := sound_name(revision)) is not None:
+            if (name := clean_name(revision)) is not None:
                 values["name"] = name
             await references.check(context, current, values, {}, {}, avatar=False)
             return values

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
-from api.designs import history
+from api.designs import revision_store
 from api.fields.context import Context
 from api.stores.stores import Stores
 from documents import Design, MongoRepository, truncate, utc_now
@@ -31,13 +31,13 @@ async def take(context: Context, user_id: UUID, moment: datetime, actor: UUID | 
     Who does it is the viewer, where nobody else is given. `updatedAt` stays: nobody has edited them.
     """
     live = {"userId": str(user_id), "deletedAt": None}
-    return await history.mark_all(context.stores, live, _author(context, actor), truncate(moment))
+    return await revision_store.mark_all(context.stores, live, _author(context, actor), truncate(moment))
 
 
 async def give_back(context: Context, user_id: UUID, moment: datetime) -> int:
     """Restore the designs that were deleted at this moment. How many there were."""
     taken = {"userId": str(user_id), "deletedAt": truncate(moment)}
-    return await history.mark_all(context.stores, taken, _author(context), None)
+    return await revision_store.mark_all(context.stores, taken, _author(context), None)
 
 
 def _author(context: Context, actor: UUID | None = None) -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import documents
 from api.designs.diff import diff_layers, may_have_moved
-from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
+from api.designs.patch_operations import Add, LayerOperation, Move, Remove, Reorder, Update
 from api.designs.validation import MAX_LAYERS
-from documents.sound import shown_id, sound_layer, sound_layers
+from documents.cleaning import clean_layer, clean_layers, shown_id
 
 Layer = Mapping[str, Any]
 
@@ -80,7 +80,7 @@ def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _
 
 
 def _changed(layer: Layer, changes: Mapping[str, Any]) -> Layer:
-    layer = sound_layer(layer)
+    layer = clean_layer(layer)
     changed = {**layer, **documents.Layer.keeping(layer, changes)}
     if "position" in changes:
         changed["position"] = {"x": 0, "y": 0, "z": 0, **(layer.get("position") or {}), **changes["position"]}
@@ -101,7 +101,7 @@ def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Seque
     What a layer shows and where it lies are apart: an operation conflicts where the same of the same layer was
     changed, and where the layer was added or removed. A new order of all layers conflicts with any other.
     """
-    base, current = sound_layers(base), sound_layers(current)
+    base, current = clean_layers(base), clean_layers(current)
     happened = diff_layers(base, current)
     came_or_went = {layer.get("id") for layer in (*happened.added, *happened.removed)}
     content = came_or_went | {change.after.get("id") for change in happened.changed}

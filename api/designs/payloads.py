@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.designs.types import Design
-from api.writing.mutations import MutationError
+from api.writing.refusals import MutationError
 
 
 @strawberry.type(description="The design has changed since the client saw it. Nothing was changed by this mutation.")

@@ -16,10 +16,10 @@ from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.lists.conditions import fields_of, matches
 from api.rights.viewer import may_use_premium
-from api.stores.objects import read
-from api.writing.mutations import ConflictError, MutationError, NotFoundError, Refusal
+from api.stores.views import read
+from api.writing.refusals import ConflictError, MutationError, NotFoundError, Refusal
+from documents.cleaning import shown_id
 from documents.design import layers_of
-from documents.sound import shown_id
 
 Path = tuple[str, ...]
 Paths = Mapping[str, Sequence[Path]]

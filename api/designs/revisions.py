@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import strawberry
 
 from api.avatars.types import Avatar
-from api.designs.history import Span
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
+from api.designs.revision_store import Span
 from api.fields.connections import Connection
 from api.fields.declared import always, reference, stored
 from api.fields.node import Node
@@ -20,9 +20,9 @@ from api.ids import VersionKey, encode_version_id
 from api.lists.conditions import EVERYTHING, matches
 from api.lists.pagination import Cursors, Order, Page, page_request
 from api.rights.policies import LIVE
-from api.stores.objects import read
+from api.stores.views import read
 from api.users.types import User
-from documents.change import FIRST, made_at, version_of
+from documents.last_change import FIRST, made_at, version_of
 from documents.revision import revision_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import strawberry
 from api.avatars.types import Avatar
 from api.catalog.types import CatalogItem
 from api.designs import revisions
-from api.designs.comparison import DesignDiff, compare
+from api.designs.diff_types import DesignDiff, compare
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
@@ -21,7 +21,7 @@ from api.fields.declared import always, reference, references, stored
 from api.fields.node import Node
 from api.fields.selection import columns_of
 from api.users.types import User
-from documents.change import FIRST, made_at
+from documents.last_change import FIRST, made_at
 
 _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 """What two versions are compared by."""

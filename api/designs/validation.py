@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, PlainValidator, StringConstraints, model
 from api.error_codes import MutationErrorCode
 from api.errors import BadUserInput
 from api.ids import decode_id_of
-from api.writing.mutations import InvalidInput, MutationError, Refusal, S, validated
+from api.writing.inputs import S, validated
+from api.writing.refusals import InvalidInput, MutationError, Refusal
 from api.writing.validation import UNGIVEN, Description, Name, NoNull, Tag, Url
 from documents.base import Part
 from documents.design import CanvasSize, LayerType

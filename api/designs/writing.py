@@ -15,7 +15,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from api.designs import history, owner_deletion, store
+from api.designs import owner_deletion, revision_store, store
 from api.designs.payloads import VersionConflict
 from api.designs.references import owner_of
 from api.designs.types import Design
@@ -25,11 +25,12 @@ from api.errors import BadUserInput
 from api.fields.context import Context
 from api.ids import decode_id_of
 from api.lists.conditions import And, Condition, matches
-from api.stores.objects import read
+from api.stores.views import read
 from api.uuids import uuid_of
-from api.writing.mutations import InvalidInput, Refusal, S, conflict, given, not_editable, not_found
-from api.writing.problems import words_of
-from documents.change import version_of
+from api.writing.inputs import S, given
+from api.writing.messages import words_of
+from api.writing.refusals import InvalidInput, Refusal, conflict, not_editable, not_found
+from documents.last_change import version_of
 
 Document = dict[str, Any]
 Find = Callable[[Context, ObjectId], Awaitable[Document]]
@@ -133,7 +134,9 @@ async def _change_once(context: Context, design: Document, change: Change, expec
         return design
     actor = author(context)
     with storable():
-        written = await history.replace(context.stores, design, values | actor, context.settings.design_revisions_kept)
+        written = await revision_store.replace(
+            context.stores, design, values | actor, context.settings.design_revisions_kept
+        )
     if written is not None:
         forget(context)
     return written
@@ -148,7 +151,7 @@ async def marked(
     """
     for _ in range(ATTEMPTS):
         expect(design, expected)
-        if await history.mark(context.stores, [design], author(context), deleted_at, touch=True):
+        if await revision_store.mark(context.stores, [design], author(context), deleted_at, touch=True):
             forget(context)
             return await store.whole(context.stores, design["_id"]) or design
         design = await find(context, design["_id"])

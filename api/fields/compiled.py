@@ -17,12 +17,13 @@ from api.execution import Batch, Converted, Declaration, Plain, TextWeight
 from api.fields import odd_values
 from api.fields.connections import EXPRESSION
 from api.fields.costs import LEAVES, TEXT_SIZE, Costs
-from api.fields.declarations import Declared, GlobalId, Stored
 from api.fields.declared import DeclaredField
+from api.fields.resolvers.base import BatchResolver
+from api.fields.resolvers.values import GlobalId, Stored
 from api.fields.schema_types import DEFINITION, class_of, from_source
 from api.ids import encode_id, encode_ids
 from api.lists.filters import require_bounded
-from api.stores.objects import Part, View, camel, read, read_all
+from api.stores.views import Part, View, camel, read, read_all
 
 _CONSTANTS: Final = (bool, int, float, str)
 
@@ -40,7 +41,7 @@ class StrawberryDeclarations:
         if not isinstance(definition, StrawberryField):
             return None  # introspection
         if isinstance(definition, DeclaredField):
-            declared = definition.declaration
+            declared = definition.batch_resolver
             if isinstance(declared, GlobalId):
                 return Plain(partial(_global_id, parent.name), read_all=partial(_global_ids, parent.name))
             if isinstance(declared, Stored):
@@ -92,7 +93,7 @@ class StrawberryDeclarations:
     def _prepare(
         self,
         definition: StrawberryField,
-        declared: Declared,
+        declared: BatchResolver,
         arguments: Mapping[str, Any],
         known: Converted,
     ) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from api.accounts.auth import Auth
 from api.config.settings import Settings
 from api.execution import SizeBudget
-from api.fields.departures import Departure
+from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
 from api.fields.loaders import Loader
 from api.idempotency.claims import Claim
@@ -48,7 +48,7 @@ class Context:
     spent: int | None = None
     size_budget: SizeBudget | None = None
     surcharge: int = 0
-    departure: Departure | None = None
+    disconnect: ClientDisconnect | None = None
     deadline: asyncio.Timeout | None = None
     has_left: bool = False
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
@@ -59,13 +59,13 @@ class Context:
 
     def end_with_client(self) -> None:
         """End the operation when its client leaves, which only a query may: what writes is carried on, and is whole."""
-        if self.departure is not None and self.claim is None:
-            self.departure.tell(self._end)
+        if self.disconnect is not None and self.claim is None:
+            self.disconnect.add_callback(self._end)
 
     def outlive_client(self) -> None:
         """It is over, or is to be."""
-        if self.departure is not None:
-            self.departure.forget(self._end)
+        if self.disconnect is not None:
+            self.disconnect.remove_callback(self._end)
 
     def _end(self) -> None:
         if self.deadline is not None and not self.deadline.expired():

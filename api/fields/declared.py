@@ -19,7 +19,10 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
 
 from api.execution import Loading
-from api.fields.declarations import Declared, GlobalId, Guarded, ListOf, Lookup, Reference, References, Stored
+from api.fields.resolvers.base import BatchResolver
+from api.fields.resolvers.lists import ListOf
+from api.fields.resolvers.references import Lookup, Reference, References
+from api.fields.resolvers.values import GlobalId, Guarded, Stored
 from api.fields.schema_types import from_source
 from api.lists.pagination import MAX_SIZE
 from api.rights.policies import Guard
@@ -28,7 +31,7 @@ Present = Callable[[Any], Any]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What times read as that are missing where the table has always one."""
-DECLARATION: Final = "declaration"
+BATCH_RESOLVER: Final = "batch_resolver"
 DEFAULT: Final = "default"
 """In the metadata of a plain field, what an odd value reads as; see `api.fields.odd_values`."""
 
@@ -41,15 +44,15 @@ class DeclaredField(StrawberryField):
     is_basic_field = False
 
     @property
-    def declaration(self) -> Declared:
+    def batch_resolver(self) -> BatchResolver:
         """What the field means."""
-        declared: Declared = self.metadata[DECLARATION]
+        declared: BatchResolver = self.metadata[BATCH_RESOLVER]
         return dataclasses.replace(declared, name=self.python_name) if isinstance(declared, Stored) else declared
 
     def get_result(self, source: Any, info: Info[Any, Any] | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The value for one object, or an awaitable of it."""
         assert info is not None
-        declared = self.declaration
+        declared = self.batch_resolver
         loaded = declared.load([source], info._raw_info, declared.prepare(kwargs))
         present = from_source(get_named_type(info._raw_info.return_type))
         return _later(loaded, present) if isinstance(loaded, Loading) else _only(loaded, present)
@@ -77,7 +80,7 @@ def _only(values: Any, present: Present | None) -> Any:
 
 def global_id(description: str) -> Any:
     """Declare the field `id` of a node."""
-    return DeclaredField(description=description, metadata={DECLARATION: GlobalId(), "needs": ("id",)})
+    return DeclaredField(description=description, metadata={BATCH_RESOLVER: GlobalId(), "needs": ("id",)})
 
 
 def always(description: str, *, default: Any, name: str | None = None) -> Any:
@@ -88,37 +91,37 @@ def always(description: str, *, default: Any, name: str | None = None) -> Any:
 
 def stored(description: str, *, default: Any) -> Any:
     """Declare a stored field that older documents may lack."""
-    return DeclaredField(description=description, metadata={DECLARATION: Stored(default)})
+    return DeclaredField(description=description, metadata={BATCH_RESOLVER: Stored(default)})
 
 
 def whole(description: str, *, column: str, fits: Callable[[Any], bool]) -> Any:
     """Declare a part that is null unless all of it can be shown."""
-    metadata = {DECLARATION: Stored(None, fits=fits), "needs": (column,)}
+    metadata = {BATCH_RESOLVER: Stored(None, fits=fits), "needs": (column,)}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def guarded(description: str, *, guard: Guard, column: str) -> Any:
     """Declare a stored field that is null for those whom the guard doesn't allow to see it."""
-    metadata = {DECLARATION: Guarded(column, guard), "needs": (column, *guard.needs)}
+    metadata = {BATCH_RESOLVER: Guarded(column, guard), "needs": (column, *guard.needs)}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def reference(loader: str, *, key: str, description: str, guard: Guard | None = None) -> Any:
     """Declare a field that is one object of another type; null where the key is, or leads nowhere."""
     needs = (key, *(guard.needs if guard else ()))
-    metadata = {DECLARATION: Reference(loader, key, guard), "needs": needs}
+    metadata = {BATCH_RESOLVER: Reference(loader, key, guard), "needs": needs}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def references(loader: str, *, parts: str, key: str, description: str) -> Any:
     """Declare a field that is a list of objects of another type, by the key in each of its parts."""
-    metadata = {DECLARATION: References(loader, parts, key), "needs": (f"{parts}.{key}",)}
+    metadata = {BATCH_RESOLVER: References(loader, parts, key), "needs": (f"{parts}.{key}",)}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def lookup(loader: str, *, description: str) -> Any:
     """Declare a root field that is one object by its global id; null where there is none."""
-    field = DeclaredField(description=description, metadata={DECLARATION: Lookup(loader)})
+    field = DeclaredField(description=description, metadata={BATCH_RESOLVER: Lookup(loader)})
     field.arguments = [_argument("id", strawberry.ID, "Global id of the object.")]
     return field
 
@@ -130,7 +133,7 @@ def connection(
 
     `filter` and `order` are the input types, or lazy references to them.
     """
-    metadata: Mapping[str, Any] = {DECLARATION: ListOf(loader, by, key), "needs": (key,) if key else ()}
+    metadata: Mapping[str, Any] = {BATCH_RESOLVER: ListOf(loader, by, key), "needs": (key,) if key else ()}
     field = DeclaredField(description=description, metadata=metadata)
     field.arguments = [
         _argument("first", int | None, f"How many objects from the beginning, at most {MAX_SIZE}; 20 where neither "

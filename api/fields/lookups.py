@@ -11,7 +11,7 @@ from api.fields.schema_types import class_of
 from api.fields.selection import ResolveInfo, columns_of
 from api.lists.conditions import And, fields_of, matches
 from api.rights.policies import LIVE, PUBLISHED
-from api.stores.objects import View, read
+from api.stores.views import View, read
 
 if TYPE_CHECKING:
     from api.fields.context import Context

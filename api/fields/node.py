@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.fields.declared import global_id
-from api.stores.objects import View
+from api.stores.views import View
 
 
 @strawberry.interface(description="An object that can be fetched again by its id.")

@@ -27,17 +27,17 @@ from graphql.pyutils import Path
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from api.bounded_dict import BoundedDict
 from api.execution.declarations import FieldPath, Substitute
-from api.fields.declarations import Guarded, Stored
 from api.fields.declared import DEFAULT, DeclaredField
+from api.fields.resolvers.values import Guarded, Stored
 from api.fields.schema_types import DEFINITION, class_of
 from api.ids import OBJECTS, RECORDS
 from api.log import logger
-from api.recent import Recent
-from api.stores.objects import Part, View, read
+from api.stores.views import Part, View, read
 
 _MAX_REPORTED: Final = 10_000
-_reported: Recent[tuple[str, str, str], None] = Recent(_MAX_REPORTED)
+_reported: BoundedDict[tuple[str, str, str], None] = BoundedDict(_MAX_REPORTED)
 
 _OMITTED: Final = object()
 
@@ -47,7 +47,7 @@ def substitute_of(parent: GraphQLObjectType, definition: StrawberryField) -> Sub
     if not issubclass(class_of(parent), (View, Part)):
         return None
     if isinstance(definition, DeclaredField):
-        declared = definition.declaration
+        declared = definition.batch_resolver
         if isinstance(declared, Stored):
             return partial(_substitute, declared.default)
         return partial(_substitute, None) if isinstance(declared, Guarded) else None
@@ -113,7 +113,7 @@ def odd_fields(named: GraphQLObjectType, source: Any, path: str = "") -> Iterato
 
 
 def _raw(definition: StrawberryField, source: Any) -> Any:
-    declared = definition.declaration if isinstance(definition, DeclaredField) else None
+    declared = definition.batch_resolver if isinstance(definition, DeclaredField) else None
     if isinstance(declared, Stored):
         return declared.read(source)
     return read(source, declared.name if isinstance(declared, Guarded) else definition.python_name)

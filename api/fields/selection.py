@@ -21,9 +21,9 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
+from api.bounded_dict import BoundedDict
 from api.fields.schema_types import DEFINITION, class_of
-from api.recent import Recent
-from api.stores.objects import Part, View
+from api.stores.views import Part, View
 
 ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
 
@@ -98,7 +98,7 @@ def _stored(graphql_type: Any) -> bool:
 
 _Walked = tuple[tuple[Any, ...], frozenset[str], bool]
 """The nodes, the columns below them, and whether there are cursors."""
-_cache: Recent[tuple[int | str | None, ...], _Walked] = Recent(_MAX_CACHED)
+_cache: BoundedDict[tuple[int | str | None, ...], _Walked] = BoundedDict(_MAX_CACHED)
 
 
 def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:

@@ -34,10 +34,10 @@ from api.health.report import (
 )
 from api.log import logger
 from api.stores.breakers import bypassed
-from api.stores.connecting import Spare
-from api.stores.mongodb import require_version
-from api.stores.stores import MongoClient, Stores
-from models.pooler import Connection, ask
+from api.stores.connector import SpareConnection
+from api.stores.mongodb import MongoClient, require_version
+from api.stores.stores import Stores
+from models.external_pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
 _abandoned: Final[set[asyncio.Task[None]]] = set()
@@ -165,7 +165,7 @@ def _forget(task: asyncio.Task[None]) -> None:
 
 @dataclass(slots=True)
 class _PostgresAttempt:
-    spare: Spare
+    spare: SpareConnection
     detailed: bool
     answered: float | None = None
     server: PostgresServer | None = None

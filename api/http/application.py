@@ -14,19 +14,19 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from api.config.setting_types import ANY
 from api.config.settings import Settings
-from api.config.values import ANY
-from api.demo.present import DemoAccount, demo_accounts
+from api.demo.sign_in_accounts import DemoAccount, demo_accounts
 from api.errors import StoreUnfit, as_app_error
 from api.health.store import check
 from api.http import explorer, pictures
+from api.http.client_connections import ClientConnections
 from api.http.cors import Cors
 from api.http.endpoint import GraphQLEndpoint
 from api.http.health import routes as health_routes
 from api.http.hosts import Hosts
-from api.http.peers import Peers
 from api.http.request import Incoming, wants_data
-from api.http.unsent import Unsent
+from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
 from api.log import logger
 from api.schema import schema
@@ -67,8 +67,8 @@ def create_app(settings: Settings) -> Starlette:
         middleware.insert(0, Middleware(Hosts, settings))
     app = Application(graphql, middleware, routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
-    app.state.peers = Peers(settings)
-    app.state.unsent = Unsent(settings)
+    app.state.peers = ClientConnections(settings)
+    app.state.unsent = UnsentResponses(settings)
     return app
 
 

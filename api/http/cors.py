@@ -12,10 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.bounded_dict import BoundedDict
+from api.config.setting_types import LOCALHOST
 from api.config.settings import Settings
-from api.config.values import LOCALHOST
 from api.log import logger
-from api.recent import Recent
 
 _SENT_BY_PAGES: Final = (
     *("accept", "accept-language", "authorization", "content-language", "content-type"),
@@ -65,7 +65,7 @@ class Cors(CORSMiddleware):
         )
         self._allows_some = bool(origins)
         self.allow_headers = _Names((*_SENT_BY_PAGES, *settings.allowed_headers))
-        self._hinted = Recent[str, None](_REMEMBERED)
+        self._hinted = BoundedDict[str, None](_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (self._allows_some or scope["method"] == "OPTIONS"):

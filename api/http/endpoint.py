@@ -21,7 +21,7 @@ from api.accounts import security_log
 from api.accounts.auth import Auth
 from api.accounts.security_log import SecurityEvent
 from api.accounts.tokens import Claims
-from api.admission.documents import documents
+from api.admission.document_cache import documents
 from api.admission.introspection import hide_suggestions
 from api.admission.trusted.documents import Documents
 from api.config.settings import Settings
@@ -29,7 +29,7 @@ from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidd
 from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
-from api.fields.departures import DEPARTURE, Departure
+from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
 from api.http.traffic import Traffic
@@ -135,8 +135,8 @@ class GraphQLEndpoint:
             request_id=exchange.request_id,
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
-        departure: Departure | None = scope.get(DEPARTURE)
-        has_left = departure is not None and departure.gone
+        disconnect: ClientDisconnect | None = scope.get(CLIENT_DISCONNECT)
+        has_left = disconnect is not None and disconnect.gone
         encodings = "" if has_left else request.header(b"accept-encoding")
         await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
 
@@ -229,7 +229,7 @@ class GraphQLEndpoint:
             claim,
         )
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
-        context.departure = exchange.request.scope.get(DEPARTURE)
+        context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
             result = await self._schema.execute(
                 operation.query,

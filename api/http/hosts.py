@@ -10,11 +10,11 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.bounded_dict import BoundedDict
+from api.config.setting_types import LOCALHOST
 from api.config.settings import Settings
-from api.config.values import LOCALHOST
 from api.error_codes import ErrorCode
 from api.log import logger
-from api.recent import Recent
 
 _PROBES: Final = frozenset({"/livez", "/readyz"})
 """They are asked by address, whatever the server is called, and tell nothing of it."""
@@ -36,7 +36,7 @@ class Hosts:
         self._names = frozenset(host for host in settings.allowed_host_names if not host.startswith("*."))
         self._domains = tuple(host[1:] for host in settings.allowed_host_names if host.startswith("*."))
         self._admits = lru_cache(256)(self._look)
-        self._hinted = Recent[str, None](_REMEMBERED)
+        self._hinted = BoundedDict[str, None](_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.admission.documents import documents
+from api.admission.document_cache import documents
 from api.http.traffic import Traffic
 from api.schema import schema
 from api.stores.stores import Stores

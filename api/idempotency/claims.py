@@ -27,7 +27,7 @@ from api.error_codes import ErrorCode
 from api.errors import AppError
 from api.stores.stores import Stores
 from models import IdempotencyKey, PostgresRepository, new_id
-from models.pooler import autocommit
+from models.external_pooler import autocommit
 
 LEASE: Final = timedelta(seconds=15)
 """For how long a claim is held after its process was last heard of."""

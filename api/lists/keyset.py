@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from api.lists.brackets import Odd, types_beyond
+from api.lists.bson_order import Odd, types_beyond
 from api.lists.conditions import Shape, both, shape_of, shape_to_sql, stored_name, to_mongo
 from api.lists.pagination import Order, PageRequest, Position
 from models.statements import Parameters, Statement, compile_select

@@ -21,7 +21,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidId
 
 from api.errors import BadCursor, BadUserInput, StoreUnavailable, as_app_error
-from api.lists.brackets import nearest, odd, odd_of
+from api.lists.bson_order import nearest, odd, odd_of
 from api.lists.conditions import EVERYTHING, And, Condition
 
 DEFAULT_SIZE: Final = 20
@@ -274,7 +274,10 @@ class Page(NamedTuple):
         return len(self.rows) > self.request.size
 
 
-def unread(error: Exception) -> bool:
-    """Whether a page that failed so is a connection whose edges and nodes are null, with the error on them: the store
-    is not available, and the rest of the response shall not go with it."""
+def is_outage(error: Exception) -> bool:
+    """Whether the error means that the store is not available.
+
+    A connection is then shown without edges and nodes, and the error is reported for these only: the rest of the
+    response can still be answered.
+    """
     return isinstance(as_app_error(error), StoreUnavailable)

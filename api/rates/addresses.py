@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""The network address of a client, by the connection or the headers of trusted proxies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from api.config.setting_types import networks
 from api.config.settings import Settings
-from api.config.values import networks
 
 _IPV6_SITE: Final = 64
-"""Bits of an IPv6 address that one customer gets; the rest they choose themselves."""
+"""The bits of an IPv6 address that identify a customer; they choose the others themselves."""
 _LONGEST: Final = 100
-"""Characters of an address with its zone."""
+"""The most characters of an address with its zone."""
 _WITH_PORT: Final = re.compile(r"\[(?P<ipv6>[^\]]*)\](?::\d+)?|(?P<ipv4>[\d.]+):\d+")
 """How some proxies write addresses in X-Forwarded-For: with the client's port, IPv6 in brackets."""
 
@@ -24,16 +24,16 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Addresses:
-    """Reads the address of clients; proxies of the settings may speak for theirs."""
+    """Reads the addresses of clients. Trusted proxies may name the clients that they forward."""
 
     def __init__(self, settings: Settings) -> None:
         self._proxies = networks(settings.trusted_proxies)
 
     def of(self, request: HTTPConnection) -> str | None:
-        """The address of the client, None where the peer has none (a Unix socket).
+        """The address of the client; None for a Unix socket.
 
-        `X-Forwarded-For` is read from the right, for as long as trusted proxies wrote it: what is further left
-        may have been invented by the client.
+        `X-Forwarded-For` is read from the right, as long as trusted proxies wrote it: the client may have invented
+        everything further left.
         """
         peer = self.peer(request.scope.get("client"))
         if peer is None or not self._proxies:
@@ -41,11 +41,11 @@ class Addresses:
         return str(self._first_untrusted([*request.headers.getlist("x-forwarded-for")], peer))
 
     def peer(self, client: tuple[str, int] | None) -> Address | None:
-        """The address of the other end of a connection, None where it has none."""
+        """The address of the other end of a connection; None where it has none."""
         return _parse(client[0]) if client is not None else None
 
     def trusts(self, address: Address) -> bool:
-        """Whether this is a proxy of the settings."""
+        """Whether the address belongs to one of TRUSTED_PROXIES."""
         return any(address in network for network in self._proxies)
 
     def _first_untrusted(self, headers: Sequence[str], peer: Address) -> Address:
@@ -59,7 +59,7 @@ class Addresses:
 
 
 def site(address: str) -> str:
-    """What limits count by: an IPv4 address, or the /64 of an IPv6 address."""
+    """The key by which limits count an address: an IPv4 address, or the /64 network of an IPv6 address."""
     parsed = ipaddress.ip_address(address)
     if parsed.version == 4:
         return address

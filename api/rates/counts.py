@@ -17,33 +17,34 @@ if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
 
 KEPT: Final = 50_000
-"""Counts in memory; beyond them the ones that began first are forgotten."""
+"""The most counts in memory; beyond that the oldest ones are forgotten."""
 PREFIX: Final = "fashion-wallet"
 PROBED: Final = 0.5
-"""Seconds between two looks at a Redis that doesn't answer."""
+"""Seconds between two probes of a Redis that doesn't answer."""
 PATIENCE: Final = 5.0
-"""Seconds that a connection to Redis may take where no request waits for it: it takes several answers, each a turn of
-an event loop that may be busy."""
+"""Seconds that connecting to Redis may take where no request waits for it. It takes several answers, each of which
+needs a turn of a possibly busy event loop."""
 SILENCES: Final = 3
-"""Answers in a row that may be late, on a busy machine, before Redis counts as down."""
+"""How many answers in a row may be late (on a busy machine) before Redis counts as down."""
 CONNECTIONS: Final = 50
-"""Most connections to Redis, a process; who finds none free waits for one as long as for an answer."""
+"""The most connections to Redis, for each process. A request waits for a free one as long as for an answer."""
 
 
 class Counts(Protocol):
     """Counts by name, each for `expiry` seconds after it began."""
 
     async def incr(self, key: str, expiry: int, amount: int) -> int:
-        """Add to a count, or take from it; what it is then."""
+        """Add to a count (or subtract), and return what it is then."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
 class MemoryCounts:
-    """Not the memory storage of `limits`, which starts a task with each count that walks through all of them."""
+    """Counts in memory. The memory storage of `limits` isn't used: for each count it starts a task that walks all of
+    them."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
@@ -65,7 +66,7 @@ class MemoryCounts:
         return len(self._counts)
 
     def _forget_ended(self, now: float) -> None:
-        """Two at most: one is added at a time, so the rest goes with the next ones."""
+        """Drop up to two counts that have ended. One count is added at a time, so the rest goes later."""
         for _ in range(2):
             if not self._counts:
                 return
@@ -76,12 +77,13 @@ class MemoryCounts:
 
 
 class SharedCounts:
-    """Counts in Redis. A request never fails for its sake, and waits for it at most `redis_timeout`.
+    """Counts in Redis. A request never fails because of Redis, and waits for it at most `redis_timeout`.
 
-    Raises ConfigurationError for a URL that the driver can't read, which would pass for an outage without end.
+    When Redis doesn't answer, each process counts in its memory, and no request asks Redis again until a probe in the
+    background is answered. The beginning and the end of an outage are logged once each.
 
-    When Redis doesn't answer, counts go on in memory, each process for itself, and no request asks Redis again until
-    a probe in the background has had an answer. Each outage is logged once, and its end.
+    The constructor raises ConfigurationError for a URL that the driver can't read: it would look like an endless
+    outage.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -96,7 +98,7 @@ class SharedCounts:
 
     @property
     def is_down(self) -> bool:
-        """Whether counts are in memory for now."""
+        """Whether Redis doesn't answer, so that counts are in memory."""
         return self._down_since is not None
 
     async def incr(self, key: str, expiry: int, amount: int) -> int:
@@ -114,7 +116,7 @@ class SharedCounts:
                 total = await self._redis.incr(key, expiry, amount)
             self._silences = 0
             return total
-        except Exception as error:  # whatever it is (drivers have bugs, too), no request fails for it
+        except Exception as error:  # no request may fail because of Redis, not even for a bug of the driver
             self._fall_back(error)
             return None
 
@@ -135,13 +137,13 @@ class SharedCounts:
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
-        """Until there is an answer."""
+        """Probe Redis until it answers."""
         assert self._redis is not None
         answers = False
         while not answers:
             await asyncio.sleep(PROBED)
             with contextlib.suppress(Exception):
-                # not the storage's check(), which takes its own cancellation for a failure
+                # not the check() of the storage, which treats its own cancellation as a failure
                 async with asyncio.timeout(PATIENCE):
                     await _client(self._redis).ping()  # over a new connection
                 async with asyncio.timeout(self._timeout):
@@ -152,14 +154,14 @@ class SharedCounts:
 
 
 def counts_of(settings: Settings) -> MemoryCounts | SharedCounts:
-    """The counts that the settings ask for."""
+    """The counts by the settings: in Redis if REDIS_URL is set."""
     return MemoryCounts() if settings.redis_url is None else SharedCounts(settings)
 
 
 def _storage(url: str, timeout: float) -> RedisStorage:
-    """The storage of `limits`, over a pool that neither retries nor grows without end.
+    """The storage of `limits`, with a pool that doesn't retry and has a bounded size.
 
-    Valkey speaks the same protocol, so its URLs need no driver of their own.
+    Valkey speaks the protocol of Redis, so its URLs need no other driver.
     """
     from limits.aio.storage import RedisStorage
 
@@ -177,7 +179,7 @@ def _check(url: str, timeout: float) -> None:
     except TypeError as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         raise ConfigurationError(f"REDIS_URL: the driver has no {unknown[1] if unknown else 'such option'}") from None
-    except ValueError as error:  # its message names the option, or the port, and nothing more
+    except ValueError as error:  # its message only names the option or the port, no secret
         raise ConfigurationError(f"REDIS_URL: {error}") from None
 
 
@@ -190,7 +192,7 @@ def _pool(url: str, timeout: float) -> BlockingConnectionPool:
         _redis(url),
         max_connections=CONNECTIONS,
         timeout=timeout,
-        socket_connect_timeout=PATIENCE,  # a request waits less, by a limit of its own
+        socket_connect_timeout=PATIENCE,  # requests wait less: they have `redis_timeout`
         retry=Retry(NoBackoff(), 0),
         client_name=PREFIX,
     )

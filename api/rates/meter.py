@@ -1,6 +1,6 @@
-"""What requests cost, charged to whoever sends them: their account, or the address of somebody who isn't signed in.
+"""Quotas of cost: requests are charged to the account that sends them, or to the address where nobody is signed in.
 
-The cost that an operation may have at most is charged before it runs, and what it didn't use is given back after it.
+The price of an operation is charged before it runs, and what it didn't use is given back afterwards.
 Headers are those of draft-ietf-httpapi-ratelimit-headers-10, `RateLimit-Policy` and `RateLimit`; a quota counts points
 of cost, not requests.
 """
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from api.bounded_dict import BoundedDict
 from api.config.settings import Settings
 from api.errors import RateLimited
 from api.rates.addresses import site
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rates.windows import Rate, Window
-from api.recent import Recent
 
 LEAST: Final = 1
-"""Points that a request costs which runs nothing, and an operation that is refused for lack of points."""
+"""The least points of a request: one that runs nothing, or whose operation is refused for lack of points."""
 POINT_OF_BYTES: Final = 4096
-"""Bytes of a request that cost a point: they are read and parsed, whatever becomes of them."""
+"""So many bytes of a request cost a point, since they are read and parsed even if the request is refused."""
 REFUSED_FOR: Final = 1.0
-"""Seconds for which a key with nothing left is refused without being counted, at most: points may be given back."""
+"""The longest, in seconds, that an exhausted key is refused without counting: points may be given back meanwhile."""
 OWED_FOR: Final = 0.05
-"""Seconds after which points are given back to a count in Redis that no charge has come to meanwhile."""
+"""Seconds after which points are given back to Redis, if no charge to the same count has taken them along."""
 REMEMBERED: Final = 10_000
 
 
@@ -47,7 +47,7 @@ class Meters:
         self.counts = counts
         self._user = _quota("user", settings.rate_limit_user)
         self._address = _quota("address", settings.rate_limit_address)
-        self._exhausted = Recent[str, float](REMEMBERED)
+        self._exhausted = BoundedDict[str, float](REMEMBERED)
         self._owed: dict[str, tuple[int, int]] = {}
         self._returning: asyncio.Task[None] | None = None
 
@@ -61,20 +61,20 @@ class Meters:
         return Meter(self, self._address, f"address:{site(address)}") if self._address and address else None
 
     def exhausted_until(self, key: str) -> float:
-        """Until when nothing is left for a key, as far as this process knows; 0 where something may be."""
+        """Until when a key has nothing left, as far as this process knows; 0 where it may have something."""
         return self._exhausted.get(key, 0.0)
 
     def note_exhausted(self, key: str, until: float) -> None:
-        """Refuse this key without counting it."""
+        """Refuse this key without counting until that time."""
         self._exhausted[key] = until
 
     async def count(self, window: Window, rate: Rate, cost: int) -> int:
-        """Add to a count what an operation may cost, less what is owed to it; what it is then."""
+        """Charge a count for an operation, less the points still owed to it. Returns the new count."""
         owed, _ = self._owed.pop(window.name, (0, 0))
         return await self.counts.incr(window.name, rate.seconds, cost - owed)
 
     async def give_back(self, window: Window, rate: Rate, amount: int) -> None:
-        """Take points off a count: in Redis with the next charge, or a moment later."""
+        """Give points back to a count: in Redis with the next charge, or a moment later."""
         if isinstance(self.counts, MemoryCounts):
             await self.counts.incr(window.name, rate.seconds, -amount)
             return
@@ -84,7 +84,7 @@ class Meters:
             self._returning = asyncio.create_task(self._return_owed(OWED_FOR))
 
     async def close(self) -> None:
-        """Give back what is owed, and let go of connections."""
+        """Give back all points that are owed, and close the connections."""
         if self._returning is not None:
             self._returning.cancel()
         await self._return_owed(0)
@@ -98,7 +98,7 @@ class Meters:
 
 
 class Meter:
-    """The quota that one request draws on; the operations of a batch draw on it together."""
+    """The quota that one request is charged to. The operations of a batch share it."""
 
     def __init__(self, meters: Meters, quota: _Quota, key: str) -> None:
         self._meters, self._quota, self._key = meters, quota, key
@@ -106,16 +106,16 @@ class Meter:
         self._used = 0
 
     def require(self) -> None:
-        """Raise RateLimited where nothing is left for sure, before anything else is done."""
+        """Raise RateLimited where certainly nothing is left. Called before anything else is done."""
         now = time.time()
         if now < self._meters.exhausted_until(self._key):
             self._window, self._used = Window.of(self._key, self._quota.rate, now), self._quota.rate.amount
             raise self._refusal(now)
 
     async def charge(self, cost: int) -> int:
-        """Charge an operation that costs so much at most; what was charged. Raises RateLimited, for the least.
+        """Charge the price of an operation, and return what was charged. Raises RateLimited, and then charges `LEAST`.
 
-        One that costs more than the whole quota takes all of it.
+        An operation whose price is above the whole quota is charged all of it.
         """
         now, rate = time.time(), self._quota.rate
         cost = min(max(cost, LEAST), rate.amount)
@@ -130,16 +130,17 @@ class Meter:
         return cost
 
     async def settle(self, charged: int, actual: int) -> None:
-        """Give back what an operation was charged beyond what it has cost."""
+        """Give back what an operation was charged above its actual cost."""
         unused = charged - max(actual, LEAST)
         if unused > 0 and self._window is not None:
             self._used -= unused
             await self._meters.give_back(self._window, self._quota.rate, unused)
 
     async def finish(self, size: int) -> None:
-        """Charge what a request has cost beside its operations, whatever is left: the next one is refused.
+        """Charge what a request has cost beside its operations: for its bytes (`size`), and `LEAST` if nothing was
+        charged.
 
-        The least where nothing was charged, and more for many bytes (`size`).
+        It is charged even if nothing is left; the next request is then refused.
         """
         points = size // POINT_OF_BYTES + (LEAST if self._window is None else 0)
         if not points:
@@ -151,7 +152,7 @@ class Meter:
             self._meters.note_exhausted(self._key, min(self._window.closes, now + REFUSED_FOR))
 
     def headers(self) -> dict[str, str]:
-        """The quota and what is left of it, as this request saw it; empty where it drew on nothing."""
+        """The headers about the quota and what is left of it; none where nothing was charged."""
         if self._window is None:
             return {}
         name, rate = self._quota.name, self._quota.rate

@@ -34,8 +34,11 @@ class Window:
 
     @classmethod
     def of(cls, key: str, rate: Rate, now: float) -> Self:
-        """Every key's windows begin at a moment of their own, the same in every process: clients that wait for the
-        next one don't come back all at once."""
+        """The open window of a key.
+
+        The windows of different keys begin at different moments, so that not all waiting clients come back at once.
+        Every process computes the same moments.
+        """
         offset = zlib.crc32(key.encode()) % rate.seconds
         number = int(now + offset) // rate.seconds
         return cls(f"{key}:{number}", (number + 1) * rate.seconds - offset)

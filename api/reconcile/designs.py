@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 
-from api.designs import history, store
+from api.designs import revision_store, store
 from api.fields.context import Context
-from api.reconcile.accounts import UNDER_WAY, still_deleted
 from api.reconcile.report import Progress, Report
+from api.reconcile.users import UNDER_WAY, still_deleted
 from documents import Design, MongoRepository, truncate
-from documents.change import CHANGE, as_read, next_change, version_of
+from documents.last_change import CHANGE, as_read, next_change, version_of
 from models import Avatar, CatalogItem, User
 
 FIELDS: Final = ("userId", "avatarId", "catalogItemIds", "version", "deletedAt", "layers.itemId")
@@ -78,12 +78,12 @@ async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
     deleted, by = await still_deleted(context, orphans), {"requestId": context.request_id}
     for owner, moment in deleted.items():
         where: Document = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": None}
-        taken[owner] = await history.mark_all(context.stores, where, by, truncate(moment))
+        taken[owner] = await revision_store.mark_all(context.stores, where, by, truncate(moment))
     still = await still_deleted(context, taken)
     for owner in taken:
         if still.get(owner) != deleted[owner]:
             where = {"_id": {"$in": orphans[owner]}, "userId": str(owner), "deletedAt": truncate(deleted[owner])}
-            await history.mark_all(context.stores, where, by, None)
+            await revision_store.mark_all(context.stores, where, by, None)
             taken[owner] = 0
     return sum(taken.values())
 
@@ -112,7 +112,7 @@ async def _derive(context: Context, seen: Document) -> bool:
     design = await store.whole(context.stores, seen["_id"])
     if design is None or design.get("version") != seen.get("version"):
         return False
-    await history.keep(context.stores, [design])
+    await revision_store.keep(context.stores, [design])
     change = next_change(design, None, context.request_id, version=version_of(design) + 1)
     change["updatedAt"] = change["at"]
     values = {

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.designs.history import revisions
+from api.designs.revision_store import revisions
 from api.fields.context import Context
 from api.idempotency.sweeping import sweep
 from api.reconcile.report import Progress, Report
-from api.stores.stores import postgres_engine
+from api.stores.postgres import postgres_engine
 from models import AuditEntry, IdempotencyKey, Session
 
 

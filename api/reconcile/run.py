@@ -10,11 +10,11 @@ from api.accounts.auth import Auth
 from api.config.settings import Settings
 from api.fields.context import Context
 from api.log import logger
-from api.reconcile.accounts import finish_operations, return_designs, sweep_avatars
 from api.reconcile.designs import check_designs
 from api.reconcile.expiry import forget_history, sweep_expired
-from api.reconcile.oddities import find_odd_values
+from api.reconcile.odd_values import find_odd_values
 from api.reconcile.report import Progress, Report
+from api.reconcile.users import finish_operations, return_designs, sweep_avatars
 from api.rights.viewer import SYSTEM
 from api.schema import DOMAINS
 from api.stores.stores import Stores

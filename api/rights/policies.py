@@ -14,7 +14,7 @@ from typing import Any, Final
 from api.errors import Forbidden, Unauthenticated
 from api.lists.conditions import And, Compare, Condition, Or
 from api.rights.viewer import Viewer
-from api.stores.objects import read
+from api.stores.views import read
 
 EVERYTHING: Final = And(())
 NOTHING: Final = Or(())

@@ -16,7 +16,7 @@ from uvicorn import Config, Server
 
 from api.config.settings import Settings
 from api.log import drain_log, logger
-from api.server import garbage
+from api.server import garbage_collection
 
 _ENDING: Final = 1.0
 """Seconds that cancelled tasks get to end, once everything has been closed."""
@@ -55,7 +55,7 @@ class DrainingServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        garbage.freeze(self._settings)
+        garbage_collection.freeze(self._settings)
         logger.info("serving", pid=os.getpid(), version=metadata.version("fashion-wallet"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -29,10 +29,10 @@ from api.embedded.daemons import die_with_parent
 from api.log import configure_logging, logger
 from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
-from api.stores.failures import ServerError, describe
-from api.stores.mongodb import require_version
+from api.stores.mongodb import mongo_client, mongo_database, require_version
+from api.stores.postgres import postgres_engine
 from api.stores.revisions import migrated
-from api.stores.stores import mongo_client, mongo_database, postgres_engine
+from api.stores.startup_errors import ServerError, describe
 
 FACTORY: Final = "api.server.processes:application"
 BACKLOG: Final = 2048

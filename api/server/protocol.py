@@ -8,9 +8,9 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.config.settings import Settings
-from api.fields.departures import DEPARTURE, Departure
-from api.http.peers import Peers
-from api.http.unsent import Unsent
+from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
+from api.http.client_connections import ClientConnections
+from api.http.unsent_responses import UnsentResponses
 
 _ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
@@ -44,9 +44,9 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, config: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(config, *arguments, **options)
         settings: Settings = config.loaded_app.state.settings
-        self._peers: Peers = config.loaded_app.state.peers
-        self._unsent: Unsent = config.loaded_app.state.unsent
-        self._departure = Departure()
+        self._peers: ClientConnections = config.loaded_app.state.peers
+        self._unsent: UnsentResponses = config.loaded_app.state.unsent
+        self._disconnect = ClientDisconnect()
         self._held: tuple[Any, Any] | None = None
         """A request that waits until the answers to those before it are sent."""
         self._max_head = settings.max_head_size
@@ -75,7 +75,7 @@ class Protocol(HttpToolsProtocol):
         self._held = None
         self._stop_clock()
         super().connection_lost(exc)
-        self._departure.happen()
+        self._disconnect.notify()
 
     def data_received(self, data: bytes) -> None:
         if self._rest is not None:
@@ -101,7 +101,7 @@ class Protocol(HttpToolsProtocol):
             raise _Refused
         self._head = max(self._head, 1)  # where it begins in the middle of what came, it has begun all the same
         super().on_message_begin()
-        self.scope[DEPARTURE] = self._departure  # type: ignore[typeddict-unknown-key]  # servers may add to it
+        self.scope[CLIENT_DISCONNECT] = self._disconnect  # type: ignore[typeddict-unknown-key]  # servers may add to it
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > _MOST_HEADERS or (self._head > self._max_head and self._head_size() > self._max_head):

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +22,7 @@ from typing import Any, Final, Self
 from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.log import logger
+from api.stores.background import in_background
 
 _bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
 TICKS: Final = 4
@@ -129,15 +131,9 @@ class Breaker:
             call.give_up()
         self.hang_up()
 
-    @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    def watching(self) -> AbstractAsyncContextManager[None]:
         """Look for silence, and probe while the breaker is open, for as long as the block lasts."""
-        watch = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            watch.cancel()
-            await asyncio.wait([watch])
+        return in_background(self._watch())
 
     async def _watch(self) -> None:
         while True:

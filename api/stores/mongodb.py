@@ -1,31 +1,30 @@
-"""MongoDB's client, for a process that lives long: nobody cancels into the driver, what hangs there all the same is
-left behind, and closing has an end.
-
-A cancellation that meets the driver while it waits for a connection can cost the whole pool. On Python 3.11 its
-`asyncio.wait_for(condition.wait())` is a task of its own, which takes the pool's lock back before it ends. Cancelled
-once more meanwhile (and the driver's own deadline is once), whoever waited leaves, and that task takes the lock for
-nobody. Newer Pythons have no such task, but two cancellations in a row still lose connections there. So a command runs
-in a task that only the driver's deadline ends, and who asked for it may leave.
-"""
+"""MongoDB: the client, its options, and the circuit breaker that no command gets past."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+import contextlib
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
+import pymongo
 from pymongo import AsyncMongoClient, _csot
-from pymongo.asynchronous.topology import Topology
-from pymongo.errors import AutoReconnect
-from pymongo.lock import _async_create_lock
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.server_api import ServerApi
 
+from api.config.settings import ConfigurationError, Settings
 from api.errors import StoreUnfit
-from api.log import logger
+from api.log import CommandCounter, logger
+from api.stores.background import in_background
+from api.stores.breakers import TICKS, Breaker, Limits
+from api.stores.connector import GRACE
+from api.stores.steady_client import SteadyClient
 
-CLOSING: Final = 2.0
-"""Seconds that a client gets to close; it waits for locks of the driver's, and for servers."""
-
+MongoDatabase = AsyncDatabase[dict[str, Any]]
+MongoClient = AsyncMongoClient[dict[str, Any]]
 
 _OLDEST: Final = 17
 """The wire version of MongoDB 6.0, https://github.com/mongodb/mongo/blob/master/src/mongo/db/wire_version.h"""
@@ -42,143 +41,133 @@ def require_version(client: AsyncMongoClient[dict[str, Any]]) -> None:
         raise StoreUnfit("MongoDB", reason, lasts=True)
 
 
-class _Command:
-    """A command under way. Its task is the driver's; `answer` is for whoever asked."""
+class GuardedClient(SteadyClient):
+    """A client that asks its breaker before every command, cursors' later batches included.
 
-    __slots__ = ("_client", "_left", "_on_connection", "_run", "_task", "answer", "deadline")
-
-    def __init__(self, client: SteadyClient, run: Callable[..., Awaitable[Any]], deadline: float) -> None:
-        self.deadline = deadline
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._client, self._run = client, run
-        self._left = self._on_connection = False
-        self._task: asyncio.Task[Any] | None = None
-
-    def start(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Begin. `work` is the driver's, and calls `on_connection` once it has one, again where it tries again."""
-        self._task = asyncio.get_running_loop().create_task(work)
-        self._task.add_done_callback(self._ended)
-
-    async def on_connection(self, *args: Any) -> Any:
-        """What is done with a connection, between the driver's waiting for it and its giving it back."""
-        self._client.starved_since = None
-        if self._left:
-            raise asyncio.CancelledError  # nothing has been sent: the connection stays as good as it is
-        self._on_connection = True
-        try:
-            return await self._run(*args)
-        finally:
-            self._on_connection = False
-
-    def leave(self) -> None:
-        """Nobody waits for the answer any more, nor does the server have to go on working for it.
-
-        That is the one cancellation that a command gets, and it meets the driver where it holds no lock.
-        """
-        self._left = True
-        if self._on_connection:
-            assert self._task is not None
-            self._task.cancel()
-
-    def is_working(self, now: float) -> bool:
-        """Whether it has a connection, and time left."""
-        return self._on_connection and now < self.deadline
-
-    def give_up(self) -> bool:
-        """Fail it as on a lost connection, and never send it. True where somebody has waited for it."""
-        if self.answer.done():
-            return False
-        self._left = True
-        self.answer.set_exception(AutoReconnect("the connection pool has hung"))
-        return True
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._client.commands.discard(self)
-        answer = self.answer
-        if answer.done():  # who asked has left
-            if not task.cancelled():
-                task.exception()  # asyncio complains of exceptions that nobody looked at
-        elif task.cancelled():
-            answer.cancel()
-        elif (error := task.exception()) is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(task.result())
-
-
-class SteadyClient(AsyncMongoClient[dict[str, Any]]):
-    """A client whose commands, cursors' later batches included, are tasks of their own.
-
-    `commands` are under way, their askers may have left. `starved_since` is the moment since which commands wait for a
-    connection and none is handed out; None while they are.
+    `timeout` is the deadline of a command with its retries, in seconds, and reaches the server as `maxTimeMS`. The
+    driver waits a little longer, to be told so. It would look for a usable server as long; here that keeps the deadline
+    of its own, `serverSelectionTimeoutMS`.
     """
 
-    def __init__(self, uri: str, **options: Any) -> None:
-        self.commands: set[_Command] = set()
-        self.starved_since: float | None = None
-        self._apart: set[asyncio.Task[None]] = set()
-        super().__init__(uri, **options)
-
-    async def _retry_internal(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        # every command of the driver's goes through here, and nothing public does
-        command = _Command(self, func, self._deadline())
-        if self.starved_since is None:
-            self.starved_since = time.monotonic()
-        self.commands.add(command)
-        command.start(super()._retry_internal(command.on_connection, *args, **kwargs))
-        try:
-            return await command.answer
-        except asyncio.CancelledError:
-            command.leave()
-            raise
-
-    async def _kill_cursors(self, *args: Any, **kwargs: Any) -> None:
-        # and this is what the driver sends beside them, for a cursor that is closed early
-        await asyncio.shield(self._run_apart(super()._kill_cursors(*args, **kwargs)))
-
-    def is_starved(self, limit: float) -> bool:
-        """Whether no command has got a connection for so many seconds, though none of them is in use."""
-        now = time.monotonic()
-        if self.starved_since is None or now - self.starved_since <= limit:
-            return False
-        return not any(command.is_working(now) for command in self.commands)
-
-    def renew(self) -> int:
-        """Go on with new connections and monitors; how many have waited for the old ones. They get AutoReconnect."""
-        hung, monitor = self._topology, self._kill_cursors_executor
-        self._init_background()  # as the driver does for a forked process
-        self._lock = _async_create_lock()
-        self.starved_since = None
-        monitor.close()
-        self._run_apart(_abandon(hung))
-        return sum([command.give_up() for command in list(self.commands)])
+    def __init__(self, uri: str, limits: Limits, *, timeout: float, **options: Any) -> None:
+        self.breaker = Breaker("MongoDB", limits, _is_mongo_failure)
+        self.breaker.probe = self._probe
+        milliseconds = int(limits.probe_timeout * 1000)
+        # connections of its own: ours may all be in use; it opens none before the first probe or health check
+        self.prober = SteadyClient(
+            uri,
+            **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
+        )
+        super().__init__(uri, timeoutMS=int((timeout + GRACE) * 1000), **options)
 
     async def close(self) -> None:
-        """Close, or leave it at that after `CLOSING` seconds."""
-        closing = self._run_apart(super().close())
-        await asyncio.wait({closing}, timeout=CLOSING)
-        if closing.done():
-            closing.result()
-        else:
-            logger.error("store's client does not close", store="MongoDB", seconds=CLOSING)
+        await asyncio.gather(self.prober.close(), super().close())
 
-    def _deadline(self) -> float:
-        """When the driver must have ended a command that begins now."""
-        if _csot.get_timeout() is None and self._timeout is not None:
-            return time.monotonic() + self._timeout
-        return _csot.get_deadline()
+    def watching(self) -> AbstractAsyncContextManager[None]:
+        """Watch over the pool for as long as the block lasts."""
+        return in_background(self._watch())
 
-    def _run_apart(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._apart.add(task)  # a task that nobody holds could vanish
-        task.add_done_callback(self._apart.discard)
-        return task
+    async def _watch(self) -> None:
+        """Replace the connections where the pool hands out none though the server answers.
+
+        All that the driver may wait for before it has a connection, where none is in use, is a server and its greeting.
+        """
+        limits, options = self.breaker.limits, self.options
+        longest = options.server_selection_timeout + (options.pool_options.connect_timeout or 0) + limits.patience
+        while True:
+            await asyncio.sleep(limits.patience / TICKS)
+            if self.breaker.is_open:
+                self.starved_since = None
+            elif self.is_starved(longest):
+                if not await self.breaker.answers():
+                    self.starved_since = None  # it is the server
+                elif self.is_starved(longest):
+                    waiting = self.renew()
+                    logger.error("store's connections replaced, they hung", store="MongoDB", waiting=waiting)
+
+    async def _probe(self) -> None:
+        await self.prober.admin.command("ping")
+
+    async def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
+        with self.breaker.call():
+            return await super()._retry_internal(*args, **kwargs)
+
+    async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
+        await self._get_topology()  # opens it, which is no part of the selection
+        with pymongo.timeout(self.options.server_selection_timeout):
+            server = await super()._select_server(*args, **kwargs)
+        left = _csot.remaining()
+        if left is not None:
+            # the server gets so much less time than the driver has: else both give up at once, and with them the
+            # connection. It is set in the context of this command alone
+            _csot.set_rtt(min(GRACE, left / 2))
+        return server
 
 
-async def _abandon(topology: Topology) -> None:
-    """Close a topology that hangs. Locks of which the owner has gone are released, so that who waits for them ends."""
-    for lock in [topology._lock, *(server.pool.lock for server in topology._servers.values())]:
-        if lock.locked():
-            lock.release()
-    await topology.close()
-    await topology.cleanup_monitors()
+def _is_mongo_failure(error: Exception) -> bool | None:
+    """A lost connection says nothing yet: many are lost at once, and the driver looks for the server again."""
+    if isinstance(error, ServerSelectionTimeoutError):
+        return True
+    return None if isinstance(error, ConnectionFailure) and not isinstance(error, NotPrimaryError) else False
+
+
+def mongo_client(settings: Settings) -> MongoClient:
+    """A client of the configured server; it belongs to the running event loop, so it is made in the lifespan.
+
+    Raises ConfigurationError where no server is configured, or by a URI that the driver can't read.
+    """
+    with _mongodb_uri_read():
+        return AsyncMongoClient(_mongodb_url(settings), **_mongo_options(settings))
+
+
+def guarded_mongo_client(settings: Settings) -> GuardedClient:
+    """The same with a breaker, and a deadline for each command."""
+    with _mongodb_uri_read():
+        return GuardedClient(
+            _mongodb_url(settings), Limits.of(settings), timeout=settings.statement_timeout, **_mongo_options(settings)
+        )
+
+
+@contextlib.contextmanager
+def _mongodb_uri_read() -> Iterator[None]:
+    """What the driver only warns of, options that it doesn't know among them, is an error: nobody would see it."""
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        try:
+            yield
+        except (UserWarning, ValueError, PyMongoError) as error:
+            text = str(error).partition(". Did you mean")[0].removesuffix(".")
+            raise ConfigurationError(f"MONGODB_URI: {text}") from None
+
+
+def _mongodb_url(settings: Settings) -> str:
+    if settings.mongodb_url is None:
+        raise ConfigurationError("MONGODB_URI is not set")
+    return settings.mongodb_url
+
+
+def _mongo_options(settings: Settings) -> dict[str, Any]:
+    tls = {"tlsCAFile": str(settings.mongodb_tls_ca_file)} if settings.mongodb_tls_ca_file else {}
+    return {
+        "appname": "fashion-wallet",
+        "tz_aware": True,
+        # a year that Python doesn't know, or bytes that are no text, must not cost all documents that come with it
+        "datetime_conversion": "DATETIME_AUTO",
+        "unicode_decode_error_handler": "replace",
+        "maxPoolSize": settings.mongodb_max_pool_size,
+        "minPoolSize": settings.mongodb_min_pool_size,
+        "maxIdleTimeMS": int(settings.mongodb_max_idle_time * 1000),
+        "connectTimeoutMS": int(settings.mongodb_connect_timeout * 1000),
+        "serverSelectionTimeoutMS": int(settings.mongodb_selection_timeout * 1000),
+        "socketTimeoutMS": int(settings.statement_timeout * 1000),
+        "event_listeners": [CommandCounter()],
+        # not strict: dbStats and text indexes are in no version of it
+        "server_api": ServerApi(settings.mongodb_api_version) if settings.mongodb_api_version else None,
+        **tls,
+    }
+
+
+def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
+    """The database of the settings, else of the URI, else `fashion_wallet`."""
+    if settings.mongodb_database:
+        return client[settings.mongodb_database]
+    return client.get_default_database("fashion_wallet")

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from api.errors import StoreUnfit
-from models.pooler import Connection, ask
+from models.external_pooler import Connection, ask
 
 _ASSIGNED: Final = re.compile(r'^(revision|down_revision)\b[^=\n]*= *"(\w+)"', re.MULTILINE)
 _CURRENT: Final = "SELECT array_agg(version_num::text) AS revisions FROM shared.alembic_version"

@@ -10,12 +10,14 @@ import models
 from api.accounts import security_log, sessions
 from api.accounts.security_log import SecurityEvent
 from api.fields.context import Context
-from api.users import accounts
-from api.users.changes import Chosen
+from api.users import store
 from api.users.inputs import DeactivateUserInput, ReactivateUserInput, SetUserRoleInput
 from api.users.payloads import DeactivateUserPayload, ReactivateUserPayload, SetUserRolePayload
 from api.users.types import User
-from api.writing.mutations import not_found, refusable, validated, write_block
+from api.users.validation import Chosen
+from api.writing.inputs import validated
+from api.writing.refusals import not_found, refusable
+from api.writing.write_block import write_block
 
 
 @strawberry.type
@@ -61,10 +63,10 @@ async def _change(context: Context, global_id: str, values: dict[str, Any]) -> m
     """The account after an admin's change. Raises Forbidden, and Refusal where it is gone or the last admin."""
     actor = context.viewer.require("admin")
     user_id = validated(Chosen, {"id": global_id}).id
-    users = accounts.repository(context.stores)
+    users = store.repository(context.stores)
     async with write_block(context) as transaction:
         if values.get("role", "admin") != "admin" or not values.get("is_active", True):
-            await accounts.keep_an_admin(transaction, without=user_id)
+            await store.keep_an_admin(transaction, without=user_id)
         user = await users.within(transaction).update(user_id, values | {"updated_by": actor})
         if user is None:
             raise not_found("user", "id")

@@ -25,8 +25,9 @@ from api.accounts import sessions
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.stores.stores import Stores
-from api.users import accounts
-from api.writing.mutations import conflict, not_found, write_block
+from api.users import store
+from api.writing.refusals import conflict, not_found
+from api.writing.write_block import write_block
 from documents import truncate, utc_now
 from models import Avatar, Operation, User, new_id
 
@@ -56,7 +57,7 @@ async def begin_deletion(context: Context, user_id: UUID) -> Unfinished:
     found = [await each.newest_deletion(context, user_id) for each in context.domains.belongings]
     after = max((moment for moment in found if moment is not None), default=None)
     async with write_block(context, resumable=True) as transaction:
-        await accounts.keep_an_admin(transaction, without=user_id)
+        await store.keep_an_admin(transaction, without=user_id)
         user = await _hold(transaction, user_id)
         if (begun := await _unfinished(transaction, user_id, "delete_user")) is not None:
             return begun

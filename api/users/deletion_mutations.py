@@ -12,10 +12,11 @@ from api.accounts import security_log
 from api.accounts.security_log import SecurityEvent
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
-from api.users import accounts, deletion
-from api.users.changes import Chosen
+from api.users import deletion, store
 from api.users.types import User
-from api.writing.mutations import MutationError, conflict, refusable, validated
+from api.users.validation import Chosen
+from api.writing.inputs import validated
+from api.writing.refusals import MutationError, conflict, refusable
 
 
 @strawberry.input(description="Who is deleted.")
@@ -92,5 +93,5 @@ class DeletionMutations:
 async def _user(context: Context, user_id: UUID) -> User | None:
     """The account as it is now, deleted or not; what was loaded before is forgotten."""
     context.loader("user").clear(user_id)
-    user: models.User | None = await accounts.repository(context.stores).find_by_id(user_id, include_deleted=True)
+    user: models.User | None = await store.repository(context.stores).find_by_id(user_id, include_deleted=True)
     return None if user is None else User.of(user)

@@ -17,14 +17,16 @@ from api.error_codes import MutationErrorCode
 from api.errors import RateLimited
 from api.fields.context import Context
 from api.rights.viewer import Viewer
-from api.users import accounts
+from api.users import store
 from api.users.administration import AdministrationMutations
-from api.users.changes import NewAccount
 from api.users.inputs import RefreshSessionInput, SignInInput, SignOutInput, SignUpInput
 from api.users.payloads import RefreshSessionPayload, SignInPayload, SignOutPayload, SignUpPayload
 from api.users.profile import ProfileMutations
 from api.users.types import User
-from api.writing.mutations import ConflictError, InvalidInput, Refusal, given, refusable, validated, write_block
+from api.users.validation import NewAccount
+from api.writing.inputs import given, validated
+from api.writing.refusals import ConflictError, InvalidInput, Refusal, refusable
+from api.writing.write_block import write_block
 from models import new_id
 
 P = TypeVar("P", SignUpPayload, SignInPayload, RefreshSessionPayload)
@@ -63,12 +65,12 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         }
         try:
             async with write_block(_as(context, values["id"]), system=True) as transaction:
-                user = await accounts.repository(context.stores).within(transaction).create(values)
+                user = await store.repository(context.stores).within(transaction).create(values)
                 opened = await sessions.begin(transaction, user.id, _lifetime(context))
         except IntegrityError as error:
-            if not accounts.is_taken(error):
+            if not store.is_taken(error):
                 raise
-            raise accounts.email_taken() from None
+            raise store.email_taken() from None
         security_log.note(context, SecurityEvent.SIGNED_UP, account=user.id, name=canonical_email(user.email))
         return _signed_in(SignUpPayload, context, user, opened)
 
@@ -104,7 +106,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
         context = info.context
         user_id, _ = await _holder(context, input.refresh_token)
         async with write_block(_as(context, user_id), system=True) as transaction:
-            user = await accounts.hold(transaction, user_id)
+            user = await store.hold(transaction, user_id)
             if user is None:
                 raise Refusal(NO_SESSION)
             session_id, outcome = await sessions.exchange(
@@ -156,13 +158,13 @@ async def _signed_in_by(context: Context, name: str, password: str) -> SignInPay
     """A session of whoever has this name and password. Raises Refusal."""
     found = None
     for _ in range(ATTEMPTS):
-        found = await accounts.by_email(context.system_stores, name)
+        found = await store.by_email(context.system_stores, name)
         stored = found.password_hash if found else None
         verdict = await context.auth.passwords.verify(password, stored, context.address)
         if found is None or not verdict.right:
             break
         async with write_block(_as(context, found.user_id), system=True) as transaction:
-            user = await accounts.hold(
+            user = await store.hold(
                 transaction,
                 found.user_id,
                 password_hash=found.password_hash,
@@ -171,7 +173,7 @@ async def _signed_in_by(context: Context, name: str, password: str) -> SignInPay
             if user is None:
                 continue
             if verdict.new_hash is not None:
-                users = accounts.repository(context.stores).within(transaction)
+                users = store.repository(context.stores).within(transaction)
                 user = await users.update(user.id, {"password_hash": verdict.new_hash}) or user
             opened = await sessions.begin(transaction, user.id, _lifetime(context))
         security_log.note(context, SecurityEvent.SIGNED_IN, account=user.id, name=name)

@@ -7,7 +7,7 @@ from datetime import datetime
 import strawberry
 
 from api.users.types import User
-from api.writing.mutations import MutationError
+from api.writing.refusals import MutationError
 
 
 @strawberry.type

@@ -15,14 +15,16 @@ from api.accounts.security_log import SecurityEvent
 from api.error_codes import MutationErrorCode
 from api.errors import RateLimited
 from api.fields.context import Context
-from api.users import accounts
-from api.users.accounts import Credentials
-from api.users.changes import NewPassword, Profile
+from api.users import store
 from api.users.inputs import ChangePasswordInput, UpdateProfileInput
 from api.users.payloads import ChangePasswordPayload, UpdateProfilePayload
+from api.users.store import Credentials
 from api.users.types import User
+from api.users.validation import NewPassword, Profile
 from api.writing.edits import unchanged, why_not
-from api.writing.mutations import InvalidInput, Refusal, conflict, given, invalid, refusable, validated, write_block
+from api.writing.inputs import given, validated
+from api.writing.refusals import InvalidInput, Refusal, conflict, invalid, refusable
+from api.writing.write_block import write_block
 
 WRONG = InvalidInput(
     code=MutationErrorCode.INVALID_CREDENTIALS, message="The password is wrong.", path=["currentPassword"]
@@ -42,7 +44,7 @@ class ProfileMutations:
         user_id = context.viewer.account_id
         profile = validated(Profile, given(input))
         changes, where = profile.values(), unchanged(models.User, profile.expected_updated_at)
-        if "email" in changes and changes["email"] == await accounts.email_of(context.stores, user_id):
+        if "email" in changes and changes["email"] == await store.email_of(context.stores, user_id):
             del changes["email"]  # a form sent back as it came changes nothing, and needs no password
         if "email" in changes:
             if profile.current_password is None:
@@ -51,15 +53,15 @@ class ProfileMutations:
             # in another spelling, it is still the address that was confirmed
             changes["email_verified"] = case((has_email(changes["email"]), models.User.email_verified), else_=False)
             where &= models.User.password_hash == verified.password_hash
-        users = accounts.repository(context.stores)
+        users = store.repository(context.stores)
         try:
             async with write_block(context) as transaction:
                 values = changes | {"updated_by": user_id} if changes else {}
                 user = await users.within(transaction).update(user_id, values, where=where)
         except IntegrityError as error:
-            if not accounts.is_taken(error):
+            if not store.is_taken(error):
                 raise
-            raise accounts.email_taken() from None
+            raise store.email_taken() from None
         if user is None:
             raise await why_not(context, users, User, user_id, "user")
         context.loader("user").clear(user_id)
@@ -80,7 +82,7 @@ class ProfileMutations:
         new_password = validated(NewPassword, {"new_password": input.new_password}).new_password
         verified = await _verified(context, input.current_password)
         new_hash = await context.auth.passwords.hash(new_password, context.address)
-        users = accounts.repository(context.stores)
+        users = store.repository(context.stores)
         async with write_block(context) as transaction:
             user = await users.within(transaction).update(
                 user_id,
@@ -102,7 +104,7 @@ async def _verified(context: Context, password: str) -> Credentials:
     try:
         await context.auth.limits.arrive(context.address)
         async with context.auth.limits.attempt(user_id, context.address):
-            found = await accounts.by_id(context.stores, user_id)
+            found = await store.by_id(context.stores, user_id)
             stored = found.password_hash if found else None
             verdict = await context.auth.passwords.verify(password, stored, context.address)
             if found is None or not verdict.right:

@@ -16,8 +16,8 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.lists.conditions import And, matches, to_sql
-from api.stores.objects import View, read
-from api.writing.mutations import ConflictError, Refusal, not_editable
+from api.stores.views import View, read
+from api.writing.refusals import ConflictError, Refusal, not_editable
 from api.writing.validation import Embedded
 from models import Base, PostgresRepository
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from alembic import op
 
+from migrations.adopted_objects import forget_adopted, is_adopted, record_existing
 from migrations.extensions import require_extension
 from migrations.ownership import require_free_function
-from migrations.record import forget_adopted, is_adopted, record_existing
 from migrations.tables import TOUCH, VERSION_SCHEMA, drop_schema_if_empty, has_schema
 
 revision: str = "c4ae3af98bb2"

@@ -397,7 +397,7 @@ async def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.Mon
     for number in range(1000):
         async with limits.attempt(f"{number}@example.com", "192.0.2.1"):
             pass
-    assert len(limits._friends) == 100
+    assert len(limits._known_addresses) == 100
 
 
 @pytest.mark.parametrize("rate", ["often", "10", "x/minute", "10/fortnight"])

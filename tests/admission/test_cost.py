@@ -10,7 +10,7 @@ from graphql import GraphQLInputObjectType, build_schema, get_named_type
 from starlette.applications import Starlette
 
 from api.admission import price
-from api.admission.documents import Document
+from api.admission.document_cache import Document
 from api.admission.refusals import CAP
 from api.config.settings import Settings
 from api.fields.costs import Costs

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from graphql import get_introspection_query
 
-from api.admission.documents import Document
+from api.admission.document_cache import Document
 from api.config.settings import Settings
 from api.execution import Executor
 from api.fields.compiled import StrawberryDeclarations

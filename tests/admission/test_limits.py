@@ -15,9 +15,9 @@ from graphql import FragmentDefinitionNode, get_introspection_query, parse
 from sqlalchemy import text
 from starlette.applications import Starlette
 
-from api.admission import documents as documents_module
+from api.admission import document_cache as documents_module
 from api.admission import structure
-from api.admission.documents import Document, Documents, documents
+from api.admission.document_cache import Document, DocumentCache, documents
 from api.admission.refusals import CAP
 from api.admission.structure import structure_of
 from api.config.settings import Settings
@@ -258,7 +258,7 @@ async def test_documents_are_parsed_and_validated_once(settings: Settings, monke
 
 
 def test_the_cache_is_bounded_by_bytes_and_by_number(settings: Settings) -> None:
-    known = Documents(max_documents=3)
+    known = DocumentCache(max_documents=3)
     first = known.get("{a}", settings)
     assert known.get("{a}", settings) is first
     for name in "bcd":
@@ -296,7 +296,7 @@ async def test_a_document_that_is_forgotten_is_kept_by_nobody(settings: Settings
 
 def test_a_document_that_is_known_is_held_to_each_settings(settings: Settings) -> None:
     strict = settings.model_copy(update={"max_depth": 2})
-    known = Documents()
+    known = DocumentCache()
     known.get(nested(3), settings)
 
     with pytest.raises(Exception, match=r"Fields nest too deep: 3, at most 2\."):

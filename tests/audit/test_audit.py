@@ -20,8 +20,8 @@ from api.ids import encode_id
 from api.rights.viewer import Viewer
 from api.schema import DOMAINS
 from api.stores.stores import Stores
-from api.writing.mutations import write_block
-from documents.change import first_change
+from api.writing.write_block import write_block
+from documents.last_change import first_change
 from models import new_id
 from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.catalog import create_catalog_item

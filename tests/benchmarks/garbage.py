@@ -19,7 +19,7 @@ import typer
 from api.config.settings import Settings
 from api.demo.loader import load
 from api.http.application import create_app
-from api.server import garbage
+from api.server import garbage_collection
 from tests.benchmarks.in_process import answer_of, cpu
 from tests.benchmarks.rls import BODY
 from tests.support.servers import migrated_stores
@@ -34,7 +34,7 @@ def _default() -> None:
 def _frozen(threshold: int) -> Callable[[], None]:
     def set_up() -> None:
         _default()
-        garbage.freeze(Settings(_env_file=None, gc_threshold=threshold))
+        garbage_collection.freeze(Settings(_env_file=None, gc_threshold=threshold))
 
     return set_up
 

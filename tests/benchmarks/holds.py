@@ -21,10 +21,10 @@ import typer
 from bson import ObjectId
 from starlette.applications import Starlette
 
-from api.admission.documents import documents as known_documents
+from api.admission.document_cache import documents as known_documents
 from api.config.settings import Settings
 from api.http.application import create_app
-from api.server.garbage import freeze
+from api.server.garbage_collection import freeze
 from api.stores.stores import Stores
 from tests.benchmarks import adversaries
 from tests.benchmarks.in_process import answer_of

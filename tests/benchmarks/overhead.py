@@ -105,10 +105,10 @@ def _sign_in(app: Starlette) -> str:
     """A token whose session the process remembers."""
     import math
 
-    from api.accounts.sessions import Standing
+    from api.accounts.sessions import ActiveSession
 
     auth, user_id, session_id = app.state.auth, new_id(), new_id()
-    auth.sessions._known[session_id] = math.inf, Standing(user_id, "user")
+    auth.sessions._known[session_id] = math.inf, ActiveSession(user_id, "user")
     token: str = auth.tokens.issue(user_id, session_id)[0]
     return token
 

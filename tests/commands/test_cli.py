@@ -21,7 +21,7 @@ from api.config.settings import ConfigurationError, Settings
 from api.embedded.packages import EmbeddedError
 from api.errors import StoreUnavailable
 from api.schema import print_sdl
-from api.stores.failures import describe
+from api.stores.startup_errors import describe
 from tests.support.processes import COMMAND
 from tests.support.servers import environment
 

@@ -28,14 +28,14 @@ from typer.testing import CliRunner
 from api.commands.main import app
 from api.commands.progress import shown
 from api.config.settings import Settings
-from api.demo.chance import EPOCH, START
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.loader import Summary, is_empty, load
+from api.demo.seeded_random import EPOCH, START
 from api.errors import StoreUnfit
-from api.stores.failures import ServerError
+from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores, open_stores
 from documents import Design
-from documents.change import first_change
+from documents.last_change import first_change
 from models import Base
 from tests.support.servers import command, environment, wait_until
 

@@ -12,7 +12,7 @@ from bson import ObjectId
 from starlette.applications import Starlette
 
 from api.config.settings import Settings
-from api.designs import history
+from api.designs import revision_store
 from api.http.application import create_app
 from api.ids import encode_id
 from api.stores.stores import Stores
@@ -349,7 +349,7 @@ async def test_a_crash_between_the_two_writes_leaves_no_lie(ada: httpx.AsyncClie
     document = await stored(stores, design)
     assert document is not None
 
-    await history.keep(stores, [document])  # and here the process dies
+    await revision_store.keep(stores, [document])  # and here the process dies
 
     assert len(await revisions(stores, design)) == 1
     assert await versions(ada, gid(design)) == [(1, "Evening")]
@@ -369,7 +369,7 @@ async def test_a_cancelled_write_is_made_or_not(ada: httpx.AsyncClient, stores: 
         design = await create_design(stores, user_id=user.id)
         document = await stored(stores, design)
         assert document is not None
-        task = asyncio.create_task(history.replace(stores, document, {"name": "b"}, 100))
+        task = asyncio.create_task(revision_store.replace(stores, document, {"name": "b"}, 100))
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -391,7 +391,7 @@ async def test_writers_that_race_keep_a_version_once(stores: Stores, user: User)
     assert document is not None
 
     written = await asyncio.gather(
-        *(history.replace(stores, document, {"name": str(number)}, 100) for number in range(20))
+        *(revision_store.replace(stores, document, {"name": str(number)}, 100) for number in range(20))
     )
 
     [winner] = [after for after in written if after is not None]
@@ -404,12 +404,12 @@ async def test_who_is_late_finds_the_versions_that_were(ada: httpx.AsyncClient, 
     design = await create_design(stores, user_id=user.id)
     await rename(ada, gid(design), "b", "c", "d")
 
-    span = history.Span(size=10, backwards=False, above=None, below=None)
+    span = revision_store.Span(size=10, backwards=False, above=None, below=None)
     id = ObjectId(design.id)
-    [found] = await history.pages(stores, [(id, 3, span)], frozenset(("name",)))
+    [found] = await revision_store.pages(stores, [(id, 3, span)], frozenset(("name",)))
 
     assert [revision["version"] for revision in found] == [2, 1]
-    assert await history.counts(stores, [(id, 3), (id, 1), (ObjectId(), 2)], frozenset()) == [2, 0, 0]
+    assert await revision_store.counts(stores, [(id, 3), (id, 1), (ObjectId(), 2)], frozenset()) == [2, 0, 0]
 
 
 async def test_deleting_and_restoring_is_no_version(ada: httpx.AsyncClient, stores: Stores, user: User) -> None:

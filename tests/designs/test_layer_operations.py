@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.designs.diff import diff_fields, diff_layers, may_have_moved
-from api.designs.operations import Add, LayerOperation, Move, Remove, Reorder, Update
 from api.designs.patch import Layer, Problem, apply, conflicts, contested
+from api.designs.patch_operations import Add, LayerOperation, Move, Remove, Reorder, Update
 from api.designs.validation import LayerValues
 
 COLORS = ("red", "green", "blue")

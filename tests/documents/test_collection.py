@@ -13,7 +13,8 @@ from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, MongoClient, monito
 from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 from secantus import SecantusDBServer  # type: ignore[import-untyped]
 
-from api.stores.stores import MongoDatabase, Stores
+from api.stores.mongodb import MongoDatabase
+from api.stores.stores import Stores
 from documents import Design, collection, utc_now
 
 pytestmark = pytest.mark.anyio

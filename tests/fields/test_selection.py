@@ -10,8 +10,8 @@ import pytest
 import strawberry
 from starlette.applications import Starlette
 
+from api.bounded_dict import BoundedDict
 from api.fields import selection
-from api.recent import Recent
 from api.stores.stores import Stores
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
@@ -48,7 +48,7 @@ def test_plain_fields_need_their_column_and_resolvers_what_they_declare() -> Non
 async def test_a_full_cache_forgets_and_finds_again(
     admin: httpx.AsyncClient, app: Starlette, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "_cache", Recent(2))
+    monkeypatch.setattr(selection, "_cache", BoundedDict(2))
     await create_design(stores, name="Evening", version=3)
     queries = {
         "name": "Evening",

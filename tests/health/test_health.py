@@ -32,9 +32,11 @@ from api.health import store
 from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
 from api.http.health import routes, timestamp
-from api.stores.connecting import Connector, Spare
-from api.stores.stores import Stores, mongo_client, mongo_database, open_stores, postgres_engine
-from models.pooler import autocommit
+from api.stores.connector import Connector, SpareConnection
+from api.stores.mongodb import mongo_client, mongo_database
+from api.stores.postgres import postgres_engine
+from api.stores.stores import Stores, open_stores
+from models.external_pooler import autocommit
 from models.statements import StatementRunner
 from tests.support.applications import running
 from tests.support.stores.databases import end_sessions
@@ -57,7 +59,7 @@ def with_urls(settings: Settings, **changes: Any) -> Settings:
 @contextlib.asynccontextmanager
 async def unverified_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores without a word to either server (`open_stores` asks MongoDB something), so that they may be down."""
-    engine, client, spare = postgres_engine(settings), mongo_client(settings), Spare(Connector(settings))
+    engine, client, spare = postgres_engine(settings), mongo_client(settings), SpareConnection(Connector(settings))
     try:
         yield Stores(
             engine=engine,

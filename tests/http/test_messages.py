@@ -20,7 +20,8 @@ from pydantic import BaseModel, Field
 
 from api.http.masking import without_values
 from api.schema import schema
-from api.writing.mutations import Refusal, validated
+from api.writing.inputs import validated
+from api.writing.refusals import Refusal
 from tests.support.graphql import respond
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from graphql import parse
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from api.admission.documents import documents
+from api.admission.document_cache import documents
 from api.config.settings import Settings
 from api.execution import Executor
 from api.schema import schema

@@ -79,7 +79,7 @@ def test_the_page_has_each_room_in_its_place() -> None:
     }
 
     named = [name for row in said for name in row]
-    ground = {"ids", "errors", "log", "config", "error_codes", "log_stream", "folding", "recent", "uuids"}
+    ground = {"ids", "errors", "log", "config", "error_codes", "log_stream", "folding", "bounded_dict", "uuids"}
     assert {*named} | ground == ROOMS - {"migrations"}
     floors = [places[name] for name in named]
     assert floors == sorted(floors)

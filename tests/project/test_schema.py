@@ -16,8 +16,8 @@ from graphql import (
     print_schema,
 )
 
-from api.fields.declarations import Guarded
-from api.fields.declared import DECLARATION
+from api.fields.declared import BATCH_RESOLVER
+from api.fields.resolvers.values import Guarded
 from api.fields.schema_types import DEFINITION
 from api.schema import print_sdl, schema
 
@@ -214,7 +214,7 @@ def test_what_not_everyone_sees_says_so() -> None:
     guarded = {}
     for name, kind in TYPES.items():
         for path, field in members(kind):
-            declared = getattr(field.extensions.get(DEFINITION), "metadata", {}).get(DECLARATION)
+            declared = getattr(field.extensions.get(DEFINITION), "metadata", {}).get(BATCH_RESOLVER)
             if isinstance(declared, Guarded) or getattr(declared, "guard", None) is not None:
                 guarded[f"{name}.{path}"] = field.description
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.config.settings import Settings
-from api.server import garbage
+from api.server import garbage_collection
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_what_the_start_has_made_is_set_aside(settings: Settings, collector: Non
     before = gc.get_threshold()
     assert gc.get_freeze_count() == 0
 
-    garbage.freeze(settings.model_copy(update={"gc_threshold": 12_345}))
+    garbage_collection.freeze(settings.model_copy(update={"gc_threshold": 12_345}))
 
     assert gc.get_threshold() == (12_345, *before[1:])
     assert gc.get_freeze_count() > 10_000

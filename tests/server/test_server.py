@@ -24,7 +24,7 @@ import api
 from api.commands.development import require_development
 from api.config.settings import ConfigurationError, Settings
 from api.server.processes import listen, url_of
-from api.stores.failures import ServerError
+from api.stores.startup_errors import ServerError
 from tests.support.servers import CLOSED, Server, children, ended, environment, is_alive, serving, wait_until
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ import structlog
 from pymongo.read_preferences import ReadPreference
 
 from api.config.settings import Settings
-from api.stores import mongodb
-from api.stores.guards import GuardedClient
+from api.stores import steady_client
+from api.stores.mongodb import GuardedClient
 from api.stores.stores import open_stores
 from tests.support.factories.designs import create_design, designs
 from tests.support.failures.stepping import Cancellation, Stepped, until
@@ -84,7 +84,7 @@ async def test_whoever_leaves_wherever_the_driver_waits_the_pool_is_whole(
         async with contended(pool_of(client).lock, client._topology._lock):
             tasks = [asyncio.create_task(client.admin.command("ping")) for _ in range(3)]
             with monkeypatch.context() as patch:
-                patch.setattr(mongodb._Command, "start", stepping(cancellation, tasks[turn]))
+                patch.setattr(steady_client._Command, "start", stepping(cancellation, tasks[turn]))
                 await asyncio.wait(tasks)
         reached = cancellation.reached > 0
         leaver = tasks.pop(turn)
@@ -115,9 +115,9 @@ async def contended(*locks: Any) -> AsyncIterator[None]:
 
 def stepping(cancellation: Cancellation, asking: asyncio.Task[Any]) -> Any:
     """How commands start, where this task is cancelled at the places where the driver waits in its command."""
-    start = mongodb._Command.start
+    start = steady_client._Command.start
 
-    def stepped(command: mongodb._Command, work: Coroutine[Any, Any, Any]) -> None:
+    def stepped(command: steady_client._Command, work: Coroutine[Any, Any, Any]) -> None:
         if asyncio.current_task() is asking:
             work = Stepped(work, lambda number, future: cancellation.waits(asking, number, future))
         start(command, work)

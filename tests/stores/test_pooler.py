@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.config.settings import Settings
 from api.errors import StoreUnfit, as_app_error
-from api.stores.connecting import Connector
-from api.stores.failures import describe
+from api.stores.connector import Connector
+from api.stores.startup_errors import describe
 from api.stores.stores import Stores, open_stores
 from migrations.connection import LOCK_KEY, exclusive_connection
 from migrations.errors import MigrationRunning
 from migrations.runner import downgrade, upgrade
-from models.pooler import ask
+from models.external_pooler import ask
 from tests.support.applications import running
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from api.stores.stores import Stores
-from models import pool
+from models import connection_pool
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import users
@@ -103,7 +103,7 @@ async def test_a_server_that_only_reads_is_asked_anew_once_in_a_while(
     settings: Settings, stores: Stores, locks: asyncpg.Connection[asyncpg.Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not for each write that fails: new connections can't help it."""
-    monkeypatch.setattr(pool, "LOOKS_AGAIN", 3600.0)
+    monkeypatch.setattr(connection_pool, "LOOKS_AGAIN", 3600.0)
     name = await locks.fetchval("SELECT current_database()")
     async with behind(settings, stores) as (proxy, app, mine):
         await locks.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -117,6 +117,6 @@ async def test_a_server_that_only_reads_is_asked_anew_once_in_a_while(
         assert proxy.accepted - before == 2  # the first one, and the one that took its place
 
         assert [codes(answer) for answer in answers] == [UNAVAILABLE, set(), UNAVAILABLE, UNAVAILABLE, set()]
-        monkeypatch.setattr(pool, "LOOKS_AGAIN", 0.0)
+        monkeypatch.setattr(connection_pool, "LOOKS_AGAIN", 0.0)
         assert codes((await mine.post("/graphql", json=WRITE)).json()) == UNAVAILABLE
         assert (await mine.post("/graphql", json=WRITE)).json() == WRITTEN

@@ -14,9 +14,10 @@ from pymongo import AsyncMongoClient, monitoring
 
 from api.config.settings import Settings
 from api.errors import StoreUnfit
-from api.stores import connecting
-from api.stores.failures import describe
-from api.stores.stores import mongo_client, mongo_database, open_stores
+from api.stores import connector
+from api.stores.mongodb import mongo_client, mongo_database
+from api.stores.startup_errors import describe
+from api.stores.stores import open_stores
 from migrations.errors import MigrationError
 from migrations.runner import show, upgrade
 from tests.support.applications import running
@@ -86,7 +87,7 @@ async def test_a_mongodb_that_turns_out_too_old_is_not_ready(
 async def test_a_postgresql_before_13_is_refused(
     settings: Settings, clean_stores: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "OLDEST", 99)
+    monkeypatch.setattr(connector, "OLDEST", 99)
     async with open_stores(settings) as stores:
         with pytest.raises(StoreUnfit, match="not available") as caught:
             await stores.engine.connect()

@@ -22,7 +22,7 @@ from pymongo import AsyncMongoClient
 from api.config.settings import Settings
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.log import configure_logging
-from api.stores.stores import MongoDatabase
+from api.stores.mongodb import MongoDatabase
 from migrations.runner import upgrade
 from models import Base
 from tests import BYTECODE

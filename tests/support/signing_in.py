@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from starlette.applications import Starlette
 
 from api.accounts.auth import Auth
-from api.accounts.sessions import Standing
+from api.accounts.sessions import ActiveSession
 from api.accounts.tokens import AccessTokens
 from api.config.settings import Settings
 from api.stores.stores import Stores
@@ -44,7 +44,7 @@ def as_admin(client: httpx.AsyncClient, app: Starlette) -> httpx.AsyncClient:
     """A client like the given one, signed in as an admin who has no row, in a session that the process remembers."""
     auth: Auth = app.state.auth
     user_id, session_id = new_id(), new_id()
-    auth.sessions._known[session_id] = math.inf, Standing(user_id, "admin")
+    auth.sessions._known[session_id] = math.inf, ActiveSession(user_id, "admin")
     return with_token(client, auth.tokens.issue(user_id, session_id)[0])
 
 

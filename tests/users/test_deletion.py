@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from api.accounts.auth import Auth
 from api.config.settings import Settings
-from api.designs import history, owner_deletion
+from api.designs import owner_deletion, revision_store
 from api.fields.context import Context
 from api.http.application import create_app
 from api.ids import decode_id
@@ -325,7 +325,7 @@ async def test_what_comes_to_life_beside_the_deletion_of_its_owner_goes_with_the
     writes: list[tuple[str, dict[str, Any], tuple[Any, str]]] = [
         ("createDesign", {"name": "New"}, (MongoRepository, "create")),
         ("duplicateDesign", {"id": gid(original)}, (MongoRepository, "create")),
-        ("restoreDesign", {"id": gid(gone)}, (history, "mark")),
+        ("restoreDesign", {"id": gid(gone)}, (revision_store, "mark")),
     ]
     for name, given, write in writes:
         mine, written = await client_of(client, stores, user), getattr(write[0], write[1])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from graphql import GraphQLError
 
-from api.admission.documents import Document
+from api.admission.document_cache import Document
 from api.admission.refusals import TooComplex, require
 from api.admission.trusted.identifiers import PREFIX, identifier_of, normalised
 from api.admission.trusted.store import Entry

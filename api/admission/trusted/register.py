@@ -7,9 +7,9 @@ import time
 from typing import Final
 
 from api.admission.trusted.store import Registered, find, still
+from api.bounded_dict import BoundedDict
 from api.errors import StoreUnavailable, as_app_error
 from api.log import logger
-from api.recent import Recent
 from api.stores.stores import Stores
 
 CHECKED: Final = 10.0
@@ -29,8 +29,8 @@ class Register:
     """
 
     def __init__(self) -> None:
-        self._known = Recent[str, Registered](KNOWN)
-        self._missed = Recent[str, float](MISSES)
+        self._known = BoundedDict[str, Registered](KNOWN)
+        self._missed = BoundedDict[str, float](MISSES)
         self._lookups: dict[str, asyncio.Task[Registered | None]] = {}
         self._checked = time.monotonic()
         self._check: asyncio.Task[None] | None = None

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from api.config.settings import Settings
-from api.demo.present import DemoAccount
+from api.demo.sign_in_accounts import DemoAccount
 from api.http.compression import LEAST, compressed, encoding_of
 from api.http.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
 from api.log import logger

@@ -10,8 +10,8 @@ from strawberry.scalars import JSON
 from api.designs import diff
 from api.designs.layers import DesignLayer
 from api.ids import encode_id
-from documents.change import version_of
-from documents.sound import sound_layers
+from documents.cleaning import clean_layers
+from documents.last_change import version_of
 
 _IDS = {"itemId": "CatalogItem", "avatarId": "Avatar"}
 _ENUMS = frozenset(("type", "status"))
@@ -56,7 +56,7 @@ class DesignDiff:
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> DesignDiff:
     """What differs between two stored versions of a design."""
-    layers = diff.diff_layers(sound_layers(before.get("layers")), sound_layers(after.get("layers")))
+    layers = diff.diff_layers(clean_layers(before.get("layers")), clean_layers(after.get("layers")))
     return DesignDiff(
         from_version=version_of(before),
         to_version=version_of(after),

@@ -1,8 +1,8 @@
 """Statements on the collection `design_revisions`, and the one way in which a write of a design follows another.
 
-A design tells of its last write itself (documents/change.py); revisions are those before it. The last one is kept first
-and followed then, so a crash in between leaves a revision that is true, of a write that is still the last: reads stop
-below the current version, and whoever writes later finds it kept already.
+A design tells of its last write itself (documents/last_change.py); revisions are those before it. The last one is kept
+first and followed then, so a crash in between leaves a revision that is true, of a write that is still the last: reads
+stop below the current version, and whoever writes later finds it kept already.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from api.designs import store
 from api.lists.keyset import projection
 from api.stores.stores import Stores
-from documents.change import CHANGE, FIRST, as_read, is_version, next_change, version_of
 from documents.design import item_ids_of, layers_of
+from documents.last_change import CHANGE, FIRST, as_read, is_version, next_change, version_of
 from documents.repository import BATCH
 from documents.revision import CONTENT, KEPT_VERSIONS, REVISIONS, write_of
 

@@ -6,8 +6,8 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from api.demo import people
-from api.demo.chance import EPOCH, START, Chance, asset_url
+from api.demo import names
+from api.demo.seeded_random import EPOCH, START, Chance, asset_url
 
 Row = dict[str, Any]
 
@@ -16,7 +16,7 @@ AVATARS: Final = 400
 DOMAIN: Final = "fashion-wallet.test"
 
 _ROLES: Final = ["admin", "brand", "premium", "user", *["brand"] * 7, *["premium"] * 45, *["user"] * 144]
-_GENDERS: Final = {"female": people.FEMALE, "male": people.MALE, "unisex": people.NEUTRAL}
+_GENDERS: Final = {"female": names.FEMALE, "male": names.MALE, "unisex": names.NEUTRAL}
 _MOST_AVATARS: Final = 5
 _UNDECOMPOSED: Final = str.maketrans({"ø": "o", "ł": "l", "ı": "i", "'": "", " ": ""})
 _OPENED: Final = START + timedelta(days=30)
@@ -29,9 +29,9 @@ def users(block: int, admin: Row | None) -> tuple[list[Row], list[str]]:
     `admin` created the brands' accounts; None where the block's own first user is that.
     """
     chance = Chance("users", block)
-    named = list(people.ACCOUNTS) if block == 0 else []
-    pairs = [(gender, first) for gender, names in _GENDERS.items() for first in names]
-    chosen = chance.sample([(*pair, last) for pair in pairs for last in people.FAMILY], USERS)
+    named = list(names.ACCOUNTS) if block == 0 else []
+    pairs = [(gender, first) for gender, first_names in _GENDERS.items() for first in first_names]
+    chosen = chance.sample([(*pair, last) for pair in pairs for last in names.FAMILY], USERS)
     rows: list[Row] = []
     genders = []
     for number, role in enumerate(_ROLES):
@@ -66,7 +66,7 @@ def users(block: int, admin: Row | None) -> tuple[list[Row], list[str]]:
 def avatars(block: int, owners: list[Row], genders: list[str]) -> list[Row]:
     """400 avatars: one to five a user, the first of each the default one."""
     chance = Chance("avatars", block)
-    counts = [3 if number < len(people.ACCOUNTS) else 1 for number in range(USERS)]
+    counts = [3 if number < len(names.ACCOUNTS) else 1 for number in range(USERS)]
     while sum(counts) < AVATARS:
         number = chance.randrange(USERS)
         counts[number] += counts[number] < _MOST_AVATARS
@@ -78,13 +78,13 @@ def avatars(block: int, owners: list[Row], genders: list[str]) -> list[Row]:
 
 
 def _avatars_of(chance: Chance, owner: Row, gender: str, count: int) -> list[Row]:
-    names = [chance.choice(people.FIRST_AVATAR).format(name=owner["first_name"])]
-    names += chance.sample(people.FURTHER_AVATARS, count - 1)
+    chosen = [chance.choice(names.FIRST_AVATAR).format(name=owner["first_name"])]
+    chosen += chance.sample(names.FURTHER_AVATARS, count - 1)
     rows = []
-    for number, name in enumerate(names):
+    for number, name in enumerate(chosen):
         first_day = owner["created_at"] + timedelta(hours=2)
         created = chance.moment(owner["created_at"], first_day if number == 0 else EPOCH)
-        shape = gender if number == 0 or chance.chance(0.7) else chance.choice(tuple(people.GRADES))
+        shape = gender if number == 0 or chance.chance(0.7) else chance.choice(tuple(names.GRADES))
         id = chance.uuid7(created)
         rows.append(
             {
@@ -107,7 +107,7 @@ def _avatars_of(chance: Chance, owner: Row, gender: str, count: int) -> list[Row
 
 def _measurements(chance: Chance, gender: str) -> dict[str, float]:
     """In cm and kg. The girths follow the weight, the weight follows the height; some people leave parts out."""
-    height_grade, index_grade, chest, waist, hips, shoulders = people.GRADES[gender]
+    height_grade, index_grade, chest, waist, hips, shoulders = names.GRADES[gender]
     height = chance.normal(*height_grade)
     weight = chance.normal(*index_grade) * height * height / 10_000
     measured = {

@@ -1,4 +1,4 @@
-"""What a process remembers, bounded: mappings that forget their oldest entries."""
+"""A dict of bounded size, for what a process remembers: it forgets its oldest entries."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(OrderedDict[K, V]):
-    """At most `most` entries. One that is set is the youngest, and the oldest makes room for it.
+class BoundedDict(OrderedDict[K, V]):
+    """A dict of at most `most` entries. Setting one makes it the newest; the oldest is removed where there are too
+    many.
 
-    To be looked up makes none younger; where it should, use `move_to_end`.
+    Looking an entry up doesn't make it newer; use `move_to_end` for that.
     """
 
     def __init__(self, most: int) -> None:

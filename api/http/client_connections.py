@@ -24,7 +24,7 @@ class Connection(Protocol):
     client: tuple[str, int] | None
 
 
-class Peers:
+class ClientConnections:
     """Counts connections, and bounds them for the process and for each address but the trusted proxies'.
 
     Where the process has its most, the one that has waited for its client longest makes room for another: somebody who

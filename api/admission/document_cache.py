@@ -1,6 +1,7 @@
-"""Documents: parsed, measured, validated and priced once, and kept by their text.
+"""A cache of documents, which are parsed, measured, validated and priced once. The key is their text.
 
-The cache is bounded by bytes as well as by number: a document of many tokens is some hundred times its text.
+The cache is bounded by bytes as well as by number, since a parsed document can take a hundred times as much as its
+text.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from api.admission.introspection import introspection_errors, introspects
 from api.admission.literals import LocatedLiterals
 from api.admission.price import price_of
+from api.admission.price_expression import Price
 from api.admission.refusals import TooComplex, require
-from api.admission.steps import Price
 from api.admission.structure import structure_of
 from api.config.settings import Settings
 from api.fields.costs import Costs
 
 MAX_DOCUMENTS: Final = 1000
-"""Documents that are kept, where they are small."""
+"""The number of documents that are kept at most."""
 TOKEN_BYTES: Final = 1000
-"""Memory that a token takes, about: its node, the token itself, and where it is."""
+"""About how much memory a token takes: its node, the token itself, and its location."""
 MAX_COMMENTS: Final = 1000
 MAX_ERRORS: Final = 50
-"""Errors of validation that are reported of a small document."""
+"""The most validation errors that are reported for a small document."""
 MAX_PRINTED: Final = 10_000
-"""Tokens that errors may print: each may have an argument of all the tokens in its message, so that large documents get
-fewer errors."""
+"""The most tokens that all error messages together may print. One message may print most of a document, so fewer errors
+are reported for large documents."""
 MAX_COMPARISONS: Final = 5000
-"""Pairs of fields with the same name that validation compares, in graphql-core's units of two a pair."""
+"""The most pairs of fields with the same name that validation compares. graphql-core counts two for each pair."""
 
 _ABORTED: Final = "Validation aborted."
-"""What graphql-core says where comparing takes too long."""
+"""The message of graphql-core when it stops comparing fields."""
 
 _RULES: Final = (
     *(LocatedLiterals if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules),
@@ -63,7 +64,7 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
 
 
 class Document:
-    """One document: what it says, its shape, whether it is valid, and the prices of its operations."""
+    """One document with its measured structure, its validation errors, and the prices of its operations."""
 
     def __init__(self, text: str, settings: Settings) -> None:
         """Raises GraphQLSyntaxError, and TooComplex."""
@@ -84,20 +85,20 @@ class Document:
 
     @property
     def operations(self) -> list[OperationDefinitionNode]:
-        """All its operations."""
+        """All operations of the document."""
         return [node for node in self.node.definitions if isinstance(node, OperationDefinitionNode)]
 
     def require(self, settings: Settings) -> None:
-        """Raises TooComplex where it has more than these settings allow."""
+        """Raise TooComplex where the document has more than these settings allow."""
         require("Too many tokens", "max_tokens", settings.max_tokens, self.tokens)
         self.structure.require(settings)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation of this name; without a name, the only one."""
+        """The operation with this name; without a name, the only operation."""
         return get_operation_ast(self.node, name)
 
     def root_fields(self, operation: OperationDefinitionNode) -> frozenset[str]:
-        """The names of the fields that it selects of the root, wherever fragments have them."""
+        """The names of the root fields that the operation selects, in fragments, too."""
         fragments = {
             node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -116,7 +117,8 @@ class Document:
         return frozenset(names)
 
     def errors(self, schema: GraphQLSchema, *, hide_suggestions: bool = False) -> list[GraphQLError]:
-        """What is wrong with it; empty for a valid document. It must not have more than the limits allow."""
+        """The validation errors, none for a valid document. Call `require` first: validation of a huge one takes
+        long."""
         errors = self._verdicts.get(hide_suggestions)
         if errors is None:
             most = min(MAX_ERRORS, MAX_PRINTED // self.tokens)
@@ -127,7 +129,7 @@ class Document:
         return errors
 
     def introspection_errors(self, schema: GraphQLSchema) -> list[GraphQLError]:
-        """What is wrong with it where introspection is not allowed; it must be valid."""
+        """The errors of a valid document where introspection is not allowed."""
         if not self._introspects:
             return []
         if self._introspection is None:
@@ -135,7 +137,7 @@ class Document:
         return self._introspection
 
     def price(self, operation: OperationDefinitionNode, costs: Costs) -> Price:
-        """What an operation of it may cost, where it is valid."""
+        """What an operation of a valid document may cost."""
         name = operation.name.value if operation.name else None
         price = self._prices.get(name)
         if price is None:
@@ -143,16 +145,16 @@ class Document:
         return price
 
 
-class Documents:
-    """The documents that were used last."""
+class DocumentCache:
+    """The documents that were used most recently."""
 
     def __init__(self, max_documents: int = MAX_DOCUMENTS) -> None:
         self._max_documents = max_documents
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self.bytes = 0
-        """What those that are kept take, about."""
+        """About how many bytes the cached documents take."""
         self.when_forgotten: list[Callable[[DocumentNode], None]] = []
-        """Called with a document that is no longer kept, so that nobody else keeps it alive."""
+        """Called with each document that leaves the cache, so that others don't keep it alive."""
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -170,18 +172,18 @@ class Documents:
         return document
 
     def mutations(self, text: str, name: str | None, settings: Settings) -> frozenset[str]:
-        """The mutations that a request asks for; none where it asks for anything else, or can't be executed."""
+        """The names of the mutations that a request asks for; none for other operations and for invalid documents."""
         try:
             document = self.get(text, settings)
             operation = document.operation(name)
         except (GraphQLError, TooComplex):
-            return frozenset()  # executing it says what is wrong
+            return frozenset()  # the error is reported when it is executed
         if operation is None or operation.operation is not OperationType.MUTATION:
             return frozenset()
         return document.root_fields(operation)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all documents."""
         self._documents.clear()
         self.bytes = 0
 
@@ -211,5 +213,5 @@ def _parsed(text: str, settings: Settings) -> DocumentNode:
         raise
 
 
-documents: Final = Documents()
-"""The documents of this process."""
+documents: Final = DocumentCache()
+"""The cache of this process."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from api.demo import looks, people, textiles
-from api.demo.accounts import Row
-from api.demo.chance import EPOCH, Chance, picture_url
-from api.demo.items import OPENED
-from documents.change import first_change
+from api.demo import design_texts, names, textiles
+from api.demo.catalog_items import OPENED
+from api.demo.seeded_random import EPOCH, Chance, picture_url
+from api.demo.users import Row
+from documents.last_change import first_change
 
 Document = dict[str, Any]
 
@@ -45,7 +45,7 @@ def designs(block: int, owners: list[Row], avatars: list[Row], items: list[Row])
     chance = Chance("designs", block)
     shelves = {
         (kind, garment): Shelf([item for item in items if item["type"] == kind and item["category"] in suiting])
-        for garment in looks.SLOTS
+        for garment in design_texts.SLOTS
         for kind, suiting in (
             ("silhouette", (garment,)),
             ("fabric", (garment, None)),
@@ -63,7 +63,7 @@ def designs(block: int, owners: list[Row], avatars: list[Row], items: list[Row])
 
 def _commissions(chance: Chance, owners: list[Row]) -> Iterator[tuple[Row, str]]:
     """Whose design it is, and its status. The four accounts to sign in with have some of every status."""
-    accounts, others = owners[: len(people.ACCOUNTS)], owners[len(people.ACCOUNTS) :]
+    accounts, others = owners[: len(names.ACCOUNTS)], owners[len(names.ACCOUNTS) :]
     for account in accounts:
         for number in range(_OF_EACH_ACCOUNT):
             yield account, _STATUSES[number % len(_STATUSES)]
@@ -78,7 +78,7 @@ def _design(chance: Chance, owner: Row, avatars: list[Row], shelves: Shelves, st
     created = chance.moment(max(owner["created_at"] + timedelta(hours=2), OPENED), EPOCH)
     avatar = chance.choice([avatar for avatar in avatars if avatar["created_at"] <= created])
     version = chance.choice((1, 1, 2, 3, 5, 8))
-    canvas = chance.choice(looks.CANVASES)
+    canvas = chance.choice(design_texts.CANVASES)
     outfit = _outfit(chance, shelves, created)
     layers = [_layer(chance, number, slot, item, canvas) for number, (slot, item) in enumerate(outfit)]
     id = chance.object_id(created)
@@ -119,7 +119,7 @@ def _outfit(chance: Chance, shelves: Shelves, moment: datetime) -> list[tuple[st
 
 
 def _layer(chance: Chance, number: int, slot: str, item: Row, canvas: tuple[int, int]) -> Document:
-    across, down = looks.SLOTS[slot]
+    across, down = design_texts.SLOTS[slot]
     layer: Document = {
         "id": f"layer-{number + 1}",
         "type": item["type"],
@@ -143,27 +143,29 @@ def _layer(chance: Chance, number: int, slot: str, item: Row, canvas: tuple[int,
 
 def _story(chance: Chance, id: object, outfit: list[Row], canvas: tuple[int, int], status: str) -> Document:
     """Name and metadata: what its maker would say of these items."""
-    occasion, tags = chance.choice(tuple(looks.OCCASIONS.items()))
+    occasion, tags = chance.choice(tuple(design_texts.OCCASIONS.items()))
     silhouette = next(item for item in outfit if item["type"] == "silhouette")["name"]
     fabric = next(item for item in outfit if item["type"] == "fabric")
     pattern = next(item for item in outfit if item["type"] == "pattern")
     figure = _FIGURES[pattern["properties"]["patternType"]]
     colour = fabric["properties"]["color"]
     cloth = fabric["name"][len(colour) + 1 :]
-    name = chance.choice(looks.NAMES).format(
+    name = chance.choice(design_texts.NAMES).format(
         occasion=occasion,
         colour=colour,
         garment=silhouette[0].lower() + silhouette[1:],
         cloth=cloth,
         figure=figure,
-        when=chance.choice(looks.SEASONS),
+        when=chance.choice(design_texts.SEASONS),
     )
     metadata: Document = {
-        "tags": list(dict.fromkeys([*tags, *chance.sample(looks.STYLES, chance.randint(1, 3))])),
+        "tags": list(dict.fromkeys([*tags, *chance.sample(design_texts.STYLES, chance.randint(1, 3))])),
         "canvasSize": {"width": canvas[0], "height": canvas[1]},
     }
     if chance.chance(0.85):
-        metadata["description"] = f"{silhouette} in {colour} {cloth}, with {figure}. {chance.choice(looks.NOTES)}"
+        metadata["description"] = (
+            f"{silhouette} in {colour} {cloth}, with {figure}. {chance.choice(design_texts.NOTES)}"
+        )
     if status == "published" or chance.chance(0.5):
         metadata["thumbnailUrl"] = picture_url("designs", id)
     return {"name": name[0].upper() + name[1:], "metadata": metadata}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from api.demo import garments, textiles
-from api.demo.accounts import Row
-from api.demo.chance import EPOCH, START, Chance, asset_url, picture_url
+from api.demo import silhouettes, textiles
+from api.demo.seeded_random import EPOCH, START, Chance, asset_url, picture_url
+from api.demo.users import Row
 
 SILHOUETTES: Final = 500
 FABRICS: Final = 600
@@ -58,14 +58,14 @@ def _row(chance: Chance, brand: Row, fields: dict[str, Any]) -> Row:
 
 def _silhouettes(chance: Chance) -> list[dict[str, Any]]:
     fields = []
-    for family, cut, garment in chance.sample(garments.SILHOUETTES, SILHOUETTES):
+    for family, cut, garment in chance.sample(silhouettes.SILHOUETTES, SILHOUETTES):
         low, high = family.cents
-        tags = [family.category, *chance.sample(garments.FIT_TAGS, chance.randint(1, 3))]
+        tags = [family.category, *chance.sample(silhouettes.FIT_TAGS, chance.randint(1, 3))]
         fields.append(
             {
                 "name": f"{cut} {garment}",
-                "description": f"{_article(cut)} {cut.lower()} {garment}. {chance.choice(garments.FITS)} "
-                f"{chance.choice(garments.FINISHES)}",
+                "description": f"{_article(cut)} {cut.lower()} {garment}. {chance.choice(silhouettes.FITS)} "
+                f"{chance.choice(silhouettes.FINISHES)}",
                 "type": "silhouette",
                 "category": family.category,
                 "properties": {"tags": tags},

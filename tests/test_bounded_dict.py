@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from api.recent import Recent
+from api.bounded_dict import BoundedDict
 
 
 def test_the_oldest_makes_room() -> None:
-    known = Recent[str, int](2)
+    known = BoundedDict[str, int](2)
 
     known["a"] = 1
     known["b"] = 2
@@ -16,7 +16,7 @@ def test_the_oldest_makes_room() -> None:
 
 
 def test_what_is_set_again_is_young_and_what_is_looked_up_as_old_as_before() -> None:
-    known = Recent[str, int](2)
+    known = BoundedDict[str, int](2)
     known["a"] = 1
     known["b"] = 2
 
@@ -28,7 +28,7 @@ def test_what_is_set_again_is_young_and_what_is_looked_up_as_old_as_before() -> 
 
 
 def test_what_is_moved_to_the_end_is_kept() -> None:
-    known = Recent[str, int](2)
+    known = BoundedDict[str, int](2)
     known["a"] = 1
     known["b"] = 2
 

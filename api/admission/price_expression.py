@@ -1,7 +1,7 @@
-"""What a price is made of: a sum of a number and of multiples of steps.
+"""A price as an expression of variables: a number plus multiples of steps.
 
-A step is a page whose length a variable decides, a filter in a variable, a list that is filtered by one, or the dearest
-of several types. They are computed one after the other, each once.
+A step is a page whose length is in a variable, a filter in a variable, a list with such a filter, or the most expensive
+of several types. The steps are computed in order, each once.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from api.lists.costs import Listing, weight_of_given
 
 Variables = Mapping[str, Any]
 Size = Callable[[Variables], int]
-"""The length of a list, from the variables as the client sent them, with the operation's defaults."""
+"""Gives the length of a list, from the variables as the client sent them and the operation's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A number, and steps with their factors; leaves count once it is known how many an object has."""
+    """A number plus steps, each with a factor. `leaves` are added once all leaves of an object are known."""
 
     constant: int = 0
     steps: tuple[tuple[int, int], ...] = ()
-    """Each is a factor and the number of a step."""
+    """Pairs of a factor and the index of a step."""
     leaves: int = 0
 
     def of_object(self) -> Sum:
-        """The same, with the leaves of one object in it."""
+        """The sum with the cost of an object's leaves added."""
         return Sum(self.constant + self.leaves // LEAVES, self.steps)
 
     def times(self, factor: int) -> Sum:
         return Sum(min(CAP, self.constant * factor), tuple((min(CAP, own * factor), step) for own, step in self.steps))
 
     def value(self, values: Sequence[int]) -> int:
-        """With the values of the steps so far."""
+        """The number, given the values of the steps."""
         return min(CAP, self.constant + sum(factor * values[step] for factor, step in self.steps))
 
 
@@ -44,7 +44,7 @@ ZERO: Final = Sum()
 
 
 def total(sums: Iterable[Sum]) -> Sum:
-    """All of them together."""
+    """The sum of sums."""
     constant, leaves, steps = 0, 0, dict[int, int]()
     for each in sums:
         constant = min(CAP, constant + each.constant)
@@ -56,7 +56,7 @@ def total(sums: Iterable[Sum]) -> Sum:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """A step: as many times as the list is long."""
+    """A step: a sum times the length of a list."""
 
     size: Size
     of: Sum
@@ -67,7 +67,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Dearest:
-    """A step: an object has one type only, which may be the dearest."""
+    """A step: the most expensive of the types that an object may have."""
 
     of: tuple[Sum, ...]
 
@@ -77,7 +77,7 @@ class Dearest:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A step: what the conditions weigh that a variable has in the place of `name`."""
+    """A step: the weight of the conditions in a variable. `name` is the filter field that it is given for."""
 
     variable: str
     name: str
@@ -88,7 +88,7 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """A step: what a list costs beyond its fields, by the weight of its filter."""
+    """A step: what a filtered list costs beyond its fields."""
 
     listing: Listing
     weight: Sum
@@ -109,7 +109,7 @@ class Price:
     defaults: Variables
 
     def of(self, variables: Variables | None) -> int:
-        """The price with these variables, which needn't be coerced or even right."""
+        """The price with these variables. They needn't be coerced yet, and may be invalid."""
         if not self.sum.steps:
             return self.sum.constant
         given = {**self.defaults, **(variables or {})}

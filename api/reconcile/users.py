@@ -15,7 +15,7 @@ from api.designs import owner_deletion
 from api.fields.context import Context
 from api.reconcile.report import Progress, Report
 from api.users import deletion
-from api.writing.mutations import write_block
+from api.writing.write_block import write_block
 from documents import Design, MongoRepository, truncate
 from models import Avatar, Operation, User
 

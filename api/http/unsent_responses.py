@@ -17,7 +17,7 @@ class Connection(Protocol):
     loop: asyncio.AbstractEventLoop
 
 
-class Unsent:
+class UnsentResponses:
     """The connections whose answers are more than their transports want to keep, in the order in which they began to
     wait.
 

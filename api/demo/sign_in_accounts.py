@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
-from api.demo.accounts import DOMAIN
-from api.demo.people import ACCOUNTS
+from api.demo.names import ACCOUNTS
+from api.demo.users import DOMAIN
 from api.stores.stores import Stores
 from models import User
 

@@ -11,7 +11,7 @@ from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
 from api.errors import StoreUnfit
 from api.log import logger
-from models.pooler import Connection, ask, is_shared, pooled
+from models.external_pooler import Connection, ask, is_shared, pooled
 
 Check = Callable[[Connection], Awaitable[None]]
 """Looks at a server through a new connection. Raises StoreUnfit."""
@@ -110,7 +110,7 @@ class Connector:
             another.terminate()
 
 
-class Spare:
+class SpareConnection:
     """A connection beside the pool, for questions about the server: kept open, and made anew when it is lost."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from documents.change import CHANGE, INSERT, UPDATE, first_change
 from documents.design import is_uuid
+from documents.last_change import CHANGE, INSERT, UPDATE, first_change
 from documents.revision import REVISIONS
 from documents.schemas import DESIGNS
 

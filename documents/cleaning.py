@@ -1,6 +1,7 @@
-"""Parts of designs without what is odd in them: as they read, and as they can be stored again.
+"""Parts of stored designs, cleaned of odd values: as clients see them, and as they can be stored again.
 
-What a part doesn't know stays in it. What it knows and can't take is left out, or gets its default.
+Fields that this program doesn't know stay. A known field with a value that it can't hold is left out, or gets its
+default.
 """
 
 from __future__ import annotations
@@ -15,50 +16,50 @@ from documents.base import Part, part_of
 from documents.design import Layer, Metadata, is_uuid
 
 UNNAMED: Final = "Unnamed"
-"""What the copy of a design is called that has no name."""
+"""The name of a copy whose original has none."""
 LONGEST_NAME: Final = 255
 NO_TYPE: Final = "silhouette"
-"""What a layer of no known type reads as."""
+"""The type that a layer with an unknown one is shown with."""
 _NONE: Final = object()
 _CONFIG: Final = ConfigDict(coerce_numbers_to_str=True)
 
 
-def sound_layers(stored: Any, *, name: str = "") -> list[dict[str, Any]]:
-    """The layers of a stored design, as they read. `name` and a number is the id of one that has none."""
+def clean_layers(stored: Any, *, name: str = "") -> list[dict[str, Any]]:
+    """The layers of a stored design, as clients see them. A layer without an id gets one of `name` and a number."""
     layers = [layer for layer in (stored if isinstance(stored, list) else ()) if isinstance(layer, dict)]
-    return [sound_layer(layer, f"{name}{index}" if name else "") for index, layer in enumerate(layers)]
+    return [clean_layer(layer, f"{name}{index}" if name else "") for index, layer in enumerate(layers)]
 
 
-def sound_content(design: Mapping[str, Any]) -> dict[str, Any]:
-    """What a design shows, to be stored again."""
+def clean_content(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The layers and the metadata of a design, to be stored again."""
     return {
-        "layers": sound_layers(design.get("layers"), name="layer-"),
-        "metadata": sound_metadata(design.get("metadata")),
+        "layers": clean_layers(design.get("layers"), name="layer-"),
+        "metadata": clean_metadata(design.get("metadata")),
     }
 
 
-def sound_name(design: Mapping[str, Any]) -> str | None:
-    """The name of a stored design, None where none is stored."""
+def clean_name(design: Mapping[str, Any]) -> str | None:
+    """The name of a stored design; None where it has none that could be stored."""
     name = design.get("name")
     return name if isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME else None
 
 
-def sound_avatar(design: Mapping[str, Any]) -> str | None:
-    """The avatar of a stored design."""
+def clean_avatar(design: Mapping[str, Any]) -> str | None:
+    """The key of a stored design's avatar; None where it is no UUID."""
     key = design.get("avatarId")
     return key if is_uuid(key) else None
 
 
-def sound_layer(stored: Mapping[str, Any], id: str = "") -> dict[str, Any]:
-    """One layer, as it reads."""
-    found = _sound(Layer, stored, {"id": id, "type": NO_TYPE})
+def clean_layer(stored: Mapping[str, Any], id: str = "") -> dict[str, Any]:
+    """One layer, as clients see it."""
+    found = _clean(Layer, stored, {"id": id, "type": NO_TYPE})
     assert found is not None
     return found
 
 
-def sound_metadata(stored: Any) -> dict[str, Any]:
-    """The metadata of a stored design, as they read."""
-    return (_sound(Metadata, stored, {}) if isinstance(stored, dict) else None) or {}
+def clean_metadata(stored: Any) -> dict[str, Any]:
+    """The metadata of a stored design, as clients see them."""
+    return (_clean(Metadata, stored, {}) if isinstance(stored, dict) else None) or {}
 
 
 def shown_id(layer: Any) -> str:
@@ -69,15 +70,15 @@ def shown_id(layer: Any) -> str:
     return "" if id is None or isinstance(id, (bool, list, dict, bytes)) else str(id)
 
 
-def _sound(part: type[Part], stored: Mapping[str, Any], required: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The part; None where something in it must be there and isn't."""
+def _clean(part: type[Part], stored: Mapping[str, Any], required: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The cleaned part; None where a required value is missing and has no default."""
     try:
         part.model_validate(stored)
     except ValidationError:
         pass
     else:
         return {**stored}
-    sound = {**stored}
+    cleaned = {**stored}
     for name, field in part.model_fields.items():
         key = field.alias or name
         value = _taken(part, name, stored.get(key))
@@ -86,22 +87,22 @@ def _sound(part: type[Part], stored: Mapping[str, Any], required: Mapping[str, A
             if value is _NONE:
                 return None
         if value is not _NONE:
-            sound[key] = value
+            cleaned[key] = value
         elif field.is_required() or field.default is None:
-            sound.pop(key, None)
+            cleaned.pop(key, None)
         else:
             default = field.get_default(call_default_factory=True)
-            sound[key] = default.model_dump(by_alias=True) if isinstance(default, Part) else default
-    return sound
+            cleaned[key] = default.model_dump(by_alias=True) if isinstance(default, Part) else default
+    return cleaned
 
 
 def _taken(part: type[Part], name: str, value: Any) -> Any:
-    """What the field takes of a value."""
+    """The value as the field can hold it, or `_NONE`."""
     if value is None:
         return _NONE
     inner, items, adapter = _field(part, name)
     if inner is not None:
-        found = _sound(inner, value, {}) if isinstance(value, dict) else None
+        found = _clean(inner, value, {}) if isinstance(value, dict) else None
         return _NONE if found is None else found
     if items:
         taken = [_validated(adapter, item) for item in (value if isinstance(value, list) else ())]
@@ -118,7 +119,7 @@ def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _field(part: type[Part], name: str) -> tuple[type[Part] | None, bool, TypeAdapter[Any]]:
-    """The part that a field is, whether it is a list, and what validates it, or its items."""
+    """The part that a field holds (if any), whether it is a list, and the validator of its value or items."""
     field = part.model_fields[name]
     accepted: Any = field.annotation
     items = get_origin(accepted) is list
@@ -127,5 +128,5 @@ def _field(part: type[Part], name: str) -> tuple[type[Part] | None, bool, TypeAd
     elif field.metadata:
         accepted = Annotated[accepted, *field.metadata]
     inner = part_of(accepted)
-    # a part has a configuration of its own
+    # parts bring a configuration of their own
     return inner, items, TypeAdapter(Any if inner is not None else accepted, config=_CONFIG)

@@ -1,0 +1,35 @@
+"""Clients that disconnect before they are answered: reads for them are ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+CLIENT_DISCONNECT: Final = "fashion_wallet.disconnect"
+"""The key in an ASGI scope under which `api/server/protocol.py` puts the `ClientDisconnect` of the connection."""
+
+
+class ClientDisconnect:
+    """Whether the client of a connection has gone, and the callbacks for when it goes."""
+
+    __slots__ = ("_callbacks", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._callbacks: dict[Callable[[], None], None] = {}
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        """Call this when the client goes, or at once if it has gone."""
+        self._callbacks[callback] = None
+        if self.gone:
+            callback()
+
+    def remove_callback(self, callback: Callable[[], None]) -> None:
+        """Don't call this any more."""
+        self._callbacks.pop(callback, None)
+
+    def notify(self) -> None:
+        """The client has gone."""
+        self.gone = True
+        for callback in list(self._callbacks):
+            callback()

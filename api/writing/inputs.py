@@ -1,0 +1,61 @@
+"""Inputs of mutations: their values as plain Python, validated in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+from strawberry.types.base import StrawberryMaybe
+from strawberry.types.maybe import Some
+
+from api.error_codes import MutationErrorCode
+from api.writing.messages import words_of
+from api.writing.refusals import InvalidInput, Refusal
+
+
+def given(mutation_input: Any) -> dict[str, Any]:
+    """The values of a Strawberry input by Python name: unset ones left out, `Maybe` unpacked, enums as stored."""
+    values: dict[str, Any] = {}
+    for field in mutation_input.__strawberry_definition__.fields:
+        value = getattr(mutation_input, field.python_name)
+        if value is strawberry.UNSET or (value is None and isinstance(field.type, StrawberryMaybe)):
+            continue
+        values[field.python_name] = _plain(value)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Some):
+        return _plain(value.value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__strawberry_definition__"):
+        return given(value)
+    return value
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def validated(schema: type[S], values: Mapping[str, Any]) -> S:
+    """The values as the schema has them. Raises Refusal with every failure at once, each with its path."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise Refusal(
+            *(
+                InvalidInput(
+                    code=MutationErrorCode.INVALID,
+                    message=words_of(problem),
+                    path=[to_camel(str(part)) for part in problem["loc"]] or None,
+                )
+                for problem in problems
+            )
+        ) from None

@@ -1,0 +1,42 @@
+"""The write block: the one PostgreSQL transaction of a mutation."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.rights.identity import identity_of
+
+if TYPE_CHECKING:
+    from api.fields.context import Context
+
+IDENTIFY = text(
+    "SELECT set_config('app.user_id', :user_id, true), set_config('app.role', :role, true),"
+    " set_config('app.request_id', :request_id, true)"
+)
+"""Says who acts until the transaction ends."""
+
+
+@contextlib.asynccontextmanager
+async def write_block(
+    context: Context, *, system: bool = False, resumable: bool = False
+) -> AsyncIterator[AsyncSession]:
+    """One PostgreSQL transaction that knows who acts: triggers and row-level security read it from its settings.
+
+    `system` is for writes to accounts that aren't the viewer's, such as sign-up: row-level security lets them pass.
+    A mutation with an idempotency key has run once it has written, and will not run again; `resumable` is for a step of
+    an operation that may. Leaving the block commits; any error, cancellation included, rolls back.
+    """
+    stores = context.system_stores if system else context.stores
+    async with stores.sessions.begin() as session:
+        if not stores.row_level_security:  # else every transaction begins with it
+            identity = identity_of(context.viewer, context.request_id, system=system)
+            await session.execute(IDENTIFY, dataclasses.asdict(identity))
+        yield session
+        if context.claim is not None and not resumable:
+            await context.claim.mark(session)
