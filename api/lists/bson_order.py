@@ -1,7 +1,8 @@
-"""MongoDB's order of values of different types, for lists that are ordered by what isn't always of the right one.
+"""MongoDB's order of values of different BSON types, for lists whose order field holds odd values in some documents.
 
-A comparison there finds values of one type only, while a sort goes through all of them: what lies beyond a value is the
-rest of its type, and the types that follow. https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
+A comparison in MongoDB only finds values of one type, while a sort goes through all types. So the values after a given
+one are the rest of its type and all types that follow.
+https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 
 _BRACKETS: Final = ("number", "string", "object", "binData", "objectId", "bool", "date")
-"""From the smallest to the largest; nulls are smaller still, and the rest nobody stores."""
+"""From the smallest to the largest. Nulls are smaller still; other types aren't stored by anybody."""
 _CLASSES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "bool": bool,
     "number": (int, float),
@@ -30,18 +31,18 @@ _MAX_NUMBER: Final = 2**63
 
 
 class Odd(NamedTuple):
-    """A value of another type than its field's. `value` is None where it is nothing that a cursor can hold."""
+    """A value of another type than its field has. `value` is None where a cursor can't hold it."""
 
     bracket: str
     value: str | float | bool | ObjectId | None
 
     def as_json(self) -> dict[str, Any]:
-        """As a cursor holds it."""
+        """The form in a cursor."""
         return {"type": self.bracket, "value": str(self.value) if isinstance(self.value, ObjectId) else self.value}
 
 
 def nearest(time: DatetimeMS) -> datetime:
-    """The first or the last moment that Python knows, for one beyond."""
+    """The first or the last moment that Python can hold, for one beyond that."""
     return _LAST if int(time) > 0 else _FIRST
 
 
@@ -52,7 +53,8 @@ def odd(value: Any) -> Odd:
 
 
 def odd_of(given: Mapping[str, Any]) -> Odd:
-    """What `as_json` has made. Clients can forge it: raises ValueError for what it can't have made."""
+    """The inverse of `as_json`. Clients can forge cursors, so it raises ValueError for what `as_json` can't have
+    made."""
     bracket, value = given["type"], given["value"]
     if bracket not in _BRACKETS:
         raise ValueError(bracket)
@@ -64,7 +66,7 @@ def odd_of(given: Mapping[str, Any]) -> Odd:
 
 
 def types_beyond(value: Any, *, smaller: bool) -> list[str]:
-    """The types of which all values are smaller, or larger, than this one; null is none of them."""
+    """The types whose values are all smaller (or larger) than this value. Null isn't among them."""
     place = _BRACKETS.index(value.bracket if isinstance(value, Odd) else _bracket_of(value))
     return [*(_BRACKETS[:place] if smaller else _BRACKETS[place + 1 :])]
 

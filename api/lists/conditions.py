@@ -1,7 +1,8 @@
-"""Conditions on objects, as data: what filters compile to, and what a store turns into SQL or a MongoDB filter.
+"""Conditions on objects, as data. Filters and policies are compiled to them, and they are compiled to SQL or MongoDB
+filters.
 
-Fields have their Python names (`created_at`, `metadata.tags`). Three-valued logic stays out: a comparison with an
-absent value is false and its negation true, in both stores.
+Fields have their Python names (`created_at`, `metadata.tags`). There is no three-valued logic: a comparison with an
+absent value is false and its negation is true, in both stores.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ EVERYTHING = And(())
 
 
 Shape = tuple[Any, ...]
-"""A condition without its values, as nested tuples: what the text of an SQL statement depends on."""
+"""A condition without its values, as nested tuples. The text of an SQL statement depends on nothing else."""
 
 
 def _like(text: str) -> str:
@@ -76,7 +77,8 @@ _PARAMETER: Mapping[str, Callable[[Any], Any]] = {
 def shape_of(condition: Condition, values: list[Any]) -> Shape:
     """The shape of a condition. Its values are appended to `values`, in the order in which its SQL takes them.
 
-    How many values an `in` has is no part of its shape, but for one: as an equality it lets an index give the order.
+    The number of values of an `in` isn't part of its shape, except for one value: that becomes an equality, with which
+    an index can give the order.
     """
     if isinstance(condition, Compare):
         operator, value = condition.operator, condition.value
@@ -96,7 +98,7 @@ def shape_of(condition: Condition, values: list[Any]) -> Shape:
 
 
 Take = Callable[[TypeEngine[Any]], ColumnElement[Any]]
-"""Gives the next value of a condition, or the parameter for it, as SQL of a type."""
+"""Gives the next value of a condition, or a parameter for it, as SQL of this type."""
 
 _TEXTS = ARRAY(String)
 _SQL: Mapping[str, Callable[[ColumnElement[Any], Take], ColumnElement[bool]]] = {
@@ -116,7 +118,7 @@ _SQL: Mapping[str, Callable[[ColumnElement[Any], Take], ColumnElement[bool]]] = 
 
 
 def shape_to_sql(shape: Shape, columns: Mapping[str, ColumnElement[Any]], take: Take) -> ColumnElement[bool]:
-    """SQL of this shape; `columns` says what each field stands for, `take` what stands for the values."""
+    """The SQL of a shape. `columns` has the column of each field; `take` gives the values or parameters."""
     operator, *parts = shape
     match operator:
         case "and":
@@ -136,13 +138,14 @@ def to_sql(condition: Condition, columns: Mapping[str, ColumnElement[Any]]) -> C
 
 
 def _whole_millisecond(value: Any) -> Any:
-    """A time rounded up to what BSON keeps: cut off, `< time` would miss the millisecond that it lies in."""
+    """A time rounded up to the milliseconds of BSON. Rounded down, `< time` would miss the millisecond that it lies
+    in."""
     surplus = value.microsecond % 1000 if isinstance(value, datetime) else 0
     if not surplus:
         return value
     try:
         return value + timedelta(microseconds=1000 - surplus)
-    except OverflowError:  # the last millisecond there is
+    except OverflowError:  # it is in the last millisecond of the year 9999
         return value
 
 
@@ -182,7 +185,7 @@ def to_mongo(condition: Condition) -> dict[str, Any]:
 
 
 def both(*filters: Mapping[str, Any]) -> dict[str, Any]:
-    """One filter of several, flat where no name repeats, so that the server sees plain equalities."""
+    """All filters in one. It is flat where no name repeats, so that the server sees plain equalities."""
     given = [part for part in filters if part]
     names = [name for part in given for name in part]
     if len(set(names)) == len(names):
@@ -204,7 +207,7 @@ _PYTHON: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches(condition: Condition, value_of: Callable[[str], Any]) -> bool:
-    """Whether one object meets the condition; `value_of` reads its fields."""
+    """Whether an object meets the condition. `value_of` reads its fields."""
     match condition:
         case Compare(field, "is_null", absent):
             return (value_of(field) is None) is absent
@@ -220,7 +223,7 @@ def matches(condition: Condition, value_of: Callable[[str], Any]) -> bool:
 
 
 def fields_of(condition: Condition) -> frozenset[str]:
-    """The fields that a condition looks at."""
+    """The fields that a condition compares."""
     match condition:
         case Compare(field, _, _):
             return frozenset((field,))

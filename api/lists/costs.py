@@ -1,8 +1,8 @@
-"""What lists cost by what is asked of them: conditions multiply what a page and a count cost.
+"""What lists cost: conditions multiply the cost of a page and of a count.
 
-A page without a filter follows an index and ends where it is full. With a filter it may have to look at all there is,
-as a count does; and for each object that it looks at, at every condition. A list of everything is longer than one that
-belongs to another object. What conditions weigh was measured: docs/using/cost.md.
+A page without a filter follows an index and ends when it is full. With a filter it may have to look at all objects, as
+a count does, and to check every condition for each of them. A list of everything is longer than a list that belongs to
+another object. The weights of conditions were measured: docs/using/cost.md.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ READS: Final = frozenset(("edges", "nodes", "pageInfo"))
 COUNTS: Final = "totalCount"
 
 PAGE: Final = 2
-"""A page, without its objects."""
+"""The cost of a page, without its objects."""
 COUNT: Final = 10
-"""The length of a list that belongs to another object."""
+"""The cost of counting a list that belongs to another object."""
 WHOLE: Final = 100
-"""Going through a list of everything, to count it or to look for what passes a filter."""
+"""The cost of going through a list of everything, to count it or to filter it."""
 
 PLAIN: Final = 4
-"""What going through a list weighs: a comparison weighs a quarter of it."""
+"""The weight of going through a list. A comparison adds a quarter of that."""
 COMPARISON: Final = 1
 SEVERAL: Final = 6
-"""One of several values."""
+"""The weight of comparing with several values."""
 TEXT: Final = 8
-"""A part of a text, which is folded to be compared."""
+"""The weight of searching a text, which has to be folded first."""
 TAGS: Final = 24
-"""Tags, which lie inside of JSON; each tag is a comparison beside."""
+"""The weight of reading tags out of JSON. Each tag adds a comparison."""
 
 _NESTING: Final = frozenset(("and", "or", "not"))
 _WEIGHTS: Final[Mapping[str, int]] = {
@@ -47,17 +47,17 @@ _WEIGHTS: Final[Mapping[str, int]] = {
     "has_all": TAGS,
     "all": TAGS,
 }
-"""By operator, and by how clients call it; others compare with one value or with one of several."""
+"""By operator, and by its name in filters. Other operators compare with one value or with several."""
 
 
 def weight_of(operator: str, values: int = 1) -> int:
-    """What one condition weighs that compares with so many values."""
+    """The weight of one condition that compares with so many values."""
     weight = _WEIGHTS.get(operator, COMPARISON if values <= 1 else SEVERAL)
     return weight + values * COMPARISON if weight == TAGS else weight
 
 
 def weight_of_condition(condition: Condition) -> int:
-    """What all conditions in it weigh."""
+    """The weight of all comparisons in a condition."""
     match condition:
         case Compare(_, operator, value):
             return weight_of(operator, len(value) if isinstance(value, tuple) else 1)
@@ -68,8 +68,10 @@ def weight_of_condition(condition: Condition) -> int:
 
 
 def weight_of_given(name: str, value: Any) -> int:
-    """The same of a filter, or a part of one by its name in it, as a client has sent it in a variable: it needn't be
-    coerced or even right."""
+    """The weight of a filter (or the part of it with this name) that a client sent in a variable.
+
+    It isn't coerced yet, and may be invalid.
+    """
     weight = 0
     pending = [(name, value)]
     while pending:
@@ -84,7 +86,7 @@ def weight_of_given(name: str, value: Any) -> int:
 
 
 def weight_of_node(name: str, node: ValueNode) -> tuple[int, Counter[tuple[str, str]]]:
-    """The same of a filter in a document, and the variables in it: their names, and what is in their place."""
+    """The weight of a filter literal, and the variables in it: their names, and the names of their fields."""
     weight, variables = 0, Counter[tuple[str, str]]()
     pending = [(name, node)]
     while pending:
@@ -102,15 +104,14 @@ def weight_of_node(name: str, node: ValueNode) -> tuple[int, Counter[tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a list is asked for: whether it is one of everything, whether a page of it is read, and whether it is
-    counted."""
+    """How a list is used: whether it is a list of everything, whether a page is read, and whether it is counted."""
 
     whole: bool
     reads: bool
     counts: bool
 
     def surcharge(self, weight: int) -> int:
-        """What it costs beyond its fields, with conditions that weigh so much."""
+        """What the list costs beyond its fields, with conditions of this weight."""
         points = 0
         if self.reads and weight:
             points += _times(WHOLE if self.whole else PAGE, weight) - PAGE

@@ -1,4 +1,4 @@
-"""Filter inputs: the shared parts, and how an input becomes a condition."""
+"""Filter inputs: the parts that all filters share, and how a filter becomes a condition."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from api.ids import decode_id_of
 from api.lists.conditions import EVERYTHING, And, Compare, Condition, Not, Operator, Or
 
 MAX_TEXT: Final = 255
-"""Characters: no column that is filtered by text is longer."""
+"""The most characters of a text: no filtered column is longer."""
 MAX_VALUES: Final = 100
-"""Values in one list, and conditions in one filter."""
+"""The most values in one list, and the most conditions in one filter."""
 MAX_FILTERS: Final = 4 * MAX_VALUES
-"""Filters inside one filter, empty ones included."""
+"""The most filters inside one filter, empty ones included."""
 _MAX_OF_CONDITIONS: Final = 4 * MAX_VALUES
-"""Objects inside one filter that hold conditions, empty ones included."""
+"""The most objects with conditions inside one filter, empty ones included."""
 MAX_DEPTH: Final = 8
 """How deep `and`, `or` and `not` may nest."""
 
@@ -71,15 +71,15 @@ def where(
 ) -> Any:
     """A field of a filter input.
 
-    `on` is the stored field where it isn't called like this one; `node` is the type whose global ids are the values,
-    and `as_text` says that they are stored as text (as MongoDB holds the keys of PostgreSQL).
+    `on` is the stored field, where it has another name; `node` is the type whose global ids are the values, and
+    `as_text` says that their keys are stored as text (as MongoDB stores the keys of PostgreSQL).
     """
     metadata = {"on": on, "node": node, "as_text": as_text}
     return strawberry.field(default=strawberry.UNSET, description=description, name=name, metadata=metadata)
 
 
 def condition_of(filter_input: object | None) -> Condition:
-    """What a filter input asks for. Fields that are null or absent don't filter.
+    """The condition of a filter input. Fields that are null or absent don't filter.
 
     Raises BadUserInput for foreign or malformed ids, texts that no row can hold, and filters beyond the limits.
     """
@@ -89,11 +89,12 @@ def condition_of(filter_input: object | None) -> Condition:
 
 
 def require_bounded(given: Mapping[str, Any]) -> None:
-    """Raises BadUserInput for a filter that is beyond the limits, before it is converted: as a client has sent it."""
+    """Raise BadUserInput for a filter beyond the limits. It is checked as the client sent it, before it is
+    converted."""
     filters, pending = 0, [(given, 0)]
     while pending:
         part, depth = pending.pop()
-        if depth > MAX_DEPTH:  # conditions lie one deeper than the filters that they are of
+        if depth > MAX_DEPTH:  # conditions are one level deeper than their filters
             raise _too_deep()
         filters += 1
         if filters > MAX_FILTERS + _MAX_OF_CONDITIONS:
@@ -115,7 +116,7 @@ def _too_many_filters() -> BadUserInput:
 
 
 class _Compiler:
-    """One pass over a filter, counting what it asks for so that the work stays bounded."""
+    """Compiles a filter in one pass, and counts what is in it, so that the work stays bounded."""
 
     def __init__(self) -> None:
         self._conditions = 0
@@ -166,7 +167,7 @@ class _Compiler:
                 case "in_":
                     yield self._count(target, "in", tuple(map(_text, self._bounded(part))))
                 case "all" if not part:
-                    yield EVERYTHING  # what has no tags at all has all of none
+                    yield EVERYTHING  # no tags are asked for, so every object has all of them
                 case "any" | "all" as name:
                     yield self._count(target, _TAGS[name], tuple(map(_text, self._bounded(part))))
                 case "contains" | "starts_with" | "gt" | "gte" | "lt" | "lte" as operator:

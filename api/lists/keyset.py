@@ -1,7 +1,7 @@
-"""Keyset pages in both stores: what comes after or before a position, nulls included.
+"""Keyset pages in both stores: the rows after or before a position, where order values may be null.
 
-PostgreSQL takes nulls for the largest values, MongoDB for the smallest; each keeps its own habit, which its indexes
-share. With owners, one statement answers the same page for all of them.
+PostgreSQL sorts nulls as the largest values, MongoDB as the smallest. Each store keeps its own order, which its indexes
+have, too. For lists that belong to owners, one statement fetches the page of every owner.
 """
 
 from __future__ import annotations
@@ -37,25 +37,26 @@ from api.lists.pagination import Order, PageRequest, Position
 from models.statements import Parameters, Statement, compile_select
 
 MAX_STATEMENTS: Final = 512
-"""Compiled statements that are kept, of each kind."""
+"""The most compiled statements that are kept, of each kind."""
 _UUIDS: Final = ARRAY(UUIDType(as_uuid=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """What the lists of one PostgreSQL table need: its columns by Python name, for selecting, filtering, ordering."""
+    """The columns of a PostgreSQL table by Python name, for selecting, filtering and ordering."""
 
     columns: Mapping[str, ColumnElement[Any]]
 
     def select(self, names: frozenset[str]) -> list[ColumnElement[Any]]:
-        """The columns of these paths; of a path into JSONB (`measurements.height`) the column."""
+        """The columns for these paths. A path into JSONB (`measurements.height`) selects its whole column."""
         return [self.columns[name] for name in sorted({path.partition(".")[0] for path in names})]
 
 
 @lru_cache(MAX_STATEMENTS)
 def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElement[bool]) -> Statement:
-    """The rows whose `column` is among the UUIDs in its one parameter, a text with commas; with `where`, the live ones
-    that meet it.
+    """The rows whose `column` is one of the UUIDs in the only parameter, a text separated by commas.
+
+    With `where`, only live rows that meet these conditions.
     """
     columns = table.columns
     if where:
@@ -66,7 +67,10 @@ def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElem
 
 
 class PageShape(NamedTuple):
-    """What the SQL of a page depends on; all else are parameters. A cursor is None, or whether its value is null."""
+    """What the SQL of a page depends on; everything else is a parameter.
+
+    `after_null` and `before_null` say whether the value of the cursor is null; None where there is no cursor.
+    """
 
     condition: Shape
     field: str
@@ -77,7 +81,7 @@ class PageShape(NamedTuple):
 
 
 def page_shape(request: PageRequest, values: list[Any]) -> PageShape:
-    """The shape of a page; what its parameters stand for is appended to `values`."""
+    """The shape of a page. The values of its parameters are appended to `values`."""
     order, after, before = request.order, request.after, request.before
     shape = PageShape(
         shape_of(request.filter, values),
@@ -98,10 +102,13 @@ def page_shape(request: PageRequest, values: list[Any]) -> PageShape:
 def page(table: Table, shape: PageShape, names: frozenset[str]) -> Statement:
     """One row more than the page has, in the order of fetching (reversed for a backward page).
 
-    An index can lead to what lies beyond a value, and to the nulls, but not to both at once: each is a SELECT.
+    An index can lead to the rows beyond a value, or to the nulls, but not to both in one scan: so each is a SELECT.
     """
-    conditions, places, limit = _parts(table, shape, Parameters())
-    selects = [_ordered(table, shape, names, limit, *conditions, *ways) for ways in itertools.product(*places)]
+    conditions, positions, limit = _parts(table, shape, Parameters())
+    selects = [
+        _ordered(table, shape, names, limit, *conditions, *alternatives)
+        for alternatives in itertools.product(*positions)
+    ]
     if len(selects) == 1:
         return compile_select(selects[0])
     rows = union_all(*selects).subquery("rows")
@@ -111,7 +118,7 @@ def page(table: Table, shape: PageShape, names: frozenset[str]) -> Statement:
 
 @lru_cache(MAX_STATEMENTS)
 def pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner: str) -> Statement:
-    """The page of every owner: rows carry their owner as `owner_key`, first. The owners are the first parameter."""
+    """The page of every owner. The first column, `owner_key`, is the owner; the owners are the first parameter."""
     parameters = Parameters()
     keys = (
         func.unnest(parameters.take(_UUIDS))
@@ -124,14 +131,14 @@ def pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner:
 
 @lru_cache(MAX_STATEMENTS)
 def count(table: Table, condition: Shape) -> Statement:
-    """How long the whole list is."""
+    """The length of the whole list."""
     where = shape_to_sql(condition, table.columns, Parameters().take)
     return compile_select(select(func.count().label("count")).select_from(table.columns["id"].table).where(where))
 
 
 @lru_cache(MAX_STATEMENTS)
 def counts_by_owner(table: Table, condition: Shape, owner: str) -> Statement:
-    """How long the whole list of every owner is: rows of owner and count; none for an empty list.
+    """The length of the list of every owner: rows of owner and count, no row for an empty list.
 
     The owners are the first parameter.
     """
@@ -142,21 +149,21 @@ def counts_by_owner(table: Table, condition: Shape, owner: str) -> Statement:
 
 
 def _page(table: Table, shape: PageShape, names: frozenset[str], parameters: Parameters) -> Select[Any]:
-    conditions, places, limit = _parts(table, shape, parameters)
-    return _ordered(table, shape, names, limit, *conditions, *(or_(*ways) for ways in places))
+    conditions, positions, limit = _parts(table, shape, parameters)
+    return _ordered(table, shape, names, limit, *conditions, *(or_(*alternatives) for alternatives in positions))
 
 
 def _parts(
     table: Table, shape: PageShape, parameters: Parameters
 ) -> tuple[list[ColumnElement[bool]], list[list[ColumnElement[bool]]], ColumnElement[int]]:
-    """What the rows meet; the ways to lie beyond each cursor, no row being there in two; and how many there are."""
+    """The conditions, the alternatives for each cursor (of which a row meets at most one), and the limit."""
     conditions = [shape_to_sql(shape.condition, table.columns, parameters.take)]
-    places = [
+    positions = [
         _sql_beyond(shape, table.columns, parameters, null=null, reverse=reverse)
         for null, reverse in ((shape.after_null, False), (shape.before_null, True))
         if null is not None
     ]
-    return conditions, places, parameters.take(Integer())
+    return conditions, positions, parameters.take(Integer())
 
 
 def _ordered(
@@ -175,11 +182,11 @@ def _order(shape: PageShape, *columns: ColumnElement[Any]) -> list[ColumnElement
 def _sql_beyond(
     shape: PageShape, columns: Mapping[str, ColumnElement[Any]], parameters: Parameters, *, null: bool, reverse: bool
 ) -> list[ColumnElement[bool]]:
-    """What lies after a position in the list (before it: `reverse`): one of these conditions."""
+    """The rows after a position in the list (with `reverse`, before it): they meet one of these conditions."""
     value_column, key_column = columns[shape.field], columns["id"]
     nullable = bool(getattr(value_column, "nullable", True))
     towards_smaller = shape.descending != reverse
-    if null:  # among the nulls, which are the largest
+    if null:  # the position is among the nulls, which are the largest
         key = parameters.take(key_column.type)
         rest = and_(value_column.is_(None), key_column < key if towards_smaller else key_column > key)
         return [rest, value_column.is_not(None)] if towards_smaller else [rest]
@@ -191,7 +198,7 @@ def _sql_beyond(
 
 
 def mongo_filter(request: PageRequest) -> dict[str, Any]:
-    """The MongoDB filter of a page: what the list holds, between the cursors."""
+    """The MongoDB filter of a page: the objects of the list between the cursors."""
     parts = [to_mongo(request.filter)]
     if request.after is not None:
         parts.append(_mongo_beyond(request.order, request.after, reverse=False))
@@ -211,7 +218,7 @@ def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[st
     towards_smaller = order.descending != reverse
     beyond = "$lt" if towards_smaller else "$gt"
     among_equals = {name: value, "_id": {beyond: key}}
-    if value is None:  # among the nulls, which are the smallest
+    if value is None:  # the position is among the nulls, which are the smallest
         return among_equals if towards_smaller else {"$or": [among_equals, {name: {"$ne": None}}]}
     ways: list[dict[str, Any]] = []
     types = types_beyond(value, smaller=towards_smaller)
@@ -228,7 +235,7 @@ def _mongo_beyond(order: Order, position: Position, *, reverse: bool) -> dict[st
 
 @lru_cache(maxsize=1000)
 def projection(names: frozenset[str]) -> dict[str, int]:
-    """The projection of these paths; a parent makes its parts superfluous (MongoDB refuses both together)."""
+    """The projection of these paths. Parts of a projected parent are left out, since MongoDB refuses both together."""
     paths = {stored_name(name) for name in names} | {"_id"}
     return {path: 1 for path in sorted(paths) if not _has_parent(path, paths)}
 

@@ -27,16 +27,16 @@ from api.lists.conditions import EVERYTHING, And, Condition
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
 _MAX_REQUESTS: Final = 256
-"""Different requests that are kept."""
+"""The most different requests that are kept."""
 _MAX_CURSOR: Final = 4096
-"""Characters: room for a name of 255 characters that JSON escapes."""
+"""In characters: enough for a name of 255 characters that JSON escapes."""
 _OF_DOCUMENTS: Final = frozenset({"designs", "design_revisions"})
 """The lists whose keys are ObjectIds."""
 _OF_BOTH: Final = frozenset({"audit_log"})
-"""The lists of both stores."""
+"""The lists with keys of both stores."""
 _OBJECT_ID_LENGTH: Final = 24
 _NUMBERS: Final = ("price", "version")
-"""The numbers that lists are ordered by; of the others, times end in `_at`, and the rest are texts."""
+"""The order fields that are numbers. Of the others, those that end in `_at` are times, and the rest are texts."""
 
 
 @strawberry.enum(description="In which direction a list is ordered.")
@@ -47,7 +47,7 @@ class OrderDirection(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which stored field a list is ordered; the id decides among equals, in the same direction."""
+    """The stored field by which a list is ordered. Ties are broken by the id, in the same direction."""
 
     field: str
     descending: bool
@@ -58,7 +58,7 @@ NEWEST_FIRST: Final = Order("created_at", descending=True)
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a cursor points: the order's value (None where the object has none) and the id."""
+    """Where a cursor points: the value of the order field (None where the object has none), and the id."""
 
     value: Any
     key: Any
@@ -66,9 +66,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageRequest:
-    """One page of a list. Equal requests are made once, so that those of many parents become one statement.
+    """A request for one page of a list. Equal requests are one object, so that many parents share a statement.
 
-    `size` rows after `after` and before `before`; the last ones of them where `backwards`.
+    The page has `size` rows after `after` and before `before`; with `backwards`, the last ones of these.
     """
 
     list_name: str
@@ -80,7 +80,7 @@ class PageRequest:
     condition: Condition
     scope: Condition
     filter: Condition = dataclasses.field(init=False)
-    """What the list holds: what the client asks for, of what the viewer may see."""
+    """The objects in the list: what the client asks for, among what the viewer may see."""
     _fingerprint: list[str] = dataclasses.field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class PageRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Ties a cursor to the list, the filter and the order that it was made with."""
+        """A hash of the list, the filter and the order; a cursor is only valid for these."""
         if not self._fingerprint:
             text = f"{self.list_name} {self.order.field} {self.order.descending} {self.condition!r}"
             self._fingerprint.append(_digest(text))
@@ -100,11 +100,11 @@ def _digest(text: str) -> str:
 
 
 Parent = tuple[str, Any]
-"""Whose list it is: which field of its objects holds the parent's key, and that key."""
+"""Whose list it is: the field of its objects that holds the parent's key, and that key."""
 
 
 def fingerprint_of(request: PageRequest, parent: Parent | None) -> str:
-    """Ties a cursor to one list of one parent; None is the list of everything."""
+    """The fingerprint of cursors in the list of one parent; None stands for the list of everything."""
     return request.fingerprint if parent is None else _digest(f"{request.fingerprint} {parent[0]} {parent[1]}")
 
 
@@ -125,8 +125,8 @@ def page_request(
 ) -> PageRequest:
     """The page that a connection's arguments ask for, of the objects in `scope`.
 
-    `parent` is whose cursors they are; without cursors it has no part in the page. Raises BadUserInput for sizes
-    outside 0 to 100 and `first` together with `last`, and BadCursor for foreign or malformed cursors.
+    `parent` is the parent to whose list the cursors must belong; without cursors it doesn't matter. Raises BadUserInput
+    for sizes outside 0 to 100 and for `first` together with `last`, and BadCursor for foreign or malformed cursors.
     """
     if first is not None and last is not None:
         raise BadUserInput("Give either first or last, not both.")
@@ -156,7 +156,7 @@ def encode_cursor(fingerprint: str, value: Any, key: UUID | ObjectId) -> str:
 
 
 def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> Position:
-    """Where a cursor points. Clients can forge one, so its parts are checked for what the column can hold."""
+    """Where a cursor points. Clients can forge cursors, so each part is checked against what the column can hold."""
     try:
         if len(cursor) > _MAX_CURSOR:
             raise ValueError
@@ -173,7 +173,7 @@ def _decode_cursor(cursor: str, request: PageRequest, parent: Parent | None) -> 
 
 
 def _class_of(field: str) -> type:
-    """Of what a list is ordered by; what a store has instead is odd."""
+    """The class of the values of an order field; stored values of another class are odd."""
     return datetime if field.endswith("_at") else int if field in _NUMBERS else str
 
 
@@ -195,14 +195,14 @@ def _order_value(field: str, value: Any) -> Any:
 
 
 def _key(list_name: str, text: Any) -> UUID | ObjectId:
-    if not isinstance(text, str):  # None would make a new ObjectId
+    if not isinstance(text, str):  # ObjectId(None) would be a new id
         raise TypeError
     of_document = list_name in _OF_DOCUMENTS or (list_name in _OF_BOTH and len(text) == _OBJECT_ID_LENGTH)
     return ObjectId(text) if of_document else UUID(text)
 
 
 class Cursors:
-    """How the rows of one page request, of one parent where there are some, become cursors."""
+    """Makes the cursors of the rows of a page request, for one parent if the list has parents."""
 
     __slots__ = ("_fingerprint", "_key", "_order_value", "_parent", "request")
 
@@ -232,15 +232,15 @@ class Cursors:
         return encode_cursor(self._fingerprint, value, self._key(row))
 
     def of_parent(self, parent: Parent) -> Cursors:
-        """The same for the page of this parent."""
+        """The cursors for the page of this parent."""
         return Cursors(self.request, order_value=self._order_value, key=self._key, parent=parent)
 
 
 class Page(NamedTuple):
-    """A fetched page: stored rows in the list's order, and how to count the whole list, which is its owner's.
+    """A fetched page: the stored rows, and how to count the whole list.
 
-    `rows` holds what the store returned for `size + 1`; the surplus row only tells that there is more. Where the store
-    was not available, `error` says so to whoever asks for the rows.
+    `rows` are up to `size + 1` rows; the surplus one only shows that there is more. Where the store was not available,
+    `error` is raised for the fields that need the rows.
     """
 
     cursors: Cursors
@@ -252,11 +252,11 @@ class Page(NamedTuple):
 
     @property
     def request(self) -> PageRequest:
-        """What was asked for."""
+        """The request for this page."""
         return self.cursors.request
 
     def shown(self) -> Sequence[Any]:
-        """The rows of the page itself, in order. Raises `error`."""
+        """The rows of the page without the surplus one, in the order of the list. Raises `error`."""
         if self.error is not None:
             raise self.error
         size = self.request.size
@@ -265,7 +265,7 @@ class Page(NamedTuple):
         return list(reversed(self.rows[:size]))
 
     def edges(self) -> list[tuple[Page, Any]]:
-        """What edges are made of. Raises `error`."""
+        """The sources of the edges. Raises `error`."""
         return list(zip(repeat(self), self.shown()))
 
     @property

@@ -1,4 +1,4 @@
-"""Reads of one PostgreSQL table for the loaders: objects by key, pages and counts, one statement a batch each."""
+"""Reads of a PostgreSQL table for the loaders: rows by key, pages and counts, with one statement for each batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.base import Base
 from models.statements import Record
 
 PageKey = tuple[str | None, Any, PageRequest]
-"""A page: by which column it belongs to an owner and to which one (both None: a list of everything), and what of it."""
+"""The key of a page: the column of its owner, the owner (both None for a list of everything), and the request."""
 
 CountKey = tuple[str | None, Any, Condition]
 
@@ -27,7 +27,7 @@ Keyed = tuple[str | None, Any, G]
 
 
 def by_question(keys: Sequence[Keyed[G]]) -> Mapping[tuple[str | None, G], list[Any]]:
-    """The owners of each distinct question: what one statement can answer."""
+    """The owners of each distinct question. One statement answers a question for all its owners."""
     questions: dict[tuple[str | None, G], list[Any]] = defaultdict(list)
     for by, owner, question in keys:
         questions[by, question].append(owner)
@@ -35,14 +35,14 @@ def by_question(keys: Sequence[Keyed[G]]) -> Mapping[tuple[str | None, G], list[
 
 
 class RowReader:
-    """The table of a model. `special` adds what is filtered by but is no column, such as tags inside JSONB."""
+    """Reads the table of a model. `special` adds filtered values that are no columns, such as tags inside JSONB."""
 
     def __init__(self, model: type[Base], special: Mapping[str, ColumnElement[Any]] | None = None) -> None:
         columns = {column.key: column for column in model.__table__.columns}
         self._table = Table({**columns, **(special or {})})
 
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
-        """One row a key, with its `deleted_at` (deleted rows too), None where there is none."""
+        """The row of each key, with its `deleted_at`, since deleted rows are included; None where there is no row."""
         raw, text = uuid_keys(keys)
         if not text:
             return [None] * len(keys)
@@ -53,7 +53,7 @@ class RowReader:
     async def one_by(
         self, column: str, where: ColumnElement[bool], stores: Stores, keys: Sequence[UUID], names: frozenset[str]
     ) -> list[Record | None]:
-        """The live row of each owner that `where` makes unique, None where there is none."""
+        """The live row of each owner that meets `where`, which at most one does; None where there is none."""
         raw, text = uuid_keys(keys)
         found = await stores.fetch(by_keys(self._table, column, names, where), (text,))
         rows: dict[bytes | None, Record] = {row[column].bytes: row for row in found}
@@ -75,7 +75,7 @@ class RowReader:
         return [answers[key] for key in keys]
 
     async def counts(self, stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
-        """How long each whole list is."""
+        """The length of each whole list."""
         answers: dict[CountKey, int] = {}
         for (by, condition), owners in by_question(keys).items():
             values: list[Any] = []

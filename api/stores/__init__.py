@@ -1,1 +1,1 @@
-"""The two stores: connections, circuit breakers, what is read."""
+"""The two stores: clients and pools, circuit breakers, row-level security, views of what is stored."""

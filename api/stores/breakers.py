@@ -1,10 +1,10 @@
-"""Circuit breakers, one a store: while a store is dead or frozen, whoever needs it is refused in microseconds.
+"""Circuit breakers, one for each store: while a store is down or frozen, calls to it are refused in microseconds.
 
-Closed, every call passes. It opens after so many failures in a row within a window, or when the store is silent: calls
-wait for it, none has ended for a while, and a probe over a connection of its own gets no answer either. So a frozen
-store is noticed long before a statement's deadline, and a slow statement is not taken for a frozen store. While it is
-open, calls are refused, those under way are ended, and a probe a second in the background closes it again: no
-request is ever the guinea pig, so "half open" is nothing that requests see.
+While a breaker is closed, every call passes. It opens after several failures in a row within a window, or when the
+store is silent: calls are waiting, none has ended for a while, and a probe over another connection gets no answer
+either. So a frozen store is noticed long before the deadline of a statement, and a slow statement is not mistaken for a
+frozen store. While it is open, calls are refused, running ones are ended, and regular probes in the background close it
+again. Requests never serve as probes, so there is no "half open" state.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from api.stores.background import in_background
 
 _bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
 TICKS: Final = 4
-"""How often silence is looked for, in the time that a store may be silent."""
+"""How often silence is checked during the time that a store may be silent."""
 
 
 @contextlib.contextmanager
 def bypassed() -> Iterator[None]:
-    """Let the calls of this block through open breakers: health checks want to know the store's state, not ours."""
+    """Let the calls of this block pass open breakers, for health checks: they ask for the state of the store itself."""
     token = _bypassed.set(True)
     try:
         yield
@@ -63,10 +63,10 @@ class Limits:
 class Breaker:
     """The breaker of one store, within one event loop.
 
-    `probe` asks the store whether it lives, and raises where it doesn't. `is_failure` tells failures to reach it from
-    answers, and is None for errors that say neither. Calls are seen through `call`; what doesn't pass through it is
-    reported by `busy` (whether anything waits for the store) and `heard`. `hang_up` ends what waits there when the
-    store has been found dead.
+    `probe` asks the store whether it is alive, and raises where it isn't. `is_failure` says whether an error means that
+    the store could not be reached; None where the error doesn't tell. Calls go through `call`. What doesn't go through
+    it is reported by `busy` (whether anything waits for the store) and `heard`. `hang_up` ends what is still waiting
+    when the store turns out to be dead.
     """
 
     def __init__(self, store: str, limits: Limits, is_failure: Callable[[Exception], bool | None]) -> None:
@@ -89,12 +89,14 @@ class Breaker:
             raise StoreUnavailable(self.store)
 
     def call(self) -> _Call:
-        """A context for one call to the store. Raises StoreUnavailable where the breaker is open, or opens meanwhile
-        and the call's task waits for the store in vain."""
+        """A context for one call to the store.
+
+        Raises StoreUnavailable where the breaker is open, or opens while the call is waiting for the store.
+        """
         return _Call(self)
 
     def heard(self) -> None:
-        """Note that the store has answered just now, or that nobody has been waiting for it."""
+        """Note that the store has just answered, or that nothing was waiting for it."""
         self._heard = time.monotonic()
 
     def _answered(self) -> None:
@@ -104,7 +106,7 @@ class Breaker:
             self._close()
 
     def failed(self) -> None:
-        """Note that the store could not be reached, or fell silent."""
+        """Note that the store could not be reached, or stopped answering."""
         now = time.monotonic()
         if now - self._first_failure > self.limits.window:
             self._failures = 0
@@ -126,13 +128,13 @@ class Breaker:
         logger.warning("store back", store=self.store)
 
     def _end_calls(self) -> None:
-        """End what waits for a store that will not answer."""
+        """End the calls that wait for a dead store."""
         for call in self._calls:
             call.give_up()
         self.hang_up()
 
     def watching(self) -> AbstractAsyncContextManager[None]:
-        """Look for silence, and probe while the breaker is open, for as long as the block lasts."""
+        """Check for silence, and probe while the breaker is open, as long as the block runs."""
         return in_background(self._watch())
 
     async def _watch(self) -> None:
@@ -147,7 +149,7 @@ class Breaker:
                 await asyncio.sleep(self.limits.probe_interval)
 
     async def _watch_closed(self) -> None:
-        """Return when the breaker has opened, or a moment later."""
+        """Wait for a moment, or until the breaker opens; then check for silence."""
         tick, before = self.limits.patience / TICKS, time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(tick):
@@ -155,7 +157,7 @@ class Breaker:
                 return
         now = time.monotonic()
         if now - before > 2 * tick or not (self._calls or self.busy()):
-            self._heard = now  # it was us who slept, or there is nothing to hear
+            self._heard = now  # this process was suspended, or nothing waits for the store
         elif now - self._heard > self.limits.patience and not await self.answers():
             self._open(f"silent for {self.limits.patience:g} s")
             self._end_calls()
@@ -166,7 +168,7 @@ class Breaker:
         try:
             async with asyncio.timeout(self.limits.probe_timeout):
                 await self.probe()
-        except Exception as error:  # whatever it is: the store isn't usable
+        except Exception as error:  # whatever the error is, the store isn't usable
             logger.debug("probe failed", store=self.store, cause=repr(error))
             return False
         self._heard = time.monotonic()
@@ -186,7 +188,7 @@ class _Call:
         self._task: asyncio.Task[Any] | None = None
 
     def give_up(self) -> None:
-        """End the call, but for a health check's: that has a limit of its own, and says how the store fails."""
+        """End the call, unless it is a health check's: that has its own limit, and reports how the store fails."""
         if self._task is not None and not self._given_up and not self._bypassing:
             self._given_up = True
             self._task.cancel()
@@ -209,7 +211,7 @@ class _Call:
         breaker._calls.discard(self)
         if self._given_up:
             assert self._task is not None
-            # as asyncio.timeout does: a cancellation of somebody else's goes on
+            # as in asyncio.timeout: a cancellation by somebody else must go on
             if self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
                 raise StoreUnavailable(breaker.store) from error
         elif error is None:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: all of this program's are opened here, and none is used before the server is looked at."""
+"""Opening connections to PostgreSQL. The first one checks that the server can be used."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from api.log import logger
 from models.external_pooler import Connection, ask, is_shared, pooled
 
 Check = Callable[[Connection], Awaitable[None]]
-"""Looks at a server through a new connection. Raises StoreUnfit."""
+"""Checks a server through a new connection. Raises StoreUnfit."""
 
 OLDEST: Final = 13
 GRACE: Final = 1.0
-"""Seconds that a driver waits longer than the server may take: it is the server that ends what takes too long."""
+"""Seconds that a driver waits beyond the server's own limit, so that it is the server that ends a long statement."""
 _GOODBYE: Final = 1.0
-"""Seconds for telling a server that a connection is over."""
+"""Seconds for closing a connection properly."""
 _SERVER: Final = """
     SELECT pg_backend_pid() AS process, current_setting('server_version_num')::int AS version,
            split_part(current_setting('server_version'), ' ', 1) AS name,
@@ -33,9 +33,9 @@ _POOLER: Final = (
 
 
 class Connector:
-    """Opens connections by the settings. The first one looks at the server, with `checks` of the caller's too.
+    """Opens connections by the settings. The first one checks the server, and runs the caller's `checks`.
 
-    As long as the server isn't fit, each further one looks again.
+    Until a server has passed, every new connection checks it again.
     """
 
     def __init__(self, settings: Settings, *checks: Check) -> None:
@@ -50,7 +50,7 @@ class Connector:
     def _driver_arguments(self, settings: Settings, address: str) -> dict[str, Any]:
         try:
             url = parse(address)
-        except ValueError as error:  # of POSTGRES_HOST and its like; DATABASE_URL was read before
+        except ValueError as error:  # it was made of POSTGRES_HOST and so on; DATABASE_URL was checked by Settings
             raise ConfigurationError(f"POSTGRES_HOST: {error}") from None
         named = {"application_name": url.application_name or "fashion-wallet"}
         root = settings.postgres_ssl_root_cert
@@ -68,7 +68,7 @@ class Connector:
         return arguments | {"server_settings": named} | pooled(self._session)
 
     async def __call__(self, *_: Any, **changes: Any) -> Connection:
-        """A new connection. Raises StoreUnfit, and what asyncpg.connect raises."""
+        """Open a connection. Raises StoreUnfit, and whatever asyncpg.connect raises."""
         connection = await self._connect(changes)
         if not self._is_fit:
             try:
@@ -101,7 +101,8 @@ class Connector:
             await check(connection)
 
     async def _look_at_pooler(self, connection: Connection) -> None:
-        """A pooler tells clients another process number than the server's. By the session it does no harm."""
+        """Refuse a pooler that lends connections by the transaction; one that lends them by the session does no
+        harm."""
         another = await self._connect({})
         try:
             if await is_shared(connection, another):
@@ -111,7 +112,7 @@ class Connector:
 
 
 class SpareConnection:
-    """A connection beside the pool, for questions about the server: kept open, and made anew when it is lost."""
+    """A connection beside the pool, for health checks. It is kept open, and opened again when it is lost."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
@@ -119,12 +120,12 @@ class SpareConnection:
         self._closed = False
 
     async def take(self) -> Connection:
-        """A connection of the caller's alone, who gives it back whatever happens. Raises what connecting raises."""
+        """Take the connection. The caller must give it back, whatever happens. Raises what connecting raises."""
         kept, self._kept = self._kept, None
         return kept if kept is not None and not kept.is_closed() else await self._connect()
 
     def give_back(self, connection: Connection) -> None:
-        """Keep one; a second, which came into being while the first was in use, is closed."""
+        """Keep the connection. A second one, opened while the first was in use, is closed."""
         if self._closed or self._kept is not None or connection.is_in_transaction():
             connection.terminate()
         elif not connection.is_closed():
@@ -137,8 +138,8 @@ class SpareConnection:
 
 
 def _session(settings: Settings) -> dict[str, str]:
-    """What is set for each session, or for each transaction behind a pooler."""
-    # with row_security off, which a role or database may have set, policies are errors
+    """The parameters of each session; behind a pooler, of each transaction."""
+    # a role or database may have set row_security off, with which policies raise errors
     walls = {"row_security": "on"} if settings.row_level_security else {}
     return {
         "statement_timeout": str(int(settings.statement_timeout * 1000)),

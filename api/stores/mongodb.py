@@ -31,9 +31,9 @@ _OLDEST: Final = 17
 
 
 def require_version(client: AsyncMongoClient[dict[str, Any]]) -> None:
-    """Raise StoreUnfit where a server that the client knows is too old. Asks nobody: their greetings have said it.
+    """Raise StoreUnfit where a server that the client knows is too old. The servers' greetings told their versions.
 
-    Only `$documents` (5.1) would be missed, but an error in some lists is worse than one at the start.
+    Only `$documents` (5.1) would be missing, but an error at the start is better than one in some lists.
     """
     known = client.topology_description.known_servers
     if any(server.max_wire_version < _OLDEST for server in known):
@@ -42,18 +42,18 @@ def require_version(client: AsyncMongoClient[dict[str, Any]]) -> None:
 
 
 class GuardedClient(SteadyClient):
-    """A client that asks its breaker before every command, cursors' later batches included.
+    """A client that asks its breaker before every command, also before later batches of cursors.
 
-    `timeout` is the deadline of a command with its retries, in seconds, and reaches the server as `maxTimeMS`. The
-    driver waits a little longer, to be told so. It would look for a usable server as long; here that keeps the deadline
-    of its own, `serverSelectionTimeoutMS`.
+    `timeout` is the deadline of a command with its retries, in seconds; the server gets it as `maxTimeMS`. The driver
+    waits a little longer, so that the server can answer. By itself, the driver would look for a usable server as long;
+    here that has its own deadline, `serverSelectionTimeoutMS`.
     """
 
     def __init__(self, uri: str, limits: Limits, *, timeout: float, **options: Any) -> None:
         self.breaker = Breaker("MongoDB", limits, _is_mongo_failure)
         self.breaker.probe = self._probe
         milliseconds = int(limits.probe_timeout * 1000)
-        # connections of its own: ours may all be in use; it opens none before the first probe or health check
+        # a client of its own, since all connections of this one may be in use; it connects with the first probe
         self.prober = SteadyClient(
             uri,
             **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
@@ -64,13 +64,14 @@ class GuardedClient(SteadyClient):
         await asyncio.gather(self.prober.close(), super().close())
 
     def watching(self) -> AbstractAsyncContextManager[None]:
-        """Watch over the pool for as long as the block lasts."""
+        """Watch over the pool as long as the block runs."""
         return in_background(self._watch())
 
     async def _watch(self) -> None:
-        """Replace the connections where the pool hands out none though the server answers.
+        """Replace the connections when the pool hands out none although the server answers.
 
-        All that the driver may wait for before it has a connection, where none is in use, is a server and its greeting.
+        While no connection is in use, the driver only has to wait for a server and its greeting; anything longer is a
+        hang.
         """
         limits, options = self.breaker.limits, self.options
         longest = options.server_selection_timeout + (options.pool_options.connect_timeout or 0) + limits.patience
@@ -80,7 +81,7 @@ class GuardedClient(SteadyClient):
                 self.starved_since = None
             elif self.is_starved(longest):
                 if not await self.breaker.answers():
-                    self.starved_since = None  # it is the server
+                    self.starved_since = None  # the server is the reason
                 elif self.is_starved(longest):
                     waiting = self.renew()
                     logger.error("store's connections replaced, they hung", store="MongoDB", waiting=waiting)
@@ -93,35 +94,36 @@ class GuardedClient(SteadyClient):
             return await super()._retry_internal(*args, **kwargs)
 
     async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
-        await self._get_topology()  # opens it, which is no part of the selection
+        await self._get_topology()  # opening it is not part of the selection
         with pymongo.timeout(self.options.server_selection_timeout):
             server = await super()._select_server(*args, **kwargs)
         left = _csot.remaining()
         if left is not None:
-            # the server gets so much less time than the driver has: else both give up at once, and with them the
-            # connection. It is set in the context of this command alone
+            # The server gets a little less time than the driver: else both would give up at once, and the connection
+            # would be lost. This is set in the context of this command only.
             _csot.set_rtt(min(GRACE, left / 2))
         return server
 
 
 def _is_mongo_failure(error: Exception) -> bool | None:
-    """A lost connection says nothing yet: many are lost at once, and the driver looks for the server again."""
+    """Whether the server is unreachable. A lost connection doesn't tell: the driver still looks for the server
+    again."""
     if isinstance(error, ServerSelectionTimeoutError):
         return True
     return None if isinstance(error, ConnectionFailure) and not isinstance(error, NotPrimaryError) else False
 
 
 def mongo_client(settings: Settings) -> MongoClient:
-    """A client of the configured server; it belongs to the running event loop, so it is made in the lifespan.
+    """A client of the configured server. It belongs to the running event loop, so it is made in the lifespan.
 
-    Raises ConfigurationError where no server is configured, or by a URI that the driver can't read.
+    Raises ConfigurationError where no server is configured, or the driver can't read the URI.
     """
     with _mongodb_uri_read():
         return AsyncMongoClient(_mongodb_url(settings), **_mongo_options(settings))
 
 
 def guarded_mongo_client(settings: Settings) -> GuardedClient:
-    """The same with a breaker, and a deadline for each command."""
+    """A client of the configured server with a breaker, and a deadline for each command."""
     with _mongodb_uri_read():
         return GuardedClient(
             _mongodb_url(settings), Limits.of(settings), timeout=settings.statement_timeout, **_mongo_options(settings)
@@ -130,7 +132,7 @@ def guarded_mongo_client(settings: Settings) -> GuardedClient:
 
 @contextlib.contextmanager
 def _mongodb_uri_read() -> Iterator[None]:
-    """What the driver only warns of, options that it doesn't know among them, is an error: nobody would see it."""
+    """Turn warnings of the driver, such as those about unknown options, into errors: nobody would see warnings."""
     with warnings.catch_warnings(action="error", category=UserWarning):
         try:
             yield
@@ -150,7 +152,7 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
     return {
         "appname": "fashion-wallet",
         "tz_aware": True,
-        # a year that Python doesn't know, or bytes that are no text, must not cost all documents that come with it
+        # a year beyond Python's, or bytes that are no text, must not fail all documents in the reply
         "datetime_conversion": "DATETIME_AUTO",
         "unicode_decode_error_handler": "replace",
         "maxPoolSize": settings.mongodb_max_pool_size,
@@ -160,14 +162,14 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
         "serverSelectionTimeoutMS": int(settings.mongodb_selection_timeout * 1000),
         "socketTimeoutMS": int(settings.statement_timeout * 1000),
         "event_listeners": [CommandCounter()],
-        # not strict: dbStats and text indexes are in no version of it
+        # not strict: dbStats and text indexes are not part of the Stable API
         "server_api": ServerApi(settings.mongodb_api_version) if settings.mongodb_api_version else None,
         **tls,
     }
 
 
 def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
-    """The database of the settings, else of the URI, else `fashion_wallet`."""
+    """The database by MONGODB_DATABASE, else by the URI, else `fashion_wallet`."""
     if settings.mongodb_database:
         return client[settings.mongodb_database]
     return client.get_default_database("fashion_wallet")

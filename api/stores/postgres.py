@@ -29,16 +29,16 @@ _UNREACHABLE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.InternalClientError,  # no server does that target_session_attrs asks for
+    asyncpg.InternalClientError,  # no server is as target_session_attrs asks
     StoreUnfit,
 )
 
 
 class PostgresGuard:
-    """PostgreSQL's breaker, and the connections that it watches over.
+    """PostgreSQL's circuit breaker, with the connections that it guards.
 
-    Failures are those of connecting; a lost connection shows in the next one. Statements are seen by the pool: one
-    that comes back usable is a sign of life.
+    Only failed attempts to connect count as failures: after a lost connection, the next attempt shows how the server
+    is. A connection that comes back to the pool in a usable state is a sign of life.
     """
 
     def __init__(self, limits: Limits, connector: Connector) -> None:
@@ -48,14 +48,14 @@ class PostgresGuard:
         self._connections: WeakSet[Connection] = WeakSet()
 
     async def connect(self, *_: Any, **__: Any) -> Connection:
-        """A new connection. Raises StoreUnavailable where the breaker is open, and what the connector raises."""
+        """Open a connection. Raises StoreUnavailable where the breaker is open, and what the connector raises."""
         with self.breaker.call():
             connection = await self.connector()
         self._connections.add(connection)
         return connection
 
     def guard(self, engine: AsyncEngine) -> None:
-        """Watch over the engine's pool, which must be a GuardedPool and connect by `connect`."""
+        """Guard the engine's pool, which must be a GuardedPool that connects by `connect`."""
         pool = engine.pool
         assert isinstance(pool, GuardedPool)
         pool.breaker = self.breaker
@@ -67,16 +67,16 @@ class PostgresGuard:
         try:
             await connection.execute("SELECT 1")
         finally:
-            connection.terminate()  # to say goodbye to a frozen server takes seconds
+            connection.terminate()  # closing it properly would take seconds if the server is frozen
 
     def _hang_up(self) -> None:
-        """Drop every connection, so that who waits for an answer gets an error and idle ones aren't used again."""
+        """Drop all connections, so that waiting statements fail and idle connections aren't used again."""
         for connection in list(self._connections):
             connection.terminate()
 
 
 class GuardedPool(ConnectionPool):
-    """A pool that asks the breaker first, and tells it of every connection that comes back usable."""
+    """A pool that asks the breaker first, and tells it of each connection that comes back in a usable state."""
 
     breaker: Breaker
 
@@ -98,13 +98,13 @@ class GuardedPool(ConnectionPool):
 
 
 def postgres_engine(settings: Settings, *checks: Check, guard: PostgresGuard | None = None) -> AsyncEngine:
-    """An engine on the configured server, not yet connected. A guard looks after its pool, and has a connector.
+    """An engine on the configured server, not yet connected. With a guard, its pool is guarded by that.
 
     Raises ConfigurationError where no server is configured, or one that the driver can't connect to.
     """
     connector = Connector(settings, *checks) if guard is None else guard.connector
     engine = create_async_engine(
-        "postgresql+asyncpg://",  # where it is, only the connector knows
+        "postgresql+asyncpg://",  # the connector knows the address
         poolclass=ConnectionPool if guard is None else GuardedPool,
         pool_size=settings.postgres_pool_size,
         max_overflow=settings.postgres_max_overflow,
@@ -128,9 +128,9 @@ def postgres_engine(settings: Settings, *checks: Check, guard: PostgresGuard | N
 
 
 def _decode_jsonb(connection: Any, _: object) -> None:
-    """Have orjson decode JSONB from the bytes that come; SQLAlchemy's way copies them twice.
+    """Decode JSONB with orjson, straight from the received bytes; SQLAlchemy would copy them twice.
 
-    In binary, with the version in front, since text can't be copied (COPY) to a table.
+    The codec is a binary one (a version byte, then the text), since a text codec doesn't work with COPY.
     """
     connection.run_async(
         lambda driver: driver.set_type_codec(
@@ -144,7 +144,7 @@ def _decode_jsonb(connection: Any, _: object) -> None:
 
 
 def _json(data: bytes) -> Any:
-    """What orjson refuses (numbers beyond what computers count with, a thousand levels) must not cost other rows."""
+    """The decoded value. One that orjson refuses (huge numbers, too many levels) must not fail the whole result."""
     try:
         return orjson.loads(data[1:])
     except orjson.JSONDecodeError:
@@ -155,7 +155,7 @@ def _json(data: bytes) -> Any:
 
 
 async def dispose(engine: AsyncEngine, spare: SpareConnection, guard: PostgresGuard) -> None:
-    """Close the connections, without a word where the server doesn't say goodbye."""
+    """Close the connections; drop them where the server doesn't answer in time."""
     closing = {asyncio.create_task(engine.dispose()), asyncio.create_task(spare.close())}
     _, slow = await asyncio.wait(closing, timeout=CLOSING)
     if slow:

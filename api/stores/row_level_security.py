@@ -1,8 +1,8 @@
-"""Row-level security, the second wall: transactions that take on a role which PostgreSQL itself keeps within bounds.
+"""Row-level security, the second line of defence: transactions take on a role that PostgreSQL itself restricts.
 
 Where the setting ROW_LEVEL_SECURITY is on, every transaction of a request begins with one statement that gives up the
-connected user's rights for those of `fashion_wallet_app` and says who acts; the policies of the migrations read it.
-It all ends with the transaction, so a pooled connection carries nothing to the next request.
+connected user's rights for those of `fashion_wallet_app` and says who acts, which the policies of the migrations read.
+All of this ends with the transaction, so a pooled connection carries nothing over to the next request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from api.config.settings import ConfigurationError
 ROLE: Final = "fashion_wallet_app"
 
 _REFUSALS: Final = frozenset({"42501", "22023"})
-"""Not a member of the role; no such role."""
+"""PostgreSQL's codes for: not a member of the role, and no such role."""
 _IDENTITY: Final = "identity"
 _REFERENCES: Final = "references"
 
@@ -41,7 +41,7 @@ class Identity:
 
 
 def enforce(engine: AsyncEngine) -> None:
-    """Let the transactions of engines made by `bound` take on the role. Others keep the connected user's rights."""
+    """Make transactions of engines made by `bound` take on the role. Others keep the connected user's rights."""
 
     @event.listens_for(engine.sync_engine, "begin")
     def assume(connection: Connection) -> None:
@@ -50,7 +50,7 @@ def enforce(engine: AsyncEngine) -> None:
 
 
 def first_statement(engine: AsyncEngine) -> tuple[str, tuple[str, ...]] | None:
-    """SQL and arguments with which a transaction of this engine takes on the role; None where it doesn't."""
+    """The SQL, with its arguments, by which a transaction of this engine takes on the role; None where it doesn't."""
     return _first_statement(engine.sync_engine.get_execution_options())
 
 
@@ -67,8 +67,9 @@ def bound(engine: AsyncEngine, identity: Identity) -> AsyncEngine:
 
 
 def referring(engine: AsyncEngine, ids: str) -> AsyncEngine:
-    """A view of a bound engine whose transactions may see the rows of these ids (with commas) too: something visible
-    refers to them.
+    """A view of a bound engine whose transactions may also see the rows with these ids, separated by commas.
+
+    Something that is visible refers to these rows.
     """
     return engine.execution_options(**{_REFERENCES: ids})
 

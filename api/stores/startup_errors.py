@@ -1,4 +1,4 @@
-"""Failures that somebody who starts the program can do something about, in one line each."""
+"""Errors that the person who starts the program can do something about, in one line each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from api.errors import AppError, StoreUnfit
 
 
 class ServerError(Exception):
-    """The server can't start or go on; the message says what to change."""
+    """The server can't start or continue; the message says what to change."""
 
 
 _OWN = (AppError, ConfigurationError, DaemonError, EmbeddedError, ServerError)
@@ -25,13 +25,13 @@ _POSTGRES = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, PoolTime
 _LOGIN = re.compile(r"(?<=://)[^@/\s]+@")
 _LONGEST = 300
 _HINTS = {"53300": " (lower POSTGRES_POOL_SIZE or WORKERS of those that serve, or raise the limit there)"}
-"""What to change, by PostgreSQL's code."""
+"""Hints, by PostgreSQL's error code."""
 
 
 def describe(error: BaseException) -> str | None:
-    """What went wrong, without passwords, or None where it is a bug and its traceback is wanted.
+    """What went wrong, without passwords; None where it is a bug, whose traceback is needed.
 
-    An OSError is taken for PostgreSQL's: asyncpg passes on what the socket says, pymongo wraps it.
+    An OSError counts as PostgreSQL's, since asyncpg passes errors of the socket on, while pymongo wraps them.
     """
     lines = []
     for single in _flat(error):
@@ -59,8 +59,8 @@ def _flat(error: BaseException) -> Iterator[BaseException]:
 
 
 def _short(error: BaseException) -> str:
-    """The first line of the message, or the error's name where it has none (a timeout)."""
+    """The first line of the message, or the name of the error where it has no message (a timeout)."""
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
-    # pymongo appends its view of the topology, a screen long
+    # pymongo appends a long description of the topology
     text = text.split(", Topology Description:")[0].split(" (configured timeouts:")[0]
     return _LOGIN.sub("", text)[:_LONGEST]

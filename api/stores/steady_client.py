@@ -1,11 +1,10 @@
-"""MongoDB's client, for a process that lives long: nobody cancels into the driver, what hangs there all the same is
-left behind, and closing has an end.
+"""A MongoDB client for long-running processes: cancelled requests don't harm its pool, and closing never hangs.
 
-A cancellation that meets the driver while it waits for a connection can cost the whole pool. On Python 3.11 its
-`asyncio.wait_for(condition.wait())` is a task of its own, which takes the pool's lock back before it ends. Cancelled
-once more meanwhile (and the driver's own deadline is once), whoever waited leaves, and that task takes the lock for
-nobody. Newer Pythons have no such task, but two cancellations in a row still lose connections there. So a command runs
-in a task that only the driver's deadline ends, and who asked for it may leave.
+A cancellation that reaches the driver while it waits for a connection can make the whole pool unusable. On Python 3.11,
+its `asyncio.wait_for(condition.wait())` runs in a task that takes the pool's lock again before it ends. If the waiting
+command is cancelled a second time (the driver's own deadline is one cancellation), it leaves, and that task takes the
+lock and never releases it. Newer Pythons have no such task, but two cancellations in a row still lose connections. So
+each command runs in a task of its own, which only the driver's deadline ends; its caller may leave at any time.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from pymongo.lock import _async_create_lock
 from api.log import logger
 
 CLOSING: Final = 2.0
-"""Seconds that a client gets to close; it waits for locks of the driver's, and for servers."""
+"""Seconds that a client gets to close: closing waits for locks of the driver, and for servers."""
 
 
 class _Command:
-    """A command under way. Its task is the driver's; `answer` is for whoever asked."""
+    """A running command. Its task runs the driver; `answer` is what the caller waits for."""
 
     __slots__ = ("_client", "_left", "_on_connection", "_run", "_task", "answer", "deadline")
 
@@ -39,15 +38,15 @@ class _Command:
         self._task: asyncio.Task[Any] | None = None
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Begin. `work` is the driver's, and calls `on_connection` once it has one, again where it tries again."""
+        """Start the driver's `work`. It calls `on_connection` once it has a connection, and again for each retry."""
         self._task = asyncio.get_running_loop().create_task(work)
         self._task.add_done_callback(self._ended)
 
     async def on_connection(self, *args: Any) -> Any:
-        """What is done with a connection, between the driver's waiting for it and its giving it back."""
+        """Run the command on a connection, after the driver has waited for one and before it gives it back."""
         self._client.starved_since = None
         if self._left:
-            raise asyncio.CancelledError  # nothing has been sent: the connection stays as good as it is
+            raise asyncio.CancelledError  # nothing has been sent, so the connection stays usable
         self._on_connection = True
         try:
             return await self._run(*args)
@@ -55,9 +54,9 @@ class _Command:
             self._on_connection = False
 
     def leave(self) -> None:
-        """Nobody waits for the answer any more, nor does the server have to go on working for it.
+        """The caller has left, so the server needn't go on working.
 
-        That is the one cancellation that a command gets, and it meets the driver where it holds no lock.
+        This is the only cancellation that a command gets, and the driver holds no lock when it gets it.
         """
         self._left = True
         if self._on_connection:
@@ -65,11 +64,11 @@ class _Command:
             self._task.cancel()
 
     def is_working(self, now: float) -> bool:
-        """Whether it has a connection, and time left."""
+        """Whether the command has a connection, and time left."""
         return self._on_connection and now < self.deadline
 
     def give_up(self) -> bool:
-        """Fail it as on a lost connection, and never send it. True where somebody has waited for it."""
+        """Fail the command as if the connection was lost, and never send it. Returns whether a caller was waiting."""
         if self.answer.done():
             return False
         self._left = True
@@ -79,9 +78,9 @@ class _Command:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._client.commands.discard(self)
         answer = self.answer
-        if answer.done():  # who asked has left
+        if answer.done():  # the caller has left
             if not task.cancelled():
-                task.exception()  # asyncio complains of exceptions that nobody looked at
+                task.exception()  # asyncio logs exceptions that nobody retrieved
         elif task.cancelled():
             answer.cancel()
         elif (error := task.exception()) is not None:
@@ -91,10 +90,10 @@ class _Command:
 
 
 class SteadyClient(AsyncMongoClient[dict[str, Any]]):
-    """A client whose commands, cursors' later batches included, are tasks of their own.
+    """A client that runs each command (also later batches of cursors) in a task of its own.
 
-    `commands` are under way, their askers may have left. `starved_since` is the moment since which commands wait for a
-    connection and none is handed out; None while they are.
+    `commands` are the running ones; their callers may have left. `starved_since` is the moment since when commands have
+    been waiting for a connection without getting one; None while they get some.
     """
 
     def __init__(self, uri: str, **options: Any) -> None:
@@ -104,7 +103,7 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
         super().__init__(uri, **options)
 
     async def _retry_internal(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        # every command of the driver's goes through here, and nothing public does
+        # all commands of the driver go through this private method, and there is no public one
         command = _Command(self, func, self._deadline())
         if self.starved_since is None:
             self.starved_since = time.monotonic()
@@ -117,20 +116,21 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
             raise
 
     async def _kill_cursors(self, *args: Any, **kwargs: Any) -> None:
-        # and this is what the driver sends beside them, for a cursor that is closed early
+        # the driver sends this for a cursor that is closed early
         await asyncio.shield(self._run_apart(super()._kill_cursors(*args, **kwargs)))
 
     def is_starved(self, limit: float) -> bool:
-        """Whether no command has got a connection for so many seconds, though none of them is in use."""
+        """Whether no command has got a connection for so many seconds, although none is in use."""
         now = time.monotonic()
         if self.starved_since is None or now - self.starved_since <= limit:
             return False
         return not any(command.is_working(now) for command in self.commands)
 
     def renew(self) -> int:
-        """Go on with new connections and monitors; how many have waited for the old ones. They get AutoReconnect."""
+        """Go on with new connections and monitors. Commands that waited for the old ones get AutoReconnect; returns how
+        many."""
         hung, monitor = self._topology, self._kill_cursors_executor
-        self._init_background()  # as the driver does for a forked process
+        self._init_background()  # as the driver does in a forked process
         self._lock = _async_create_lock()
         self.starved_since = None
         monitor.close()
@@ -138,7 +138,7 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
         return sum([command.give_up() for command in list(self.commands)])
 
     async def close(self) -> None:
-        """Close, or leave it at that after `CLOSING` seconds."""
+        """Close the client. Gives up after `CLOSING` seconds."""
         closing = self._run_apart(super().close())
         await asyncio.wait({closing}, timeout=CLOSING)
         if closing.done():
@@ -147,20 +147,20 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
             logger.error("store's client does not close", store="MongoDB", seconds=CLOSING)
 
     def _deadline(self) -> float:
-        """When the driver must have ended a command that begins now."""
+        """When the driver will have ended a command that begins now."""
         if _csot.get_timeout() is None and self._timeout is not None:
             return time.monotonic() + self._timeout
         return _csot.get_deadline()
 
     def _run_apart(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._apart.add(task)  # a task that nobody holds could vanish
+        self._apart.add(task)  # asyncio only keeps a weak reference to tasks
         task.add_done_callback(self._apart.discard)
         return task
 
 
 async def _abandon(topology: Topology) -> None:
-    """Close a topology that hangs. Locks of which the owner has gone are released, so that who waits for them ends."""
+    """Close a topology that hangs. Locks whose owner is gone are released, so that the tasks waiting for them end."""
     for lock in [topology._lock, *(server.pool.lock for server in topology._servers.values())]:
         if lock.locked():
             lock.release()

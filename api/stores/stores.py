@@ -28,9 +28,9 @@ from models.statements import Record, Statement, StatementRunner
 class Stores:
     """Open connections to both stores.
 
-    `reads` shares its pool with `engine` in autocommit: a single SELECT needs no BEGIN and COMMIT around it.
-    `statements` runs those that are compiled once; `fetch` is the way to it. `spare` and
-    `spare_mongo` are beside the pools, for questions about the servers.
+    `reads` is `engine` in autocommit, with the same pool: a single SELECT needs no BEGIN and COMMIT. `statements` runs
+    compiled statements; call it by `fetch`. `spare` and `spare_mongo` are connections beside the pools, for health
+    checks.
     """
 
     engine: AsyncEngine
@@ -59,13 +59,13 @@ class Stores:
         return dataclasses.replace(self, reads=engine, sessions=async_sessionmaker(engine, expire_on_commit=False))
 
     def referring_to(self, ids: str) -> Stores:
-        """These stores, with `reads` allowed to see the rows of these ids (with commas) too, whoever they belong to."""
+        """These stores, where `reads` also sees the rows with these ids (separated by commas), whoever owns them."""
         if not self.row_level_security:
             return self
         return dataclasses.replace(self, reads=referring(self.reads, ids))
 
     def fetch(self, statement: Statement, values: Sequence[Any]) -> Coroutine[Any, Any, list[Record]]:
-        """The rows of a compiled SELECT with these values of its parameters, read as `reads` would.
+        """The rows of a compiled SELECT with these parameters, under the same rights as `reads`.
 
         Raises what `StatementRunner.fetch` raises.
         """
@@ -74,9 +74,9 @@ class Stores:
 
 
 class _OfflineInitializer(Initializer):
-    """Beanie's `init_beanie` without its questions to the server, which only time series and views need.
+    """Beanie's `init_beanie` without its calls to the server, which are only needed for time series and views.
 
-    A process must come up while MongoDB is down, and serve what needs only PostgreSQL.
+    A process must be able to start while MongoDB is down, and to serve what only needs PostgreSQL.
     """
 
     async def _load_cached_info(self) -> None:
@@ -85,7 +85,7 @@ class _OfflineInitializer(Initializer):
 
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """Both stores for as long as the block lasts. Connects lazily: nothing here waits for a server."""
+    """Both stores, open as long as the block runs. They connect lazily: nothing here waits for a server."""
     guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated))
     engine = postgres_engine(settings, guard=guard)
     spare = SpareConnection(guard.connect)

@@ -1,7 +1,7 @@
-"""Objects with a global id: thin views of stored rows and documents, without copies of their fields.
+"""Views: GraphQL objects over stored rows and documents, without copies of their fields.
 
-What a store returned (an SQL row or a MongoDB document) holds only the columns that the operation needs; fields are
-read off it by name when they are asked for. A view is put around it only for resolvers, which are methods.
+A row or a document has only the columns that the operation needs. Fields are read off it by name when they are asked
+for. It is only wrapped into a view for resolvers, since these are methods.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ camel = cache(to_camel)
 
 
 class View:
-    """A GraphQL object over what a store returned: a row of PostgreSQL, a document of MongoDB."""
+    """A GraphQL object over a row of PostgreSQL or a document of MongoDB."""
 
     sources: ClassVar[tuple[type, ...]] = (asyncpg.Record,)
-    """The class of what is stored, and what declared fields give in place of a view."""
+    """The classes of rows or documents that declared fields may give in place of a view."""
     stored: strawberry.Private[Any]
 
     @classmethod
@@ -34,18 +34,18 @@ class View:
 
     @classmethod
     def from_source(cls, source: Any) -> Any:
-        """What resolvers are called with: the view, also of what is one already."""
+        """The view that resolvers are called with; a source that is a view already stays one."""
         return source if isinstance(source, View) else cls.of(source)
 
 
 class Part:
-    """A GraphQL object embedded in a row or document; its source is that dictionary itself."""
+    """A GraphQL object embedded in a row or document. Its source is the embedded dictionary itself."""
 
 
 def read(source: Any, name: str) -> Any:
-    """The value of a plain field: of a row by attribute, of a document or a part of one by its camelCase key.
+    """The value of a plain field: an attribute of a row, or the camelCase key of a document or of a part of it.
 
-    This is the schema's default resolver. A key that a document lacks reads as null.
+    This is the schema's default resolver. A key that a document lacks is null.
     """
     if isinstance(source, View):
         source = source.stored
@@ -55,7 +55,7 @@ def read(source: Any, name: str) -> Any:
 
 
 def read_all(sources: Sequence[Any], name: str) -> list[Any]:
-    """`read` for every source. Those of a level are alike, so the first one tells how."""
+    """`read` for every source. The sources of a level usually have one class, so the first one decides how."""
     kind = type(sources[0]) if sources else dict
     try:
         if kind is dict:
@@ -64,7 +64,7 @@ def read_all(sources: Sequence[Any], name: str) -> list[Any]:
             key = camel(name)
             return [source.get(key) for source in sources]
         if issubclass(kind, asyncpg.Record):
-            return list(map(itemgetter(name), sources))  # quicker than the attribute
+            return list(map(itemgetter(name), sources))  # faster than the attribute
     except (AttributeError, KeyError, TypeError):
-        pass  # they aren't alike
+        pass  # they have different classes
     return [read(source, name) for source in sources]
