@@ -17,7 +17,7 @@ from api.config.settings import Settings
 from api.schema import DESCRIPTION
 from api.stores.stores import Stores
 from tests.support import servers
-from tests.support.explorer.browser import Page, find_chromium, open_page
+from tests.support.explorer.browser import Page, find_chromium, open_browser, open_page
 from tests.support.factories.users import create_user
 from tests.support.servers import Server
 
@@ -49,13 +49,20 @@ def api(
         yield running
 
 
-@pytest.fixture
-def page(api: Server, tmp_path: Path) -> Iterator[Page]:
-    """The explorer, opened by a browser that reaches no other host."""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A browser that reaches no other host than this one."""
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium is installed: the explorer can't be opened")
-    with open_page(chromium, tmp_path / "profile") as page:
+    with open_browser(chromium, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(api: Server, browser: str) -> Iterator[Page]:
+    """The explorer, opened in a window of its own."""
+    with open_page(browser) as page:
         open_explorer(page, f"{api.url}/graphql")
         yield page
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -34,6 +34,7 @@ from tests.support.factories.designs import create_design, designs
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid
 from tests.support.mutations.designs import query as design_mutation
+from tests.support.processes import Process, start
 from tests.support.servers import Server, environment
 from tests.support.signing_in import signed_in
 
@@ -58,18 +59,18 @@ AT_THE_ANSWER: Final = 4711
 
 @dataclass
 class Child:
-    """A process of `tests.support.failures.crashing`."""
+    """A process of `tests.support.failures.crashing`: what it reads, and what it writes."""
 
-    process: subprocess.Popen[str]
+    process: Process | subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    stdout: IO[bytes]
 
     def await_line(self, expected: str) -> None:
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == f"{expected}\n"
+        assert self.stdout.readline() == f"{expected}\n".encode()
 
     def go_on(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self.stdin.write(b"\n")
+        self.stdin.flush()
 
     def kill(self) -> None:
         self.process.kill()
@@ -79,19 +80,18 @@ class Child:
 @contextlib.contextmanager
 def child(kind: str, *people: User, settings: Settings) -> Iterator[Child]:
     """A process that is about to delete or restore these users."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.failures.crashing", kind, *(str(user.id) for user in people)],
-        cwd=ROOT,
-        env=environment(settings),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+    (reads, stdin), (stdout, writes) = os.pipe(), os.pipe()
+    arguments = ("-m", "tests.support.failures.crashing", kind, *(str(user.id) for user in people))
+    streams = {"stdin": reads, "stdout": writes, "stderr": 2}
+    process = start(*arguments, folder=ROOT, variables=environment(settings), **streams)
+    os.close(reads)
+    os.close(writes)
+    with os.fdopen(stdin, "wb") as to, os.fdopen(stdout, "rb") as by:
         try:
-            yield Child(process)
+            yield Child(process, to, by)
         finally:
             process.kill()
+            process.wait()
 
 
 async def waiting(connection: Connection, number: int = 1) -> list[int]:

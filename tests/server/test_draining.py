@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +17,7 @@ import httpx
 import pytest
 
 from api.config.settings import Settings
-from tests.support.servers import WAIT, Server, environment, serving, wait_until
+from tests.support.servers import Server, command, environment, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -163,25 +161,13 @@ async def test_a_rolling_restart_loses_no_request(settings: Settings, clean_stor
 def test_a_process_ends_though_a_client_hangs_and_a_task_cannot_be_cancelled(
     settings: Settings, clean_stores: None, tmp_path: Path
 ) -> None:
-    output = tmp_path / "output.txt"
-    with (
-        output.open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.support.failures.hanging"],
-            env=environment(settings, LOG_LEVEL="warning"),
-            stdout=subprocess.PIPE,
-            stderr=log,
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().decode().strip()
-            assert httpx.get(f"{url}/livez", timeout=HURRY).status_code == 200
-            process.terminate()
-            assert process.wait(WAIT) == 0
-        finally:
-            process.kill()
-    said = output.read_text()
+    arguments = ("-m", "tests.support.failures.hanging")
+    variables = environment(settings, LOG_LEVEL="warning")
+    with command(*arguments, folder=tmp_path, variables=variables) as server:
+        wait_until(lambda: server.text().count("\n") or server.process.poll() is not None, "its address")
+        assert httpx.get(f"{server.text().split()[0]}/livez", timeout=HURRY).status_code == 200
+        assert server.stop() == 0
+    said = server.text()
     assert "store's client does not close" in said
     assert "tasks left behind" in said
     assert "Traceback" not in said

@@ -106,7 +106,7 @@ async def work(ask: Callable[[Stores], Awaitable[None]], stores: Stores) -> None
 
 async def test_wherever_who_counts_in_redis_leaves_the_pool_is_whole(settings: Settings, tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        counts = SharedCounts(settings.model_copy(update={"redis_url": SecretStr(server.url), "redis_timeout": 30.0}))
+        counts = SharedCounts(settings.model_copy(update={"redis_url": SecretStr(server.url), "redis_timeout": 3.0}))
         assert await counts.incr_shared("k", 3600, 1) == 1
         assert counts._redis is not None
         pool = _client(counts._redis).connection_pool

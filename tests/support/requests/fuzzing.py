@@ -33,8 +33,10 @@ moments: Final = st.one_of(
     st.datetimes().map(lambda at: at.isoformat() + "Z"), st.sampled_from(["", "now", "0001-01-01T00:00:00+14:00"])
 ).map(nodes.String)
 
-operations: Final[st.SearchStrategy[str]] = from_schema(
-    print_sdl(), custom_scalars={"ID": ids, "DateTime": moments, "JSON": st.text().map(nodes.String)}
+operations: Final[st.SearchStrategy[str]] = st.deferred(  # it takes seconds, of whoever imports this
+    lambda: from_schema(
+        print_sdl(), custom_scalars={"ID": ids, "DateTime": moments, "JSON": st.text().map(nodes.String)}
+    )
 )
 """Valid queries and mutations, with every field and argument of the schema."""
 
