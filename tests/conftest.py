@@ -28,6 +28,7 @@ from tests.execution.both import Both, standing_in
 from tests.support import servers
 from tests.support.applications import running
 from tests.support.signing_in import as_admin
+from tests.support.stores import engines
 from tests.support.world import OPEN, WALLED, World, living, walled
 
 
@@ -38,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="both",
         help="which executor answers: the compiled one, compared with graphql-core (both), it alone, or graphql-core",
     )
+    parser.addoption("--postgres", choices=["embedded", "citus"], default="embedded", help="what PostgreSQL is")
+    parser.addoption("--mongodb", choices=["embedded", "documentdb"], default="embedded", help="what MongoDB is")
 
 
 def pytest_collection_finish() -> None:
@@ -107,15 +110,23 @@ def own_stores() -> Iterator[EmbeddedStores]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(own_stores: EmbeddedStores) -> str:
+def postgres_url(request: pytest.FixtureRequest, own_stores: EmbeddedStores) -> Iterator[str]:
+    if request.config.getoption("--postgres") == "citus":
+        with engines.citus() as url:
+            yield url
+        return
     assert own_stores.database_url is not None
-    return own_stores.database_url
+    yield own_stores.database_url
 
 
 @pytest.fixture(scope="session")
-def mongodb_url(own_stores: EmbeddedStores) -> str:
+def mongodb_url(request: pytest.FixtureRequest, own_stores: EmbeddedStores) -> Iterator[str]:
+    if request.config.getoption("--mongodb") == "documentdb":
+        with engines.documentdb() as uri:
+            yield uri
+        return
     assert own_stores.mongodb_uri is not None
-    return own_stores.mongodb_uri
+    yield own_stores.mongodb_uri
 
 
 @pytest.fixture(scope="session")

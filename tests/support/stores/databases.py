@@ -35,10 +35,13 @@ def fresh_database(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
     """Settings of an empty database in each store, dropped at the end of the block."""
     name = f"test_{uuid.uuid4().hex}"
     asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name}"))
+    url = urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+    if asyncio.run(_execute(postgres_url, "SELECT FROM pg_extension WHERE extname = 'citus'")):
+        asyncio.run(_execute(url, "CREATE EXTENSION citus"))  # as the coordinator's own database has it
     yield Settings(
         _env_file=None,
         environment="development",
-        database_url=SecretStr(urlsplit(postgres_url)._replace(path=f"/{name}").geturl()),
+        database_url=SecretStr(url),
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=name,
     )
