@@ -1,1 +1,1 @@
-"""The application over HTTP: routes, requests, responses, the endpoint of GraphQL, the explorer, metrics."""
+"""HTTP: the ASGI application, requests, responses, the GraphQL endpoint, health, metrics, the explorer, pictures."""

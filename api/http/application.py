@@ -38,7 +38,7 @@ PATH: Final = "/graphql"
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application over the stores of these settings; nothing is opened before its lifespan begins."""
+    """The application for these settings. Nothing is opened before its lifespan begins."""
     endpoint = GraphQLEndpoint(schema, settings)
 
     @contextlib.asynccontextmanager
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> Starlette:
     if settings.demo_pictures:
         routes += pictures.routes(endpoint)
     if settings.metrics:
-        from api.http import metrics  # here, since its library takes a tenth of a second to import
+        from api.http import metrics  # imported here, since its library takes a tenth of a second
 
         routes += metrics.routes(endpoint.traffic)
     middleware = [Middleware(Cors, settings)]
@@ -73,9 +73,9 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class Application(Starlette):
-    """Starlette's, with a short cut: its router and error pages take 20 microseconds, and `/graphql` needs neither.
+    """Starlette with a short cut for `/graphql`, which needs neither the router nor error pages: they take 20 us.
 
-    A slash at the end makes no difference: a redirect would have to know by which scheme and name the client has come.
+    `/graphql/` is served, too: a redirect would need to know the scheme and the host name that the client used.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Application(Starlette):
         routes: Sequence[BaseRoute],
         lifespan: Lifespan[Starlette],
     ) -> None:
-        # without methods: the endpoint has an answer to each
+        # for all methods: the endpoint answers each of them
         super().__init__(routes=[Route(PATH, graphql), *routes], middleware=middleware, lifespan=lifespan)
         self.router.redirect_slashes = False
         self.state.draining = False
@@ -106,7 +106,7 @@ class Application(Starlette):
 
 
 class _ExplorerOrGraphQL:
-    """`/graphql`: the explorer for a person who opens the address, GraphQL for everybody else."""
+    """`/graphql`: the explorer for browsers that open the address, GraphQL for all other clients."""
 
     def __init__(self, endpoint: GraphQLEndpoint, settings: Settings) -> None:
         self._endpoint = endpoint
@@ -114,7 +114,7 @@ class _ExplorerOrGraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and _is_browser(Incoming(scope, receive)):
-            if scope["path"] != PATH:  # the page's addresses are relative, as is this one
+            if scope["path"] != PATH:  # a relative address, like those in the page
                 query = scope["query_string"].decode("latin-1")
                 await RedirectResponse(f"..{PATH}?{query}" if query else f"..{PATH}")(scope, receive, send)
                 return
@@ -125,7 +125,7 @@ class _ExplorerOrGraphQL:
 
 
 async def _demo_accounts(stores: Stores, settings: Settings) -> list[DemoAccount]:
-    """The demo accounts that are there. None in production, nor where PostgreSQL can't tell: the page opens anyway."""
+    """The demo accounts that exist. None in production, or where PostgreSQL doesn't answer: the page opens anyway."""
     if settings.is_production:
         return []
     try:
@@ -137,8 +137,11 @@ async def _demo_accounts(stores: Stores, settings: Settings) -> list[DemoAccount
 
 
 async def _verify(stores: Stores, settings: Settings) -> None:
-    """Ask both stores once. One that doesn't answer is logged and keeps the process unready, but running: what needs
-    only the other one works, and readiness comes with the store. One that can't be served from ends the start."""
+    """Ask both stores once.
+
+    A store that doesn't answer is logged, and the process stays unready but runs: what only needs the other store
+    works, and the process becomes ready once the store answers. A store that can't be used at all ends the start.
+    """
     await _admit(stores, settings)
     health = await check(stores, timeout=settings.health_timeout)
     require_version(stores.spare_mongo)
@@ -150,19 +153,19 @@ async def _verify(stores: Stores, settings: Settings) -> None:
 
 
 async def _admit(stores: Stores, settings: Settings) -> None:
-    """Raise StoreUnfit where PostgreSQL answers, but is one on which somebody has to change a setting first."""
+    """Raise StoreUnfit where PostgreSQL answers, but can't be used until somebody changes a setting."""
     try:
         async with asyncio.timeout(settings.health_timeout):
             stores.spare.give_back(await stores.spare.take())
     except StoreUnfit as unfit:
         if unfit.lasts:
             raise
-    except Exception as error:  # it doesn't answer, which the check says
+    except Exception as error:  # the health check reports that it doesn't answer
         logger.debug("store does not answer", store="PostgreSQL", cause=repr(error))
 
 
 def _is_browser(request: Incoming) -> bool:
-    """Whether a GET asks for a page. It may carry a query, for the page to show."""
+    """Whether a GET is for the explorer's page. It may have a query, which the page then shows."""
     if "text/html" not in request.header(b"accept"):
         return False
     asks = {"query", "documentId", "extensions"}.intersection(QueryParams(request.scope["query_string"]))

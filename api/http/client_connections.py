@@ -1,4 +1,4 @@
-"""The connections of a process: how many there are, of whom, and which of them wait for their client."""
+"""The open connections of a process, counted and limited in all and for each address."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from api.rates.addresses import Addresses, site
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_MANY: Final = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _QUIET: Final = 60.0
-"""Seconds between two lines of the log that say that connections are refused."""
+"""The least seconds between two log lines about refused connections."""
 
 
 class Connection(Protocol):
-    """What is counted: uvicorn's protocol, by its identity."""
+    """A connection: uvicorn's protocol object."""
 
     transport: asyncio.Transport
     client: tuple[str, int] | None
 
 
 class ClientConnections:
-    """Counts connections, and bounds them for the process and for each address but the trusted proxies'.
+    """Counts connections, and limits them for the process and for each address, trusted proxies excepted.
 
-    Where the process has its most, the one that has waited for its client longest makes room for another: somebody who
-    only holds connections open keeps nobody out.
+    When the process has the most that it may have, the connection that has waited for its client longest is closed for
+    a new one. So a client that only holds connections open keeps nobody out.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +43,7 @@ class ClientConnections:
         return len(self._sites)
 
     def enter(self, connection: Connection) -> bytes | None:
-        """Count a connection, which waits for its client from now on; or the answer with which it is refused."""
+        """Count a new connection, which then waits for its client. Returns the answer to send if it is refused."""
         peer = self._addresses.peer(connection.client)
         counted = None if peer is None or self._addresses.trusts(peer) else site(str(peer))
         if counted is not None and self._open[counted] >= self._most_of_one:
@@ -59,7 +59,7 @@ class ClientConnections:
         return None
 
     def leave(self, connection: Connection) -> None:
-        """It is closed."""
+        """The connection is closed."""
         self._waiting.pop(connection, None)
         counted = self._sites.pop(connection, None)
         if counted is not None:
@@ -68,11 +68,11 @@ class ClientConnections:
                 del self._open[counted]
 
     def works(self, connection: Connection) -> None:
-        """A request of it has come, and is answered: it is not its client that is waited for."""
+        """A request has arrived and is being answered, so the connection doesn't wait for its client."""
         self._waiting.pop(connection, None)
 
     def waits(self, connection: Connection) -> None:
-        """What it has asked is answered."""
+        """The request is answered: the connection waits for its client again."""
         if connection in self._sites:
             self._waiting[connection] = None
 

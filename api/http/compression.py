@@ -1,4 +1,4 @@
-"""Bodies made smaller where the client takes it (`Accept-Encoding`): zstd before gzip, and nothing that is small."""
+"""Compressed responses, for clients that accept them: zstd, else gzip. Small bodies are sent as they are."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ else:
     from backports import zstd
 
 LEAST: Final = 1400
-"""Bytes that go into one packet anyway: fewer aren't compressed."""
+"""Bytes; smaller bodies aren't compressed, since they fit into one packet anyway."""
 ASIDE: Final = 32 * 1024
-"""Bytes from which a thread does it: the libraries let go of the interpreter, and so many take less than a ms."""
+"""Bytes; larger bodies are compressed in a thread. Smaller ones take less than a millisecond."""
 _REMEMBERED: Final = 200
-"""Characters of an Accept-Encoding header that is read; no client's is longer."""
+"""The most characters of an Accept-Encoding header that is read; no client sends more."""
 
 ENCODERS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "zstd": partial(zstd.compress, level=3),
     "gzip": partial(gzip.compress, compresslevel=4, mtime=0),
 }
-"""By their names in HTTP, the better one first."""
+"""The encodings by their HTTP names, the better one first."""
 
 
 @lru_cache(256)
 def encoding_of(accepted: str) -> str | None:
-    """The encoding to answer with, None for the body as it is."""
+    """The encoding of the response; None for an uncompressed body."""
     if len(accepted) > _REMEMBERED:
         return None
     allowed: dict[str, bool] = {}
@@ -38,11 +38,11 @@ def encoding_of(accepted: str) -> str | None:
         name, *parameters = (part.strip() for part in entry.split(";"))
         allowed[name] = not any(part.startswith("q=") and not part[2:].strip("0.") for part in parameters)
     anything = allowed.get("*", False)
-    # whoever takes anything has named nothing: what everybody can read
+    # `*` names no encoding, so the one that every client knows is used
     return next((name for name in ENCODERS if allowed.get(name, anything and name == "gzip")), None)
 
 
 async def compressed(content: bytes, encoding: str) -> bytes:
-    """The content in this encoding. The event loop goes on meanwhile where there is much of it."""
+    """The content in this encoding. Large contents are compressed in a thread, so that the event loop goes on."""
     encode = ENCODERS[encoding]
     return await asyncio.to_thread(encode, content) if len(content) >= ASIDE else encode(content)

@@ -1,4 +1,4 @@
-"""Pages of other origins (CORS): Starlette's middleware, with headers by pattern, and words for who is refused."""
+"""CORS: Starlette's middleware, extended by patterns for headers and by log lines for refused pages."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _READ_BY_PAGES: Final = (
 )
 _METHODS: Final = ("GET", "POST")
 _ANY_PORT: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
-"""Origins of pages that this machine serves itself, on whichever port."""
+"""Origins of pages that this machine serves itself, on any port."""
 _SHOWN: Final = 200
-"""Characters of what a refused page has sent that are logged."""
+"""The most characters that are logged of what a refused page has sent."""
 _REMEMBERED: Final = 100
 _LONGEST: Final = 2000
-"""Characters of the names that a page asks for; a browser's are some ten."""
+"""The most characters of the header names that a page asks for."""
 
 
 class _Names(list[str]):
-    """Names of headers, some of them patterns: whatever these fit is in the list."""
+    """Names and patterns of headers. A name that fits a pattern is in the list."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         super().__init__(patterns)
@@ -50,8 +50,11 @@ class _Names(list[str]):
 
 
 class Cors(CORSMiddleware):
-    """What browsers are told, by CORS_ORIGINS and CORS_HEADERS. A request without an origin passes by: what it gets
-    is not kept by any cache, apart from the explorer's files, which are for no other origin."""
+    """CORS headers by the settings CORS_ORIGINS and CORS_HEADERS.
+
+    Requests without an origin get none. Their responses aren't cached, except for the explorer's files, which pages of
+    other origins don't load.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         origins = settings.allowed_origins
@@ -76,7 +79,7 @@ class Cors(CORSMiddleware):
         await self.app(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """As the class's; who is refused is a line of the log, since browsers tell their pages nothing."""
+        """As in Starlette, but a refusal is logged, since browsers don't tell the page about it."""
         asked = request_headers.get("access-control-request-headers", "")
         if len(asked) > _LONGEST:
             return PlainTextResponse("Disallowed CORS headers", 400)
@@ -91,7 +94,7 @@ class Cors(CORSMiddleware):
         return response
 
     def _reason(self, request_headers: Headers, asked: str) -> str:
-        """Why a preflight is refused, and by which setting."""
+        """Why a preflight request is refused, and which setting says so."""
         origin, method = request_headers["origin"], request_headers["access-control-request-method"]
         if not self.is_allowed_origin(origin):
             return f"{origin[:_SHOWN]} is not in CORS_ORIGINS"

@@ -1,6 +1,6 @@
 """GraphQL over HTTP: from a request to `schema.execute` and back, with one log line.
 
-`api.http.request` reads what is asked, `api.http.response` makes the answer.
+`api.http.request` reads the request, `api.http.response` makes the response.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ _AUTHORIZATION: Final = b"authorization"
 _KEY: Final = HEADER.lower().encode()
 _NOTHING: Final[Mapping[str, Any]] = {}
 _LOGGED: Final = 100
-"""Characters of an operation's name that are logged."""
+"""The most characters of an operation's name that are logged."""
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION})
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request under way: what is known of it so far.
+    """A request that is being answered, with what is known of it so far.
 
-    `operation` is the name of the one that is executed, if it has one. `headers` go out with the answer, which must fit
-    into the `size_budget`.
+    `operation` is the name of the executed operation, if it has one. `headers` are sent with the response, which must
+    fit into the `size_budget`.
     """
 
     settings: Settings
@@ -93,7 +93,7 @@ class GraphQLEndpoint:
         self.traffic = Traffic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a well-formed GraphQL response, whatever comes in."""
+        """Answer every request with a well-formed GraphQL response."""
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
         request = Incoming(scope, receive)
@@ -111,7 +111,7 @@ class GraphQLEndpoint:
             answer = refusal(error)
             content = answer.content()
             if exchange.meter is None and isinstance(error, BadUserInput | Unauthenticated):
-                # an account without a quota: what it wastes is counted by its address
+                # the account has no quota, so refused requests are charged to its address
                 exchange.meter = self.meters.of(None, exchange.address)
         except Exception as error:
             answer = failure(error, exchange.request_id)
@@ -141,7 +141,7 @@ class GraphQLEndpoint:
         await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
 
     async def _answer(self, exchange: Exchange) -> Answer:
-        """Raises AppError for a request that is refused as a whole."""
+        """Read and execute the request. Raises AppError where it is refused as a whole."""
         exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
         claims = self._admit(exchange)
         if exchange.media_type is None:
@@ -169,9 +169,9 @@ class GraphQLEndpoint:
         return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
 
     def _admit(self, exchange: Exchange) -> Claims | None:
-        """What the access token claims, if there is one; from here on somebody pays for the request.
+        """The claims of the access token, if there is one. From here on, the request is charged to somebody.
 
-        Nothing of the body is read before. Raises Unauthenticated, and RateLimited where nothing is left to pay with.
+        The body hasn't been read yet. Raises Unauthenticated, and RateLimited where the quota is used up.
         """
         given = exchange.request.header(_AUTHORIZATION) if _AUTHORIZATION in exchange.request else None
         claims = refused = None
@@ -188,7 +188,7 @@ class GraphQLEndpoint:
         return claims
 
     async def _viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
-        """Who is asking. Raises Unauthenticated, or StoreUnavailable where nobody can tell."""
+        """The viewer. Raises Unauthenticated, or StoreUnavailable where the session can't be looked up."""
         try:
             return await self.auth.viewer_of(claims, exchange.stores)
         except Unauthenticated as error:
@@ -200,7 +200,7 @@ class GraphQLEndpoint:
             raise known from None
 
     async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:
-        """As `_execute`; what fails is answered in its place, and takes nobody along."""
+        """As `_execute`, but a failure becomes the answer to this operation only, not to the whole batch."""
         try:
             for_old_client = exchange.media_type in (None, JSON)
             resolved = await self._documents.resolve(operation, exchange.stores, for_old_client=for_old_client)
@@ -217,7 +217,7 @@ class GraphQLEndpoint:
         return answer.status, answer.body
 
     async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
-        """Run one operation. Raises AppError where it is refused with a status of its own."""
+        """Run one operation. Raises AppError where it is refused with an HTTP status."""
         context = Context(
             exchange.stores,
             self._settings,

@@ -41,8 +41,7 @@ async def _health(request: Request) -> Response:
 
 
 async def _database(request: Request) -> Response:
-    """As `/health`, with `checks` of each store: response times, and for who may see them pool figures and the servers'
-    own figures."""
+    """As `/health`, with the `checks` of each store: response times, and figures for those who may see them."""
     may = _sees_figures(request)
     if may is None:
         body = {"error": "The token is not HEALTH_TOKEN."}
@@ -56,9 +55,9 @@ async def _database(request: Request) -> Response:
 
 
 def _sees_figures(request: Request) -> bool | None:
-    """Whether the figures are for this client: all of them in development without HEALTH_TOKEN, else who sends it.
+    """Whether this client may see figures: it sends HEALTH_TOKEN. In development without one, everybody may.
 
-    None for one that sends another.
+    None for a client that sends another token.
     """
     settings: Settings = request.app.state.settings
     given = request.headers.get("authorization")
@@ -72,13 +71,15 @@ def _sees_figures(request: Request) -> bool | None:
 
 
 async def _live(request: Request) -> Response:
-    """Always 200: that this runs is what it says. It asks no store, since a restart would not mend one."""
+    """Always 200, as long as the process answers. It asks no store: restarting the process would not mend one."""
     return _answer(True, {"status": "alive", "timestamp": timestamp(datetime.now(UTC))})
 
 
 async def _ready(request: Request) -> Response:
-    """200 when requests can be served; 503 when a store does not answer or isn't migrated (`unready`, with `errors`) or
-    the server is `draining`."""
+    """200 when requests can be served.
+
+    503 when a store does not answer or isn't migrated (`unready`, with `errors`), or the server is `draining`.
+    """
     if getattr(request.app.state, "draining", False):
         return _answer(False, {"status": "draining", "timestamp": timestamp(datetime.now(UTC))})
     health = await _check(request)

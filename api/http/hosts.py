@@ -1,4 +1,4 @@
-"""Which names this server answers to: a page whose name is made to lead here (DNS rebinding) is refused."""
+"""The host names that this server answers to. That stops DNS rebinding: pages whose name is made to point here."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from api.error_codes import ErrorCode
 from api.log import logger
 
 _PROBES: Final = frozenset({"/livez", "/readyz"})
-"""They are asked by address, whatever the server is called, and tell nothing of it."""
+"""Probes call these by address, whatever the server's name is, and their answers tell nothing."""
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d{0,5})?")
 _LONGEST: Final = 260
-"""Bytes of a host that are looked at; none is longer, and no name of ours as long."""
+"""The most bytes of a host name; a longer one can't be valid."""
 _REMEMBERED: Final = 1000
 
 
 class Hosts:
     """Refuses requests whose `Host` isn't in ALLOWED_HOSTS.
 
-    `localhost` among them stands for all names of this machine: localhost, what is below it, and addresses, which no
-    domain can pretend to be. A request without the header passes: browsers always send it.
+    `localhost` stands for all names of this machine: localhost, names below it, and IP addresses, since no domain can
+    look like one. Requests without the header pass, since browsers always send it.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""What graphql-core says of a request, without the values in it: a client may have sent a secret in the wrong place.
+"""Messages of graphql-core without the values in them, since a client may have sent a secret in the wrong place.
 
-Where a value stands is told by the error's locations, and of variables by the message.
+The client finds the value by the error's locations; for variables, the message names the path.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 _REPLACEMENTS: Final = tuple(
     (re.compile(pattern, re.DOTALL), replacement)
     for pattern, replacement in (
-        # Strawberry's, which has Python's types in it
+        # a message of Strawberry's that names Python types
         (
             r"Expected value of type '[^']*', found null\. (Argument|Field) '([^']*)' .*",
             r"\1 '\2' can be left out, but not be null.",
@@ -28,7 +28,7 @@ _REPLACEMENTS: Final = tuple(
 
 
 def without_values(message: str) -> str:
-    """The message without what it quotes of the request: literals, variables, words of a document that isn't one."""
+    """The message without its quotes from the request: literals, variables, words of an invalid document."""
     for pattern, replacement in _REPLACEMENTS:
         message = pattern.sub(replacement, message, count=1)
     return message

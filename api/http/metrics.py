@@ -1,6 +1,6 @@
-"""`GET /metrics`: what this process has counted anyway, in Prometheus' text format. It asks no store.
+"""`GET /metrics`: the counts of this process in Prometheus' text format. It asks no store.
 
-The library's own counters would cost a lock and a lookup each; a collector reads ours when somebody asks.
+The library's counters would cost a lock and a lookup for each count. Instead, a collector reads ours when it is asked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from api.schema import schema
 from api.stores.stores import Stores
 
 _CLASSES: Final = (2, 4, 5)
-"""Classes of statuses that are there from the start, at 0, so that the first of them is an increase."""
+"""Status classes that are shown from the start, with 0, so that Prometheus sees the first one as an increase."""
 
 
 def routes(traffic: Traffic) -> list[Route]:
@@ -37,7 +37,7 @@ def routes(traffic: Traffic) -> list[Route]:
 
 
 class Figures(Collector):
-    """The figures of this process, its CPU time, memory and files among them where the system tells (Linux)."""
+    """The figures of this process; on Linux also its CPU time, memory and files."""
 
     def __init__(self, traffic: Traffic, stores: Stores) -> None:
         self._traffic = traffic

@@ -1,4 +1,4 @@
-"""From an HTTP request to the operations that it asks for: media types, body, JSON, and what is refused."""
+"""Reading a request: media types, body and JSON, and the operations in it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ JSON: Final = "application/json"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REMEMBERED_ACCEPT: Final = 512
-"""Characters of an Accept header whose outcome is kept; no client's is longer."""
+"""The most characters of an Accept header whose result is remembered; no client sends more."""
 _LENGTH_DIGITS: Final = 18
 _NAMES_JSON: Final = re.compile(r"application/(graphql-response\+)?json", re.IGNORECASE)
 _PREFLIGHTED: Final = (b"authorization", b"apollo-require-preflight", b"x-requested-with")
-"""Headers that a page of another site can't send without asking first (CORS), nor a form at all."""
+"""Headers that a page of another site can't send without a CORS preflight, and a form can't send at all."""
 _PARAMETERS: Final = frozenset({"query", "documentId", "variables", "operationName", "extensions"})
 
 
 class Incoming:
-    """A request as ASGI brings it, its headers by name in lower case; of one that comes twice, the last.
+    """An ASGI request. Headers are found by their lower-case names; of a repeated header, the last one.
 
-    `size` is how many bytes of query string and body have been read so far.
+    `size` is the number of bytes read so far of the query string and the body.
     """
 
     __slots__ = ("_headers", "method", "receive", "scope", "size")
@@ -47,29 +47,31 @@ class Incoming:
         return name in self._headers
 
     def header(self, name: bytes) -> str:
-        """The header of this name, empty where there is none."""
+        """The header with this name; empty where there is none."""
         value = self._headers.get(name)
         return "" if value is None else value.decode("latin-1")
 
     def headers(self, name: bytes) -> list[str]:
-        """All headers of this name."""
+        """All headers with this name."""
         return [value.decode("latin-1") for each, value in self.scope["headers"] if each == name]
 
 
 def wants_data(request: Incoming) -> bool:
-    """Whether a GET wants its query's answer: it names JSON, or has a header that neither a page's form nor a browser
-    that opens an address sends."""
+    """Whether a GET asks for data, not for a page.
+
+    It accepts JSON, or has a header that neither forms nor browsers opening an address send.
+    """
     return any(name in request for name in _PREFLIGHTED) or bool(_NAMES_JSON.search(request.header(b"accept")))
 
 
 def request_id_of(request: Incoming) -> str:
-    """The request id that the client or a proxy sent, `[A-Za-z0-9._-]{1,64}`; a new one where there is none such."""
+    """The request id that the client or a proxy sent, if it matches `[A-Za-z0-9._-]{1,64}`; else a new one."""
     given = request.header(b"x-request-id")
     return given if given and _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
 
 
 def response_type(accept: str) -> str | None:
-    """The media type to answer with: the preferred of the two, `application/json` for old clients; None for neither."""
+    """The media type of the response: whichever of the two the client prefers; None where it accepts neither."""
     return _negotiate(accept) if len(accept) <= _REMEMBERED_ACCEPT else _negotiate.__wrapped__(accept)
 
 
@@ -94,7 +96,8 @@ def _quality(text: str) -> float:
 
 
 async def read_operations(request: Incoming, settings: Settings) -> Operation | list[Operation]:
-    """What the request asks for; a list for a batch. Raises BadRequest for everything that isn't a GraphQL request."""
+    """The operation of the request, or a list of them for a batch. Raises BadRequest where it isn't a GraphQL
+    request."""
     if request.method == "POST":
         return await _read_post(request, settings)
     if request.method == "GET":
@@ -117,7 +120,7 @@ async def _read_post(request: Incoming, settings: Settings) -> Operation | list[
 
 
 def _require_json(content_type: str) -> None:
-    """Refuse what isn't JSON in UTF-8. A page of another site can't send this type without asking first (CORS)."""
+    """Refuse everything but JSON in UTF-8. A page of another site can't send that without a CORS preflight."""
     if content_type == JSON:
         return
     name, *parameters = (part.strip().lower() for part in content_type.split(";"))
@@ -130,7 +133,8 @@ def _require_json(content_type: str) -> None:
 
 
 def _read_get(request: Incoming, settings: Settings) -> dict[str, Any]:
-    """The parameters of a query string. What a form, an image or a script of another site could send is refused."""
+    """The parameters of a query string. Requests that a form, image or script of another site could send are
+    refused."""
     if not wants_data(request):
         raise BadRequest(f"A GET names {JSON} or {RESPONSE_JSON} in its Accept header: any page's form sends the rest.")
     text: bytes = request.scope["query_string"]
@@ -172,7 +176,7 @@ def _operation(given: Any) -> Operation:
 
 
 async def _body(request: Incoming, settings: Settings) -> bytes | bytearray:
-    """The body. For one that doesn't come in time the protocol ends the connection (`api/server/protocol.py`)."""
+    """The body. Where it doesn't arrive in time, `api/server/protocol.py` ends the connection."""
     limit = settings.max_body_size
     declared = request.header(b"content-length")
     if len(declared) > _LENGTH_DIGITS or (declared.isdecimal() and int(declared) > limit):
@@ -206,8 +210,10 @@ def _too_large(limit: int) -> BadRequest:
 
 
 def _parse(text: bytes | bytearray, name: str) -> Any:
-    """The value of a JSON text. orjson refuses what others let in: lone surrogates, NaN, what is too large for a
-    float or nested deeper than 1,024."""
+    """The value of a JSON text.
+
+    orjson is strict: it refuses lone surrogates, NaN, numbers too large for a float, and more than 1,024 levels.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:

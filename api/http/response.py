@@ -1,4 +1,4 @@
-"""From what was executed to an HTTP response: statuses, headers, and errors that tell nothing of the inside."""
+"""Making a response: status, headers, body, and errors that reveal nothing internal."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Body = dict[str, Any]
 
 @dataclass(slots=True)
 class Answer:
-    """HTTP's status, the body (a list answers a batch), and headers beside those that every response has."""
+    """A response: its HTTP status, its body (a list for a batch), and headers beside those of every response."""
 
     status: int
     body: Body | list[Body]
     headers: dict[str, str] = field(default_factory=dict)
 
     def content(self) -> bytes:
-        """The body as it is sent. Raises TypeError where JSON can't say it."""
+        """The body as JSON. Raises TypeError where JSON can't express it."""
         return orjson.dumps(self.body)
 
     @property
     def errors(self) -> Sequence[Mapping[str, Any]]:
-        """The errors that the body lists, as clients see them; of a batch, those of all its operations."""
+        """The errors in the body; of a batch, those of all operations."""
         if isinstance(self.body, list):
             return [error for body in self.body for error in body.get("errors", ())]
         errors: Sequence[Mapping[str, Any]] = self.body.get("errors", ())
@@ -45,8 +45,11 @@ class Answer:
 
 
 def executed(result: ExecutionResult | PreExecutionError, media_type: str, request_id: str) -> Answer:
-    """The answer to an operation. Of one that was refused before its execution, an error may say status and headers
-    (`AppError.status`); else it is 400, and 200 for old clients."""
+    """The answer to an operation.
+
+    Where it was refused before its execution, the error may say the status and headers (`AppError.status`). Else the
+    status is 400, or 200 for old clients.
+    """
     body: Body = {}
     code = ErrorCode.GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else ErrorCode.BAD_VARIABLES
     if result.errors:
@@ -66,25 +69,25 @@ def executed(result: ExecutionResult | PreExecutionError, media_type: str, reque
 
 
 def refusal(error: AppError) -> Answer:
-    """The answer that has nothing but this error."""
+    """An answer with nothing but this error."""
     body = {"errors": [{"message": error.message, "extensions": dict(error.extensions)}]}
     return Answer(error.status or 400, body, dict(error.headers))
 
 
 def too_large(size: int, settings: Settings, media_type: str | None) -> Answer:
-    """The answer in place of one that got too large when it was written out."""
+    """The answer in place of one whose JSON is too large."""
     answer = refusal(answer_too_large(size, settings))
     return answer if media_type == RESPONSE_JSON else replace(answer, status=200)
 
 
 def failure(error: Exception, request_id: str) -> Answer:
-    """The answer to a request that hit a bug outside of any field: logged, masked, 500."""
+    """The answer after a bug outside of any field: 500, with a masked error. The bug is logged."""
     logger.error("internal error", request_id=request_id, exc_info=error)
     return Answer(500, {"errors": [{"message": _masked(request_id), "extensions": _internal(request_id)}]})
 
 
 def of_batch(answers: list[Answer]) -> Answer:
-    """One answer to a batch: the status that all of them have, else 200."""
+    """The answer to a batch. Its status is the common one of all operations, else 200."""
     statuses = {answer.status for answer in answers}
     headers = {name: value for answer in answers for name, value in answer.headers.items()}
     bodies = [answer.body for answer in answers if isinstance(answer.body, dict)]
@@ -94,7 +97,7 @@ def of_batch(answers: list[Answer]) -> Answer:
 async def send_answer(
     answer: Answer, content: bytes, media_type: str, encodings: str, request_id: str, send: Send
 ) -> None:
-    """Send it, with the headers that every response has, in one of the encodings that the client accepts."""
+    """Send the answer with the headers of every response, in an encoding that the client accepts."""
     encoding = encoding_of(encodings) if encodings and len(content) >= LEAST else None
     if encoding is not None:
         content = await compressed(content, encoding)
@@ -115,9 +118,9 @@ async def send_answer(
 
 
 def format_error(error: GraphQLError, request_id: str, of_core: ErrorCode) -> Mapping[str, Any]:
-    """An error as clients see it: a code always, internals never (they are logged under the request id).
+    """An error as clients see it: always with a code, never with internals (these are logged with the request id).
 
-    `of_core` is the code of what graphql-core finds in the client's request, unless that is the syntax.
+    `of_core` is the code for errors that graphql-core finds in the request, syntax errors excepted.
     """
     formatted: dict[str, Any] = {"message": error.message}
     if error.locations:
@@ -151,12 +154,12 @@ def _internal(request_id: str) -> dict[str, Any]:
 
 
 def _refused(result: ExecutionResult) -> bool:
-    """Whether execution never began: variables that don't fit are found by the executor, before any field."""
+    """Whether execution never began, since the executor refused the variables."""
     return result.data is None and bool(result.errors) and all(not error.path for error in result.errors or ())
 
 
 def _has_too_many_digits(error: GraphQLError) -> bool:
-    """Whether Python has refused to convert an integer of the document; graphql-core lets its error pass."""
+    """Whether Python refused to convert a huge integer in the document; graphql-core doesn't catch that error."""
     nodes = error.nodes or ()
     return isinstance(error.original_error, ValueError) and any(isinstance(node, IntValueNode) for node in nodes)
 
@@ -164,7 +167,7 @@ def _has_too_many_digits(error: GraphQLError) -> bool:
 def _is_clients(error: GraphQLError) -> bool:
     """Whether an error of graphql-core is about the document, the variables or an argument.
 
-    What it raises while it completes a result (a value outside its enum) is an error of its own kind, too, but ours.
+    Errors that it raises while completing a result (such as for a value outside its enum) are bugs of ours.
     """
     original = error.original_error
     if original is None or not isinstance(original, GraphQLError):

@@ -1,4 +1,4 @@
-"""What a process counts of the requests that it answers: a few integers each, for `api.http.metrics`."""
+"""Counts of the requests that a process answers, for `api.http.metrics`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from api.http.response import Answer
 from api.log import Cost
 
 _CLASSES: Final = 6
-"""Of statuses, with one for 0 that isn't used."""
+"""The number of status classes, including an unused one for 0."""
 
 
 @dataclass(slots=True)
 class Traffic:
     """Requests to `/graphql` since the process started.
 
-    `requests` and `operations` are by the class of their status (at 2 for 2xx): an operation counts once it was handed
-    to the schema, a request that is refused before has none, a batch has several. `errors` are those of the responses,
-    by code and the setting that was exceeded, if it was one.
+    `requests` and `operations` are counted by status class (2 for 2xx). An operation counts once it is handed to the
+    schema: a request that is refused before has none, a batch has several. `errors` are counted by their code and the
+    setting that was exceeded, if any.
     """
 
     under_way: int = 0
@@ -30,13 +30,13 @@ class Traffic:
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def ended(self, cost: Cost) -> None:
-        """Count a request out, whether it is answered or its client has gone."""
+        """Count the end of a request, whether it was answered or its client has gone."""
         self.under_way -= 1
         self.sql += cost.sql
         self.mongo += cost.mongo
 
     def answered(self, answer: Answer) -> None:
-        """Count what a request is answered."""
+        """Count the answer to a request."""
         self.requests[answer.status // 100] += 1
         for error in answer.errors:
             extensions = error["extensions"]

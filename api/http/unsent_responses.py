@@ -1,4 +1,4 @@
-"""Answers that wait for clients who don't read them: for how long, and how many bytes of them a process keeps."""
+"""Responses that wait for clients to read them: how long they may wait, and how many bytes a process keeps."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from api.log import logger
 
 
 class Connection(Protocol):
-    """What waits: uvicorn's protocol, by its identity."""
+    """A connection: uvicorn's protocol object."""
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
 
 
 class UnsentResponses:
-    """The connections whose answers are more than their transports want to keep, in the order in which they began to
-    wait.
+    """Connections whose transports have paused writing, in the order in which they began to wait.
 
-    Each is dropped after SEND_TIMEOUT; where all of them together keep more than MAX_UNSENT_SIZE, those that have
-    waited longest are: somebody who doesn't read takes nothing from those who do.
+    Each is dropped after SEND_TIMEOUT. Where all together keep more than MAX_UNSENT_SIZE, those that have waited
+    longest are dropped: a client that doesn't read takes nothing from those that do.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,11 +33,11 @@ class UnsentResponses:
 
     @property
     def size(self) -> int:
-        """The bytes that wait."""
+        """The number of waiting bytes."""
         return sum(each.transport.get_write_buffer_size() for each in self._waiting)
 
     def begin(self, connection: Connection) -> None:
-        """The connection's client has to read before more is sent."""
+        """The client has to read before more can be sent."""
         self.end(connection)
         expire = partial(self._drop, connection, "SEND_TIMEOUT")
         self._waiting[connection] = connection.loop.call_later(self._timeout, expire)
@@ -49,7 +48,7 @@ class UnsentResponses:
             self._drop(longest, "MAX_UNSENT_SIZE")
 
     def end(self, connection: Connection) -> None:
-        """It has read enough, or is closed."""
+        """The client has read enough, or the connection is closed."""
         timer = self._waiting.pop(connection, None)
         if timer is not None:
             timer.cancel()

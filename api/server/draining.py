@@ -1,4 +1,4 @@
-"""How a process leaves: it says so first, answers what is asked meanwhile, and closes when nobody asks any more."""
+"""Graceful shutdown: a process first says that it leaves, goes on answering for a while, and then closes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from api.log import drain_log, logger
 from api.server import garbage_collection
 
 _ENDING: Final = 1.0
-"""Seconds that cancelled tasks get to end, once everything has been closed."""
+"""Seconds that cancelled tasks get to end after everything else is closed."""
 _CLOSE: Final = (b"connection", b"close")
 
 
 class DrainingServer(Server):
-    """uvicorn's server, which on SIGTERM goes on for SHUTDOWN_DELAY before it stops to listen.
+    """uvicorn's server, which after SIGTERM goes on listening for SHUTDOWN_DELAY.
 
-    From the signal on `/readyz` says 503 and every response closes its connection, so that the balancer turns to
-    other instances before this one refuses anybody. Then uvicorn closes what is idle and waits for what is running.
+    After the signal, `/readyz` answers 503 and every response closes its connection, so that the load balancer turns to
+    other instances before this one refuses connections. Then uvicorn closes idle ones and waits for running requests.
     A second signal, or Ctrl-C, skips the delay.
     """
 
@@ -35,10 +35,10 @@ class DrainingServer(Server):
         super().__init__(config)
         self._closes_at: float | None = None
         self._signal: signal.Signals | None = None
-        """The one that has come and is not logged yet: a signal may come in the middle of another line."""
+        """A signal that isn't logged yet, since it may arrive while another line is being written."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, but a task that goes on whatever cancels it is left behind, and the process ends."""
+        """As in uvicorn, but the process also ends if a task ignores its cancellation."""
         loop = self.config.get_loop_factory()()  # type: ignore[misc]  # uvloop's
         try:
             loop.run_until_complete(self.serve(sockets))
@@ -64,7 +64,7 @@ class DrainingServer(Server):
         drain_log()  # the signal is raised again after this, and may end the process
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called by the signal, between two steps of the event loop or within one."""
+        """Called by a signal, possibly within a step of the event loop."""
         if not self.started or self._closes_at is not None:
             super().handle_exit(sig, frame)
             return
@@ -79,7 +79,7 @@ class DrainingServer(Server):
         self._close_connections()
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_started:  # it will be answered with the headers of before
+            if cycle is not None and not cycle.response_started:  # its response would still have the old headers
                 cycle.keep_alive = False
 
     def _close_connections(self) -> None:
@@ -87,7 +87,7 @@ class DrainingServer(Server):
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second; true ends the serving."""
+        """Called ten times a second; returning true ends the serving."""
         leaves = await super().on_tick(counter)  # makes the default headers anew, for their date
         if self._signal is not None:
             logger.info("stopping", pid=os.getpid(), signal=self._signal.name, delay=self._settings.drain_delay)
@@ -99,7 +99,7 @@ class DrainingServer(Server):
 
 
 async def _end_tasks() -> None:
-    """Cancel every other task, and wait for a moment only."""
+    """Cancel all other tasks, and wait only for a moment."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

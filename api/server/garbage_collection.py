@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, told what it need not look at."""
+"""Settings of Python's cyclic garbage collector."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from api.config.settings import Settings
 
 
 def freeze(settings: Settings) -> None:
-    """Set aside what the start has made (modules, the schema, statements), and collect less often.
+    """Exempt all objects that exist after the start (modules, the schema, statements), and collect less often.
 
-    A collection looks at every object of its generation, and what a request makes is freed by reference counts:
-    `tests/benchmarks/garbage.py` measures what that saves.
+    A collection looks at every object of its generation, while the objects of a request are freed by reference counts.
+    `tests/benchmarks/garbage.py` measures what this saves.
     """
     gc.collect()
     gc.freeze()

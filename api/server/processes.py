@@ -38,20 +38,20 @@ FACTORY: Final = "api.server.processes:application"
 BACKLOG: Final = 2048
 _PACKAGES: Final = ("api", "models", "documents", "migrations")
 _WORKER_ANSWERS: Final = 30
-"""Seconds after which a silent worker is replaced. It is silent while it starts, on a busy machine for long."""
+"""Seconds after which a silent worker is replaced. Starting, in which it is silent, can take long on a busy machine."""
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not listened on
 _GLANCE: Final = 0.1
 _AFTER_DRAIN: Final = 5.0
-"""Seconds that a worker has for closing its stores, once its requests are done or cancelled."""
+"""Seconds that a worker gets to close its stores after its requests are done or cancelled."""
 
 
 def application() -> Starlette:
-    """The application of this process, by the settings in its environment; uvicorn calls it in every process."""
+    """The application for the settings in the environment. uvicorn calls this in every process."""
     from api.http.application import create_app
 
     if (supervisor := parent_process()) is not None:
         die_with_parent(signal.SIGTERM)
-        if os.getppid() != supervisor.pid:  # it died while we were starting
+        if os.getppid() != supervisor.pid:  # the parent process died while this one was starting
             raise SystemExit(STARTUP_FAILURE)
     try:
         settings = load_settings()
@@ -63,7 +63,7 @@ def application() -> Starlette:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The listening socket: from here on nobody else gets the port, and requests wait until we are ready.
+    """Listen: from now on the port is taken, and requests wait until the application is ready.
 
     Raises ConfigurationError for a host that is no address of this machine, ServerError where the port is taken.
     """
@@ -85,7 +85,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """`http://address:port` of a listening socket; of one that listens on all addresses, one to reach it by."""
+    """`http://address:port` of a listening socket. If it listens on all addresses, one of them."""
     host, port = listener.getsockname()[:2]
     host = _LOOPBACK.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -115,7 +115,7 @@ async def _verify_mongodb(settings: Settings) -> None:
 
 
 class Lifespan(LifespanOn):
-    """Says in one line why the application did not start; a bug keeps its traceback."""
+    """uvicorn's lifespan, which reports in one line why the application did not start. Bugs keep their traceback."""
 
     async def send(self, message: LifespanSendMessage) -> None:
         if message["type"] == "lifespan.startup.failed" and (error := sys.exc_info()[1]) is not None:
@@ -124,7 +124,7 @@ class Lifespan(LifespanOn):
 
 
 class Configuration(Config):
-    """uvicorn's, with our lifespan. It travels to the processes that serve."""
+    """uvicorn's configuration, with our lifespan. It is sent to the serving processes."""
 
     def load(self) -> None:
         super().load()
@@ -132,7 +132,7 @@ class Configuration(Config):
 
 
 class Worker(multiprocess.Process):
-    """uvicorn's process that serves, with our server."""
+    """uvicorn's worker process, with our server."""
 
     @property
     def server(self) -> Server:
@@ -145,7 +145,7 @@ multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no oth
 
 
 class Workers(multiprocess.Multiprocess):
-    """uvicorn's supervisor, which closes its own copy of the socket first and does not wait for ever."""
+    """uvicorn's supervisor, which closes its copy of the socket first, and doesn't wait for workers for ever."""
 
     def handle_int(self) -> None:
         logger.info("stopping", pid=os.getpid(), signal="SIGINT", workers=len(self.processes))
@@ -156,7 +156,7 @@ class Workers(multiprocess.Multiprocess):
         super().handle_term()
 
     def keep_subprocess_alive(self) -> None:
-        """Called twice a second. A worker that is gone, or has been silent for long, is replaced."""
+        """Called twice a second: replaces workers that have died or been silent for long."""
         before = list(self.processes)
         super().keep_subprocess_alive()
         for old in before:
@@ -164,17 +164,17 @@ class Workers(multiprocess.Multiprocess):
                 logger.error("worker died", pid=old.pid, exit_code=old.exitcode)
 
     def terminate_all(self) -> None:
-        self.signal_queue.clear()  # what comes from here on is a second signal
+        self.signal_queue.clear()  # any signal from now on is a second one
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
 
     def join_all(self) -> None:
-        """Wait for the workers to drain; a second signal, which they would not get, is passed on to them."""
+        """Wait for the workers to drain. A second signal is passed on to them, since only this process gets it."""
         deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
         while (alive := [each for each in self.processes if each.process.is_alive()]) and time.monotonic() < deadline:
             alive[0].process.join(_GLANCE)
-            if self.signal_queue:  # again and again: a worker that is slow to wake takes two signals for one
+            if self.signal_queue:  # sent repeatedly, since a slow worker may see two signals as one
                 for worker in alive:
                     worker.process.terminate()
         for worker in self.processes:
@@ -186,13 +186,13 @@ class Workers(multiprocess.Multiprocess):
 
 
 def exit_on_signals() -> None:
-    """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks, once.
+    """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks.
 
-    uvicorn takes the signals over while it serves, drains, and then raises them again for us.
+    uvicorn handles the signals while it serves and drains; then it raises them again, which ends up here.
     """
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
-        for each in (signal.SIGTERM, signal.SIGINT):  # what follows is bounded, and must not be cut short
+        for each in (signal.SIGTERM, signal.SIGINT):  # the rest takes a limited time, and must not be interrupted
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(0)
 
@@ -216,7 +216,7 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
         loop="uvloop",
         http=Protocol,
-        ws="none",  # else whoever asks for one leaves the protocol that counts connections
+        ws="none",  # an upgrade would leave the protocol that counts connections
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=settings.shutdown_timeout - settings.drain_delay,

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol on httptools, with bounds for what a client sends, and for how long it may take."""
+"""uvicorn's HTTP/1.1 protocol (httptools), with limits on the size and the duration of requests."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
 _TOO_LATE: Final = _ANSWER % b"408 Request Timeout"
 _TOO_EAGER: Final = _ANSWER % b"429 Too Many Requests"
 _MOST_HEADERS: Final = 200
-"""Headers of a request: each takes some hundred bytes of memory, however short it is."""
+"""The most headers of a request: each takes some hundred bytes of memory, however short it is."""
 _MOST_AHEAD: Final = 10
-"""Requests that a client may send before the first of them is answered."""
+"""The most requests that a client may send before the first one is answered."""
 
 
 class _Refused(Exception):
-    """Ends the parser's work; uvicorn then calls `send_400_response`."""
+    """Stops the parser; uvicorn then calls `send_400_response`."""
 
 
 class _Dropped(list[tuple[bytes, bytes]]):
-    """Where trailers go: nothing is kept. The headers of a request that is under way are not theirs to change."""
+    """A list that keeps nothing, for trailers: they must not change the headers of a running request."""
 
     def append(self, header: tuple[bytes, bytes]) -> None:
         pass
 
 
 class Protocol(HttpToolsProtocol):
-    """Ends connections whose requests are too long or too slow: httptools would keep all of a head, and uvicorn wait
-    for ever, for a head, a body or its trailers.
+    """Ends connections whose requests are too large or too slow.
 
-    HEAD_TIMEOUT and BODY_TIMEOUT both begin with the first byte of a request. What comes after the head (the body, its
-    chunks' sizes and extensions, the trailers) may be MAX_HEAD_SIZE longer than twice the body in it.
+    httptools alone would keep a head of any size, and uvicorn would wait for ever for a head, a body or trailers.
+    HEAD_TIMEOUT and BODY_TIMEOUT both begin with the first byte of a request. Everything after the head (the body,
+    sizes and extensions of its chunks, trailers) may have twice the bytes of the body, plus MAX_HEAD_SIZE.
     """
 
     def __init__(self, config: Any, *arguments: Any, **options: Any) -> None:
@@ -48,15 +48,15 @@ class Protocol(HttpToolsProtocol):
         self._unsent: UnsentResponses = config.loaded_app.state.unsent
         self._disconnect = ClientDisconnect()
         self._held: tuple[Any, Any] | None = None
-        """A request that waits until the answers to those before it are sent."""
+        """A pipelined request that waits until the earlier ones are answered."""
         self._max_head = settings.max_head_size
         self._head_timeout, self._body_timeout = settings.head_timeout, settings.body_timeout
         self._head = 0
-        """Bytes of the request line and headers so far, give or take a read; 0 between requests."""
+        """About how many bytes of the request line and headers have arrived; 0 between requests."""
         self._rest: int | None = None
-        """Bytes that have come since the head's end; None before it and between requests."""
+        """Bytes that have arrived after the head; None before its end and between requests."""
         self._body = 0
-        """Bytes of the body in them."""
+        """Bytes of the body among these."""
         self._began = 0.0
         self._late: asyncio.TimerHandle | None = None
         self._answer: bytes | None = None
@@ -82,14 +82,14 @@ class Protocol(HttpToolsProtocol):
             self._rest += len(data)
         else:
             if not self._head:
-                self._stop_clock()  # that of a connection on which nothing has come yet
+                self._stop_clock()  # the timer of a connection on which nothing has arrived yet
             self._head += len(data)
         super().data_received(data)
         if self._rest is not None:
             if self._rest > self._max_head + 2 * self._body:
                 self._refuse(_TOO_LARGE)
         elif not self._head:
-            return  # as nearly always: all of the request has come at once
+            return  # the usual case: the whole request has arrived at once
         elif self._head > self._max_head or len(self.headers or ()) > _MOST_HEADERS:
             self._refuse(_TOO_LARGE)
         if self._late is None:
@@ -99,7 +99,7 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= _MOST_AHEAD:
             self._answer = _TOO_EAGER
             raise _Refused
-        self._head = max(self._head, 1)  # where it begins in the middle of what came, it has begun all the same
+        self._head = max(self._head, 1)  # it may begin in the middle of the received data
         super().on_message_begin()
         self.scope[CLIENT_DISCONNECT] = self._disconnect  # type: ignore[typeddict-unknown-key]  # servers may add to it
 
@@ -112,7 +112,7 @@ class Protocol(HttpToolsProtocol):
             self._stop_clock()
             self._late = self.loop.call_at(self._began + self._body_timeout, self._expire)
         super().on_headers_complete()
-        if not self.parser.should_upgrade():  # uvicorn looks at the headers of those again
+        if not self.parser.should_upgrade():  # uvicorn would look at the headers again
             self.headers = _Dropped()
 
     def on_body(self, body: bytes) -> None:
@@ -126,7 +126,9 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         if not self.cycle.response_complete:
             self._peers.works(self)
-        if self.flow.read_paused and not self.pipeline:  # for a long body, which has come: now it shows who leaves
+        if (
+            self.flow.read_paused and not self.pipeline
+        ):  # the long body has arrived; reading on shows when the client leaves
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
@@ -146,7 +148,7 @@ class Protocol(HttpToolsProtocol):
             super()._start_asgi_task(*held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if self.flow.write_paused:  # one answer waits for its client, not several
+        if self.flow.write_paused:  # only one response may wait for the client
             self._held = cycle, app
         else:
             super()._start_asgi_task(cycle, app)
@@ -158,7 +160,7 @@ class Protocol(HttpToolsProtocol):
             self._refuse(self._answer)
 
     def _head_size(self) -> int:
-        """Bytes of the request line and headers; what was counted is more where a body came along."""
+        """The bytes of the request line and headers; the count so far may include some of the body."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _start_clock(self) -> None:
@@ -174,7 +176,7 @@ class Protocol(HttpToolsProtocol):
     def _expire(self) -> None:
         answers = self.cycle is not None and not self.cycle.response_complete
         if self.flow.read_paused or self.pipeline or (self._rest is None and answers):
-            self._start_clock()  # an answer to what came before is due first
+            self._start_clock()  # earlier requests must be answered first
         elif self._rest is not None and self.cycle.response_started:
             self.transport.close()
         else:

@@ -1,4 +1,4 @@
-"""GraphiQL at /graphql, from files of the application's own where they are installed."""
+"""GraphiQL at /graphql, from installed files, or from a CDN where there are none."""
 
 from api.http.explorer.assets import AssetsMissing, ExplorerError
 from api.http.explorer.graphiql import page, routes

@@ -1,4 +1,4 @@
-"""GraphiQL's files: which ones, from which packages, and what they must hash to.
+"""GraphiQL's files, their packages, and their hashes.
 
 GraphiQL 5 ships only modules for a bundler (its editor imports CSS from JavaScript and starts workers by
 bundler syntax), and React 19 has no browser build. GraphiQL 4 with React 18 is the newest pair that a page
@@ -16,17 +16,17 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 CDN: Final = "https://cdn.jsdelivr.net/npm"
-"""Serves the files of npm packages unchanged; used by pages of a server that has no files of its own."""
+"""Serves files of npm packages unchanged; the page loads them from here where none are installed."""
 
 MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
 class ExplorerError(Exception):
-    """The explorer's files can't be had; the message says why and what to do."""
+    """The explorer's files can't be installed; the message says why and what to do."""
 
 
 class AssetsMissing(ExplorerError):
-    """The files are not installed, not all of them are, or one is not what it should be."""
+    """Some of the files are not installed, or one has the wrong hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +161,4 @@ def read(directory: Path) -> Mapping[str, bytes]:
 
 
 load = cache(read)
-"""`read`, once a folder and process. A failure is not kept: files installed later are found."""
+"""`read`, once for each folder. Failures aren't cached, so files that are installed later are found."""

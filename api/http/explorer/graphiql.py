@@ -1,4 +1,4 @@
-"""The page, its content security policy, and the routes of its files."""
+"""GraphiQL's page, its content security policy, and the routes of its files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from api.log import logger
 ASSETS_PATH: Final = "/graphql/assets"
 
 SAMPLES: Final = ("catalog", "who-am-i", "designs", "paging", "patch", "history", "users")
-"""Files in samples/, one a tab, in this order; some have variables beside them."""
+"""The files in samples/, one for each tab; some have a file of variables beside them."""
 
 _KNOWN_PASSWORD: Final[str] = Settings.model_fields["demo_password"].default.get_secret_value()
 
 _COMPRESSED: Final[dict[tuple[str, str], bytes]] = {}
-"""The files by name and encoding, as they were sent before: their names carry versions, so they never change."""
+"""Compressed files by name and encoding. They never change, since their names contain versions."""
 
 BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
 
@@ -38,8 +38,8 @@ BY_NAME: Final[Mapping[str, Asset]] = {asset.name: asset for asset in ASSETS}
 def page(settings: Settings, accounts: Sequence[DemoAccount] = ()) -> Response:
     """The explorer, 200. Loads the installed files, or the CDN's where they are missing.
 
-    `accounts` are those that it offers to sign in to. It has their password only where that is the one that everybody
-    knows: whoever set another wants it to be asked for.
+    `accounts` are the accounts that it offers for signing in. It only contains their password where that is the public
+    default.
     """
     local = _installed(settings)
     nonce = secrets.token_urlsafe(16)
@@ -127,7 +127,7 @@ def _headers(nonce: str, settings: Settings) -> dict[str, str]:
     }
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-        "Cache-Control": "no-store",  # the nonce is for one answer
+        "Cache-Control": "no-store",  # the nonce is for this response only
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Referrer-Policy": "same-origin",
@@ -158,6 +158,6 @@ async def _asset(settings: Settings, request: Request) -> Response:
         if (asset.name, encoding) not in _COMPRESSED:
             _COMPRESSED[asset.name, encoding] = await compressed(content, encoding)
         content = _COMPRESSED[asset.name, encoding]
-        # weak: the same file, in other bytes
+        # a weak tag, since the encoding changes the bytes
         headers |= {"Content-Encoding": encoding, "ETag": f"W/{headers['ETag']}"}
     return Response(content, media_type=asset.media_type, headers=headers)

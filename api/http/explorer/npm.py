@@ -1,4 +1,4 @@
-"""Bringing the explorer's files with npm, into the data folder."""
+"""Installing the explorer's files into the data folder with npm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from api.http.explorer.assets import ASSETS, PACKAGES, AssetsMissing, ExplorerError, Package, folder, integrity, read
 
 NPM_OPTIONS: Final = (
-    "--prefer-offline",  # versions never change, and each is checked: the cache is as good as the registry
+    "--prefer-offline",  # versions never change, and hashes are checked, so npm's cache will do
     "--fetch-retries=1",  # npm's own retries keep a machine without network waiting for over a minute
     "--fetch-retry-mintimeout=500",
     "--fetch-timeout=15000",
@@ -29,11 +29,10 @@ UNREACHABLE: Final = frozenset(
 
 
 def install(data_dir: Path, *, timeout: float = 120) -> Path:
-    """Bring the files of GraphiQL into `data_dir/explorer` and return that folder.
+    """Install the files of GraphiQL in `data_dir/explorer`, and return that folder.
 
-    Does nothing where they already are. All or nothing: every package is checked before any of it is put in
-    place, by one rename. The registry is npm's own configuration's; npm, which brings 7 MB, may take `timeout`
-    seconds.
+    Does nothing where they are installed already. All packages are checked before one rename puts them in place. The
+    registry is the one in npm's configuration. npm loads 7 MB, and may take `timeout` seconds.
 
     Raises ExplorerError: npm is absent, fails or is too slow, the registry can't be reached, a package or file
     does not have its pinned hash, the folder can't be written.
@@ -108,7 +107,7 @@ def _place(staged: Path, target: Path, *, aside: Path) -> None:
         staged.rename(target)
     except OSError:
         try:
-            read(target)  # another process has been quicker
+            read(target)  # another process was faster
         except AssetsMissing:
             target.rename(aside)  # an older release's files, or damaged ones
             staged.rename(target)

@@ -1,4 +1,4 @@
-"""Pictures for demo front ends, drawn of what is stored: catalog items, and designs with their layers."""
+"""Pictures of catalog items and designs for demo front ends, drawn from what is stored."""
 
 from api.http.pictures.routes import routes
 

@@ -1,4 +1,4 @@
-"""What cloth looks like: how a fabric is woven, and the figure of a pattern."""
+"""Drawing cloth: the weave of fabrics, and the figures of patterns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WEAVES: Final[dict[str, tuple[float, str]]] = {
     "sheen": (60, '<path d="M0 60 60 0V24L24 60Z" fill="{c}" opacity=".45"/>'),
     "plain": (6, '<path d="M0 1H3M3 4H6" stroke="{c}" stroke-width="1"/>'),
 }
-"""Size of a tile, and what is in it."""
+"""The size of a tile, and its content."""
 _TEXTURES: Final[dict[str, str]] = {
     **dict.fromkeys(("twill", "coarse", "hairy"), "lines"),
     **dict.fromkeys(("ribbed", "corded", "puckered", "crinkled"), "ribs"),
@@ -88,17 +88,18 @@ _KINDS: Final = (
     ("blots", ("leopard", "terrazzo", "camouflage", "batik")),
     ("flowers", ("",)),
 )
-"""Figures, and words in the names of patterns that are drawn so; the first that fits. What is left are flowers."""
+"""Figures, with the words in names of patterns that are drawn with them. The first match counts; the rest are
+flowers."""
 
 
 def weave(item: Drawn, tiles: Tiles, ground: str, turned: float = 0, stretched: float = 1) -> str:
-    """The fill that lies over the colour of a fabric."""
+    """The fill that is drawn over the colour of a fabric."""
     size, content = _WEAVES[_TEXTURES.get((item["properties"]["texture"] or "").lower(), "plain")]
     return tiles.fill(size, content.format(c=against(ground, 0.2)), turned, stretched)
 
 
 def figure(item: Drawn, tiles: Tiles, second: str, turned: float = 0, stretched: float = 1) -> str:
-    """The fill that lies over the ground of a pattern."""
+    """The fill that is drawn over the ground of a pattern."""
     words = (item["properties"]["patternType"] or item["name"]).lower()
     kind = next(kind for kind, names in _KINDS if any(name in words for name in names))
     size, content = _FIGURES[kind]
@@ -107,7 +108,7 @@ def figure(item: Drawn, tiles: Tiles, second: str, turned: float = 0, stretched:
 
 
 def colours(item: Drawn, tint: str | None = None) -> tuple[str, str]:
-    """Ground and second colour. A tint is the ground; names of patterns say `in navy and coral`."""
+    """The ground and the second colour, by names such as `in navy and coral`. A tint replaces the ground."""
     said = _TWO_COLOURS.search(item["name"])
     ground = colour(tint or item["properties"]["color"] or (said["ground"] if said else None))
     return ground, colour(said["second"]) if said else against(ground)

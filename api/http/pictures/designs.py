@@ -1,4 +1,4 @@
-"""The picture of a design: its layers, put together on a figure."""
+"""The picture of a design: its layers on a figure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from api.http.pictures.svg import UNCOLOURED, Tiles, bounded, colour, document, 
 
 MOST_LAYERS: Final = 200
 CANVAS: Final = (1080.0, 1350.0)
-"""Width and height where a design says none."""
+"""Width and height of a design that has none."""
 _FURTHEST: Final = 20_000.0
 _NEAR: Final = 0.2
-"""How far from a garment cloth may lie that it is made of, as a part of the canvas' width."""
+"""How far cloth may lie from the garment that is made of it, as a part of the canvas' width."""
 
 
 @dataclass(slots=True)
 class Piece:
-    """A garment with the cloth that lies on it, or cloth alone."""
+    """A garment with its cloth, or cloth alone."""
 
     layer: dict[str, Any]
     x: float
@@ -30,8 +30,10 @@ class Piece:
 
 
 def draw_design(design: dict[str, Any]) -> str:
-    """Layers by their depth, those that are hidden or whose item is gone left out. Fabrics and patterns dress the
-    nearest silhouette below them; where there is none they are squares of cloth."""
+    """The picture of a design, without hidden layers and those whose item no longer exists.
+
+    Fabrics and patterns are drawn on the nearest silhouette below them, or as squares where there is none.
+    """
     size = design["metadata"]["canvasSize"] or {}
     width = bounded(size.get("width"), 16, 8192, CANVAS[0])
     height = bounded(size.get("height"), 16, 8192, CANVAS[1])
@@ -86,7 +88,7 @@ def _draw(piece: Piece, width: float, tiles: Tiles) -> str:
 
 
 def _fills(piece: Piece, tiles: Tiles) -> list[str]:
-    """Colour first, then what lies over it."""
+    """The fills of a piece: the colour first, then what is drawn over it."""
     own = piece.item["properties"]["color"] if piece.item is not None else None
     tint = piece.layer["color"] if piece.item is not None else None
     fills = [colour(tint or own) if tint or own else shade(UNCOLOURED, 0.4)]
@@ -102,13 +104,13 @@ def _fills(piece: Piece, tiles: Tiles) -> list[str]:
 
 
 def _laid(layer: dict[str, Any]) -> tuple[float, float]:
-    """How cloth is turned and stretched."""
+    """The rotation and the scale of cloth."""
     scale = layer["scale"] or {}
     return bounded(layer["rotation"], -1e6, 1e6, 0) % 360, bounded(scale.get("x"), 0.1, 10, 1)
 
 
 def _placed(piece: Piece, factor: float) -> str:
-    """The box of a garment with its middle where the layer lies."""
+    """The transformation that puts the middle of a garment where its layer lies."""
     turned = bounded(piece.layer["rotation"], -1e6, 1e6, 0) % 360
     scale = piece.layer["scale"] or {}
     across = bounded(scale.get("x"), -20, 20, 1) * factor

@@ -1,4 +1,4 @@
-"""The outlines of garments, in a box of 400 by 500, and of the figure that wears them."""
+"""The outlines of garments and of the figure that wears them, in a box of 400 by 500."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ FIGURE: Final = (
     "Q268 250 262 300L244 492H216L202 300H198L184 492H156L138 300Q132 250 150 210L138 150 114 264 100 262 116 126"
     "Q120 104 138 98L186 86Z"
 )
-"""Somebody who stands there, in the same box."""
+"""The outline of a standing person."""
 
 
 def garment(name: str, category: str | None) -> Garment:
-    """The outline that suits a silhouette, by what its name ends with, else by its category."""
+    """The garment for a silhouette, by the end of its name, else by its category."""
     last = name.lower().rpartition(" ")[2]
     if category in ("ACCESSORY", "BOTTOM"):
         for found, words in _WORDS:

@@ -1,4 +1,4 @@
-"""`/pictures/...`: a GraphQL query of whoever asks, drawn. So rights, limits, quotas and the log are the API's."""
+"""`/pictures/...`: draws the result of a GraphQL query that runs as the client. So rights, limits and logs apply."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from api.ids import encode_id
 
 PATH: Final = "/pictures"
 MAX_AGE: Final = 60
-"""Seconds for which a picture is not asked for again; somebody who loses a right goes on seeing it for as long."""
+"""Seconds for which browsers cache a picture. Who loses the right to see it may see it so much longer."""
 
 _KINDS: Final[tuple[tuple[str, str, str, Callable[[Any], str]], ...]] = (
     ("catalog-items", "CatalogItem", "catalog-item", draw_item),
     ("designs", "Design", "design", draw_design),
 )
-"""Folder in the address, GraphQL type, document beside this file, and who draws it."""
+"""The folder in the address, the GraphQL type, the document beside this file, and the function that draws."""
 _PASSED_ON: Final = frozenset({b"authorization", b"host", b"x-forwarded-for", b"x-request-id"})
-"""Headers that say who asks."""
+"""Headers that identify the client."""
 _PASSED_BACK: Final = frozenset({b"retry-after", b"www-authenticate", b"ratelimit", b"ratelimit-policy"})
 _STATUSES: Final = {"STORE_UNAVAILABLE": 503, "TIMEOUT": 504, "INTERNAL": 500}
-"""For errors of fields, by their code; the others say that there is no such object."""
+"""HTTP statuses by the code of a field's error; for all others, 404."""
 _HEADERS: Final = {
-    # opened as a page of its own, a picture runs and loads nothing
+    # a picture that is opened as a page may run and load nothing
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",  # pages of any front end show it
+    "Cross-Origin-Resource-Policy": "cross-origin",  # pages of any origin may show it
     "Vary": "Authorization",
     "X-Content-Type-Options": "nosniff",
 }
@@ -80,7 +80,7 @@ def _document(name: str) -> str:
 
 
 async def _ask(graphql: ASGIApp, request: Request, body: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Status, some headers and body of the endpoint's answer to the query, asked as whoever sent the request."""
+    """Run the query as the client of this request. Returns status, some headers and body of the answer."""
     passed = [(name, value) for name, value in request.scope["headers"] if name in _PASSED_ON]
     content = orjson.dumps(body)
     own = [(b"content-type", JSON.encode()), (b"accept", RESPONSE_JSON.encode())]

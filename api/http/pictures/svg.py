@@ -1,4 +1,4 @@
-"""SVG as text. What comes out of a store gets in by these functions only: as a number, a colour, or escaped text."""
+"""SVG as text. Stored values only get in by these functions: as numbers, colours, or escaped text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from api.demo.textiles import COLOURS
 
 UNCOLOURED: Final = "#b9b2a6"
-"""What has no colour is drawn in."""
+"""The colour of things that have none."""
 MOST_TEXT: Final = 200
 
 _HEX: Final = re.compile(r"#(?:[0-9a-f]{3}){1,2}")
@@ -21,24 +21,24 @@ _NOT_XML: Final = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def number(value: float) -> str:
-    """With two digits after the point at most."""
+    """The number with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def bounded(value: Any, low: float, high: float, default: float) -> float:
-    """The number within its bounds; the default for whatever is none."""
+    """The number, limited to its bounds; the default for other values."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return default
     return min(max(float(value), low), high)
 
 
 def text(value: str) -> str:
-    """As the content of an element, its first characters."""
+    """The first characters of a text, as the content of an element."""
     return escape(_NOT_XML.sub("", value[:MOST_TEXT]))
 
 
 def colour(name: str | None) -> str:
-    """`#rrggbb` of a colour's name or number; a name that is not known gets a colour of its own."""
+    """`#rrggbb` for a colour's name or number. Every unknown name gets its own colour."""
     if not name or not name.strip():
         return UNCOLOURED
     key = name.strip().lower()
@@ -57,7 +57,7 @@ def shade(of: str, by: float) -> str:
 
 
 def against(of: str, by: float = 0.5) -> str:
-    """A shade of the colour that stands out from it: darker than what is light, and lighter than what is dark."""
+    """A shade that stands out from the colour: darker than a light one, lighter than a dark one."""
     red, green, blue = _parts(of)
     return shade(of, -by if 0.3 * red + 0.59 * green + 0.11 * blue > 0.45 else by)
 
