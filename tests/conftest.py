@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--postgres", choices=["embedded", "citus"], default="embedded", help="what PostgreSQL is")
     parser.addoption("--mongodb", choices=["embedded", "documentdb"], default="embedded", help="what MongoDB is")
+
+
+LONGEST = (
+    *("demo/test_demo", "rights/test_grants", "migrations/test_adoption", "migrations/test_migrations"),
+    *("rights/test_mutation_rights", "lists/test_plans", "server/test_starting", "server/test_server"),
+    *("migrations/test_ownership", "embedded/test_embedded", "execution/test_awkward", "stores/test_faults_servers"),
+    *("stores/test_faults", "http/test_explorer_page", "lists/test_pagination", "reconcile/test_crashes"),
+    *("server/test_draining", "server/test_memory"),
+)
+"""The files that take longest; where one came last, the other processes would wait for it."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A process a core, and one more for the whole suite, whose tests often wait for processes of their own."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return len(os.sched_getaffinity(0)) + whole if sys.platform == "linux" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; in which order the others come, chance has said."""
+    ranks = {Path(__file__).parent / f"{name}.py": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_collection_finish() -> None:
