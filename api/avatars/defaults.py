@@ -1,6 +1,6 @@
-"""Which avatar is a user's default: at most one among the live ones, whoever else is changing them.
+"""A user's default avatar: at most one of the live avatars, also when several requests change them.
 
-Whatever changes that, holds the owner's row first; so changes of one user's default come one after another.
+Every change locks the owner's row first, so that changes of one user's default happen one after another.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from models import Avatar, PostgresRepository, User
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose avatars may change until the transaction ends."""
+    """A locked owner, whose avatars may be changed until the transaction ends."""
 
     id: UUID
     is_live: bool
 
 
 async def hold_owner_of(transaction: AsyncSession, where: ColumnElement[bool]) -> Owner | None:
-    """The owner of the one avatar of this condition, held; None where there is no such avatar."""
+    """Lock the owner of the avatar that meets this condition; None where there is no such avatar."""
     owner_id = select(Avatar.user_id).where(where).scalar_subquery()
     return await _hold(transaction, User.id == owner_id)
 
 
 async def hold_owner(transaction: AsyncSession, user_id: UUID) -> Owner | None:
-    """The account, held; None where there is none."""
+    """Lock the account; None where there is none."""
     return await _hold(transaction, User.id == user_id)
 
 
 async def _hold(transaction: AsyncSession, where: ColumnElement[bool]) -> Owner | None:
-    # key_share: references to the account don't wait for it
+    # key_share, so that new references to the account don't wait for this lock
     statement = select(User.id, User.deleted_at).where(where).with_for_update(key_share=True)
     row = (await transaction.execute(statement)).one_or_none()
     return None if row is None else Owner(row.id, is_live=row.deleted_at is None)

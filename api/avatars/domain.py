@@ -1,4 +1,4 @@
-"""What avatars bring to the API."""
+"""The domain of avatars."""
 
 from __future__ import annotations
 

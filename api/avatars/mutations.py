@@ -1,4 +1,4 @@
-"""What people change about their avatars."""
+"""Mutations of avatars."""
 
 from __future__ import annotations
 
@@ -176,6 +176,6 @@ class AvatarMutations:
 
 
 def _forget(context: Context) -> None:
-    """Drop what the loaders know of avatars, after a write."""
+    """Clear the loaders of avatars after a write."""
     for name in loaders.avatars:
         context.loader(name).clear_all()

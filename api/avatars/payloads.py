@@ -1,4 +1,4 @@
-"""What mutations of avatars answer."""
+"""The payloads of the mutations of avatars."""
 
 from __future__ import annotations
 

@@ -15,5 +15,5 @@ default_avatar = partial(avatars.one_by, "user_id", models.Avatar.__table__.c.is
 
 
 def repository(stores: Stores) -> PostgresRepository[models.Avatar]:
-    """The avatars."""
+    """The repository of avatars."""
     return PostgresRepository(models.Avatar, stores.reads, stores.sessions)

@@ -1,4 +1,4 @@
-"""What inputs of avatars must be like."""
+"""Validation of the inputs of avatars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Width = Annotated[float, Field(gt=0, le=200)]
 
 
 class Measurements(Embedded):
-    """Lengths in cm, weight in kg, within what people have; what is stored already may lie beyond."""
+    """Lengths in cm, weight in kg, within human limits. Stored values may be beyond these."""
 
     height: Height | None = None
     weight: Weight | None = None
@@ -28,11 +28,11 @@ class Measurements(Embedded):
 
 
 Measured = Annotated[Measurements, BeforeValidator(lambda value: {} if value is None else value)]
-"""Measurements; none at all for null."""
+"""Measurements; null counts as empty."""
 
 
 class NewAvatar(BaseModel):
-    """An avatar as it is created. `is_default`: None where that depends on the owner's other avatars."""
+    """A new avatar. `is_default` is None where that depends on the owner's other avatars."""
 
     user_id: UserKey | None = None
     name: Name
@@ -43,24 +43,24 @@ class NewAvatar(BaseModel):
     is_default: bool | None = None
 
     def values(self) -> dict[str, Any]:
-        """By column; what needs a look at other rows is left out."""
+        """The values by column, without those that depend on other rows."""
         return self.model_dump(exclude={"user_id", "is_default"})
 
 
 class AvatarChoice(BaseModel):
-    """One avatar."""
+    """The id of an avatar."""
 
     id: AvatarKey
 
 
 class AvatarDeletion(AvatarChoice):
-    """One avatar, as the client knows it."""
+    """The id of an avatar, with the `updatedAt` that the client knows."""
 
     expected_updated_at: datetime | None = None
 
 
 class AvatarChanges(AvatarDeletion):
-    """What changes about an avatar; only what is set."""
+    """Changes of an avatar; only fields that are set change."""
 
     name: Name = UNGIVEN
     gender: Gender = UNGIVEN
@@ -69,5 +69,5 @@ class AvatarChanges(AvatarDeletion):
     thumbnail_url: Url | None = None
 
     def values(self) -> dict[str, Any]:
-        """By column."""
+        """The changes by column."""
         return self.model_dump(exclude={"id", "expected_updated_at"}, exclude_unset=True)

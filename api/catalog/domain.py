@@ -1,4 +1,4 @@
-"""What the catalog brings to the API."""
+"""The domain of the catalog."""
 
 from __future__ import annotations
 

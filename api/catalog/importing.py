@@ -1,4 +1,4 @@
-"""Many catalog items at once."""
+"""Importing many catalog items at once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAX_ITEMS: Final = 500
 
 
 async def import_items(context: Context, input: ImportCatalogItemsInput) -> ImportCatalogItemsPayload:
-    """Write the items that are as they should be: in one statement, or none of them in mode ATOMIC unless all are.
+    """Write all valid items in one statement. In mode ATOMIC, nothing is written unless all are valid.
 
     Raises Unauthenticated, Forbidden, and Refusal for too many items.
     """
     actor = context.viewer.require("brand")
     if len(input.items) > MAX_ITEMS:
         raise invalid(f"An import takes at most {MAX_ITEMS} items; this one has {len(input.items)}.", "items")
-    await asyncio.sleep(0)  # reading so large an input took its time: others get their turn before it is validated
+    await asyncio.sleep(0)  # reading a large input takes long, so other requests get a turn before it is validated
     results = [ImportResult(index=index) for index in range(len(input.items))]
     valid: dict[int, NewCatalogItem] = {}
     for index, item in enumerate(input.items):

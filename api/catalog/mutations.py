@@ -1,4 +1,4 @@
-"""What brands and admins change about the catalog."""
+"""Mutations of the catalog, for brands and admins."""
 
 from __future__ import annotations
 
@@ -135,6 +135,6 @@ class CatalogMutations:
 
 
 def _forget(context: Context) -> None:
-    """Drop what the loaders know of the catalog, after a write."""
+    """Clear the loaders of the catalog after a write."""
     for name in loaders.catalog_items:
         context.loader(name).clear_all()

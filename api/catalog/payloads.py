@@ -1,4 +1,4 @@
-"""What mutations of the catalog answer."""
+"""The payloads of the mutations of the catalog."""
 
 from __future__ import annotations
 

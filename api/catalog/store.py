@@ -12,19 +12,19 @@ from api.lists.rows import RowReader
 from api.stores.stores import Stores
 from models import PostgresRepository, new_id
 
-# spelt as in the index; SQLAlchemy would write a subscript, which PostgreSQL takes for something else
+# spelt as in the index; SQLAlchemy would write a subscript, which doesn't match the index
 TAGS: Final = literal_column("(catalog.catalog_items.properties -> 'tags')", JSONB)
 
 catalog_items = RowReader(models.CatalogItem, special={"tags": TAGS})
 
 
 def repository(stores: Stores) -> PostgresRepository[models.CatalogItem]:
-    """The catalog."""
+    """The repository of catalog items."""
     return PostgresRepository(models.CatalogItem, stores.reads, stores.sessions)
 
 
 async def add(transaction: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> list[models.CatalogItem]:
-    """New items of these values by column, which must be the same ones in all, in their order: one statement."""
+    """Insert items with one statement, and return them in their order. All rows must have the same columns."""
     if not rows:
         return []
     new = [{"id": new_id(), **row} for row in rows]

@@ -30,7 +30,7 @@ class CatalogItemProperties(Part):
 
 
 NO_PROPERTIES: Final[dict[str, Any]] = {}
-"""What properties that are no object read as."""
+"""Shown in place of properties that are no object."""
 
 
 @strawberry.type(description="Something that a layer of a design shows.")

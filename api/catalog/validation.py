@@ -1,4 +1,4 @@
-"""What inputs of the catalog must be like."""
+"""Validation of the inputs of the catalog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.writing.validation import UNGIVEN, CatalogItemKey, Description, Embedde
 
 MAX_TAGS: Final = 50
 MAX_PRICE: Final = 2**31 - 1
-"""What the column and GraphQL's Int can hold; in cents."""
+"""The most that the column and GraphQL's Int can hold, in cents."""
 
 Type = Literal["silhouette", "fabric", "pattern"]
 Category = Literal["top", "bottom", "dress", "outerwear", "accessory", "other"]
@@ -27,7 +27,7 @@ def _distinct(tags: list[str]) -> list[str]:
 
 
 class Properties(Embedded):
-    """What an item looks and feels like."""
+    """The properties of an item, such as its colour and material."""
 
     color: Word | None = None
     texture: Word | None = None
@@ -37,11 +37,11 @@ class Properties(Embedded):
 
 
 Described = Annotated[Properties, BeforeValidator(lambda value: {} if value is None else value)]
-"""Properties; none at all for null."""
+"""Properties; null counts as empty."""
 
 
 class NewCatalogItem(BaseModel):
-    """An item as it is created."""
+    """A new item."""
 
     name: Name
     description: Description | None = None
@@ -56,19 +56,19 @@ class NewCatalogItem(BaseModel):
 
 
 class CatalogItemChoice(BaseModel):
-    """One item."""
+    """The id of an item."""
 
     id: CatalogItemKey
 
 
 class CatalogItemDeletion(CatalogItemChoice):
-    """One item, as the client knows it."""
+    """The id of an item, with the `updatedAt` that the client knows."""
 
     expected_updated_at: datetime | None = None
 
 
 class CatalogItemChanges(CatalogItemDeletion):
-    """What changes about an item; only what is set."""
+    """Changes of an item; only fields that are set change."""
 
     name: Name = UNGIVEN
     description: Description | None = None
@@ -82,5 +82,5 @@ class CatalogItemChanges(CatalogItemDeletion):
     price: Price = UNGIVEN
 
     def values(self) -> dict[str, Any]:
-        """By column."""
+        """The changes by column."""
         return self.model_dump(exclude={"id", "expected_updated_at"}, exclude_unset=True)

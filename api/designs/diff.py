@@ -1,7 +1,7 @@
-"""What differs between two states of a design: of its layers one by one, and of what describes it.
+"""Differences between two states of a design: in each layer, and in its other fields.
 
-Pure functions on layers and designs as they are stored (camelCase dictionaries). What a field of an older document
-lacks, and keys that Mongoose left behind, are no differences.
+Pure functions on stored layers and designs (camelCase dictionaries). Fields that are absent from older documents, and
+keys that Mongoose left behind, are no differences.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Layer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that changed, by its stored name. Null is also what is absent."""
+    """A field that changed, by its stored name. An absent value counts as null."""
 
     field: str
     before: Any
@@ -38,7 +38,7 @@ class LayerChange:
 
 @dataclass(frozen=True, slots=True)
 class LayerMove:
-    """One layer that lies elsewhere in the order; indexes from 0 in the old and in the new list."""
+    """A layer that was moved in the order, with its indexes (from 0) in the old and the new list."""
 
     layer: Layer
     before: int
@@ -47,7 +47,7 @@ class LayerMove:
 
 @dataclass(frozen=True, slots=True)
 class LayerDiff:
-    """What happened to the layers. `moved` is the least number of layers whose moving explains the new order."""
+    """The differences between two lists of layers. `moved` are as few layers as explain the new order."""
 
     added: tuple[Layer, ...]
     removed: tuple[Layer, ...]
@@ -75,7 +75,7 @@ _LAYER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "color": lambda value: value,
     "visible": lambda value: value is not False,
 }
-"""Each field of a layer, and how its stored value reads."""
+"""The fields of a layer, and how their stored values are read."""
 
 _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "name": lambda design: clean_name(design),
@@ -86,7 +86,7 @@ _DESIGN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "metadata.thumbnailUrl": lambda design: _metadata(design).get("thumbnailUrl"),
     "metadata.canvasSize": lambda design: (size := _metadata(design).get("canvasSize")) and _CANVAS(size),
 }
-"""Each field of a design beside its layers."""
+"""The fields of a design beside its layers, and how their stored values are read."""
 
 
 def _metadata(design: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -94,13 +94,13 @@ def _metadata(design: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def diff_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """What changed beside the layers, by dotted path (`metadata.tags`)."""
+    """The changed fields beside the layers, by dotted path (`metadata.tags`)."""
     changes = (FieldChange(path, read(before), read(after)) for path, read in _DESIGN.items())
     return tuple(change for change in changes if change.before != change.after)
 
 
 def diff_layer(before: Layer, after: Layer) -> tuple[FieldChange, ...]:
-    """What changed about one layer."""
+    """The changed fields of one layer."""
     if before == after:
         return ()
     changes = (FieldChange(name, plain(before.get(name)), plain(after.get(name))) for name, plain in _LAYER.items())
@@ -108,7 +108,7 @@ def diff_layer(before: Layer, after: Layer) -> tuple[FieldChange, ...]:
 
 
 def diff_layers(before: Sequence[Layer], after: Sequence[Layer]) -> LayerDiff:
-    """What happened to the layers, which are told apart by their ids."""
+    """The differences between two lists of layers. Layers with the same id are the same layer."""
     old, new = _by_id(before), _by_id(after)
     common = [id for id in old if id in new]
     changed = [LayerChange(old[id], new[id], fields) for id in common if (fields := diff_layer(old[id], new[id]))]
@@ -126,7 +126,7 @@ def diff_layers(before: Sequence[Layer], after: Sequence[Layer]) -> LayerDiff:
 
 
 def may_have_moved(before: Sequence[str], after: Sequence[str]) -> frozenset[str]:
-    """The layers that somebody may have moved: of two neighbours that changed places, both."""
+    """The layers that may have been moved. Of two neighbours that were swapped, it is both."""
     new_index = {id: index for index, id in enumerate(after)}
     common = [id for id in before if id in new_index]
     places = [new_index[id] for id in common]
@@ -134,7 +134,7 @@ def may_have_moved(before: Sequence[str], after: Sequence[str]) -> frozenset[str
     starting = _lengths([-place for place in reversed(places)])[::-1]
     longest = max(ending, default=0)
     on_a_longest = [ending[i] + starting[i] - 1 == longest for i in range(len(places))]
-    # what lies alone at its depth is part of every longest order that was kept
+    # a layer that is alone at its depth is in every longest unchanged order, so it wasn't moved
     depths = Counter(depth for depth, included in zip(ending, on_a_longest, strict=True) if included)
     return frozenset(
         id

@@ -1,4 +1,4 @@
-"""The GraphQL types of what differs between two versions of a design."""
+"""The GraphQL types of the differences between two versions of a design."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DesignDiff:
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> DesignDiff:
-    """What differs between two stored versions of a design."""
+    """The differences between two stored versions of a design."""
     layers = diff.diff_layers(clean_layers(before.get("layers")), clean_layers(after.get("layers")))
     return DesignDiff(
         from_version=version_of(before),
@@ -89,7 +89,7 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _part(layer: diff.Layer) -> Any:
-    return layer  # a part's source is its dictionary
+    return layer  # the source of an embedded part is its dictionary
 
 
 def _parts(layers: tuple[diff.Layer, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""What designs bring to the API."""
+"""The domain of designs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from api.catalog.inputs import CatalogItemType
 from api.lists.filters import DateTimeRange, TagsFilter, TextFilter, where
 from api.lists.pagination import OrderDirection
 
-# `Maybe[T | None]` also where null is refused: so it is told with every other failure, by the schemas
+# `Maybe[T | None]` also where null is refused, so that validation reports it together with all other errors
 _EXPECTED = "`version` as the client knows it: where it is another by now, nothing changes."
 
 

@@ -1,4 +1,4 @@
-"""The GraphQL types of what a design consists of: its layers and its metadata."""
+"""The GraphQL types of a design's layers and metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.fields.declared import always, reference, stored, whole
 from api.stores.views import Part
 
 EMPTY: Final[dict[str, Any]] = {}
-"""What an absent part reads as: all of its own defaults."""
+"""Shown in place of an absent part: all its fields have their defaults."""
 
 
 @strawberry.type(description="Where a layer lies.")

@@ -1,4 +1,4 @@
-"""Mutations of how far a design has come, and whether it is there."""
+"""Mutations of a design's status: publish, archive, delete, restore."""
 
 from __future__ import annotations
 

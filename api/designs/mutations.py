@@ -1,4 +1,4 @@
-"""Mutations of what a design is."""
+"""Mutations of a design's content: create, update, patch, duplicate, restore a revision."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from documents.design import layers_of
 from documents.last_change import version_of
 
 _CONTENT = frozenset(("name", "layers", "metadata", "avatar_id"))
-"""What a revision gives back: its status it does not, as publishing has rules of its own."""
+"""The fields that restoring a revision brings back. The status isn't one of them: publishing has its own rules."""
 
 
 @strawberry.type
@@ -195,7 +195,7 @@ async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[st
         try:
             named = {} if key is None else {"_id": key}
             design = await store.repository(context.stores).create({**values, **author, **named})
-        except DuplicateKeyError:  # the request comes again: it was interrupted when it had created the design
+        except DuplicateKeyError:  # a repeated request, which was interrupted after it had created the design
             if key is None or (found := await store.whole(context.stores, key)) is None:
                 raise
             return await beside_deletions(context, found)
@@ -203,7 +203,7 @@ async def _create(info: strawberry.Info[Context], owner: str, values: Mapping[st
 
 
 def _keeping_unknown(design: Document, values: dict[str, Any]) -> dict[str, Any]:
-    """The values, with what other programs have stored in the layers and the canvas that they take the place of."""
+    """The values, with unknown fields added that other programs have stored in the replaced layers and canvas."""
     layers = {shown_id(layer): layer for layer in layers_of(design)}
     if "layers" in values:
         kept = [documents.Layer.keeping(layers.get(layer["id"]), layer) for layer in values["layers"]]
@@ -222,7 +222,7 @@ async def _revision(context: Context, design: Document, version: int) -> Documen
 
 
 def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
-    """The values, with all of the metadata in place of its parts where the stored design has none."""
+    """The values; where the stored design has no metadata, with all metadata as one value."""
     if isinstance(design.get("metadata"), dict) or not any(path.startswith("metadata.") for path in values):
         return values
     metadata = {path.removeprefix("metadata."): value for path, value in values.items() if path.startswith("metadata.")}
@@ -231,15 +231,17 @@ def _on_metadata(design: Document, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name_new_layers(operations: Sequence[OneOperation], key: ObjectId | None) -> None:
-    """In a request with an idempotency key, which may have to run again: the same ids as then, so that a layer that
-    was added is not added twice."""
+    """Give new layers ids that follow from the idempotency key.
+
+    A repeated request gets the same ids, so that it doesn't add a layer twice.
+    """
     for number, one_of in enumerate(operations):
         if key is not None and one_of.add is not None and "id" not in one_of.add.layer.model_fields_set:
             one_of.add.layer.id = f"{key}-{number}"
 
 
 def _items_of(operations: Sequence[OneOperation]) -> references.Paths:
-    """Where a patch names items."""
+    """The paths in a patch at which it names items."""
     paths: dict[str, list[references.Path]] = defaultdict(list)
     for number, one_of in enumerate(operations):
         match one_of.operation:
@@ -251,7 +253,7 @@ def _items_of(operations: Sequence[OneOperation]) -> references.Paths:
 
 
 def _shown_by(operations: Sequence[OneOperation]) -> references.LayerPaths:
-    """Where a patch says what a layer shows: the last operation that does."""
+    """The path in a patch of the last operation that says what a layer shows, for each layer."""
     paths: dict[str, references.Path] = {}
     for number, one_of in enumerate(operations):
         match one_of.operation:

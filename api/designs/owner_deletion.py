@@ -1,4 +1,4 @@
-"""Designs that go with their owner when a user is deleted, and come back with them, for `api.users.deletion`."""
+"""Deleting and restoring designs together with their owner, for `api.users.deletion`."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ async def newest_deletion(context: Context, user_id: UUID) -> datetime | None:
 
 
 async def take(context: Context, user_id: UUID, moment: datetime, actor: UUID | None = None) -> int:
-    """Delete the user's live designs as of this moment. How many there were.
+    """Delete the user's live designs as of this moment. Returns how many there were.
 
-    Who does it is the viewer, where nobody else is given. `updatedAt` stays: nobody has edited them.
+    It is done in the name of the `actor`, else of the viewer. `updatedAt` stays, since nobody has edited them.
     """
     live = {"userId": str(user_id), "deletedAt": None}
     return await revision_store.mark_all(context.stores, live, _author(context, actor), truncate(moment))
 
 
 async def give_back(context: Context, user_id: UUID, moment: datetime) -> int:
-    """Restore the designs that were deleted at this moment. How many there were."""
+    """Restore the designs that were deleted at this moment. Returns how many there were."""
     taken = {"userId": str(user_id), "deletedAt": truncate(moment)}
     return await revision_store.mark_all(context.stores, taken, _author(context), None)
 
@@ -46,9 +46,9 @@ def _author(context: Context, actor: UUID | None = None) -> dict[str, str]:
 
 
 async def take_late(context: Context, user_id: UUID) -> bool:
-    """Whether the user is deleted; then what of theirs has come to life since goes with them, as if it had before.
+    """If the user is deleted, delete the designs, too, that came to life since. Returns whether the user is deleted.
 
-    Who makes or restores a design looks here afterwards, as the deletion may have looked for designs before.
+    Creating or restoring a design calls this afterwards, since a deletion at the same time may have missed the design.
     """
     deletion = await _lasting_deletion(context.stores, user_id)
     if deletion is None:
@@ -62,7 +62,7 @@ async def take_late(context: Context, user_id: UUID) -> bool:
 
 
 async def _lasting_deletion(stores: Stores, user_id: UUID) -> tuple[datetime, UUID | None] | None:
-    """Since when the user is deleted, and by whom; None where they aren't, or are being restored."""
+    """When the user was deleted, and by whom; None where they aren't deleted, or are being restored."""
     deletion = aliased(Operation)
     of_it = (deletion.kind == "delete_user", deletion.subject_id == User.id, deletion.moment == User.deleted_at)
     undone = select(Operation.id).where(

@@ -1,4 +1,4 @@
-"""Patches of a list of layers: applying operations in order, and telling whether they can follow other changes.
+"""Patches of layers: applying operations in order, and finding conflicts with other changes.
 
 Pure functions on layers as they are stored (camelCase dictionaries).
 """
@@ -21,7 +21,8 @@ Layer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an operation can't be applied. `path` leads into it; `missing`: what it names isn't there."""
+    """Why an operation can't be applied. `path` is the place in it; `missing` means that a named layer doesn't
+    exist."""
 
     operation: int
     path: tuple[str, ...]
@@ -32,9 +33,9 @@ class Problem:
 def apply(
     layers: Sequence[Layer], operations: Sequence[LayerOperation], *, clamp: bool = False
 ) -> tuple[list[Layer], list[Problem]]:
-    """The layers after all operations, in their order; with problems, what it would be without those at fault.
+    """The layers after all operations. If some have problems, the layers without these operations.
 
-    `clamp`: an index beyond the end means the end, as layers may have gone since the client counted them.
+    With `clamp`, an index beyond the end means the end, since layers may have been removed since the client counted.
     """
     patched, problems = list(layers), list[Problem]()
     for number, operation in enumerate(operations):
@@ -51,7 +52,7 @@ _Problem = tuple[tuple[str, ...], str, bool]
 
 
 def _apply_one(layers: list[Layer], operation: LayerOperation, clamp: bool) -> _Problem | None:
-    """Change the layers in place, or say why not."""
+    """Change the layers in place, or return the problem."""
     match operation:
         case Add(layer=new, index=index):
             if _find(layers, new.id) is not None:
@@ -96,10 +97,10 @@ def _find(layers: Sequence[Layer], id: str) -> int | None:
 
 
 def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation]) -> list[int]:
-    """The operations, made for the layers of `base`, that can't follow what made `current` of them.
+    """The operations that were made for the layers of `base` and conflict with the changes to `current`.
 
-    What a layer shows and where it lies are apart: an operation conflicts where the same of the same layer was
-    changed, and where the layer was added or removed. A new order of all layers conflicts with any other.
+    The content of a layer and its place in the order are independent: an operation conflicts where the same aspect of
+    the same layer was changed, or the layer was added or removed. A new order of all layers conflicts with any other.
     """
     base, current = clean_layers(base), clean_layers(current)
     happened = diff_layers(base, current)
@@ -125,7 +126,7 @@ def conflicts(base: Sequence[Layer], current: Sequence[Layer], operations: Seque
 def contested(
     base: Sequence[Layer], current: Sequence[Layer], operations: Sequence[LayerOperation], numbers: Sequence[int]
 ) -> list[str]:
-    """The ids of the layers that these operations, which conflict, are about; of a new order, those that moved."""
+    """The ids of the layers in conflicting operations; of a new order, of the layers that moved."""
     before, after = [*map(shown_id, base)], [*map(shown_id, current)]
     ids: list[str] = []
     for operation in map(operations.__getitem__, numbers):

@@ -1,4 +1,4 @@
-"""The operations of a patch, validated: what `api.designs.patch` applies."""
+"""The validated operations of a patch, which `api.designs.patch` applies."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ Index = Annotated[int, Field(ge=0)]
 
 
 class Add(Schema):
-    """A new layer, at `index` or on top."""
+    """Add a layer at `index`, or on top."""
 
     layer: LayerValues
     index: Index | None = None
 
 
 class Move(Schema):
-    """A layer to another place in the order."""
+    """Move a layer to another place in the order."""
 
     layer_id: LayerId
     index: Index
 
 
 class Update(LayerChanges):
-    """Another content of a layer; what is not given stays."""
+    """Change the content of a layer; fields that are not given stay."""
 
     layer_id: LayerId
 
     def changes(self) -> dict[str, Any]:
-        """The given fields by stored name; None for what is to be absent."""
+        """The given fields by stored name; None removes a field."""
         return self.model_dump(by_alias=True, exclude_unset=True, exclude={"layer_id"})
 
 
 class Remove(Schema):
-    """A layer that goes."""
+    """Remove a layer."""
 
     layer_id: LayerId
 
 
 class Reorder(Schema):
-    """All layers in a new order."""
+    """Put all layers in a new order."""
 
     layer_ids: list[LayerId] = Field(max_length=1000)
 
@@ -52,7 +52,7 @@ LayerOperation = Add | Move | Update | Remove | Reorder
 
 
 class OneOperation(Schema):
-    """As the input has it: one of these."""
+    """The input of an operation, in which exactly one is given."""
 
     add: Add | None = None
     move: Move | None = None
@@ -62,7 +62,7 @@ class OneOperation(Schema):
 
     @property
     def operation(self) -> LayerOperation:
-        """The one that is given."""
+        """The operation that is given."""
         given = self.add or self.move or self.update or self.remove or self.reorder
         assert given is not None, "validation leaves exactly one"
         return given

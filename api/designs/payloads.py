@@ -1,4 +1,4 @@
-"""What mutations of designs answer."""
+"""The payloads of the mutations of designs."""
 
 from __future__ import annotations
 

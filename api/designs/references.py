@@ -1,7 +1,7 @@
-"""What a change of a design refers to in PostgreSQL: avatars and catalog items that are there, and for whom.
+"""Checks the references of a design to PostgreSQL: its avatar and the items of its layers.
 
-Only what a change brings in is checked: what a design refers to already stays, even where the item is no longer
-offered or the avatar is gone.
+Only new references are checked. Those that a design has already stay, even where the item is no longer offered or the
+avatar is deleted.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from documents.design import layers_of
 
 Path = tuple[str, ...]
 Paths = Mapping[str, Sequence[Path]]
-"""Where in an input each item is named."""
+"""The paths in an input at which each item is named."""
 LayerPaths = Mapping[Any, Path]
-"""Where in an input it is said what each layer shows, by the layer's id."""
+"""The path in an input that says what a layer shows, by the layer's id."""
 
 _OFFERED: Final = frozenset(("is_active", "is_premium", "type"))
 
 
 def item_paths(layers: Sequence[Any]) -> Paths:
-    """Where stored layers name their items."""
+    """The paths at which stored layers name their items."""
     paths: dict[str, list[Path]] = defaultdict(list)
     for index, layer in enumerate(layers):
         if isinstance(layer, dict) and layer.get("itemId") is not None:
@@ -40,7 +40,7 @@ def item_paths(layers: Sequence[Any]) -> Paths:
 
 
 def layer_paths(layers: Sequence[Mapping[str, Any]]) -> LayerPaths:
-    """Where an input that names all layers says what each shows."""
+    """The paths at which an input with all layers says what each of them shows."""
     return {shown_id(layer): ("layers", str(index), "itemId") for index, layer in enumerate(layers)}
 
 
@@ -53,11 +53,11 @@ async def check(
     *,
     avatar: bool = True,
 ) -> None:
-    """Raise Refusal, with every failure, unless what the values bring into the stored design is there.
+    """Raise Refusal, with all errors, unless the values' new references are valid for the stored design.
 
-    `named` says where the input names items; those must be listed for the viewer. `shows` says where the input says
-    what a layer shows; where that is new, the item must be of the layer's type. The avatar must be the owner's (where
-    not `avatar`, it is not looked at). What is or becomes published must also be allowed to the owner.
+    `named` has the paths of items in the input; the viewer must be able to find these. `shows` has the paths that say
+    what a layer shows; where that is new, the item must be of the layer's type. With `avatar`, the avatar must belong
+    to the owner. In a published design, the owner must be allowed to use the items, too.
     """
     status, layers = values.get("status"), values.get("layers", layers_of(design))
     known = item_paths(layers_of(design))
@@ -106,7 +106,7 @@ def _shows_another(layer: Mapping[str, Any], before: Mapping[Any, Mapping[str, A
 
 
 def _is_of_another_type(item: Any, layer: Mapping[str, Any]) -> bool:
-    """What is gone has no type that could be told."""
+    """Whether the item has another type than its layer. An item that no longer exists has none."""
     return item is not None and item.deleted_at is None and item.type != layer.get("type")
 
 
@@ -118,7 +118,7 @@ def _mistyped(type: str, layer: Mapping[str, Any], path: Path) -> MutationError:
 async def _unpublishable(
     context: Context, owner_id: str, shown: Paths, items: Mapping[str, Any]
 ) -> list[MutationError]:
-    """An error for each layer that may not be shown to everyone."""
+    """An error for each layer that may not be published."""
     errors: list[MutationError] = []
     premium = any(items[key] is not None and items[key].is_premium for key in shown)
     allowed = premium and may_use_premium(await _role_of(context, owner_id))
@@ -137,7 +137,7 @@ async def _unpublishable(
 
 
 async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Mapping[str, Any]) -> list[MutationError]:
-    """An error where the design comes onto an avatar that isn't its owner's."""
+    """An error where the new avatar doesn't belong to the design's owner."""
     key = values.get("avatarId")
     if key is None or key == design.get("avatarId"):
         return []
@@ -148,12 +148,12 @@ async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Map
 
 
 def owner_of(design: Mapping[str, Any]) -> str:
-    """The account of a stored design, which may be nobody's."""
+    """The owner's id in a stored design. There may be no such account."""
     return str(design.get("userId"))
 
 
 async def owner_is_deleted(context: Context, owner_id: str) -> bool:
-    """Whether the account of a design can be restored before it. One that never was, or is gone for good, can't."""
+    """Whether the owner's account is soft-deleted, so that it must be restored before the design."""
     if str(context.viewer.id) == owner_id:
         return False
     row = (await _rows(context, "user", (owner_id,), frozenset(("role",))))[owner_id]
@@ -161,7 +161,7 @@ async def owner_is_deleted(context: Context, owner_id: str) -> bool:
 
 
 async def _role_of(context: Context, user_id: str) -> str | None:
-    """The role of an account, None where it is gone. Who asks is there."""
+    """The role of an account; None where it no longer exists."""
     if str(context.viewer.id) == user_id:
         return context.viewer.role
     row = (await _rows(context, "user", (user_id,), frozenset(("role",))))[user_id]
@@ -169,7 +169,7 @@ async def _role_of(context: Context, user_id: str) -> str | None:
 
 
 async def _rows(context: Context, loader: str, keys: Iterable[str], columns: frozenset[str]) -> Mapping[str, Any]:
-    """The rows as they are now, deleted ones too, None for those that aren't there: one statement."""
+    """The rows as they are now, deleted ones included; None for missing ones. One statement."""
     wanted, rows = list(keys), context.loader(loader)
     for key in wanted:
         rows.clear(key)  # an earlier mutation of the same request may have changed it

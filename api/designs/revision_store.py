@@ -1,8 +1,8 @@
-"""Statements on the collection `design_revisions`, and the one way in which a write of a design follows another.
+"""Commands on the collection `design_revisions`, and the way in which every write of a design is made.
 
-A design tells of its last write itself (documents/last_change.py); revisions are those before it. The last one is kept
-first and followed then, so a crash in between leaves a revision that is true, of a write that is still the last: reads
-stop below the current version, and whoever writes later finds it kept already.
+A design describes its last write itself (documents/last_change.py); revisions describe the writes before that. A write
+first keeps the last one as a revision, then changes the design. A crash in between leaves a revision of a write that is
+still the last one: reads stop below the current version, and the next write finds it kept already.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Document = dict[str, Any]
 
 DUPLICATE_KEY: Final = 11000
 MARKED_AT_ONCE: Final = 100
-"""Designs that are deleted or brought back by one command: what they hold is in memory meanwhile."""
+"""The most designs that are deleted or restored by one command: their content is in memory meanwhile."""
 PATIENCE: Final = 10
-"""Batches that others may get ahead of, all of it, before a deletion doesn't ask any more who wrote."""
+"""How many batches may fail completely because of other writers, before a deletion ignores these."""
 PRUNED_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which versions of a design, and how many: those `below` and `above`, the newest or the oldest first."""
+    """Which versions of a design, and how many: those `below` or `above` a version, the newest or the oldest first."""
 
     size: int
     backwards: bool
@@ -57,7 +57,7 @@ def revisions(stores: Stores) -> AsyncCollection[Document]:
 
 
 async def keep(stores: Stores, designs: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the last write of each stored design, with what it left behind, where that isn't kept yet."""
+    """Keep the last write of each stored design, with the content after it, where it isn't kept yet."""
     upserts = []
     for design in designs:
         write = write_of(design)
@@ -73,18 +73,18 @@ async def keep(stores: Stores, designs: Sequence[Mapping[str, Any]]) -> None:
         problems = error.details["writeErrors"]
         if error.details["writeConcernErrors"] or any(each["code"] != DUPLICATE_KEY for each in problems):
             raise
-        # other writers kept the same at the same time
+        # other writers kept the same write at the same time
 
 
 async def replace(stores: Stores, design: Document, values: Document, kept: int) -> Document | None:
-    """The design after these values made a new version of it; None where it has changed or gone since it was read.
+    """Make a new version of the design with these values; None where it was changed or removed since it was read.
 
-    `values` are by dotted camelCase path and say who acts (`updatedBy`, `requestId`). Of the versions before, the
-    last `kept` ones keep their content. Raises pydantic's ValidationError for values that the document doesn't take.
+    `values` have dotted camelCase paths, and say who acts (`updatedBy`, `requestId`). The last `kept` earlier versions
+    keep their content. Raises pydantic's ValidationError for values that don't fit the document.
     """
     designs = store.repository(stores)
     values = _missing(design) | values
-    designs.document.changes(values, design)  # what can't be written leaves nothing behind
+    designs.document.changes(values, design)  # invalid values must leave no revision behind
     counted = await settled(stores, design)
     if counted is None:
         return None
@@ -95,15 +95,15 @@ async def replace(stores: Stores, design: Document, values: Document, kept: int)
     record = {CHANGE: change, "updatedAt": change["at"]}
     replaced = await designs.change(id, values, where=as_read(counted), stored=design, record=record)
     if replaced is not None and version > kept:
-        with contextlib.suppress(PyMongoError):  # the change is made; the next one prunes what is left here
+        with contextlib.suppress(PyMongoError):  # the change is made already; the next one prunes what is left
             await _prune(stores, id, version - kept)
     return replaced
 
 
 async def settled(stores: Stores, design: Document) -> Document | None:
-    """The design with a version to count on from, where what is stored there is none; it comes after all that are kept.
+    """The design with a valid version, above all kept ones, where the stored version isn't valid.
 
-    None where the design has changed or gone since it was read.
+    None where the design was changed or removed since it was read.
     """
     stored, id = design.get("version"), design["_id"]
     if is_version(stored):
@@ -124,10 +124,10 @@ async def mark(
     touch: bool = False,
     fenced: bool = True,
 ) -> int:
-    """Delete stored designs as of a moment, or bring them back where it is None; how many there were still.
+    """Delete stored designs as of a moment, or restore them where it is None. Returns how many were changed.
 
-    Nobody may have written them since they were read, but where not `fenced`: then only whether they are deleted
-    counts. `by` says who acts, as `replace` is told; `touch` that `updatedAt` tells of it, as the same moment.
+    With `fenced`, designs that were written since they were read are skipped; else it only matters whether they are
+    deleted. `by` says who acts, as in `replace`. With `touch`, `updatedAt` is set to the same moment.
     """
     counted = [found for design in designs if (found := await settled(stores, design)) is not None]
     if not counted:
@@ -151,9 +151,9 @@ async def mark(
 
 
 async def mark_all(stores: Stores, where: Document, by: Mapping[str, str], deleted_at: datetime | None) -> int:
-    """The same for all designs of a condition that those which are marked don't meet; in batches, until none is left.
+    """Delete or restore all designs that meet a condition, in batches, until none is left.
 
-    Where others keep writing them, or what is stored can't be asked for, one by one and without a fence.
+    Marked designs must not meet the condition any more. Where others keep writing, it goes on one by one and unfenced.
     """
     designs, marked, idle = store.repository(stores), 0, 0
     while found := await designs.read(None, where=where, limit=MARKED_AT_ONCE, include_deleted=True):
@@ -163,7 +163,7 @@ async def mark_all(stores: Stores, where: Document, by: Mapping[str, str], delet
 
 
 async def _prune(stores: Stores, id: ObjectId, last: int) -> None:
-    """Take the content out of a design's versions up to this one; that there were these writes stays recorded."""
+    """Remove the content of a design's versions up to this one. The writes themselves stay recorded."""
     empty = {"$unset": dict.fromkeys((*CONTENT, "deletedAt"), ""), "$set": {"pruned": True}}
     while True:
         cursor = revisions(stores).find(
@@ -176,19 +176,19 @@ async def _prune(stores: Stores, id: ObjectId, last: int) -> None:
         full = [each["_id"] for each in found if not each.get("pruned")]
         if full:
             await revisions(stores).update_many({"_id": {"$in": full}}, empty)
-        if len(full) < PRUNED_AT_ONCE:  # what lies before has been pruned already
+        if len(full) < PRUNED_AT_ONCE:  # earlier versions have been pruned already
             return
         last = found[-1]["version"]
 
 
 def _missing(design: Document) -> Document:
-    """What an older service left out and the collection's validator asks for, where it looks at such documents."""
+    """The fields that the collection's validator requires and an older service left out."""
     parts: Document = {"layers": [], "catalogItemIds": item_ids_of(layers_of(design))}
     return {name: part for name, part in parts.items() if design.get(name) is None}
 
 
 async def pages(stores: Stores, keys: Sequence[RevisionsKey], names: frozenset[str]) -> list[Sequence[Document]]:
-    """The revisions of each design in each span, at most one more than its size: one command a span."""
+    """The revisions of each design in each span, at most one more than its size. One command for each span."""
     answers: dict[RevisionsKey, Sequence[Document]] = {}
     by_span: dict[Span, list[tuple[ObjectId, int]]] = defaultdict(list)
     for id, current, span in keys:
@@ -237,7 +237,7 @@ async def counts(stores: Stores, keys: Sequence[tuple[ObjectId, int]], names: fr
 async def by_version(
     stores: Stores, keys: Sequence[tuple[ObjectId, int]], names: frozenset[str]
 ) -> list[Document | None]:
-    """One revision a key (design and version), None where it isn't kept."""
+    """The revision of each key (design and version); None where it isn't kept."""
     by_number: dict[int, list[ObjectId]] = defaultdict(list)
     for id, version in keys:
         by_number[version].append(id)

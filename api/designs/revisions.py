@@ -1,4 +1,4 @@
-"""The GraphQL type of a version of a design, and its pages: the design itself, then its revisions."""
+"""The GraphQL type of a design's versions, and pages of them: first the design itself, then its revisions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEEDS: Final = (
     *("id", "user_id", "version", "name", "status", "layers", "metadata", "avatar_id"),
     *("created_at", "updated_at", "updated_by", "request_id", "change"),
 )
-"""What a version of a design is made of."""
+"""The stored fields of a version."""
 
 _NEWEST_FIRST: Final = Order("version", descending=True)
 
@@ -65,7 +65,7 @@ class DesignRevision(Node):
 
 
 def may_read(context: Context, design: Any) -> bool:
-    """Whether the viewer may read the history of a design: who may edit it may."""
+    """Whether the viewer may read the history of a design: everybody may who may edit it."""
     return matches(context.policy("Design").editable(context.viewer), partial(read, design))
 
 
@@ -119,7 +119,7 @@ async def page(
 
 
 async def one(design: dict[str, Any], version: int, context: Context, columns: frozenset[str]) -> Any:
-    """One stored version of a stored design, None where it isn't kept."""
+    """One stored version of a design; None where it isn't kept."""
     current = version_of(design)
     if version == current:
         return revision_of(design)
@@ -129,7 +129,7 @@ async def one(design: dict[str, Any], version: int, context: Context, columns: f
 
 
 async def find_revision(key: VersionKey, info: ResolveInfo) -> DesignRevision | None:
-    """A version of a design that lives, for those who may read its history."""
+    """A version of a live design, if the viewer may read its history."""
     context: Context = info.context
     id, version = key
     design = await context.loader("design").load(id, frozenset((*NEEDS, "deleted_at")))

@@ -19,12 +19,12 @@ Document = dict[str, Any]
 
 
 def repository(stores: Stores) -> MongoRepository[Design]:
-    """The collection over the stores of the process."""
+    """The repository of designs."""
     return MongoRepository(Design, stores.database)
 
 
 async def by_id(stores: Stores, keys: Sequence[ObjectId], names: frozenset[str]) -> list[Document | None]:
-    """One design a key, with its `deletedAt` (deleted designs too), None where there is none."""
+    """The design of each key, with its `deletedAt`, since deleted ones are included; None where there is none."""
     where = {"_id": keys[0] if len(keys) == 1 else {"$in": list(keys)}}
     fields = projection(names | {"deleted_at"})
     found = await repository(stores).read(fields, where=where, include_deleted=True)
@@ -33,13 +33,14 @@ async def by_id(stores: Stores, keys: Sequence[ObjectId], names: frozenset[str])
 
 
 async def whole(stores: Stores, key: ObjectId) -> Document | None:
-    """All of one stored design, deleted or not."""
+    """One whole stored design, deleted or not."""
     found = await repository(stores).read(None, where={"_id": key}, limit=1, include_deleted=True)
     return found[0] if found else None
 
 
 async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Document]]:
-    """The designs of each page, at most one more than its size, in the order of fetching: one command a question."""
+    """The designs of each page, at most one more than its size, in the order of fetching. One command for each
+    question."""
     answers: dict[PageKey, Sequence[Document]] = {}
     for (by, request), owners in by_question(keys).items():
         if by is None:
@@ -57,7 +58,7 @@ async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) 
 
 
 async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]) -> list[int]:
-    """How long each whole list is."""
+    """The length of each whole list."""
     answers: dict[CountKey, int] = {}
     for (by, condition), owners in by_question(keys).items():
         where = to_mongo(condition)
@@ -80,12 +81,12 @@ async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> 
         where=mongo_filter(request),
         sort=[f"-{field}" if direction < 0 else field],
         limit=request.size + 1,
-        include_deleted=True,  # the scope of the request says which
+        include_deleted=True,  # the scope of the request says which designs
     )
 
 
 async def _by_owner(
     stores: Stores, by: str, owners: Sequence[Any], pipeline: list[Document]
 ) -> Mapping[str, Sequence[Document]]:
-    # the keys of PostgreSQL are stored as text
+    # keys of PostgreSQL are stored as text in MongoDB
     return await repository(stores).read_by_owner(stored_name(by), [str(owner) for owner in owners], pipeline)

@@ -24,7 +24,7 @@ from api.users.types import User
 from documents.last_change import FIRST, made_at
 
 _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
-"""What two versions are compared by."""
+"""The fields that are compared between two versions."""
 
 
 @strawberry.type(description="Layers of catalog items on an avatar.")

@@ -1,4 +1,4 @@
-"""What the inputs of designs must be: one schema each, on the parts of the stored document."""
+"""Validation of the inputs of designs: a schema for each, built on the parts of the stored document."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MAX_TAGS: Final = 50
 
 
 class Schema(Part):
-    """What an input must be."""
+    """The schema of an input."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
 
 def _key_of(type_name: str) -> Callable[[Any], Any]:
-    """As a design has them: its own id, and the keys of PostgreSQL as text."""
+    """Reads a global id as the key that a design stores: its own ObjectId, or a key of PostgreSQL as text."""
 
     def parse(value: Any) -> ObjectId | str:
         try:
@@ -44,7 +44,7 @@ def _key_of(type_name: str) -> Callable[[Any], Any]:
 Color = Annotated[str, StringConstraints(max_length=64), NoNull]
 LayerId = Annotated[str, StringConstraints(min_length=1, max_length=64), NoNull]
 Pixels = Annotated[float, Field(ge=-1_000_000, le=1_000_000)]
-"""Ten times the longest canvas, either way. What is stored already may lie beyond, and stays until it is changed."""
+"""Ten times the longest canvas, in both directions. Stored values may be larger, and stay until they are changed."""
 Degrees = Annotated[float, Field(ge=-3600, le=3600)]
 Factor = Annotated[float, Field(ge=-1000, le=1000)]
 ExpectedVersion = int
@@ -54,7 +54,7 @@ ItemKey = Annotated[str, PlainValidator(_key_of("CatalogItem"))]
 
 
 class _NullsLeftOut(Schema):
-    """Null is as if it were not given."""
+    """A schema in which null counts as not given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +65,7 @@ class _NullsLeftOut(Schema):
 
 
 class PositionValues(_NullsLeftOut):
-    """Where a layer lies; without `z`, as near as it was."""
+    """The position of a layer; without `z`, the old one stays."""
 
     x: Pixels
     y: Pixels
@@ -73,7 +73,7 @@ class PositionValues(_NullsLeftOut):
 
 
 class ScaleValues(Schema):
-    """How a layer is stretched."""
+    """The scale of a layer."""
 
     x: Factor
     y: Factor
@@ -92,12 +92,12 @@ class LayerValues(_NullsLeftOut):
     visible: bool = True
 
     def to_mongo(self) -> dict[str, Any]:
-        """As it is stored."""
+        """The layer as it is stored."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class LayerChanges(Schema):
-    """Fields of a layer; what is not given stays, null removes."""
+    """Changed fields of a layer: fields that are not given stay, null removes one."""
 
     type: LayerType = UNGIVEN
     item_id: ItemKey | None = None
@@ -109,7 +109,7 @@ class LayerChanges(Schema):
 
 
 class MetadataValues(_NullsLeftOut):
-    """What describes a new design."""
+    """The metadata of a new design."""
 
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_TAGS)
     description: Description | None = None
@@ -118,7 +118,7 @@ class MetadataValues(_NullsLeftOut):
 
 
 class MetadataChanges(Schema):
-    """What describes a design; what is not given stays, null removes."""
+    """Changed metadata: fields that are not given stay, null removes one."""
 
     tags: list[Tag] = Field(default=UNGIVEN, max_length=MAX_TAGS)
     description: Description | None = None
@@ -146,7 +146,7 @@ class UpdateDesign(Schema):
     metadata: MetadataChanges = UNGIVEN
 
     def values(self) -> dict[str, Any]:
-        """What is to be stored, by dotted path; None for what is to be absent."""
+        """The values to store, by dotted path; None removes a field."""
         given = self.model_fields_set
         values: dict[str, Any] = {}
         if "name" in given:
@@ -162,7 +162,7 @@ class UpdateDesign(Schema):
 
 
 class ChangeStatus(Schema):
-    """The input of what changes no more than a status, or deletes and restores."""
+    """The input of mutations that only change the status, delete or restore."""
 
     id: DesignKey
     expected_version: ExpectedVersion | None = None
@@ -183,7 +183,7 @@ class RestoreDesignRevision(Schema):
 
 
 def checked(schema: type[S], values: Mapping[str, Any]) -> S:
-    """As `validated`, layers that share an id among the failures."""
+    """As `validated`, but layers that share an id are an error, too."""
     repeated = _repeated_ids(values.get("layers") or ())
     try:
         result = validated(schema, values)

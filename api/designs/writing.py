@@ -1,4 +1,4 @@
-"""How mutations change a design: rights, validation, and one atomic change of the version that was looked at."""
+"""Changing a design in a mutation: rights, validation, and one atomic change of the version that was read."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from documents.last_change import version_of
 Document = dict[str, Any]
 Find = Callable[[Context, ObjectId], Awaitable[Document]]
 Change = Callable[[Document], Awaitable[dict[str, Any]]]
-"""From the stored design to what is to be stored, by dotted path; nothing where it stays as it is."""
+"""Gives the values to store, by dotted path, for the stored design; none where it stays as it is."""
 
 _NAMED: Final = 5
-"""Layers that a message names."""
+"""The most layers that a message names."""
 ATTEMPTS: Final = 100
-"""Tries of a change that other writers keep getting ahead of; with each of them, one of those others is done."""
+"""How often a change is tried when other writers are faster. With each try, one of the others has finished."""
 
 _TURNS: Final[WeakValueDictionary[ObjectId, asyncio.Lock]] = WeakValueDictionary()
-"""Writers of this process who were too late take turns, a line a design: trying again all at once, 50 of them would
-need some 1000 tries. The version check, not this, keeps updates from being lost."""
+"""A lock for each design, under which writers of this process try again: 50 writers trying at once would need some 1000
+tries. It isn't this but the version check that keeps updates from being lost."""
 
 LOADERS: Final = ("design", "designs", "designs_count", "design_revision", "design_revisions", "design_revisions_count")
 
@@ -52,9 +52,9 @@ LOADERS: Final = ("design", "designs", "designs_count", "design_revision", "desi
 async def opened(
     context: Context, schema: type[S], mutation_input: Any, find: Find | None = None
 ) -> tuple[Document, S]:
-    """The stored design that an input names, and the input, validated.
+    """The stored design that an input names, and the validated input.
 
-    The viewer must be signed in and may edit the design, where `find` doesn't find it otherwise. Raises
+    The viewer must be signed in, and able to edit the design unless `find` says otherwise. Raises
     Unauthenticated and Refusal.
     """
     _ = context.viewer.account_id
@@ -67,12 +67,12 @@ async def opened(
 
 
 def author(context: Context) -> dict[str, str]:
-    """Who changes a design, as it is stored in it: revisions and the audit log tell it from there."""
+    """The author of a change, as it is stored in the design, for revisions and the audit log."""
     return {"updatedBy": str(context.viewer.account_id), "requestId": context.request_id}
 
 
 async def visible(context: Context, key: ObjectId) -> Document:
-    """The live design of this key, which the viewer may see. Raises Refusal where there is none for them."""
+    """The live design with this key, if the viewer may see it. Raises Refusal where there is none for them."""
     design = await store.whole(context.stores, key)
     if design is None or not _matches(design, context.policy("Design").scope(context.viewer)):
         raise not_found("design", "id")
@@ -80,9 +80,9 @@ async def visible(context: Context, key: ObjectId) -> Document:
 
 
 async def editable(context: Context, key: ObjectId) -> Document:
-    """The live design of this key, which the viewer may edit.
+    """The live design with this key, if the viewer may edit it.
 
-    Raises Refusal where there is none that they may edit: what they see is refused like what they may not know.
+    Raises Refusal where there is none that they may edit. The error is the same whether or not they may see it.
     """
     design, policy = await store.whole(context.stores, key), context.policy("Design")
     if design is None or not _matches(design, And((policy.scope(context.viewer), policy.editable(context.viewer)))):
@@ -91,7 +91,7 @@ async def editable(context: Context, key: ObjectId) -> Document:
 
 
 async def deleted(context: Context, key: ObjectId) -> Document:
-    """The deleted design of this key, which the viewer may bring back.
+    """The deleted design with this key, if the viewer may restore it.
 
     Raises Refusal where it is live or there is none for them.
     """
@@ -108,10 +108,10 @@ def _matches(design: Document, condition: Condition) -> bool:
 
 
 async def changed(context: Context, design: Document, change: Change, expected: int | None) -> Document:
-    """The design after the change made a new version of it.
+    """Change the design, and return its new version.
 
-    `change` is asked again, of the newer design, as long as other writers are faster, except where a version is
-    `expected`. Raises Refusal with VersionConflict where that is no longer the current one.
+    While other writers are faster, `change` is called again with the newer design, unless a version is `expected`.
+    Raises Refusal with VersionConflict where that is no longer the current version.
     """
     written = await _change_once(context, design, change, expected)
     if written is None:
@@ -127,7 +127,7 @@ async def changed(context: Context, design: Document, change: Change, expected: 
 
 
 async def _change_once(context: Context, design: Document, change: Change, expected: int | None) -> Document | None:
-    """The design after the change, None where another writer was faster."""
+    """Change the design; None where another writer was faster."""
     expect(design, expected)
     values = await change(design)
     if not values:
@@ -145,9 +145,9 @@ async def _change_once(context: Context, design: Document, change: Change, expec
 async def marked(
     context: Context, design: Document, expected: int | None, find: Find, *, deleted_at: datetime | None
 ) -> Document:
-    """The design after it was deleted as of a moment, or brought back; its version stays.
+    """Delete the design as of a moment, or restore it. Its version stays.
 
-    `find` looks again, and says why not, as long as other writers are faster.
+    While other writers are faster, `find` reads it again, and raises where it can't be changed any more.
     """
     for _ in range(ATTEMPTS):
         expect(design, expected)
@@ -159,7 +159,7 @@ async def marked(
 
 
 async def beside_deletions(context: Context, design: Document) -> Document:
-    """A design that has just come to life, as it is then: deleted where its owner was deleted meanwhile."""
+    """A design that was just created or restored; it is deleted if its owner was deleted meanwhile."""
     owner = uuid_of(owner_of(design))
     taken = owner is not None and await owner_deletion.take_late(context, owner)
     forget(context)
@@ -173,7 +173,7 @@ def expect(design: Document, expected: int | None) -> None:
 
 
 def stale(current: Document, layer_ids: Sequence[str] = ()) -> Refusal:
-    """The design has changed since the client saw it; `layer_ids` are the layers that a rebase is refused for."""
+    """The refusal of a change to an older version. `layer_ids` are the layers because of which a rebase is refused."""
     message = f"The design has changed; its version is {version_of(current)}."
     if layer_ids:
         named, more = ", ".join(layer_ids[:_NAMED]), len(layer_ids) - _NAMED
@@ -191,7 +191,8 @@ def stale(current: Document, layer_ids: Sequence[str] = ()) -> Refusal:
 
 @contextlib.contextmanager
 def storable() -> Iterator[None]:
-    """What the document doesn't take is a Refusal: parts that an older service stored may break today's rules."""
+    """Turn values that the document refuses into a Refusal: parts stored by an older service may break today's
+    rules."""
     try:
         yield
     except ValidationError as error:
@@ -209,7 +210,7 @@ def storable() -> Iterator[None]:
 
 
 def forget(context: Context) -> None:
-    """Drop what the loaders know of designs, after a write."""
+    """Clear the loaders of designs after a write."""
     for name in LOADERS:
         context.loader(name).clear_all()
 

@@ -1,1 +1,1 @@
-"""Declared fields: what they mean, which columns they need, what loads them."""
+"""Declared fields: how they are declared, resolved and loaded, which columns they need, and what they cost."""

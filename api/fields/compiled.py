@@ -1,4 +1,4 @@
-"""The schema for the compiled executor: what Strawberry's and our own fields mean."""
+"""Tells the compiled executor how the fields of the Strawberry schema are executed."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class StrawberryDeclarations:
         self._costs = costs
 
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
-        """Plain fields are read, declared ones loaded in batches; None for resolvers."""
+        """How the field is executed: plain fields are read, declared ones are loaded in batches. None for other
+        resolvers."""
         definition = field.extensions.get(DEFINITION)
         if not isinstance(definition, StrawberryField):
-            return None  # introspection
+            return None  # a field of introspection
         if isinstance(definition, DeclaredField):
             declared = definition.batch_resolver
             if isinstance(declared, GlobalId):
@@ -61,7 +62,7 @@ class StrawberryDeclarations:
         return None
 
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
-        """Whether resolvers or declared fields return objects of this class for the type."""
+        """Whether resolvers or declared fields return instances of this class for the type."""
         definition: StrawberryObjectDefinition | None = type_.extensions.get(DEFINITION)
         if definition is None or definition.is_type_of is not None:
             return False
@@ -70,7 +71,7 @@ class StrawberryDeclarations:
         return class_ is origin or issubclass(class_, sources)
 
     def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
-        """What makes a view, a connection or an edge of its source."""
+        """The function that makes a view, a connection or an edge from its source."""
         return from_source(type_)
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
@@ -97,7 +98,7 @@ class StrawberryDeclarations:
         arguments: Mapping[str, Any],
         known: Converted,
     ) -> Any:
-        """Objects are converted once an operation, which takes some 30 us for each that is in them."""
+        """Convert the arguments. Input objects are converted once an operation, since each takes some 30 us."""
         converter, taken = self._converter, definition.arguments
         found: dict[str, Any] = {}
         for name in [name for name, value in arguments.items() if type(value) is dict]:
@@ -126,9 +127,9 @@ def _global_ids(type_name: str, sources: Sequence[Any]) -> Sequence[str]:
 
 
 def _expression(origin: type, name: str, *, required: bool = False) -> str:
-    """`read(source, name)` as a Python expression, for how objects of this class are usually stored.
+    """`read(source, name)` as a Python expression, for the way in which objects of this class are usually stored.
 
-    A `required` value raises where it is missing.
+    The expression raises where a `required` value is missing.
     """
     if issubclass(origin, View):
         if origin.sources == (asyncpg.Record,):

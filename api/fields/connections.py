@@ -1,4 +1,4 @@
-"""Relay's connections, as clients see them: pages of a list, edges, and where the page lies."""
+"""The GraphQL types of Relay's connections, their edges and their page info."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from api.lists.pagination import Cursors, Page
 T = TypeVar("T")
 
 COMPUTED: Final = {"computed": True}
-"""Marks a method that computes a value of the object alone: it waits for nothing, and needs no more than `self`."""
+"""Marks a method that computes a value from `self` alone, without waiting for anything."""
 EXPRESSION: Final = "expression"
-"""The same in Python, for what lists have many of: `source` is a connection's page, an edge's page and row."""
+"""The same as a Python expression, for fields that lists have many of. `source` is the page, or an edge's page and
+row."""
 
 CURSORS: Final = {**COMPUTED, CURSOR: True}
 
@@ -60,14 +61,15 @@ class Edge(Generic[T]):
 
     @classmethod
     def of(cls, page: Page, row: Any) -> Self:
-        """The edge of a row. A page has many: this takes a quarter of the time of the generated constructor."""
+        """The edge of a row. This takes a quarter of the time of the generated constructor, and a page has many
+        edges."""
         edge = cls.__new__(cls)
         edge.page, edge.row = page, row
         return edge
 
     @classmethod
     def from_source(cls, source: Any) -> Any:
-        """What resolvers are called with: the edge, also of what is one already."""
+        """The edge that resolvers are called with; a source that is an edge already stays one."""
         return cls.of(*source) if isinstance(source, tuple) else source
 
 
@@ -82,7 +84,7 @@ class Connection(Generic[T]):
 
     @classmethod
     def from_source(cls, source: Any) -> Any:
-        """What resolvers are called with: the connection, also of what is one already."""
+        """The connection that resolvers are called with; a source that is a connection already stays one."""
         return cls(page=source) if isinstance(source, Page) else source
 
     @strawberry.field(
@@ -103,10 +105,10 @@ class Connection(Generic[T]):
     @strawberry.field(description="Where the page lies in the list.", metadata=COMPUTED)
     def page_info(self) -> PageInfo:
         page = self.page
-        # of a page that could not be read, its nodes or edges say so; Relay promises that this is never null
+        # where the page could not be read, nodes and edges report it: `pageInfo` is never null in Relay
         rows, backwards = () if page.error else page.shown(), page.request.backwards
         return PageInfo(
-            # beyond a cursor lies at least what it points at
+            # beyond a cursor, there is at least the object that it points at
             has_next_page=page.request.before is not None or (not backwards and page.more),
             has_previous_page=page.request.after is not None or (backwards and page.more),
             start=(page.cursors, rows[0]) if rows else None,

@@ -1,4 +1,4 @@
-"""Declared fields: references and connections say which loader and key they use, and nothing else.
+"""Declaring fields: a reference or a connection says which loader and key it uses, and nothing else.
 
 So what a query needs can be read off the schema (`api.fields.selection`), and a plan can be made of it
 (`api.fields.compiled`).
@@ -30,22 +30,22 @@ from api.rights.policies import Guard
 Present = Callable[[Any], Any]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""What times read as that are missing where the table has always one."""
+"""Shown in place of a missing time that should always be there."""
 BATCH_RESOLVER: Final = "batch_resolver"
 DEFAULT: Final = "default"
-"""In the metadata of a plain field, what an odd value reads as; see `api.fields.odd_values`."""
+"""The key in a plain field's metadata of the value that replaces odd ones; see `api.fields.odd_values`."""
 
 
 class DeclaredField(StrawberryField):
-    """A field whose result follows from its declaration, which is kept in its metadata."""
+    """A field with a batch resolver, which is kept in its metadata."""
 
-    # it returns awaitables itself, and it needs the Info that plain fields go without
+    # get_result returns awaitables itself, and needs the Info, which plain fields don't get
     is_async = False
     is_basic_field = False
 
     @property
     def batch_resolver(self) -> BatchResolver:
-        """What the field means."""
+        """The resolver of the field."""
         declared: BatchResolver = self.metadata[BATCH_RESOLVER]
         return dataclasses.replace(declared, name=self.python_name) if isinstance(declared, Stored) else declared
 
@@ -84,8 +84,11 @@ def global_id(description: str) -> Any:
 
 
 def always(description: str, *, default: Any, name: str | None = None) -> Any:
-    """Declare a plain field that every object has. `default` is what it reads as where it is missing all the same, or
-    what is stored can't be shown: a value, or what makes one of the object as it is stored."""
+    """Declare a plain field that every object has.
+
+    `default` is shown where the value is missing all the same, or can't be shown. It is a value, or a function of the
+    stored object.
+    """
     return strawberry.field(description=description, name=name, metadata={DEFAULT: default})
 
 
@@ -95,19 +98,19 @@ def stored(description: str, *, default: Any) -> Any:
 
 
 def whole(description: str, *, column: str, fits: Callable[[Any], bool]) -> Any:
-    """Declare a part that is null unless all of it can be shown."""
+    """Declare an embedded part that is null unless all of it can be shown."""
     metadata = {BATCH_RESOLVER: Stored(None, fits=fits), "needs": (column,)}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def guarded(description: str, *, guard: Guard, column: str) -> Any:
-    """Declare a stored field that is null for those whom the guard doesn't allow to see it."""
+    """Declare a stored field that is null for viewers whom the guard doesn't allow to see it."""
     metadata = {BATCH_RESOLVER: Guarded(column, guard), "needs": (column, *guard.needs)}
     return DeclaredField(description=description, metadata=metadata)
 
 
 def reference(loader: str, *, key: str, description: str, guard: Guard | None = None) -> Any:
-    """Declare a field that is one object of another type; null where the key is, or leads nowhere."""
+    """Declare a field that is one object of another type; null where its key is null or leads nowhere."""
     needs = (key, *(guard.needs if guard else ()))
     metadata = {BATCH_RESOLVER: Reference(loader, key, guard), "needs": needs}
     return DeclaredField(description=description, metadata=metadata)
@@ -129,7 +132,7 @@ def lookup(loader: str, *, description: str) -> Any:
 def connection(
     loader: str, *, filter: Any, order: Any, description: str, by: str | None = None, key: str | None = None
 ) -> Any:
-    """Declare a list in pages, of everything or of what belongs to the parent: those whose `by` is its `key`.
+    """Declare a connection: a list of everything, or of the objects whose `by` is the parent's `key`.
 
     `filter` and `order` are the input types, or lazy references to them.
     """

@@ -29,7 +29,7 @@ class ClientDisconnect:
         self._callbacks.pop(callback, None)
 
     def notify(self) -> None:
-        """The client has gone."""
+        """Note that the client has gone, and call the callbacks."""
         self.gone = True
         for callback in list(self._callbacks):
             callback()

@@ -1,8 +1,8 @@
 """The loader: keys asked for in one turn of the event loop become one batch.
 
-Why not Strawberry's: its loader caches a failed batch and cancels the batch with one of its waiters. Here a failed
-key is forgotten, every call has a future of its own, and a batch ends early only when nobody waits for it. It costs
-one future a call, not two a key: a whole level of an operation asks in one call.
+Strawberry's loader caches failed batches, and cancels a batch together with one of its waiters. Here a failed key is
+forgotten, every call has its own future, and a batch only ends early when nobody waits for it. A whole level of an
+operation asks in one call, which costs one future instead of two for each key.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 Fetch = Callable[[Sequence[K], frozenset[str]], Awaitable[Sequence[V]]]
-"""Takes distinct keys and the columns that the values must have; returns one value a key, in the order of the keys."""
+"""Takes distinct keys and the columns that the values need; returns one value for each key, in their order."""
 
 NO_COLUMNS: frozenset[str] = frozenset()
 
 
 class _Batch(Generic[K, V]):
-    """Keys collected until the event loop turns, then fetched by one task. Until it is `done`, no value is there."""
+    """Keys that are collected until the next turn of the event loop, and then fetched by one task."""
 
     __slots__ = ("_by_key", "_fetched", "_values", "calls", "columns", "done", "keys", "task")
 
     def __init__(self) -> None:
-        self.keys: dict[K, None] = {}  # whose values are to be had here, in the order of asking
+        self.keys: dict[K, None] = {}  # the keys whose values this batch has, in the order in which they were asked for
         self.columns = NO_COLUMNS
         self.calls: set[_Call[K, V]] = set()
         self.task: asyncio.Task[None] | None = None
@@ -37,12 +37,12 @@ class _Batch(Generic[K, V]):
         self._by_key: dict[K, V] | None = None
 
     def fill(self, keys: Sequence[K], values: Sequence[V]) -> None:
-        """Take what was fetched."""
+        """Take the fetched values."""
         self._fetched, self._values = keys, values
         self.done = True
 
     def values_of(self, keys: Sequence[K], *, in_order: bool) -> list[V]:
-        """The values of some of its keys. `in_order` are the first ones that were asked for, without repetition."""
+        """The values of some of the keys. With `in_order` they are the first keys of the batch, without repetition."""
         if in_order and len(keys) == len(self._fetched):
             return list(self._values)
         if self._by_key is None:
@@ -51,9 +51,9 @@ class _Batch(Generic[K, V]):
 
 
 class _Call(Generic[K, V]):
-    """Who waits for which keys. `sources` are their batches: one for all of the keys, or one each.
+    """One call, which waits for some keys. `sources` are their batches: one for all keys, or one for each.
 
-    `in_order` tells that the keys are all different and were the first of their batch.
+    `in_order` means that all keys are different and were the first of their batch.
     """
 
     __slots__ = ("alone", "answer", "in_order", "keys", "pending", "sources")
@@ -67,7 +67,7 @@ class _Call(Generic[K, V]):
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(self) -> None:
-        """Answer, once every batch is done."""
+        """Answer the call once all its batches are done."""
         if self.pending or self.answer.done():
             return
         if len(self.sources) == 1:
@@ -78,35 +78,37 @@ class _Call(Generic[K, V]):
         self.answer.set_result(values[0] if self.alone else values)
 
     def fail(self, error: BaseException) -> None:
-        """Answer with what one of the batches has raised."""
+        """Answer the call with the error of one of its batches."""
         if self.answer.done():
             return
         if isinstance(error, asyncio.CancelledError):
             self.answer.cancel()
         else:
             self.answer.set_exception(error)
-            self.answer.exception()  # retrieved: who asked may have given up without cancelling
+            self.answer.exception()  # mark the error as retrieved, since the caller may no longer await it
 
 
 class Loader(Generic[K, V]):
-    """Loads values by key for one operation, each key once, all keys of a turn in one call of `fetch`.
+    """Loads values by key for one operation: each key once, and all keys of a turn with one call of `fetch`.
 
-    A value that was loaded with fewer columns than are asked for now is loaded again.
+    A value is loaded again where it is now needed with more columns.
     """
 
     def __init__(self, fetch: Fetch[K, V]) -> None:
         self._fetch = fetch
         self._open: _Batch[K, V] | None = None
-        self._batches: list[_Batch[K, V]] = []  # the newest last; there are about as many as levels with this loader
+        self._batches: list[
+            _Batch[K, V]
+        ] = []  # the newest is last; there are about as many as levels that use this loader
 
     def load(self, key: K, columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[V]:
-        """A future of the value of this key. Raises, when awaited, what the batch raised."""
+        """A future of the key's value. Awaiting it raises what the batch raised."""
         return self._call((key,), columns, alone=True)
 
     def load_many(self, keys: Sequence[K], columns: frozenset[str] = NO_COLUMNS) -> asyncio.Future[list[V]]:
-        """A future of the values of these keys, in their order; a key may be there twice.
+        """A future of the values of these keys, in their order. Keys may be repeated.
 
-        Raises, when awaited, what the first of their batches to fail raised. The keys must not be changed meanwhile.
+        Awaiting it raises the error of the first batch that fails. The caller must not change the keys meanwhile.
         """
         return self._call(keys, columns, alone=False)
 
@@ -138,7 +140,7 @@ class Loader(Generic[K, V]):
         return call.answer
 
     def _sources(self, keys: Sequence[K], columns: frozenset[str]) -> Sequence[_Batch[K, V]]:
-        """Where the values are or will be: batches with enough columns, for all other keys the open one."""
+        """The batches that have or will have the values: known ones with enough columns, else the open one."""
         found = [self._newest(key) for key in keys]
         enough = {batch for batch in set(found) if batch and (batch is self._open or columns <= batch.columns)}
         others = [key for key, batch in zip(keys, found, strict=True) if batch not in enough]
@@ -150,22 +152,24 @@ class Loader(Generic[K, V]):
         return next((batch for batch in reversed(self._batches) if key in batch.keys), None)
 
     def _join(self, keys: Sequence[K], columns: frozenset[str]) -> _Batch[K, V]:
-        """The open batch, with these keys and columns."""
+        """Add keys and columns to the open batch."""
         batch = self._open
         if batch is None:
             batch = self._open = _Batch()
             self._batches.append(batch)
-            batch.task = asyncio.get_running_loop().create_task(self._run(batch))  # begins with the loop's next turn
+            batch.task = asyncio.get_running_loop().create_task(
+                self._run(batch)
+            )  # it begins with the next turn of the event loop
         batch.columns |= columns
         batch.keys.update(dict.fromkeys(keys))
         return batch
 
     def _left(self, call: _Call[K, V], answer: asyncio.Future[Any]) -> None:
-        """The call has its answer, or was cancelled, or failed with another of its batches."""
+        """Called when a call is answered, cancelled, or failed by another of its batches."""
         for batch in call.pending:
             batch.calls.discard(call)
             if answer.cancelled() and not batch.calls and batch.task is not None and not batch.task.done():
-                self._forget(batch)  # who asks from now on must not be cancelled with it
+                self._forget(batch)  # later calls must not join a batch that is being cancelled
                 batch.task.cancel()
 
     async def _run(self, batch: _Batch[K, V]) -> None:

@@ -1,4 +1,4 @@
-"""Views of single objects, by key: what may be shown of what is stored."""
+"""Loading single objects by key, as far as the viewer may see them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ async def load_view(
     type_name: str | None = None,
     found: bool = False,
 ) -> View | None:
-    """The object with this key, or None where it is deleted or there is none.
+    """The object with this key; None where it is deleted or doesn't exist.
 
-    What a visible object refers to may be shown with it; what is `found` by its id must be visible by itself.
+    An object to which a visible one refers may be shown; one that is `found` by its id must be visible by itself.
     `type_name` names the object where the field returns an interface.
     """
     name = type_name or get_named_type(info.return_type).name
@@ -38,7 +38,7 @@ async def load_view(
 
 
 async def load_stored(loader: str, key: Any, info: ResolveInfo, name: str, *, found: bool) -> Any:
-    """The same as it is stored, with what the field selects of the type of this name."""
+    """The stored object, with the columns that the field selects of this type."""
     context: Context = info.context
     scope = context.policy(name).scope(context.viewer) if found else LIVE
     stored = await context.loader(loader).load(key, columns_of(info, name) | fields_of(scope))
@@ -56,7 +56,7 @@ def is_live(stored: Any) -> bool:
 
 
 async def _is_shown(type_name: str, stored: Any, context: Context) -> bool:
-    """Whether a live object is on show for everyone, in a published design."""
+    """Whether everyone may see a live object, since a published design refers to it."""
     by = context.policy(type_name).shown_by
     if by is None or not is_live(stored):
         return False

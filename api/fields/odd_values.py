@@ -1,8 +1,8 @@
-"""Odd values: what other programs have stored and a field can't show. What stands in their place, and who hears of it.
+"""Odd values: values that other programs have stored and a field's type can't show.
 
-Null, where the schema lets it; else the field's documented default. An item of a list is left out. One odd value takes
-nothing else away, and is never changed by being read. A field that is asked of a resolver has no odd values: there,
-what can't be shown is a bug.
+They are shown as null where the schema allows it, else as the field's documented default; an odd item of a list is left
+out. So an odd value takes nothing else away. It is logged, and reading never changes it. Fields with resolvers of their
+own have no odd values: a value that can't be shown is a bug there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OMITTED: Final = object()
 
 
 def substitute_of(parent: GraphQLObjectType, definition: StrawberryField) -> Substitute | None:
-    """What odd values of a field read as; None where the field is no stored value."""
+    """The function that replaces odd values of a field; None where the field isn't stored."""
     if not issubclass(class_of(parent), (View, Part)):
         return None
     if isinstance(definition, DeclaredField):
@@ -54,34 +54,34 @@ def substitute_of(parent: GraphQLObjectType, definition: StrawberryField) -> Sub
     return partial(_substitute, definition.metadata.get(DEFAULT, Undefined)) if definition.is_basic_field else None
 
 
-def _substitute(default: Any, place: Path) -> Any:
-    _report(place)
+def _substitute(default: Any, path: Path) -> Any:
+    _report(path)
     if not callable(default):
         return default
-    source = next(_steps(place)).source
+    source = next(_steps(path)).source
     return default(getattr(source, "stored", source))
 
 
-def _steps(place: Path | None) -> Iterator[FieldPath]:
-    """The fields on the way to a place, the last one first."""
-    while place is not None:
-        if isinstance(place, FieldPath):
-            yield place
-        place = place.prev
+def _steps(path: Path | None) -> Iterator[FieldPath]:
+    """The fields on a path, the last one first."""
+    while path is not None:
+        if isinstance(path, FieldPath):
+            yield path
+        path = path.prev
 
 
-def _report(place: Path) -> None:
+def _report(path: Path) -> None:
     names: list[str] = []
-    for step in _steps(place):
+    for step in _steps(path):
         names.append(step.name)
         if step.typename in OBJECTS or step.typename in RECORDS:
             report(step.typename, _key(step.source), ".".join(reversed(names)))
             return
-    report(next(_steps(place)).typename or "", "", ".".join(reversed(names)))
+    report(next(_steps(path)).typename or "", "", ".".join(reversed(names)))
 
 
 def report(type_name: str, key: str, field: str) -> None:
-    """Log, once a process, object and field, that what is stored there can't be shown."""
+    """Log that the stored value of a field can't be shown, once for each object and field in a process."""
     if (type_name, key, field) not in _reported:
         _reported[type_name, key, field] = None
         logger.warning("odd value", type=type_name, id=key, field=field)
@@ -98,7 +98,7 @@ def _key(source: Any) -> str:
 
 
 def odd_fields(named: GraphQLObjectType, source: Any, path: str = "") -> Iterator[str]:
-    """Where what is stored in an object can't be shown: its fields, those of parts with dots."""
+    """The fields of an object whose stored values can't be shown; fields of parts as dotted paths."""
     for name, field in named.fields.items():
         definition = field.extensions.get(DEFINITION)
         if isinstance(definition, StrawberryField) and substitute_of(named, definition) is not None:
@@ -120,7 +120,7 @@ def _raw(definition: StrawberryField, source: Any) -> Any:
 
 
 def settle(schema: GraphQLSchema) -> None:
-    """Let graphql-core, which completes what resolvers give by itself, find the same in the place of odd values."""
+    """Replace odd values for graphql-core's executor, too: wrap the resolvers of stored fields."""
     for named in schema.type_map.values():
         if isinstance(named, GraphQLObjectType) and isinstance(
             named.extensions.get(DEFINITION), StrawberryObjectDefinition
@@ -140,9 +140,9 @@ def _showable(
 ) -> Callable[..., Any]:
     def resolved(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         def odd() -> Any:
-            place = FieldPath(None, name, type_name)
-            place.source, place.name = source, name
-            return substitute(place)
+            path = FieldPath(None, name, type_name)
+            path.source, path.name = source, name
+            return substitute(path)
 
         return _shown(field.type, resolve(source, info, **arguments), odd)
 
@@ -150,7 +150,7 @@ def _showable(
 
 
 def _shown(type_: GraphQLOutputType, value: Any, odd: Callable[[], Any]) -> Any:
-    """The value, without what a field of this type can't show."""
+    """The value, with everything replaced that a field of this type can't show."""
     non_null, bare = is_non_null_type(type_), _bare(type_)
     if value is None and not non_null:
         return None

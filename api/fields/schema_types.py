@@ -12,14 +12,15 @@ DEFINITION: Final = "strawberry-definition"
 
 
 def class_of(graphql_type: Any) -> type:
-    """The class of an object type of Strawberry's; of a generic type's variants the generic class."""
+    """The Python class of a Strawberry object type; for variants of a generic type, the generic class."""
     definition: StrawberryObjectDefinition = graphql_type.extensions[DEFINITION]
     generic = definition.concrete_of
     return definition.origin if generic is None else generic.origin
 
 
 def from_source(graphql_type: Any) -> Callable[[Any], Any] | None:
-    """What makes of a source of this type the object that its resolvers are methods of; None where it is one."""
+    """The function that turns a source of this type into the object whose methods are its resolvers; None if it is
+    one."""
     if not isinstance(graphql_type.extensions.get(DEFINITION), StrawberryObjectDefinition):
         return None
     present: Callable[[Any], Any] | None = getattr(class_of(graphql_type), "from_source", None)

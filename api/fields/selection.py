@@ -1,7 +1,7 @@
-"""What a query needs, read off the schema: the stored columns below a field.
+"""The stored columns that a query needs below a field, read off the schema.
 
-Every field of a stored type says which columns it needs: a plain one its own, a declared one its key, a resolver
-those in its metadata (`needs`). Parts that are embedded in a row or document give dotted paths (`layers.item_id`).
+Every field of a stored type says which columns it needs: a plain field its own, a declared field its key, a resolver
+those in its metadata (`needs`). Fields of embedded parts give dotted paths (`layers.item_id`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from api.stores.views import Part, View
 ResolveInfo: TypeAlias = GraphQLResolveInfo[Any]
 
 CURSOR: Final = "cursor"
-"""Marks the fields that are cursors, for which a page must have the column that it is ordered by."""
+"""Marks fields that are cursors: for them, a page needs the column by which it is ordered."""
 _MAX_CACHED: Final = 4096
 
 
@@ -37,13 +37,13 @@ def needs_of(field: StrawberryField) -> frozenset[str]:
     declared = field.metadata.get("needs")
     if declared is not None:
         return frozenset(declared)
-    if field.base_resolver is not None:  # only a declaration tells what a resolver reads
+    if field.base_resolver is not None:  # what a resolver reads is only known from its metadata
         raise TypeError(f"the resolver {field.python_name} must declare the columns that it needs")
     return frozenset((field.python_name,))
 
 
 class _Columns:
-    """One walk over the selections below a field."""
+    """Collects the columns in one walk over the selections below a field."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
@@ -64,10 +64,10 @@ class _Columns:
                     part = f"{prefix}{definition.python_name}"
                     self.walk(field_node.selection_set, child, f"{part}.")
                     if not any(column.startswith(f"{part}.") for column in self.found):
-                        self.found.add(part)  # nothing of it is asked for but whether it is there
+                        self.found.add(part)  # no column is asked for, only whether the object exists
                 else:
                     self.found.update(f"{prefix}{column}" for column in needs_of(definition))
-            elif is_object_type(child):  # connections and edges only lead to the objects
+            elif is_object_type(child):  # connections and edges have no columns; the objects are below them
                 self.walk(field_node.selection_set, child, prefix)
             elif definition.metadata.get(CURSOR):
                 self.cursors = True
@@ -118,7 +118,9 @@ def selects_cursors(info: ResolveInfo) -> bool:
 def _walked(info: ResolveInfo, type_name: str | None) -> _Walked:
     nodes = info.field_nodes
     key = (id(info.schema), type_name, *map(id, nodes))
-    if (cached := _cache.get(key)) is not None:  # it keeps the nodes alive, so that their ids stay theirs
+    if (
+        cached := _cache.get(key)
+    ) is not None:  # the entry keeps the nodes alive, so that no other object gets their ids
         return cached
     target: Any = info.schema.get_type(type_name) if type_name else get_named_type(info.return_type)
     columns = _Columns(info.fragments)
@@ -129,7 +131,8 @@ def _walked(info: ResolveInfo, type_name: str | None) -> _Walked:
 
 
 def forget(document: DocumentNode) -> None:
-    """Let go of a document's nodes. Whose they are isn't known, so it is of all, which are soon found again."""
+    """Let go of a document's nodes. The cache doesn't know whose nodes it has, so it is cleared; it soon fills
+    again."""
     _cache.clear()
 
 
@@ -145,7 +148,7 @@ def _selects(
     fragments: Mapping[str, FragmentDefinitionNode],
     seen: frozenset[str],
 ) -> bool:
-    # no inner function: one that calls itself is a cycle, and would leave all that the request holds to the collector
+    # not an inner function: a recursive one is a reference cycle, and would keep the whole request until a collection
     for selection in selections.selections if selections else ():
         if isinstance(selection, FieldNode):
             if selection.name.value in wanted:

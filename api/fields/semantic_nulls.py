@@ -1,7 +1,7 @@
-"""`@semanticNonNull` in the printed schema: what is null only beside an error, of a store or of rights.
+"""`@semanticNonNull` in the printed schema, for fields that are null only together with an error.
 
 The directive is that of the nullability working group, as Relay (18 and later) and Apollo's Kotlin client read it. With
-`@throwOnFieldError` they take such a field for one that is never null.
+`@throwOnFieldError`, they treat such a field as one that is never null.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _FIELD: Final = re.compile(r"  (\w+)[(:]")
 
 
 def is_semantically_non_null(type_name: str, field: str) -> bool:
-    """Whether a field that may be null is so only beside an error."""
+    """Whether a nullable field is null only together with an error."""
     if type_name.endswith("Connection"):
         return field in _IN_CONNECTIONS
     return type_name == "Mutation" or (type_name == "Query" and field in _OF_QUERIES)
 
 
 def print_with_semantic_nulls(schema: GraphQLSchema) -> str:
-    """The schema as graphql-core prints it, which leaves out directives on fields, with this one where it belongs."""
+    """The printed schema, with this directive added to the fields; graphql-core prints no directives on fields."""
     return "\n".join(_marked(print_schema(schema).splitlines()))
 
 

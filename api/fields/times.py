@@ -1,4 +1,4 @@
-"""What comes in as a `DateTime`: a moment, always with its zone."""
+"""Reading `DateTime` inputs: only moments, with their time zone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 
 def take_moments(times: GraphQLScalarType) -> None:
-    """Let the scalar take moments, read by what it read with before: what is none is an error that has its place."""
+    """Make the scalar accept only moments. Other values are errors with a location."""
     parse = times.coerce_input_value
 
     def moment(value: Any) -> datetime:

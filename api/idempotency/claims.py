@@ -1,8 +1,8 @@
-"""Claims on idempotency keys, in `shared.idempotency_keys`: who runs a mutation that must run once.
+"""Claims on idempotency keys, in `shared.idempotency_keys`: they decide which request runs a mutation.
 
-A claim is a lease: it is renewed while the mutation runs, and lapses soon after its process has died. What is written
-to PostgreSQL is noted on the claim in the same transaction, so that a mutation which has written never runs again, and
-one whose claim has lapsed can't write any more.
+A claim is a lease: it is renewed while the mutation runs, and expires soon after its process has died. Each write to
+PostgreSQL marks the claim in the same transaction. So a mutation that has written never runs again, and one whose claim
+has expired can't write any more.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from models import IdempotencyKey, PostgresRepository, new_id
 from models.external_pooler import autocommit
 
 LEASE: Final = timedelta(seconds=15)
-"""For how long a claim is held after its process was last heard of."""
+"""How long a claim is held after its last renewal."""
 _RENEWAL: Final = LEASE.total_seconds() / 3
 
 
 class IdempotencyError(AppError):
-    """A key that can't be used so; `status` is HTTP's word for it."""
+    """A key that can't be used this way; `status` is the HTTP status."""
 
     status: int = 409
 
 
 class InProgress(IdempotencyError):
-    """Somebody else runs the mutation."""
+    """Another request is running the mutation."""
 
     code = ErrorCode.IDEMPOTENCY_IN_PROGRESS
 
@@ -59,9 +59,9 @@ class Claim:
     since: datetime
 
     async def mark(self, transaction: AsyncSession) -> None:
-        """Note in the transaction of a write that it has happened, so that the mutation doesn't run again.
+        """Mark the claim in the transaction of a write, so that the mutation doesn't run again.
 
-        Raises InProgress where the claim has lapsed and somebody else has taken over: then nothing may be written.
+        Raises InProgress where the claim has expired and another request has taken over: then nothing may be written.
         """
         statement = _change(self, written_at=func.coalesce(IdempotencyKey.written_at, func.now()))
         if (await transaction.execute(statement, execution_options={"synchronize_session": False})).first() is None:
@@ -69,8 +69,10 @@ class Claim:
 
 
 def idempotent_object_id(claim: Claim | None, path: Path) -> ObjectId | None:
-    """The `_id` for a document that the field at this path (`info.path`) creates: the same one, should the request
-    have to run again. None for a request without a key."""
+    """The `_id` for a document that the field at this path (`info.path`) creates; None for a request without a key.
+
+    If the request has to run again, it gets the same `_id`.
+    """
     if claim is None:
         return None
     named = orjson.dumps([claim.since.isoformat(), claim.actor, claim.key, path.as_list()])
@@ -80,9 +82,9 @@ def idempotent_object_id(claim: Claim | None, path: Path) -> ObjectId | None:
 async def claim(
     stores: Stores, actor: str, key: str, fingerprints: Sequence[bytes], lifetime: timedelta
 ) -> Claim | None:
-    """A new claim; None where somebody holds the key or has used it up.
+    """A new claim; None where another request holds the key or has used it.
 
-    The first fingerprint is stored; with any of them, a claim that has lapsed without a write may be taken over.
+    The first fingerprint is stored. An expired claim without a write can be taken over with any of them.
     """
     expired = _expired(lifetime)
     unused = (
@@ -110,7 +112,7 @@ async def claim(
 
 
 async def find(stores: Stores, actor: str, key: str) -> Row[Any] | None:
-    """What is known of a key: `fingerprint`, `response`, `written_at`, and whether it is `running`."""
+    """The row of a key: `fingerprint`, `response`, `written_at`, and whether it is `running`."""
     running = (IdempotencyKey.locked_until > func.now()).label("running")
     rows = await _send(
         stores,
@@ -122,7 +124,7 @@ async def find(stores: Stores, actor: str, key: str) -> Row[Any] | None:
 
 
 async def others(stores: Stores, actor: str, key: str, lifetime: timedelta, most: int) -> int:
-    """How many keys of this actor are kept beside this one, counted as far as `most`."""
+    """The number of other keys of this actor, counted up to `most`."""
     kept = (
         select(IdempotencyKey.id)
         .where(IdempotencyKey.actor == actor, IdempotencyKey.key != key, ~_expired(lifetime))
@@ -133,7 +135,7 @@ async def others(stores: Stores, actor: str, key: str, lifetime: timedelta, most
 
 
 async def answer(stores: Stores, claim: Claim, response: dict[str, Any], *, final: bool) -> None:
-    """Keep the answer and end the claim. One that isn't `final` is kept only if the mutation has written."""
+    """Store the answer and end the claim. An answer that isn't `final` is only stored if the mutation has written."""
     kept: Any = literal(response, JSONB)
     if not final:
         kept = case((IdempotencyKey.written_at.is_not(None), kept), else_=null())
@@ -141,13 +143,13 @@ async def answer(stores: Stores, claim: Claim, response: dict[str, Any], *, fina
 
 
 async def withdraw(stores: Stores, claim: Claim) -> None:
-    """End a claim on something that was never executed; the key is as good as new."""
+    """End the claim of a request that was never executed. Its key can be used again."""
     mine = (IdempotencyKey.id == claim.id) & IdempotencyKey.written_at.is_(None)
     await _send(stores, delete(IdempotencyKey).where(mine).returning(IdempotencyKey.id))
 
 
 async def sweep(stores: Stores, lifetime: timedelta, limit: int) -> int:
-    """Remove keys that are too old to be asked for again, at most `limit` of them. How many there were."""
+    """Delete at most `limit` expired keys. Returns how many."""
     chosen = (
         select(IdempotencyKey.id)
         .where(_expired(lifetime), IdempotencyKey.locked_until <= func.now())
@@ -160,12 +162,14 @@ async def sweep(stores: Stores, lifetime: timedelta, limit: int) -> int:
 
 @contextlib.asynccontextmanager
 async def renewed(stores: Stores, claim: Claim) -> AsyncIterator[None]:
-    """Hold the claim for as long as the block lasts."""
+    """Renew the claim as long as the block runs."""
 
     async def renew() -> None:
         while True:
             await asyncio.sleep(_RENEWAL)
-            with contextlib.suppress(Exception):  # the lease outlives two failures; then others may run it
+            with contextlib.suppress(
+                Exception
+            ):  # the lease survives two failed renewals; then others may run the mutation
                 await _send(stores, _change(claim, locked_until=func.now() + LEASE))
 
     renewal = asyncio.create_task(renew())
@@ -181,12 +185,12 @@ def _expired(lifetime: timedelta) -> ColumnElement[bool]:
 
 
 def _change(claim: Claim, **values: Any) -> Executable:
-    """A change of the claim; it touches nothing once somebody else holds the key."""
+    """A statement that changes the claim; it has no effect once another request holds the key."""
     mine = IdempotencyKey.id == claim.id
     return update(IdempotencyKey).where(mine).values(**values).returning(IdempotencyKey.id)
 
 
 async def _send(stores: Stores, statement: Executable) -> Sequence[Row[Any]]:
-    """One statement that is committed when it returns. As the connected user: keys are nobody's rows."""
+    """Run and commit one statement as the connected user, since keys don't belong to a viewer."""
     keys = PostgresRepository(IdempotencyKey, autocommit(stores.engine), stores.sessions)
     return await keys.read_statement(statement)

@@ -42,25 +42,25 @@ from api.stores.stores import Stores
 
 HEADER: Final = "Idempotency-Key"
 ANONYMOUS: Final = "address:"
-"""What the actor of a key begins with that nobody who is signed in has sent."""
+"""The prefix of the actor of a key that was sent without signing in."""
 PATIENCE: Final = 5.0
-"""Seconds for which a request waits for another one with its key."""
+"""Seconds that a request waits for another one with the same key."""
 _POLL: Final = 0.05
 _SWEPT: Final = 100
-"""Expired keys that are removed with each answer that is kept."""
+"""The most expired keys that are deleted whenever an answer is stored."""
 NOT_REPLAYED: Final = frozenset({"refreshSession"})
-"""Mutations whose answer is never given again: a refresh token that comes twice was copied, with or without a key."""
+"""Mutations whose answer is never repeated: a refresh token that is used twice was copied, with or without a key."""
 MOST_ANONYMOUS: Final = 100
-"""Keys that one address has at a time without signing in; each is a row that stays for its lifetime."""
+"""The most keys that one address has without signing in; each is a row for its lifetime."""
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 _TRANSIENT: Final = frozenset(
     each.code.name for each in (StoreUnavailable, StatementTimedOut, Conflict, AppError, RateLimited, InProgress)
 )
-"""Codes of errors after which the same request may be tried again."""
+"""Codes of errors after which the same request may run again."""
 
 
 class BadKey(IdempotencyError):
-    """Not what a key looks like."""
+    """The key is malformed."""
 
     code = ErrorCode.BAD_IDEMPOTENCY_KEY
     status = 400
@@ -70,7 +70,7 @@ class BadKey(IdempotencyError):
 
 
 class NotReplayed(IdempotencyError):
-    """A mutation that never runs once, beside others that do."""
+    """The operation has a mutation whose answer is never repeated, beside others."""
 
     code = ErrorCode.BAD_IDEMPOTENCY_KEY
     status = 400
@@ -81,7 +81,7 @@ class NotReplayed(IdempotencyError):
 
 
 class KeyReused(IdempotencyError):
-    """The key stands for another request."""
+    """The key was used for another request."""
 
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
     status = 422
@@ -91,7 +91,7 @@ class KeyReused(IdempotencyError):
 
 
 class Interrupted(IdempotencyError):
-    """The mutation has run, and nobody knows its answer."""
+    """The mutation has run, but its answer is lost."""
 
     code = ErrorCode.IDEMPOTENCY_INTERRUPTED
 
@@ -104,7 +104,7 @@ class Interrupted(IdempotencyError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """HTTP's status and the body; whether an earlier request got it too."""
+    """The HTTP status and the body, and whether an earlier request got the same answer."""
 
     status: int
     body: dict[str, Any]
@@ -119,7 +119,7 @@ def key_of(headers: Sequence[str]) -> str:
 
 
 def may_be_replayed(mutations: Set[str]) -> bool:
-    """Whether an operation with these mutations runs once: it has some, and none whose answer is never given again.
+    """Whether the answer to these mutations may be repeated: there are some, and none is in `NOT_REPLAYED`.
 
     Raises NotReplayed where it has both kinds.
     """
@@ -131,7 +131,7 @@ def may_be_replayed(mutations: Set[str]) -> bool:
 
 
 class Idempotency:
-    """Runs mutations once, over all processes."""
+    """Runs each mutation with a key once, across all processes."""
 
     def __init__(self, settings: Settings) -> None:
         self._secrets = [secret.encode() for secret in secrets_of(settings)]
@@ -145,7 +145,7 @@ class Idempotency:
         stores: Stores,
         run: Callable[[Claim], Awaitable[tuple[int, dict[str, Any]]]],
     ) -> Answer:
-        """The answer to the mutation, which is run unless it has been.
+        """The answer to the mutation. It is only run if it hasn't run before.
 
         Raises IdempotencyError, RateLimited, StoreUnavailable, Conflict.
         """
@@ -165,7 +165,7 @@ class Idempotency:
         async with claims.renewed(stores, claim):
             try:
                 status, body = await run(claim)
-            except AppError:  # not a request that could be executed
+            except AppError:  # the request can't be executed
                 with told_to_clients():
                     await claims.withdraw(stores, claim)
                 raise
@@ -173,14 +173,14 @@ class Idempotency:
         return Answer(status, body)
 
     async def _require_room(self, actor: str, key: str, stores: Stores) -> None:
-        """Raise RateLimited where this address has enough other keys already."""
+        """Raise RateLimited where this address has the most keys that it may have."""
         if await claims.others(stores, actor, key, self._lifetime, MOST_ANONYMOUS) >= MOST_ANONYMOUS:
             raise RateLimited(self._lifetime.total_seconds())
 
     async def _await_answer(
         self, actor: str, key: str, seals: Sequence[_Seal], stores: Stores, deadline: float
     ) -> Answer | None:
-        """The answer that is there, or comes in time; None where the key may be claimed."""
+        """The stored answer, if there is one or it arrives in time; None where the key can be claimed."""
         while (found := await claims.find(stores, actor, key)) is not None:
             seal = next((each for each in seals if hmac.compare_digest(each.fingerprint, found.fingerprint)), None)
             if seal is None:
@@ -197,7 +197,7 @@ class Idempotency:
         return None
 
     async def _end(self, claim: Claim, stores: Stores, seal: _Seal, answer: Answer) -> None:
-        """End the claim. Where PostgreSQL is gone by now, it lapses by itself: the client has the answer."""
+        """End the claim. If PostgreSQL is down by now, the claim expires by itself; the client has its answer."""
         codes = {error.get("extensions", {}).get("code") for error in answer.body.get("errors", ())}
         try:
             if "data" not in answer.body:
@@ -213,7 +213,7 @@ class Idempotency:
 
 @contextlib.contextmanager
 def told_to_clients() -> Iterator[None]:
-    """Turn a store's errors into what clients may be told: without a claim nothing may run."""
+    """Turn errors of the store into AppErrors: without a claim, the mutation must not run."""
     try:
         yield
     except Exception as error:
@@ -223,12 +223,12 @@ def told_to_clients() -> Iterator[None]:
 
 
 class _Registry(jwe.JWERegistry):
-    max_ciphertext_length = 1 << 28  # the default, 64 KB, is less than answers may have
+    max_ciphertext_length = 1 << 28  # answers may have more than the default of 64 KB
 
 
 @dataclass(frozen=True, slots=True)
 class _Seal:
-    """A request as one of our secrets makes it out: what it is recognised by, and what its answer is encrypted with."""
+    """The fingerprint of a request, and the encryption of its answer, by one of our secrets."""
 
     fingerprint: bytes
     key: OctKey
@@ -240,12 +240,12 @@ class _Seal:
         return cls(fingerprint, OctKey.import_key(hmac.digest(secret, b"idempotency answer:" + asked, "sha256")))
 
     def close(self, answer: Answer) -> dict[str, Any]:
-        """The answer as it is stored."""
+        """Encrypt an answer, to be stored."""
         text = orjson.dumps(answer.body, default=str)
         sealed = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, text, self.key, registry=_Registry())
         return {"status": answer.status, "sealed": sealed}
 
     def open(self, stored: dict[str, Any]) -> Answer:
-        """The answer that was stored."""
+        """Decrypt a stored answer."""
         text = jwe.decrypt_compact(stored["sealed"], self.key, registry=_Registry()).plaintext
         return Answer(stored["status"], orjson.loads(text or b"{}"), replayed=True)

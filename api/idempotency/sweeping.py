@@ -1,6 +1,6 @@
-"""What has expired and only takes up room: each process that serves removes it from time to time.
+"""Deleting expired sessions and keys: each serving process does it from time to time.
 
-Several may do so at once: each takes rows that no other one holds.
+Several processes may do so at once, since each skips rows that another one has locked.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from api.stores.stores import Stores
 from models import Session
 
 BATCH: Final = 1000
-"""Rows that are removed together: no lock is held for long."""
+"""Rows that are deleted with one statement, so that no lock is held for long."""
 
 
 async def sweep_sessions(stores: Stores, limit: int) -> int:
-    """Remove at most `limit` of the sessions that have ended, with their refresh tokens. How many there were."""
+    """Delete at most `limit` ended sessions with their refresh tokens. Returns how many."""
     chosen = select(Session.id).where(Session.expires_at < func.now()).limit(limit).with_for_update(skip_locked=True)
     statement = delete(Session).where(Session.id.in_(chosen)).returning(Session.id)
     async with stores.sessions.begin() as session:
@@ -35,7 +35,7 @@ async def sweep_sessions(stores: Stores, limit: int) -> int:
 
 
 async def sweep(stores: Stores, settings: Settings, batch: int = BATCH) -> tuple[int, int]:
-    """Remove all ended sessions and all keys that are too old. How many of each."""
+    """Delete all ended sessions and all expired keys. Returns how many of each."""
     lifetime = timedelta(seconds=settings.idempotency_key_lifetime)
     sessions = keys = 0
     while removed := await sweep_sessions(stores, batch):
@@ -47,7 +47,7 @@ async def sweep(stores: Stores, settings: Settings, batch: int = BATCH) -> tuple
 
 @contextlib.asynccontextmanager
 async def sweeping(stores: Stores, settings: Settings) -> AsyncIterator[None]:
-    """Sweep every SWEEP_INTERVAL as long as the block lasts; never where that is 0."""
+    """Sweep every SWEEP_INTERVAL as long as the block runs; never where that is 0."""
     if not settings.sweep_interval:
         yield
         return
@@ -62,7 +62,7 @@ async def sweeping(stores: Stores, settings: Settings) -> AsyncIterator[None]:
 
 async def _sweep_regularly(stores: Stores, settings: Settings) -> None:
     while True:
-        # not all processes at the same moment
+        # so that not all processes sweep at the same moment
         await asyncio.sleep(settings.sweep_interval * random.uniform(0.5, 1))  # noqa: S311  no secret
         try:
             sessions, keys = await sweep(stores, settings)

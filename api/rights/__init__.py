@@ -1,1 +1,1 @@
-"""Rights: who is asking, and what they may see."""
+"""Rights: the viewer, and policies for what viewers may see and change."""

@@ -1,4 +1,4 @@
-"""What admins change about accounts."""
+"""Mutations by which admins change accounts: roles, deactivation, reactivation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class AdministrationMutations:
 
 
 async def _change(context: Context, global_id: str, values: dict[str, Any]) -> models.User:
-    """The account after an admin's change. Raises Forbidden, and Refusal where it is gone or the last admin."""
+    """Make an admin's change of an account. Raises Forbidden, and Refusal where it doesn't exist or is the last
+    admin."""
     actor = context.viewer.require("admin")
     user_id = validated(Chosen, {"id": global_id}).id
     users = store.repository(context.stores)

@@ -1,4 +1,4 @@
-"""What deleting a user would take, counted."""
+"""The counts of what deleting a user would delete."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class DeletionQueries:
 
 
 async def _rows(stores: Stores, user_id: UUID) -> tuple[UserRow, int, int] | None:
-    """The live account, its live avatars, and its sessions that last; None where there is no such account."""
+    """The live account with the counts of its live avatars and active sessions; None where there is no such account."""
     avatars = select(func.count()).where(Avatar.user_id == user_id, Avatar.deleted_at.is_(None)).scalar_subquery()
     lasting = (Session.revoked_at.is_(None), Session.expires_at > func.now())
     sessions = select(func.count()).where(Session.user_id == user_id, *lasting).scalar_subquery()
@@ -79,7 +79,7 @@ async def _rows(stores: Stores, user_id: UUID) -> tuple[UserRow, int, int] | Non
 
 
 async def _designs(stores: Stores, user_id: UUID) -> tuple[dict[str, int], int]:
-    """Live designs by status, and revisions of them: one command."""
+    """The counts of live designs by status, and of their revisions, in one command."""
     revisions = {"from": REVISIONS, "localField": "_id", "foreignField": "designId", "as": "revisions"}
     found = await MongoRepository(Design, stores.database).aggregate(
         [

@@ -1,4 +1,4 @@
-"""What users bring to the API."""
+"""The domain of users."""
 
 from __future__ import annotations
 

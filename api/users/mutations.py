@@ -1,4 +1,4 @@
-"""Signing up, in and out."""
+"""Mutations for signing up, in and out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ USED = ConflictError(
     path=["refreshToken"],
 )
 ATTEMPTS = 2
-"""Sign-ins that are tried again, since another one has re-hashed the password in between."""
+"""How often a sign-in is tried, since another one may re-hash the password at the same time."""
 
 
 @strawberry.type
@@ -155,7 +155,7 @@ class AccountMutations(ProfileMutations, AdministrationMutations):
 
 
 async def _signed_in_by(context: Context, name: str, password: str) -> SignInPayload:
-    """A session of whoever has this name and password. Raises Refusal."""
+    """Begin a session for this name and password. Raises Refusal."""
     found = None
     for _ in range(ATTEMPTS):
         found = await store.by_email(context.system_stores, name)
@@ -192,17 +192,17 @@ async def _holder(context: Context, refresh_token: str) -> tuple[UUID, UUID]:
 
 
 def _lifetime(context: Context) -> int:
-    """How many seconds a session lasts that begins now."""
+    """The lifetime of a new session, in seconds."""
     return min(context.settings.refresh_token_lifetime, context.settings.session_max_age)
 
 
 def _as(context: Context, user_id: UUID) -> Context:
-    """The context in which somebody who isn't signed in yet acts on their own account."""
+    """A context in which a client that isn't signed in yet acts on its own account."""
     return dataclasses.replace(context, viewer=Viewer(user_id))
 
 
 def _signed_in(payload: type[P], context: Context, user: models.User, opened: sessions.Opened) -> P:
-    """The answer, and from here on the viewer of the operation, who may see their account in it."""
+    """The payload after signing in. The account becomes the viewer of the operation, so that it can be selected."""
     context.become(Viewer(user.id, user.role, opened.session_id))
     access_token, expires_at = context.auth.tokens.issue(user.id, opened.session_id)
     return payload(

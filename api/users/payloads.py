@@ -1,4 +1,4 @@
-"""What mutations of accounts answer."""
+"""The payloads of the mutations of accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people change about their own account."""
+"""Mutations by which users change their own account."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class ProfileMutations:
         profile = validated(Profile, given(input))
         changes, where = profile.values(), unchanged(models.User, profile.expected_updated_at)
         if "email" in changes and changes["email"] == await store.email_of(context.stores, user_id):
-            del changes["email"]  # a form sent back as it came changes nothing, and needs no password
+            del changes["email"]  # an unchanged form changes nothing, and needs no password
         if "email" in changes:
             if profile.current_password is None:
                 raise invalid("is needed for a change of the email", "currentPassword")
             verified = await _verified(context, profile.current_password)
-            # in another spelling, it is still the address that was confirmed
+            # another spelling of the same address stays verified
             changes["email_verified"] = case((has_email(changes["email"]), models.User.email_verified), else_=False)
             where &= models.User.password_hash == verified.password_hash
         users = store.repository(context.stores)
@@ -99,7 +99,7 @@ class ProfileMutations:
 
 
 async def _verified(context: Context, password: str) -> Credentials:
-    """The credentials of the viewer, who knows the password. Raises Refusal, RateLimited for too many that don't."""
+    """The viewer's credentials, if the password is right. Raises Refusal, and RateLimited after too many failures."""
     user_id = context.viewer.account_id
     try:
         await context.auth.limits.arrive(context.address)

@@ -1,4 +1,4 @@
-"""Statements on `shared.users`: what loaders and signing in read, and what administration must not take away."""
+"""Statements on `shared.users`."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ users = RowReader(models.User)
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a password is verified against."""
+    """An account's id and password hash."""
 
     user_id: UUID
     password_hash: str
 
 
 def repository(stores: Stores) -> PostgresRepository[models.User]:
-    """The accounts."""
+    """The repository of accounts."""
     return PostgresRepository(models.User, stores.reads, stores.sessions)
 
 
 async def by_email(stores: Stores, email: str) -> Credentials | None:
-    """The credentials of the live account with this email, by its canonical form."""
-    if "\0" in email:  # no row has it, and the driver refuses a null character
+    """The credentials of the live account with this email; the canonical forms are compared."""
+    if "\0" in email:  # no row has a null character, and the driver refuses it
         return None
     return await _credentials(stores, has_email(email))
 
@@ -61,9 +61,9 @@ async def _credentials(stores: Stores, where: ColumnElement[bool]) -> Credential
 async def hold(
     transaction: AsyncSession, user_id: UUID, *, password_hash: str | None = None, change: bool = False
 ) -> models.User | None:
-    """An active account, which nobody deactivates, deletes or changes until the transaction ends.
+    """Lock an active account: nobody can deactivate, delete or change it until the transaction ends.
 
-    None where it is inactive or deleted, or its password is another than `password_hash` by now. `change` says that
+    None where it is inactive or deleted, or no longer has this `password_hash`. `change` says that
     this transaction will change it.
     """
     statement = select(models.User).where(
@@ -81,7 +81,7 @@ async def hold(
 async def keep_an_admin(transaction: AsyncSession, without: UUID) -> None:
     """Make sure that there is an active admin besides this account, until the transaction ends.
 
-    Locks all admins, in the order of their ids: two who dismiss each other at the same time wait for each other.
+    Locks all admins in the order of their ids, so that two who dismiss each other at the same time don't deadlock.
     Raises Refusal with LAST_ADMIN.
     """
     admins = (
@@ -102,7 +102,7 @@ def is_taken(error: IntegrityError) -> bool:
 
 
 def email_taken() -> Refusal:
-    """What is said of an email that another account has, a deleted one perhaps."""
+    """The refusal of an email that another account (possibly a deleted one) has."""
     return conflict(
         MutationErrorCode.EMAIL_TAKEN,
         "There is an account with this email already; a deleted account keeps its email.",

@@ -1,4 +1,4 @@
-"""What inputs of accounts must be like."""
+"""Validation of the inputs of accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Password = Annotated[str, AfterValidator(normalised)]
 
 
 class NewAccount(BaseModel):
-    """An account as it is signed up."""
+    """The input of a sign-up."""
 
     email: Email
     password: Password
@@ -28,7 +28,7 @@ class NewAccount(BaseModel):
 
 
 class Profile(BaseModel):
-    """What an account says of itself; only what is set changes."""
+    """Changes of a profile; only fields that are set change."""
 
     first_name: Name | None = None
     last_name: Name | None = None
@@ -37,17 +37,17 @@ class Profile(BaseModel):
     expected_updated_at: datetime | None = None
 
     def values(self) -> dict[str, Any]:
-        """What changes, by column."""
+        """The changes by column."""
         return self.model_dump(exclude={"current_password", "expected_updated_at"}, exclude_unset=True)
 
 
 class Chosen(BaseModel):
-    """An account."""
+    """The id of an account."""
 
     id: UserKey
 
 
 class NewPassword(BaseModel):
-    """A password that replaces another."""
+    """A new password for an account."""
 
     new_password: Password

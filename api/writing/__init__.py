@@ -1,1 +1,1 @@
-"""What mutations share: errors of payloads, validation of inputs, the write block."""
+"""What all mutations use: refusals, validation of inputs, edits of rows, the write block."""

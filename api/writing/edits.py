@@ -1,4 +1,4 @@
-"""Edits of one row: which rows a viewer may edit, whether one is as the client knows it, and why nothing was edited."""
+"""Edits of single rows: conditions on what may be edited, and the reason where nothing was."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Base)
 def editable(context: Context, model: type[Base], *, deleted: bool = False) -> ColumnElement[bool]:
     """The live rows that the viewer may find and edit, or the deleted ones.
 
-    Raises Unauthenticated or Forbidden where deleted ones are not for them.
+    Raises Unauthenticated or Forbidden where the viewer may not find deleted ones.
     """
     policy = context.policy(model.__name__)
     condition = And((policy.scope(context.viewer, deleted=deleted), policy.editable(context.viewer)))
@@ -35,7 +35,8 @@ def editable(context: Context, model: type[Base], *, deleted: bool = False) -> C
 
 
 def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[bool]:
-    """The rows whose `updated_at` the client knows, in full or cut to the milliseconds that JavaScript keeps."""
+    """The rows with the `updated_at` that the client knows, in full or cut to the milliseconds that JavaScript
+    keeps."""
     if expected is None:
         return true()
     updated_at = model.__table__.c.updated_at
@@ -46,10 +47,10 @@ def unchanged(model: type[Base], expected: datetime | None) -> ColumnElement[boo
 def merging(
     values: Mapping[str, Any], column: KeyedColumnElement[Any], kind: type[Embedded], given: Embedded | None
 ) -> dict[str, Any]:
-    """The values by column, with what is given of a JSON object put into the stored one, if that is among them.
+    """The values by column, where the given fields of a JSON object are merged into the stored object.
 
-    What is absent from it stays, and so does what other programs have stored there; null removes, and in place of the
-    whole object it removes all that this application stores.
+    Fields that are not given stay, and so do fields that other programs have stored. Null removes a field; in place of
+    the whole object, it removes all fields that this application stores.
     """
     name = column.key
     if name not in values:
@@ -63,16 +64,16 @@ def merging(
 
 
 async def restore(transaction: AsyncSession, model: type[M], where: ColumnElement[bool], **values: Any) -> M | None:
-    """The deleted row of this condition, live again and with these values; None where there is none."""
+    """Restore the deleted row that meets this condition, with these values; None where there is none."""
     statement = update(model).where(where).values(deleted_at=None, **values).returning(model)
     restored: M | None = await transaction.scalar(statement, execution_options={"synchronize_session": False})
     return restored
 
 
 async def why_not(context: Context, rows: PostgresRepository[M], view: type[View], key: UUID, what: str) -> Refusal:
-    """Why the live row of this key was not edited: it isn't there for the viewer to edit, or has changed.
+    """The reason why the live row with this key was not edited: the viewer may not edit it, or it has changed.
 
-    In the second case the payload shows it as it is now, in the field that is named like `what` it is.
+    If it has changed, the payload shows its current state in the field that is named after `what` it is.
     """
     current = await rows.find_by_id(key)
     policy = context.policy(rows.model.__name__)

@@ -1,4 +1,4 @@
-"""Inputs of mutations: their values as plain Python, validated in one go."""
+"""Inputs of mutations: their values as plain Python objects, and their validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api.writing.refusals import InvalidInput, Refusal
 
 
 def given(mutation_input: Any) -> dict[str, Any]:
-    """The values of a Strawberry input by Python name: unset ones left out, `Maybe` unpacked, enums as stored."""
+    """The given values of a Strawberry input by Python name, with `Maybe` unpacked and enums as their stored values."""
     values: dict[str, Any] = {}
     for field in mutation_input.__strawberry_definition__.fields:
         value = getattr(mutation_input, field.python_name)
@@ -44,7 +44,7 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def validated(schema: type[S], values: Mapping[str, Any]) -> S:
-    """The values as the schema has them. Raises Refusal with every failure at once, each with its path."""
+    """The values, validated by the schema. Raises Refusal with all errors at once, each with its path."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What is wrong with a value of an input, in words of ours: pydantic's are for programmers."""
+"""Messages for invalid values of inputs; pydantic's own are written for programmers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHERS: Final = "is not what it should be"
 
 
 def words_of(problem: Mapping[str, Any]) -> str:
-    """What a validation says of one value, without the value. Errors that our own validators raise have their words."""
+    """The message for one pydantic error, without the value. Errors of our own validators have their own message."""
     if problem["type"] == "value_error":
         return str(problem["msg"]).removeprefix("Value error, ")
     return _WORDS.get(problem["type"], _OTHERS).format_map(problem.get("ctx", {}))

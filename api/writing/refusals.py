@@ -36,9 +36,9 @@ class ConflictError(MutationError):
 
 
 class Refusal(Exception):
-    """What the client asked for can't be done; nothing has changed. Its errors go into the payload.
+    """A mutation can't do what the client asked for, and has changed nothing. Its errors go into the payload.
 
-    `shown` are other fields of the payload, such as the object as it is now.
+    `shown` are other fields of the payload, such as the current state of the object.
     """
 
     def __init__(self, *errors: MutationError, **shown: Any) -> None:
@@ -48,25 +48,25 @@ class Refusal(Exception):
 
 
 def invalid(message: str, *path: str) -> Refusal:
-    """One part of the input is wrong."""
+    """The refusal of a wrong part of the input."""
     return Refusal(InvalidInput(code=MutationErrorCode.INVALID, message=message, path=list(path) or None))
 
 
 def not_found(what: str, *path: str) -> Refusal:
-    """Something that the input refers to isn't there."""
+    """The refusal where something that the input refers to doesn't exist."""
     return Refusal(
         NotFoundError(code=MutationErrorCode.NOT_FOUND, message=f"There is no such {what}.", path=list(path) or None)
     )
 
 
 def not_editable(what: str) -> Refusal:
-    """The object of an input isn't there, or not the viewer's to change: which of the two, nobody is told."""
+    """The refusal where an object doesn't exist, or the viewer may not change it. It doesn't tell which of the two."""
     message = f"There is no such {what}, or it isn't yours to change."
     return Refusal(NotFoundError(code=MutationErrorCode.NOT_FOUND, message=message, path=["id"]))
 
 
 def conflict(code: MutationErrorCode, message: str, *path: str) -> Refusal:
-    """The change and what is stored exclude each other."""
+    """The refusal of a change that conflicts with what is stored."""
     return Refusal(ConflictError(code=code, message=message, path=list(path) or None))
 
 
@@ -77,10 +77,10 @@ R = TypeVar("R")
 def refusable(
     payload: Callable[..., R],
 ) -> Callable[[Callable[P, Awaitable[R | None]]], Callable[P, Awaitable[R | None]]]:
-    """Turn a resolver's Refusal into its payload with errors.
+    """A decorator of resolvers that turns a Refusal into a payload with errors.
 
-    Resolvers are declared to give null though none returns it: what is refused by an error of its own must not take
-    along what others in the same operation have written.
+    Resolvers are declared nullable although none returns null: a mutation that raises another error must not null the
+    results of the other mutations in the operation.
     """
 
     def decorate(resolver: Callable[P, Awaitable[R | None]]) -> Callable[P, Awaitable[R | None]]:

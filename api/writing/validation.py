@@ -1,4 +1,4 @@
-"""What values of inputs must be wherever they occur: names, addresses, ids, times."""
+"""Validators that all domains share: for names, texts, addresses and ids."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from api.folding import composed
 from api.ids import decode_id_of
 
 UNGIVEN: Final[Any] = None
-"""Default of what may be left out but not be null."""
+"""The default of fields that may be left out but not be null."""
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, ends of lines and paragraphs, and what turns the direction of writing."""
+"""Control characters, ends of lines and paragraphs, and marks that change the direction of writing."""
 
 
 class Embedded(BaseModel):
-    """What is stored as one JSON object: camelCase keys, absent where null."""
+    """An input that is stored as a JSON object with camelCase keys, without those that are null."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -49,7 +49,7 @@ def _without_null(text: str) -> str:
 
 def _one_line(longest: int, text: str) -> str:
     text = text.strip()
-    # before it is composed, and after: some letters become two
+    # checked before and after composing, since some letters become two
     if not 1 <= len(text) <= longest or len(text := composed(text)) > longest:
         raise ValueError(f"must have 1 to {longest} characters")
     if _UNSEEN.search(text):
@@ -65,7 +65,7 @@ def one_line(longest: int) -> AfterValidator:
 def _web_address(text: str) -> str:
     try:
         address = urlsplit(text)
-    except ValueError:  # brackets that hold no IPv6 address
+    except ValueError:  # brackets without an IPv6 address in them
         address = urlsplit("")
     if address.scheme not in ("http", "https") or not address.hostname or " " in text or not text.isprintable():
         raise ValueError("must be an address that begins with http:// or https://")
