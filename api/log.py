@@ -29,10 +29,11 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger("fashion_wallet")
 
 @dataclass(slots=True)
 class Cost:
-    """Statements and commands sent to the stores so far by one request."""
+    """Statements and commands sent to the stores so far by one request, and reads that went along with others'."""
 
     sql: int = 0
     mongo: int = 0
+    joined: int = 0
 
 
 current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)

@@ -190,6 +190,7 @@ class Schema(strawberry.Schema):
         if settings.report_cost:
             context.extensions_results["cost"] = {"requested": requested}
         if kind is OperationType.QUERY:
+            context.context.only_reads = True
             context.context.end_with_client()
         return None
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.avatars import policy
-from api.avatars.loaders import avatars
+from api.avatars import loaders, policy
 from api.avatars.mutations import AvatarMutations
 from api.avatars.queries import AvatarQueries
 from api.fields.domain import Domain, ObjectType
@@ -15,5 +14,6 @@ domain: Final = Domain(
     queries=(AvatarQueries,),
     mutations=(AvatarMutations,),
     objects={"Avatar": ObjectType(uuid_key, "avatar", policy.avatars)},
-    loaders=avatars,
+    loaders=loaders.by_key,
+    lists=loaders.lists,
 )

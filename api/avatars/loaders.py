@@ -2,9 +2,5 @@
 
 from api.avatars import store
 
-avatars = {
-    "avatar": store.avatars.by_id,
-    "avatars": store.avatars.pages,
-    "avatars_count": store.avatars.counts,
-    "default_avatar": store.default_avatar,
-}
+by_key = {"avatar": store.avatars.by_id, "default_avatar": store.default_avatar}
+lists = {"avatars": store.avatars.pages, "avatars_count": store.avatars.counts}

@@ -177,5 +177,5 @@ class AvatarMutations:
 
 def _forget(context: Context) -> None:
     """Clear the loaders of avatars after a write."""
-    for name in loaders.avatars:
+    for name in (*loaders.by_key, *loaders.lists):
         context.loader(name).clear_all()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.catalog import policy
+from api.catalog import loaders, policy
 from api.catalog.importing import MAX_ITEMS
-from api.catalog.loaders import catalog_items
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
 from api.fields.costs import LARGE_TEXT, Cost
@@ -17,7 +16,8 @@ domain: Final = Domain(
     queries=(CatalogQueries,),
     mutations=(CatalogMutations,),
     objects={"CatalogItem": ObjectType(uuid_key, "catalog_item", policy.catalog_items)},
-    loaders=catalog_items,
+    loaders=loaders.by_key,
+    lists=loaders.lists,
     costs={
         "CatalogItem.description": LARGE_TEXT,
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),

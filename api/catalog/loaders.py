@@ -2,8 +2,5 @@
 
 from api.catalog import store
 
-catalog_items = {
-    "catalog_item": store.catalog_items.by_id,
-    "catalog_items": store.catalog_items.pages,
-    "catalog_items_count": store.catalog_items.counts,
-}
+by_key = {"catalog_item": store.catalog_items.by_id}
+lists = {"catalog_items": store.catalog_items.pages, "catalog_items_count": store.catalog_items.counts}

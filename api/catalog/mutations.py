@@ -136,5 +136,5 @@ class CatalogMutations:
 
 def _forget(context: Context) -> None:
     """Clear the loaders of the catalog after a write."""
-    for name in loaders.catalog_items:
+    for name in (*loaders.by_key, *loaders.lists):
         context.loader(name).clear_all()

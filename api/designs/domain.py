@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.designs import owner_deletion, policy
-from api.designs.loaders import designs
+from api.designs import loaders, owner_deletion, policy
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
@@ -24,7 +23,8 @@ domain: Final = Domain(
     mutations=(DesignMutations,),
     objects={"Design": ObjectType(object_id_key, "design", policy.designs)},
     records={"DesignRevision": RecordType(version_key, find_revision)},
-    loaders=designs,
+    loaders=loaders.by_key,
+    lists=loaders.lists,
     costs={
         "Design.layers": _LAYERS,
         "Design.catalogItems": _LAYERS,

@@ -2,11 +2,10 @@
 
 from api.designs import revision_store, store
 
-designs = {
+by_key = {
     "design": store.by_id,
-    "designs": store.pages,
-    "designs_count": store.counts,
     "design_revision": revision_store.by_version,
     "design_revisions": revision_store.pages,
     "design_revisions_count": revision_store.counts,
 }
+lists = {"designs": store.pages, "designs_count": store.counts}

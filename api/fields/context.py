@@ -12,7 +12,8 @@ from api.config.settings import Settings
 from api.execution import SizeBudget
 from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
-from api.fields.loaders import Loader
+from api.fields.loaders import Fetch, Loader
+from api.fields.sharing import fetch_lists_together, fetch_together
 from api.idempotency.claims import Claim
 from api.rates.meter import Meter
 from api.rights.identity import identity_of
@@ -30,7 +31,7 @@ class Context:
     the document has been read. `charged` is what the operation may cost, where `meter` limits it, and `spent` what it
     has cost, once that is known; `surcharge` is the part of it that lists cost beyond their fields. `size_budget` is
     what its answer must fit into. `deadline` is that of the operation, `has_left` whether it was brought forward
-    because its client has left.
+    because its client has left. `only_reads` says that it is a query, whose reads may go out with those of others.
     """
 
     stores: Stores
@@ -51,6 +52,7 @@ class Context:
     disconnect: ClientDisconnect | None = None
     deadline: asyncio.Timeout | None = None
     has_left: bool = False
+    only_reads: bool = False
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,5 +96,14 @@ class Context:
         """
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = Loader(partial(self.domains.loaders[name], self.stores))
+            loader = self._loaders[name] = Loader(self._fetch(name))
         return loader
+
+    def _fetch(self, name: str) -> Fetch[Any, Any]:
+        """What fetches a batch of this loader: with those of other requests, where this one only reads."""
+        fetch: Fetch[Any, Any] = partial(self.domains.loaders[name], self.stores)
+        coalescer = self.stores.coalescer
+        if coalescer is None or not self.only_reads:
+            return fetch
+        by_question = name in self.domains.lists
+        return partial(fetch_together if not by_question else fetch_lists_together, coalescer, name, fetch)

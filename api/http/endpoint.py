@@ -133,6 +133,7 @@ class GraphQLEndpoint:
             sql=cost.sql,
             mongo=cost.mongo,
             request_id=exchange.request_id,
+            **({"joined": cost.joined} if cost.joined else {}),
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
         )
         disconnect: ClientDisconnect | None = scope.get(CLIENT_DISCONNECT)

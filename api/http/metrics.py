@@ -70,6 +70,12 @@ class Figures(Collector):
     def _of_stores(self) -> Iterator[Metric]:
         yield _counted("sql_statements", "SQL statements that requests to /graphql have sent.", self._traffic.sql)
         yield _counted("mongodb_commands", "MongoDB commands that they have sent.", self._traffic.mongo)
+        if (coalescer := self._stores.coalescer) is not None:
+            shared = coalescer.sharing
+            yield _counted("reads", "Batches of keys that requests have asked for.", shared.reads)
+            yield _counted("reads_sent", "Those that went to a store, with others' in them.", shared.sent)
+            yield _counted("keys_saved", "Keys that others had asked for in the same read.", shared.keys_saved)
+            yield _counted("reads_waited_seconds", "Time that they have waited for each other.", shared.waited)
         pool = self._stores.engine.pool
         assert isinstance(pool, QueuePool)
         connections = _labelled("postgres_connections", "Connections of the pool to PostgreSQL, by state.", "state")
@@ -86,7 +92,7 @@ def _counter(name: str, meaning: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(f"fashion_wallet_{name}", meaning, labels=labels)
 
 
-def _counted(name: str, meaning: str, count: int) -> CounterMetricFamily:
+def _counted(name: str, meaning: str, count: float) -> CounterMetricFamily:
     return CounterMetricFamily(f"fashion_wallet_{name}", meaning, value=count)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from api.config.settings import Settings
 from api.log import count_statement
 from api.stores.breakers import Breaker, Limits
+from api.stores.coalescing import Coalescer
 from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
 from api.stores.postgres import PostgresGuard, dispose, postgres_engine
@@ -43,6 +44,8 @@ class Stores:
     database: MongoDatabase
     breakers: tuple[Breaker, ...] = ()
     row_level_security: bool = False
+    coalescer: Coalescer | None = None
+    """Where reads of different requests go out together; None where each goes by itself."""
 
     def is_cut_off(self, store: str) -> bool:
         """Whether this store's breaker is open."""
@@ -108,6 +111,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     database=database,
                     breakers=(guard.breaker, client.breaker),
                     row_level_security=settings.row_level_security,
+                    # what a statement shows depends on who asks there
+                    coalescer=Coalescer() if settings.coalescing and not settings.row_level_security else None,
                 )
         finally:
             await client.close()

@@ -7,10 +7,9 @@ from typing import Final
 from api.fields.costs import HASHING, Cost
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
-from api.users import policy
+from api.users import loaders, policy
 from api.users.deletion_mutations import DeletionMutations
 from api.users.deletion_preview import DeletionQueries
-from api.users.loaders import users
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
 
@@ -18,7 +17,8 @@ domain: Final = Domain(
     queries=(UserQueries,),
     mutations=(AccountMutations,),
     objects={"User": ObjectType(uuid_key, "user", policy.users)},
-    loaders=users,
+    loaders=loaders.by_key,
+    lists=loaders.lists,
     costs={
         "Mutation.signIn": HASHING,
         "Mutation.signUp": HASHING,

@@ -2,4 +2,5 @@
 
 from api.users import store
 
-users = {"user": store.users.by_id, "users": store.users.pages, "users_count": store.users.counts}
+by_key = {"user": store.users.by_id}
+lists = {"users": store.users.pages, "users_count": store.users.counts}

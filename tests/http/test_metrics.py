@@ -113,6 +113,26 @@ async def test_statements_and_commands_are_those_of_the_log(measured: tuple[Star
     ]
 
 
+@pytest.mark.executed_once
+async def test_reads_that_go_together_are_counted(measured: tuple[Starlette, httpx.AsyncClient]) -> None:
+    app, client = measured
+    await create_catalog_item(app.state.stores)
+
+    await post(client, ITEMS)
+    alone = await lines(client, "reads_total", "reads_sent_total", "keys_saved_total", "reads_waited_seconds_total")
+    await asyncio.gather(*(post(client, ITEMS) for _ in range(20)))
+    (asked, sent, saved), (waited,) = [
+        [float(line.split()[1]) for line in await lines(client, *names)]
+        for names in (("reads_total", "reads_sent_total", "keys_saved_total"), ("reads_waited_seconds_total",))
+    ]
+
+    assert [line.split()[1] for line in alone] == ["1.0", "1.0", "0.0", "0.0"]
+    assert asked == 21
+    assert asked - sent > 10
+    assert saved == asked - sent  # everybody asks for the same page
+    assert waited > 0
+
+
 @contextlib.asynccontextmanager
 async def waiting(app: Starlette, client: httpx.AsyncClient) -> AsyncIterator[asyncio.Task[None]]:
     """A request's task, whose statement waits for a lock inside the block."""
@@ -207,7 +227,10 @@ async def test_answer_is_what_prometheus_reads(measured: tuple[Starlette, httpx.
     assert response.headers["cache-control"] == "no-store"
     families = {family.name: family for family in text_string_to_metric_families(response.text)}
     own = {name: family.type for name, family in families.items() if name.startswith("fashion_wallet_")}
-    counters = ("requests", "operations", "errors", "executor_fallbacks", "sql_statements", "mongodb_commands")
+    counters = (
+        *("requests", "operations", "errors", "executor_fallbacks", "sql_statements", "mongodb_commands"),
+        *("reads", "reads_sent", "keys_saved", "reads_waited_seconds"),
+    )
     gauges = ("requests_under_way", "documents", "documents_bytes", "postgres_connections", "store_cut_off")
     assert own == {
         **{f"fashion_wallet_{name}": "counter" for name in counters},

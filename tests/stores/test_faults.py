@@ -265,8 +265,8 @@ async def test_clients_that_leave_a_frozen_store_take_nothing_along(
     settings: Settings, stores: Stores, store: str
 ) -> None:
     # all of them have to wait before anything gives up
-    slowly = {"breaker_patience": 3.0, "postgres_connect_timeout": LONG, "mongodb_selection_timeout": LONG}
-    async with world_of(settings, stores, **slowly) as world:
+    waits = {"breaker_patience": 3.0, "postgres_connect_timeout": LONG, "mongodb_selection_timeout": LONG}
+    async with world_of(settings, stores, coalescing=False, **waits) as world:
         proxy = world.proxies[store]
         assert await world.ask(store) == (NAMES[store], [])
         proxy.freeze()
