@@ -27,7 +27,7 @@ from api.stores.mongodb import mongo_database
 from api.stores.stores import Stores, open_stores
 from migrations.runner import upgrade
 from tests.execution.both import Both, standing_in
-from tests.support import servers
+from tests.support import processes, servers
 from tests.support.applications import running
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
@@ -75,6 +75,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    processes.nurseries.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -19,6 +20,10 @@ COMMAND: Final = str(Path(sys.executable).with_name("fashion-wallet"))
 ROOT: Final = Path(__file__).parents[2]
 _OF_THE_INTERPRETER: Final = ("PYTHON", "LANG", "LC_", "TZ", "COVERAGE_")
 """Begins of variables that are read when Python starts: a command with others needs a nursery of its own."""
+
+nurseries: Final = contextlib.ExitStack()
+"""What is to be closed before coverage of all processes is put together."""
+atexit.register(nurseries.close)
 
 
 class Process:
@@ -118,12 +123,8 @@ def _nursery(variables: tuple[tuple[str, str], ...]) -> socket.socket:
     others = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_INTERPRETER)}
     with theirs:
         process = subprocess.Popen(program, cwd=ROOT, env=others | dict(variables), stdin=theirs.fileno())
-
-    def end() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(end)
+    nurseries.callback(process.wait)
+    nurseries.callback(ours.close)
     return ours
 
 
