@@ -1,7 +1,7 @@
-"""What every stored document repeats: times, version, and how it is written to MongoDB.
+"""The base of all documents: times, version, and how they are written to MongoDB.
 
 Field names in MongoDB are camelCase, as the original service wrote them; Python names are snake_case through
-aliases. This validates what is written; reads that serve the API take projections and are not validated again.
+aliases. Writes are validated; reads for the API use projections and are not validated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 
 def utc_now() -> datetime:
-    """Now, cut to the milliseconds that BSON keeps, so that what was written compares equal when read."""
+    """Now, cut to the milliseconds of BSON, so that a written time is equal when it is read."""
     return truncate(datetime.now(UTC))
 
 
@@ -31,7 +31,7 @@ def _as_stored(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_as_stored)]
-"""A time as BSON keeps it: UTC (which is also what naive times are taken for), whole milliseconds."""
+"""A time as BSON stores it: in UTC, in whole milliseconds. Naive times count as UTC."""
 
 
 def _alias(name: str) -> str:
@@ -39,13 +39,13 @@ def _alias(name: str) -> str:
 
 
 class Part(BaseModel):
-    """An embedded part: camelCase in MongoDB. What other programs have stored beside its fields stays."""
+    """An embedded part, in camelCase in MongoDB. Fields that other programs have stored in it stay."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
     @classmethod
     def keeping(cls, stored: Any, new: Mapping[str, Any]) -> dict[str, Any]:
-        """A new part, as it is stored, with what this one doesn't know of the part in whose place it comes."""
+        """A new part as it is stored, with the unknown fields of the part that it replaces."""
         if not isinstance(stored, Mapping):
             return {**new}
         kept = {**{name: value for name, value in stored.items() if name not in _names(cls)}, **new}
@@ -61,9 +61,9 @@ class Stored(Document):
     model_config = ConfigDict(alias_generator=_alias, populate_by_name=True)
 
     times: ClassVar[frozenset[str]] = frozenset(("createdAt", "updatedAt", "deletedAt"))
-    """The stored names of its times."""
+    """The stored names of fields that are times."""
     open_parts: ClassVar[frozenset[str]] = frozenset()
-    """Those of its parts, which in old documents may hold anything, other times too."""
+    """The stored names of parts. In old documents they may hold anything, also other times."""
 
     version: int = Field(default=1, ge=1)
     created_at: Moment = Field(default_factory=utc_now)
@@ -71,19 +71,19 @@ class Stored(Document):
     deleted_at: Moment | None = None
 
     def to_mongo(self) -> dict[str, Any]:
-        """As it is stored: camelCase names, absent where null."""
+        """The document as it is stored: camelCase names, without nulls."""
         stored: dict[str, Any] = self.model_dump(by_alias=True, exclude_none=True, exclude={"revision_id"})
         return stored
 
     def as_new(self) -> dict[str, Any]:
-        """As it is stored when it is new."""
+        """A new document as it is stored."""
         return self.to_mongo()
 
     @classmethod
     def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Validated values to store, by dotted camelCase path (`metadata.tags`); None for what is to be absent.
+        """The validated values to store, by dotted camelCase path (`metadata.tags`); None removes a field.
 
-        `stored` is the document that they change: what is the same object in both needn't be valid.
+        `stored` is the document that is changed: objects that are taken over from it needn't be valid.
         Raises ValueError for a path that the document doesn't have, pydantic's ValidationError (a ValueError) for
         a value that its field doesn't take.
         """
@@ -96,19 +96,19 @@ class Stored(Document):
 
 @lru_cache(maxsize=256)
 def _names(part: type[Part]) -> Mapping[str, type[Part] | None]:
-    """The stored names of a part's fields, each with the part that it is, if it is one."""
+    """The stored names of a part's fields, with their own part, if they are one."""
     return {field.alias or name: part_of(field.annotation) for name, field in part.model_fields.items()}
 
 
 def part_of(annotation: Any) -> type[Part] | None:
-    """The part that a field of this annotation is, if it is one."""
+    """The part that a field with this annotation holds, if it does."""
     choices = (annotation, *get_args(annotation))
     return next((each for each in choices if isinstance(each, type) and issubclass(each, Part)), None)
 
 
 @lru_cache(maxsize=256)
 def _adapter(document: type[BaseModel], path: str) -> TypeAdapter[Any]:
-    """What validates the field at a dotted path of stored names."""
+    """The validator of the field at a dotted path of stored names."""
     first, _, rest = path.partition(".")
     field = next((field for field in document.model_fields.values() if field.alias == first), None)
     if field is not None and not rest:

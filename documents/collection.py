@@ -1,7 +1,7 @@
-"""The collections as the server keeps them: their validators and indexes, made and described.
+"""Creating and describing the collections on the server, with their validators and indexes.
 
-Existing collections are adopted. What the original service indexed under its own names counts as present and
-is never dropped; the validator is replaced.
+Existing collections are adopted. Indexes that the original service made under other names count as present and are
+never dropped; the validator is replaced.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ COLLECTION: Final = DESIGNS.name
 NAMESPACE_EXISTS: Final = 48
 INDEX_NOT_FOUND: Final = 27
 CONFLICTS: Final = frozenset({85, 86})
-"""IndexOptionsConflict, IndexKeySpecsConflict: another index has the keys, or the name."""
+"""IndexOptionsConflict, IndexKeySpecsConflict: another index has the same keys, or the same name."""
 PASSING: Final = frozenset({8, 13, 18, 43, 50, 91, 112, 189, 262, 8000, 11600, 11602})
-"""No rights, no time, a server that goes: what no index is to blame for, so that the others would fare no better."""
+"""Missing rights, timeouts, a server that goes down: errors that aren't about an index, so other indexes fail, too."""
 NO_TEXT_INDEX: Final = frozenset({67, 115, 238})
 """CannotCreateIndex, CommandNotSupported, NotImplemented: how servers refuse to make a text index."""
 NO_TEXT_SEARCH: Final = frozenset({2, 9, 115, 238})
 """BadValue, FailedToParse and the last two above: how servers answer `$text` when they don't know it."""
 
 DEFAULT_OVERRIDE: Final = "language"
-"""The field that tells a document's language to a text index that names none."""
+"""The field that tells a text index a document's language, unless the index names another one."""
 LONGEST_REASON: Final = 200
 
 IndexStatus = Literal["present", "missing", "outdated", "unsupported", "blocked"]
@@ -40,7 +40,7 @@ IndexStatus = Literal["present", "missing", "outdated", "unsupported", "blocked"
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """One declared index. `found` names the index of the server that serves as it (present) or is in its way
+    """One declared index. `found` names the index on the server that does its work (present) or is in its way
     (blocked: same name with other keys or options; a second text index). An outdated one was made by an older version.
     """
 
@@ -51,12 +51,12 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """What the server has of what is declared, of all collections together."""
+    """What the server has of all declared collections and indexes."""
 
     missing: tuple[str, ...]
-    """Collections that aren't there."""
+    """Collections that don't exist."""
     outdated: tuple[str, ...]
-    """Collections with another validator than theirs."""
+    """Collections whose validator isn't the declared one."""
     indexes: tuple[IndexState, ...]
 
     @property
@@ -76,9 +76,9 @@ class CollectionState:
 async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
     """Create the collections, their validators and their indexes, as far as they are missing.
 
-    Returns one line for each thing done, skipped or kept; nothing for what was already right. Safe to repeat,
-    and to run from several processes. Takes as long as the server needs to build the indexes: the client's
-    `timeoutMS` does not apply. An index that can't be made is skipped and said. Raises OperationFailure where the
+    Returns one line for each thing done, skipped or kept, and none for what was right already. It is safe to repeat it,
+    and to run it from several processes. It takes as long as the server needs to build the indexes: the client's
+    `timeoutMS` doesn't apply. An index that can't be made is skipped and reported. Raises OperationFailure where the
     server refuses a collection or its validator, or would refuse any index.
     """
     lines: list[str] = []
@@ -96,13 +96,13 @@ async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
 
 
 def _retired(schema: Schema, existing: list[Mapping[str, Any]]) -> list[str]:
-    """The names of the indexes that an older version of this program made and this one does without."""
+    """The names of indexes that an older version of this program made and this one doesn't need."""
     old = {index.document["name"]: _definition(index.document) for index in schema.retired}
     return [other["name"] for other in existing if old.get(other["name"]) == _definition(other)]
 
 
 async def describe(database: AsyncDatabase[dict[str, Any]]) -> CollectionState:
-    """What is there and what is missing. Changes nothing."""
+    """Describe what exists and what is missing, without changing anything."""
     missing, outdated, indexes = [], [], []
     for schema in SCHEMAS:
         options = await _options(database, schema.name)
@@ -153,7 +153,7 @@ async def _ensure_index(
 
 
 def _reason(error: OperationFailure, index: IndexModel, existing: list[Mapping[str, Any]]) -> str:
-    """Why the server made no such index."""
+    """Why the server refused the index."""
     if index is TEXT_INDEX and error.code in NO_TEXT_INDEX:
         return "this server makes no text indexes"
     if error.code in CONFLICTS:
@@ -178,7 +178,7 @@ async def _state(
 
 
 async def _has_text_search(database: AsyncDatabase[dict[str, Any]]) -> bool:
-    """Whether the server knows `$text`. One that does answers that it misses the index, or finds nothing."""
+    """Whether the server knows `$text`: then it reports the missing index, or finds nothing."""
     try:
         await database[COLLECTION].find_one({"$text": {"$search": "design"}}, {"_id": True})
     except OperationFailure as error:
@@ -190,7 +190,7 @@ async def _has_text_search(database: AsyncDatabase[dict[str, Any]]) -> bool:
 
 
 async def _options(database: AsyncDatabase[dict[str, Any]], collection: str) -> Mapping[str, Any] | None:
-    """The collection's options, None where there is no such collection."""
+    """The options of the collection; None where it doesn't exist."""
     async for info in await database.list_collections(filter={"name": collection}):
         options: Mapping[str, Any] = info.get("options", {})
         return options
@@ -210,7 +210,8 @@ def _validator_is_current(options: Mapping[str, Any], schema: Schema) -> bool:
 
 
 def _definition(index: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes two indexes the same, whatever they are called. Text indexes are what they weigh."""
+    """The definition of an index without its name. Two indexes with the same one are equal. Text indexes go by
+    weights."""
     weights = tuple(sorted((field, int(weight)) for field, weight in index.get("weights", {}).items()))
     keys = tuple((field, _direction(direction)) for field, direction in index["key"].items())
     return (
@@ -237,7 +238,7 @@ def _equivalent(index: IndexModel, existing: list[Mapping[str, Any]]) -> str | N
 
 
 def _is_outdated(index: IndexModel, existing: list[Mapping[str, Any]]) -> bool:
-    """Whether the server has the text index as older versions of this program made it, which is ours to replace."""
+    """Whether the server has the text index of older versions of this program, which may be replaced."""
     return index is TEXT_INDEX and any(
         other["name"] == index.document["name"]
         and _definition(other) == _definition(index.document)
@@ -247,7 +248,7 @@ def _is_outdated(index: IndexModel, existing: list[Mapping[str, Any]]) -> bool:
 
 
 def _obstacle(index: IndexModel, existing: list[Mapping[str, Any]]) -> str | None:
-    """The name of an existing index that keeps this one from being made, as far as can be told beforehand."""
+    """The name of an existing index that is in the way of this one, as far as that can be told in advance."""
     for other in existing:
         if other["name"] == index.document["name"] or (index is TEXT_INDEX and other.get("weights")):
             return str(other["name"])

@@ -61,7 +61,7 @@ class Layer(Part):
 
 
 class Metadata(Part):
-    """What describes a design beside its layers."""
+    """The description of a design: tags, text, thumbnail, canvas."""
 
     tags: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field(default_factory=list)
     description: str | None = None
@@ -72,9 +72,9 @@ class Metadata(Part):
 class Design(Stored):
     """A design. `user_id`, `avatar_id`, `updated_by` and the layers' `item_id` refer to PostgreSQL.
 
-    `updated_by` and `request_id` say who made this version, and in which request; `change`, which only writers look
-    at, tells of the last write (documents/last_change.py). `published_at` is when it was last published here, and stays
-    when it is no longer; the original service doesn't write it.
+    `updated_by` and `request_id` say who made this version, and in which request. `change` describes the last write
+    (documents/last_change.py); only writers use it. `published_at` is when the design was last published by this
+    program. It stays when the design is no longer published; the original service doesn't write it.
     """
 
     times = Stored.times | {"publishedAt"}
@@ -96,16 +96,16 @@ class Design(Stored):
         keep_nulls: ClassVar[bool] = False
 
     def to_mongo(self) -> dict[str, Any]:
-        """As it is stored; `catalogItemIds` is taken from the layers."""
+        """The design as it is stored, with `catalogItemIds` taken from the layers."""
         return super().to_mongo() | {"catalogItemIds": item_ids(self.layers)}
 
     def as_new(self) -> dict[str, Any]:
-        """With the write that makes it."""
+        """A new design as it is stored, with the write that makes it."""
         return self.to_mongo() | {CHANGE: first_change(self.version, self.updated_at, self.updated_by, self.request_id)}
 
     @classmethod
     def changes(cls, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """As `Stored.changes`, each layer for itself; new layers bring their `catalogItemIds`."""
+        """As `Stored.changes`, but each layer is validated by itself, and new layers set `catalogItemIds`."""
         if "layers" not in values:
             return super().changes(values)
         own = {id(layer) for layer in layers_of(stored or {})}
@@ -124,7 +124,7 @@ def layers_of(design: Mapping[str, Any]) -> list[Any]:
 
 
 def item_ids_of(layers: Iterable[Any]) -> list[str]:
-    """The distinct catalog items of stored layers, as far as they can be some, in the order of their first use."""
+    """The distinct catalog items of stored layers (only valid keys), in the order of their first use."""
     named = [layer.get("itemId") for layer in layers if isinstance(layer, dict)]
     return _distinct(key for key in named if is_uuid(key))
 

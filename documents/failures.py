@@ -1,6 +1,6 @@
-"""What MongoDB's failures mean: what is nobody's fault and may be tried again.
+"""What errors of MongoDB mean: which ones are nobody's fault, so that a request may be repeated.
 
-Everything that isn't said here is a bug of ours, or a rule of the collection that whoever wrote has to think of.
+All other errors are bugs of this program, or rules of the collection that the writing code has to handle.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 from pymongo import errors
 
 Meaning = Literal["unavailable", "conflict", "late"]
-"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go.
-`late`: the server has ended the command, which took too long."""
+"""`unavailable`: it may work later. `conflict`: another transaction was faster, nothing was done, and it may work at
+once. `late`: the server has ended the command, since it took too long."""
 
 WRITE_CONFLICT: Final = 112
 
@@ -95,7 +95,7 @@ CONFLICT: Final[Mapping[int, str]] = {WRITE_CONFLICT: "WriteConflict"}
 LATE: Final[Mapping[int, str]] = {50: "MaxTimeMSExpired"}
 
 _LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
-"""By which a server says that something may be tried again, whatever its code."""
+"""Labels by which a server says that a command may be repeated, whatever its code is."""
 _BULK: Final = (errors.BulkWriteError, errors.ClientBulkWriteException)
 _UNREACHABLE: Final = (
     errors.ConnectionFailure,
@@ -106,7 +106,7 @@ _UNREACHABLE: Final = (
 
 
 def meaning(error: BaseException) -> Meaning | None:
-    """What an error of the driver means, not looking at what it was raised from."""
+    """What an error of the driver means. Its causes aren't looked at."""
     if not isinstance(error, errors.PyMongoError):
         return None
     codes = set(_codes(error))
@@ -120,7 +120,7 @@ def meaning(error: BaseException) -> Meaning | None:
 
 
 def _codes(error: errors.PyMongoError) -> Iterator[int]:
-    """Those of the error, or of each write of a bulk that failed."""
+    """The codes of the error, or of each failed write in a bulk."""
     if isinstance(error, errors.OperationFailure) and error.code is not None:
         yield error.code
     if isinstance(error, _BULK):

@@ -1,10 +1,10 @@
-"""What a design says of its last write: which, when, by whom, by which request.
+"""The last write of a design, as it is recorded in the design: its version, time, author and request.
 
-`change` is set in the same atomic update as what it tells of, and is kept in `design_revisions` before the next write
-takes its place. A write that makes a version has the `number` 0, those that leave the version (a deletion, a
-restoration) follow as 1, 2, ...; `previous` is the number of the last write of the version before, and `since` is when
-the version was made. `at` grows from write to write of a design, whatever the clocks say, and so tells them apart.
-`updatedAt` is the design's then: where that is another by now, another program has written since.
+`change` is set in the same atomic update as the write that it describes, and is copied to `design_revisions` before the
+next write replaces it. A write that makes a version has the `number` 0. Writes that don't (deleting, restoring) follow
+as 1, 2, ... `previous` is the number of the last write of the previous version, and `since` is when the version was
+made. `at` grows with every write of a design, whatever the clocks say, so it identifies the write. `updatedAt` is the
+design's at that time: if the design has another one now, another program has written it since.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def change_of(design: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def is_as_written(design: Mapping[str, Any]) -> bool:
-    """Whether what is stored is what the last recorded write has left."""
+    """Whether the stored design is as the last recorded write left it."""
     change = change_of(design)
     return change is not None and change.get("updatedAt") == design.get("updatedAt")
 
 
 def first_change(version: int, at: datetime, actor_id: str | None, request_id: str | None) -> dict[str, Any]:
-    """The write that made a version before which nothing was recorded; `at` is the design's `updatedAt`."""
+    """The first recorded write of a design, which made this version. `at` is the design's `updatedAt`."""
     change = {
         "version": version,
         "number": 0,
@@ -56,9 +56,9 @@ def first_change(version: int, at: datetime, actor_id: str | None, request_id: s
 def next_change(
     design: Mapping[str, Any], actor_id: str | None, request_id: str | None, *, version: int | None = None
 ) -> dict[str, Any]:
-    """The write that follows the last one of a stored design, and makes this version; none where it isn't given.
+    """The next write of a stored design. It makes this version, or none if none is given.
 
-    Whoever sets the design's `updatedAt` with it takes `at`, and says so in it; else that stays.
+    A caller that also sets the design's `updatedAt` uses `at` for it; else `updatedAt` stays.
     """
     last, now = change_of(design), utc_now()
     number, at = (0, now) if last is None else (int(last["number"]), max(now, _aware(last["at"]) + _MILLISECOND))
@@ -80,15 +80,17 @@ def next_change(
 
 
 def as_read(design: Mapping[str, Any]) -> dict[str, Any]:
-    """The condition that nobody has written the design since it was read, as far as it tells."""
+    """The condition that nobody has written the design since it was read, as far as the design shows."""
     change = change_of(design)
     at = {CHANGE: {"$eq": design.get(CHANGE)}} if change is None else {f"{CHANGE}.at": change["at"]}
     return {"_id": design["_id"], "version": {"$eq": design.get("version")}, **at}
 
 
 def version_of(design: Mapping[str, Any]) -> int:
-    """The version of a stored design, as it is shown: one from before versions were counted is the first, and so is
-    one of which the version is no whole number of 32 bits."""
+    """The version of a stored design, as it is shown.
+
+    It is 1 where none is stored, or the stored one is no 32-bit integer.
+    """
     stored = design.get("version")
     if not isinstance(stored, (int, float, str)) or (isinstance(stored, float) and not stored.is_integer()):
         return FIRST
@@ -100,19 +102,19 @@ def version_of(design: Mapping[str, Any]) -> int:
 
 
 def is_version(stored: Any) -> bool:
-    """Whether what is stored counts the changes of a design."""
+    """Whether a stored value is a valid version."""
     whole = isinstance(stored, int) or (isinstance(stored, float) and stored.is_integer())
     return whole and not isinstance(stored, bool) and 1 <= stored < 2**31
 
 
 def made_at(stored: Mapping[str, Any]) -> datetime:
-    """When a design was made, as its id tells; for what can't tell, the beginning of time."""
+    """When a design was made, by its id; if the id doesn't tell, the beginning of time."""
     id = stored.get("designId", stored.get("_id"))
     return id.generation_time if isinstance(id, ObjectId) else EPOCH
 
 
 def since_of(design: Mapping[str, Any]) -> datetime:
-    """When the version of a stored design was made, as far as it is known."""
+    """When the current version of a stored design was made, as far as it is known."""
     times = (change_of(design) or {}).get("since"), design.get("updatedAt"), design.get("createdAt")
     return next((time for time in times if isinstance(time, datetime)), None) or made_at(design)
 

@@ -13,18 +13,18 @@ from pymongo.errors import AutoReconnect, NetworkTimeout, ServerSelectionTimeout
 Codec = CodecOptions[dict[str, Any]]
 
 _NAIVE: Final[dict[int, tuple[Codec, Codec]]] = {}
-"""Options by their identity, for they can't be hashed, with their variant for naive times."""
+"""Codec options by identity, since they can't be hashed, with their variant for naive times."""
 _LATE: Final = (NetworkTimeout, ServerSelectionTimeoutError)
-"""What comes of waiting too long: to wait again would be longer still."""
+"""Timeouts. After these a read isn't repeated, since that would take even longer."""
 
 
 async def run_at_once(
     database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], *, naive: bool = False
 ) -> list[dict[str, Any]] | None:
-    """The documents that a `find` or an `aggregate` gives, None where they are more than fit into one reply.
+    """The documents of a `find` or an `aggregate`; None where they don't fit into one reply.
 
-    With the options of the database, but for times without a timezone where `naive`; repeated once after a lost
-    connection where `retryReads` is on, as the driver's own reads are.
+    The codec options are the database's, except that times have no timezone where `naive`. After a lost connection, the
+    command is repeated once if `retryReads` is on, as the driver does.
     """
     concern = database.read_concern.document
     if concern:
@@ -48,7 +48,7 @@ async def run_at_once(
 
 
 def set_timezone(documents: Iterable[dict[str, Any]], names: Iterable[str]) -> None:
-    """Make times of UTC of the naive ones under these names, in place."""
+    """Set the timezone of the naive times under these names to UTC, in place."""
     for name in names:
         for document in documents:
             time = document.get(name)

@@ -21,7 +21,7 @@ from documents.reading import run_at_once, set_timezone
 D = TypeVar("D", bound=Stored)
 
 BATCH: Final = 1000
-"""Documents in a reply where no limit is asked for, so that ordinary reads take one command."""
+"""The most documents in a reply where there is no limit, so that ordinary reads take one command."""
 
 VALIDATION_FAILURE: Final = 121
 ILLEGAL_OPERATION: Final = 20
@@ -33,7 +33,7 @@ class TransactionsUnsupported(RuntimeError):
 
 
 class MongoRepository(Generic[D]):
-    """The documents of one collection. Soft-deleted ones are as if absent unless `include_deleted` is given.
+    """The documents of one collection. Soft-deleted ones are ignored unless `include_deleted` is given.
 
     Every method is one command, and errors of the driver come through as they are. `sort` names stored fields,
     with a `-` in front for descending (`["-createdAt"]`); ties are broken by `_id`. The document class must have
@@ -52,7 +52,7 @@ class MongoRepository(Generic[D]):
 
     @property
     def collection(self) -> AsyncCollection[dict[str, Any]]:
-        """The collection itself, for what has no method here; inside a transaction, pass `session` with it."""
+        """The collection itself, for other commands. Inside a transaction, pass them the `session`."""
         return self._database[self.document.get_collection_name()]
 
     @property
@@ -70,7 +70,7 @@ class MongoRepository(Generic[D]):
     async def transaction(self) -> AsyncIterator[MongoRepository[D]]:
         """One transaction on one session: leaving the block commits, any error (cancellation too) rolls back.
 
-        Inside a transaction it joins the running one. Its methods must not run at the same time. Raises
+        Inside a transaction, it joins the running one. Its methods must not be called concurrently. Raises
         TransactionsUnsupported where the server has none.
         """
         if self._session is not None:
@@ -156,16 +156,17 @@ class MongoRepository(Generic[D]):
         return await cursor.to_list()
 
     async def aggregate(self, pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What the pipeline makes of the collection. Leaving out soft-deleted documents is the pipeline's work."""
+        """The result of a pipeline. The pipeline must leave out soft-deleted documents itself."""
         cursor = await self.collection.aggregate(pipeline, batchSize=BATCH, session=self._session)
         return await cursor.to_list()
 
     async def read_by_owner(
         self, field: str, owners: Sequence[str], pipeline: Sequence[Mapping[str, Any]]
     ) -> dict[str, list[dict[str, Any]]]:
-        """What the pipeline makes of the documents whose `field` is (or holds) each owner; one command for all.
+        """The result of a pipeline for each owner, over the documents whose `field` is (or contains) the owner. One
+        command.
 
-        A lookup per owner, so that each can stop at its own `$limit` in an index. Needs MongoDB 5.1 or later.
+        It does a lookup for each owner, so that each can stop at its `$limit` in an index. Needs MongoDB 5.1 or later.
         """
         lookup = {
             "from": self.document.get_collection_name(),
@@ -192,7 +193,7 @@ class MongoRepository(Generic[D]):
         return {document["_id"]: document["found"] for document in found}
 
     def _times(self, projection: Mapping[str, Any] | None) -> frozenset[str] | None:
-        """The times among the projected fields, None where there may be others in what is projected."""
+        """The times among the projected fields; None where the projected parts may hold others."""
         if projection is None or not self.document.open_parts.isdisjoint(projection):
             return None
         return self.document.times.intersection(projection)
@@ -233,8 +234,11 @@ class MongoRepository(Generic[D]):
         stored: Mapping[str, Any] | None = None,
         record: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """As `update`, but the document as it is stored, whose other parts need not fit the model; nor need what the
-        values take over from the document as it is `stored` now. `record` is set as it is, by stored name."""
+        """As `update`, but returns the stored document, whose other parts needn't fit the model.
+
+        Values that are taken over from the document as it is `stored` now needn't fit, either. `record` is set as it
+        is, by stored names.
+        """
         changes = self.document.changes(values, stored)
         kept = {path: value for path, value in changes.items() if value is not None}
         removed = {path: "" for path, value in changes.items() if value is None}
@@ -249,8 +253,8 @@ class MongoRepository(Generic[D]):
         except OperationFailure as error:
             if error.code != VALIDATION_FAILURE:
                 raise
-            # level moderate leaves alone what broke the rules before, but not every server knows it here; the values
-            # themselves were validated
+            # With the level `moderate`, documents that were invalid before may be changed, but not all servers support
+            # that here. The new values themselves have been validated.
             return await self.collection.find_one_and_update(
                 matching, change, return_document=after, session=self._session, bypassDocumentValidation=True
             )
@@ -285,8 +289,10 @@ class MongoRepository(Generic[D]):
 
 
 async def _end(session: AsyncClientSession, *, commit: bool) -> None:
-    """Finish the transaction and its session. Runs shielded: what a cancelled task left open would keep its locks
-    until the server's timeout."""
+    """Finish the transaction and its session.
+
+    Callers shield it from cancellation: an open transaction would keep its locks until the server's timeout.
+    """
     async with session:
         if commit:
             await session.commit_transaction()

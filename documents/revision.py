@@ -1,8 +1,8 @@
-"""Collection `design_revisions`: the writes of designs that others have followed, each with what it left behind.
+"""Collection `design_revisions`: all writes of designs but the last ones, each with the content after it.
 
-Those with the number 0 made a version: they are its revision. Nothing is validated, as a design that was invalid
-before has a history too. Of a `pruned` one the content is gone. `operation` is null where the write wasn't recorded,
-since another program had made it; `foreign` says that another program has written between this one and the next.
+A write with the number 0 made a version: it is the revision of that. Nothing is validated, since invalid designs have a
+history, too. A `pruned` revision has lost its content. `operation` is null where another program made the write, so
+that it wasn't recorded; `foreign` says that another program has written between this write and the next one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from documents.last_change import change_of, is_as_written, since_of, version_of
 REVISIONS: Final = "design_revisions"
 
 CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId")
-"""What a version of a design consists of; `catalogItemIds` follows from the layers."""
+"""The fields that are the content of a version; `catalogItemIds` follows from the layers."""
 
 KEPT_VERSIONS: Final[Mapping[str, Any]] = {"number": {"$in": [0, None]}, "pruned": None}
-"""The condition on what is a revision with its content; older ones have no number."""
+"""The condition on revisions that have their content; old ones have no number."""
 
 
 def revision_of(design: Mapping[str, Any]) -> dict[str, Any]:
-    """The current version of a stored design as a revision: `designId`, `version`, its content, who made it and when
-    (`actorId`, `requestId`, `at`); absent where null."""
+    """The current version of a stored design as a revision, without nulls.
+
+    It has `designId`, `version`, the content, and who made it and when (`actorId`, `requestId`, `at`).
+    """
     revision = {
         "designId": design["_id"],
         "version": version_of(design),
@@ -41,7 +43,7 @@ def revision_of(design: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_of(design: Mapping[str, Any]) -> dict[str, Any]:
-    """The last write of a stored design as it is kept."""
+    """The last write of a stored design, in the form in which it is kept."""
     change = change_of(design)
     if change is None:
         return {**revision_of(design), "number": 0, "operation": None}

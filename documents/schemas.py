@@ -1,6 +1,6 @@
-"""The collections as they should be: validators and indexes, as data.
+"""The declared validators and indexes of the collections, as data.
 
-Level `moderate` leaves documents alone that were invalid before.
+The level `moderate` lets documents be changed that were invalid before.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from documents.design import LAYER_TYPES, STATUSES, UUID_PATTERN
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One collection."""
+    """A collection with its validator and indexes."""
 
     name: str
     validator: dict[str, Any]
     indexes: tuple[IndexModel, ...]
     retired: tuple[IndexModel, ...] = ()
-    """What older versions of this program made and now is in the way: dropped where it is just that."""
+    """Indexes of older versions of this program that are now in the way. They are dropped if they are exactly these."""
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ TEXT_INDEX: Final = IndexModel(
 
 _DESIGN_INDEXES: Final = (
     IndexModel([("userId", ASCENDING), *_LIST], name="idx_designs_userId_status_createdAt"),
-    # owners see their own designs, and admins all of them, whatever the status
+    # for owners, who see their own designs, and for admins, who see all, whatever the status
     IndexModel([("userId", ASCENDING), *_NEWEST], name="idx_designs_userId_createdAt"),
     IndexModel(_NEWEST, name="idx_designs_createdAt"),
     IndexModel([("name", ASCENDING), ("_id", ASCENDING)], name="idx_designs_name"),
@@ -106,7 +106,7 @@ _DESIGN_INDEXES: Final = (
     IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_updatedAt"),
     # the audit log
     IndexModel([("change.at", DESCENDING), ("_id", DESCENDING)], name="idx_designs_change_at"),
-    # for every viewer: what has been published is nearly all published still
+    # for every viewer: nearly all designs with a `publishedAt` are still published
     IndexModel([("publishedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_publishedAt"),
     TEXT_INDEX,
 )
@@ -115,7 +115,7 @@ DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES)
 
 REVISIONS: Final = Schema(
     "design_revisions",
-    # only what history is found by: a revision may be one of a design that was invalid before
+    # only the fields by which revisions are found, since a revision may be of an invalid design
     {
         "$jsonSchema": _object(
             ["designId", "version", "at"],
@@ -132,13 +132,13 @@ REVISIONS: Final = Schema(
             unique=True,
             name="uidx_design_revisions_designId_version_number",
         ),
-        # as the audit log is ordered: a version keeps its place when it becomes a revision
+        # the order of the audit log: a version keeps its place when it becomes a revision
         IndexModel(
             [("at", DESCENDING), ("designId", DESCENDING), ("version", DESCENDING)], name="idx_design_revisions_at"
         ),
         IndexModel([("actorId", ASCENDING), ("at", DESCENDING)], name="idx_design_revisions_actorId_at"),
     ),
-    # an older version's: a version had one write then
+    # made by an older version, in which every version had only one write
     (
         IndexModel(
             [("designId", ASCENDING), ("version", DESCENDING)],

@@ -1,4 +1,4 @@
-"""What older versions of this program recorded of designs in other fields: written once where it is looked for now."""
+"""Upgrades of stored data: copies what older versions of this program recorded to the fields that are used now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from documents.schemas import DESIGNS
 BATCH: Final = 1000
 _NOTHING: Final = {"$exists": False}
 _WRITTEN_HERE: Final = {"$or": [{"updatedBy": {"$type": "string"}}, {"requestId": {"$type": "string"}}]}
-"""Only this program says who wrote a design."""
+"""Designs that this program wrote: only it records who did."""
 
 
 async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:

@@ -14,7 +14,7 @@ from models.base import Base, Identified
 
 
 class AuditEntry(Identified, Base):
-    """One change of one row. No foreign keys: the log outlives what it tells of."""
+    """One change of one row. It has no foreign keys, since the log outlives the rows."""
 
     __tablename__ = "audit_log"
     __table_args__ = (

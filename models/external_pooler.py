@@ -1,8 +1,9 @@
-"""Poolers between us and PostgreSQL, such as PgBouncer, that lend a session's connection for a transaction at a time.
+"""Poolers such as PgBouncer between this program and PostgreSQL, which lend connections by the transaction.
 
-Between two transactions a session of ours is on no connection of the server's, or on another one: what was prepared or
-set there is gone, and what others have prepared or set is there. The driver sends a statement in two steps, so outside
-of a transaction the second may reach a connection where somebody else's statement has taken its place: wrong rows.
+After a transaction, a session has no connection to the server, or another one: statements that it prepared and
+parameters that it set are gone, and others' are there. The driver sends a statement in two steps. Outside of a
+transaction, the second step may reach another connection, on which somebody else's statement has replaced it: that
+gives wrong rows.
 """
 
 from __future__ import annotations
@@ -24,32 +25,34 @@ else:
 
 
 class PooledConnection(Connection):
-    """A connection that keeps everything within transactions: each begins with the settings, and nothing is prepared
-    outside of one, which is an error here instead of wrong rows."""
+    """A connection that does everything within transactions, each of which begins with the settings.
+
+    Preparing a statement outside of one is an error, instead of giving wrong rows.
+    """
 
     __slots__ = ()
 
     beginning: ClassVar[str] = ""
-    """What follows BEGIN, in the same message."""
+    """The SQL that is sent together with BEGIN."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        # asyncpg would switch it off and on for the session, which others have next
+        # asyncpg would change it for the session, which others get next
         self._server_caps: Any = self._server_caps._replace(jit=False)
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109  as asyncpg
-        """As the driver's. What begins a transaction sets its settings too."""
+        """As in the driver, but a statement that begins a transaction also sets its parameters."""
         if not args and query.startswith("BEGIN"):
             query = f"{query.rstrip(';')}{self.beginning}"
         return await super().execute(query, *args, timeout=timeout)
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:
-        """As the driver's, which asks the server for the type."""
+        """As in the driver, but within a transaction, since it asks the server for the type."""
         async with self.transaction():
             await super().set_type_codec(*args, **kwargs)
 
     async def _get_statement(self, *args: Any, **kwargs: Any) -> Any:
-        # every statement that is prepared comes through here, and through nothing public
+        # all prepared statements go through this private method, and there is no public one
         if not self.is_in_transaction():
             raise asyncpg.InterfaceError("outside of a transaction a pooler may give a statement to another connection")
         return await super()._get_statement(*args, **kwargs)  # type: ignore[misc]  # the stubs leave it out
@@ -66,7 +69,7 @@ def pooled(settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 UNNAMED: Final[Mapping[str, Any]] = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
-"""Arguments of SQLAlchemy's dialect: its statements have no names, which would meet others' on the same connection."""
+"""Arguments of SQLAlchemy's dialect for unnamed statements: names could clash with others' on the same connection."""
 
 POOLED_OPTIONS: Final[Mapping[str, Any]] = {_POOLED: True}
 """Execution options of an engine whose connections are `pooled`."""
@@ -80,12 +83,12 @@ def autocommit(engine: AsyncEngine) -> AsyncEngine:
 
 
 def is_pooled(engine: AsyncEngine) -> bool:
-    """Whether its connections come from a pooler in transaction mode, as the settings say."""
+    """Whether the engine's connections come from a pooler in transaction mode, by the settings."""
     return _POOLED in engine.sync_engine.get_execution_options()
 
 
 async def ask(connection: Connection, query: str) -> asyncpg.Record:
-    """The one row of a query, by a way that is right through any pooler."""
+    """The only row of a query, read in a way that works with every pooler."""
     async with connection.transaction():
         row = await (await connection.prepare(query, name="")).fetchrow()
     assert row is not None
@@ -93,10 +96,10 @@ async def ask(connection: Connection, query: str) -> asyncpg.Record:
 
 
 async def is_shared(one: Connection, another: Connection) -> bool:
-    """Whether a pooler lends both connections of the server's by the transaction.
+    """Whether a pooler lends the server's connections by the transaction, tested with two of its connections.
 
-    By the session, each has one of its own as long as it lives. By the transaction, whoever asks twice in a row, or
-    after another, gets the same one or a new one: whichever it takes first, idle ones are lent in some order.
+    If it lends them by the session, each of the two keeps its own. If by the transaction, consecutive queries on one or
+    both of them reach the same server connection, or change between several.
     """
     asked = (one, another, another, one, one, another)
     processes = [(await ask(connection, PROCESS))[0] for connection in asked]

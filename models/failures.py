@@ -1,6 +1,7 @@
-"""What PostgreSQL's failures mean: what is nobody's fault and may be tried again, and what ends a connection.
+"""What errors of PostgreSQL mean: which ones are nobody's fault, so that a request may be repeated, and which end a
+connection.
 
-Everything that isn't said here is a bug of ours, or a constraint that whoever wrote has to think of.
+All other errors are bugs of this program, or constraints that the writing code has to handle.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 Meaning = Literal["unavailable", "conflict", "late"]
-"""`unavailable`: later it may go. `conflict`: another transaction was faster, nothing was done, at once it may go.
-`late`: the server has ended the statement, which took too long."""
+"""`unavailable`: it may work later. `conflict`: another transaction was faster, nothing was done, and it may work at
+once. `late`: the server has ended the statement, since it took too long."""
 
 READ_ONLY: Final = "25006"
-"""A server that only reads: a primary that was demoted, a full disk."""
+"""The code of a read-only server: a demoted primary, or one with a full disk."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters stand for a whole class
 _MEANINGS: Final[dict[str, Meaning | None]] = {
@@ -38,11 +39,11 @@ _MEANINGS: Final[dict[str, Meaning | None]] = {
     "72000": "unavailable",  # an old snapshot
 }
 _ENDS: Final = frozenset({"08", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
-"""After these the server closes the connection, which may not be seen yet."""
+"""Codes after which the server closes the connection, even if that isn't visible yet."""
 
 
 def meaning(error: BaseException) -> Meaning | None:
-    """What an error of the driver, of SQLAlchemy or of the socket means, not looking at what it was raised from."""
+    """What an error of the driver, of SQLAlchemy or of the socket means. Its causes aren't looked at."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return "conflict"  # a migration has changed a column's type meanwhile; it is noticed once
     if isinstance(error, asyncpg.PostgresError):
@@ -56,7 +57,7 @@ def meaning(error: BaseException) -> Meaning | None:
 
 
 def ends_connection(error: BaseException) -> bool:
-    """Whether the connection is lost on which this happened, by the error or by what it was raised from."""
+    """Whether the connection is lost after this error, by the error itself or one of its causes."""
     for link in _chain(error):
         if isinstance(link, asyncpg.InternalClientError):
             return True
@@ -67,7 +68,7 @@ def ends_connection(error: BaseException) -> bool:
 
 
 def is_read_only(error: BaseException) -> bool:
-    """Whether a server that only reads was asked to write."""
+    """Whether the error is a write to a read-only server."""
     return any(isinstance(link, asyncpg.ReadOnlySQLTransactionError) for link in _chain(error))
 
 

@@ -21,8 +21,8 @@ Where = ColumnElement[bool]
 
 
 class PostgresRepository(Generic[M]):
-    """The rows of one table with `id` and `deleted_at`. Soft-deleted ones are as if absent unless
-    `include_deleted` is given.
+    """The rows of one table with `id` and `deleted_at`. Soft-deleted ones are ignored unless `include_deleted` is
+    given.
 
     Every method is one statement, and errors of the driver come through as they are. Outside a transaction, reads
     run on `reads`, an autocommit view of the engine: no BEGIN, and the connection is back in the pool when they
@@ -45,7 +45,7 @@ class PostgresRepository(Generic[M]):
 
     @property
     def session(self) -> AsyncSession:
-        """The session of the running transaction, for what has no method here. Raises RuntimeError outside."""
+        """The session of the running transaction, for other statements. Raises RuntimeError outside of one."""
         if self._session is None:
             raise RuntimeError(f"no transaction is running on {self.model.__name__}")
         return self._session
@@ -58,7 +58,7 @@ class PostgresRepository(Generic[M]):
     async def transaction(self) -> AsyncIterator[PostgresRepository[M]]:
         """One transaction on one session: leaving the block commits, any error (cancellation too) rolls back.
 
-        Inside a transaction it joins the running one. Its methods must not run at the same time.
+        Inside a transaction, it joins the running one. Its methods must not be called concurrently.
         """
         async with self._block() as session:
             yield self.within(session)
@@ -107,7 +107,7 @@ class PostgresRepository(Generic[M]):
         return await self.read_statement(self._select(chosen, where, order_by, skip, limit, include_deleted))
 
     async def read_statement(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
-        """The rows of a statement that a store has built; leaving out soft-deleted rows is its work."""
+        """The rows of a statement. The statement must leave out soft-deleted rows itself."""
         if self._session is not None:
             return (await self._session.execute(statement)).all()
         try:
@@ -116,16 +116,16 @@ class PostgresRepository(Generic[M]):
             stale = error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InvalidCachedStatementError)
             if not (error.connection_invalidated or stale):
                 raise
-            # the server has closed the connection, and the pool has dropped its others with it, or a column's type has
-            # changed, and SQLAlchemy has forgotten what was prepared: a read is safe to repeat, and repeating it now
-            # and then is cheaper than a ping a checkout
+            # The server has closed the connection, and the pool has dropped the others; or a column's type has changed,
+            # and SQLAlchemy has dropped its prepared statements. A read is safe to repeat, and repeating one now and
+            # then is cheaper than a ping for each checkout.
             return await greenlet_spawn(self._read, statement)
 
     def _read(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
-        """Inside one greenlet: AsyncConnection takes one each to connect, execute and close, a tenth of a read."""
+        """Read in one greenlet. AsyncConnection would use three (connect, execute, close), a tenth of a read's time."""
         with self._reads.sync_engine.connect() as connection:
             rows = connection.execute(statement).all()
-            connection.commit()  # a statement that writes, where there is no autocommit; else nothing is sent
+            connection.commit()  # commits a statement that writes where there is no autocommit; else nothing is sent
             return rows
 
     async def count(self, where: Where | None = None, *, include_deleted: bool = False) -> int:
@@ -191,7 +191,7 @@ class PostgresRepository(Generic[M]):
                 yield session
 
     async def _entities(self, session: AsyncSession, statement: Executable) -> list[M]:
-        """Entities that share nothing with the session, so that two results of one row stay two objects."""
+        """Detached entities, so that two results for one row are two objects."""
         result = await session.scalars(statement, execution_options={"synchronize_session": False})
         entities: list[M] = list(result)
         for entity in entities:

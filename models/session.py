@@ -1,6 +1,6 @@
 """Tables `shared.account_sessions` and `shared.account_refresh_tokens`: who is signed in where.
 
-Not plainly `sessions`: databases of the original service may have a table of that name.
+They aren't called `sessions`, since databases of the original service may have a table with that name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from models.base import Base, Identified
 
 
 class Session(Identified, Base):
-    """One sign-in: the family of the refresh tokens that grew out of it. Access tokens name it."""
+    """One sign-in, which owns all refresh tokens that come from it. Access tokens contain its id."""
 
     __tablename__ = "account_sessions"
     __table_args__ = (

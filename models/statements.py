@@ -1,7 +1,7 @@
-"""SELECTs without SQLAlchemy's execution around them: compiled once, then run on the driver's own connection.
+"""Compiled SELECTs: compiled once by SQLAlchemy, then run on the driver's connection without its overhead.
 
-A statement is written in SQLAlchemy Core over the models' tables, with a `bindparam` for everything that differs from
-one run to the next. Its rows are the driver's records, read by attribute as SQLAlchemy's are, and not copied.
+A statement is written in SQLAlchemy Core over the models' tables, with a `bindparam` for every value that changes
+between runs. Its rows are the driver's records, without a copy; columns are attributes, as in SQLAlchemy's rows.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _PATIENCE: Final = 1.0
 _DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 DIALECT: Final[Dialect] = make_url("postgresql+asyncpg://").get_dialect()()
-"""What statements are compiled for: no server is asked."""
+"""The dialect for which statements are compiled, without asking a server."""
 
 First = tuple[str, Sequence[Any]]
-"""SQL and arguments with which a transaction begins."""
+"""The SQL and the arguments with which a transaction begins."""
 
 Processor = Callable[[Any], Any]
 
 
 class Parameters:
-    """Makes the parameters of one statement: the nth one that is taken stands for the nth value."""
+    """Makes the parameters of one statement: the nth taken one gets the nth value."""
 
     def __init__(self) -> None:
         self._taken = 0
@@ -51,7 +51,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A compiled SELECT. `order` says which value each argument of the driver is; negative numbers are constants."""
+    """A compiled SELECT. `order` has the index of the value for each argument; negative numbers are constants."""
 
     sql: str
     order: tuple[int, ...]
@@ -59,11 +59,11 @@ class Statement:
     processors: tuple[Processor | None, ...]
     record: type[asyncpg.Record]
     as_given: bool
-    """Whether the arguments are the values, as they are."""
+    """Whether the values can be passed to the driver as they are."""
 
     def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
-        """What the driver takes, of the values of the parameters."""
-        if self.as_given:  # but what the compiler left out, such as the rest of what is true anyway
+        """The driver's arguments for these values."""
+        if self.as_given:  # without those that the compiler left out, such as in conditions that are always true
             return values[: len(self.order)]
         if self.constants:
             values = [*values, *self.constants]
@@ -74,7 +74,7 @@ class Statement:
 
 
 def compile_select(statement: Select[Any]) -> Statement:
-    """The SQL of a statement whose parameters come from `Parameters`. Literal values in it stay as they are."""
+    """Compile a statement whose parameters come from `Parameters`. Literal values in it become constants."""
     compiled: Any = statement.compile(dialect=DIALECT)
     names: list[str] = compiled.positiontup or []
     literals = [name for name in names if compiled.binds[name].required is False]
@@ -101,7 +101,7 @@ def _bind_processor(type_: TypeEngine[Any]) -> Processor | None:
 def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncpg.Record]:
     """A class of rows whose columns are attributes, too.
 
-    Raises TypeError for a type of which SQLAlchemy would process what the driver gives: a row is read as it is.
+    Raises TypeError for column types whose values SQLAlchemy would convert, since rows are read as they are.
     """
     attributes: dict[str, Any] = {"__slots__": ()}
     for index, (name, type_) in enumerate(columns):
@@ -112,7 +112,7 @@ def _record_class(columns: Sequence[tuple[str, TypeEngine[Any]]]) -> type[asyncp
 
 
 class StatementRunner:
-    """Runs compiled statements on connections of an engine's pool. `listeners` hear the SQL of each before it is sent.
+    """Runs compiled statements on connections of an engine's pool. `listeners` are called with the SQL of each.
 
     A statement alone is no transaction, except behind a pooler (models/external_pooler.py). A read is repeated once
     where the server had closed the connection.
@@ -124,7 +124,7 @@ class StatementRunner:
         self.listeners = [*listeners]
 
     async def fetch(self, statement: Statement, values: Sequence[Any], first: First | None = None) -> list[Record]:
-        """The rows. With `first` the two are a transaction.
+        """The rows of a statement. With `first`, both run in one transaction.
 
         Raises SQLAlchemy's DBAPIError around what the driver raises, SQLAlchemy's TimeoutError where the pool is
         exhausted, TimeoutError and OSError.
@@ -186,7 +186,7 @@ class StatementRunner:
 
 
 async def _recover(pool: ConnectionPool, entry: PoolEntry, error: BaseException, *, began: bool) -> bool:
-    """Whether the connection is lost. If not, it can be used again, or else it is dropped."""
+    """Make a connection usable again after an error, or drop it. Returns whether it was lost."""
     if pool.is_lost(entry, error):
         pool.lose(entry, error)
         return isinstance(error, Exception)
@@ -198,8 +198,8 @@ async def _recover(pool: ConnectionPool, entry: PoolEntry, error: BaseException,
 async def _is_ready(driver: Any, error: BaseException, *, began: bool) -> bool:
     """Whether a connection can be used again after this error, once it is rolled back if it `began` a transaction.
 
-    After a cancellation the driver has the server cancel the statement, which takes a moment. A server that has let
-    the driver's time run out is not waited for.
+    After a cancellation, the driver makes the server cancel the statement, which takes a moment. After a timeout of the
+    driver, the server isn't waited for.
     """
     if isinstance(error, TimeoutError):
         return False

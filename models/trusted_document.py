@@ -11,8 +11,8 @@ from models.base import Base
 
 
 class TrustedDocument(Base):
-    """One document under one of its identifiers. Never changed: another text has another identifier, or comes after
-    a removal."""
+    """One document under one of its identifiers. It is never changed: another text needs another identifier, or a
+    removal first."""
 
     __tablename__ = "trusted_documents"
     __table_args__ = ({"schema": "shared", "comment": "GraphQL documents that clients may ask for by identifier"},)

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import DELETED, LIVE, Authored, Base, Identified, Timestamped
 
 FULL_NAME: Final = "((coalesce(first_name, '') || ' ') || coalesce(last_name, ''))"
-"""What a search for names reads; the index and the queries must mean the same."""
+"""The expression that searches for names use; the index must have the same one."""
 
 CANONICAL_EMAIL: Final = "shared.fold(btrim(email))"
-"""An address as it is looked up: whatever its case, and without the blanks around it that other programs stored."""
+"""The expression by which an address is looked up: folded, and without blanks that other programs stored around it."""
 
 TEXTS: Final = ("email", "first_name", "last_name")
-"""Columns that lists are filtered by a part of."""
+"""Columns that lists can be filtered by with a part of their text."""
 
 
 class User(Identified, Timestamped, Authored, Base):

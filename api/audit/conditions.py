@@ -1,4 +1,4 @@
-"""A filter of the audit log as each store understands it."""
+"""Translating a filter of the audit log to conditions on each store."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _translated(condition: Condition, translate: Callable[[Compare], Condition])
 
 
 def _simple(combine: type[And] | type[Or], parts: Sequence[Condition]) -> Condition:
-    """The combination without what has no say in it."""
+    """The combination without parts that don't matter."""
     neutral, decisive = (EVERYTHING, NOTHING) if combine is And else (NOTHING, EVERYTHING)
     if decisive in parts:
         return decisive

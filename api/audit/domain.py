@@ -1,4 +1,4 @@
-"""What the audit log brings to the API."""
+"""The domain of the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.ids import uuid_key, write_key
 
 
 def _key(text: str) -> Any:
-    """Of a row of the log, or of a write of a design."""
+    """The key of a row of the log, or of a write of a design."""
     return write_key(text) or uuid_key(text)
 
 

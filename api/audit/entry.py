@@ -21,16 +21,16 @@ TYPE_OF: Final[Mapping[str, str]] = {
     "catalog.catalog_items": "CatalogItem",
     DESIGNS: "Design",
 }
-"""The GraphQL type of what a kind of entry is about."""
+"""The GraphQL type of the object that a kind of entry is about."""
 
 LOG: Final = 0
 VERSIONS: Final = 1
-"""Which store an entry is from; it decides among entries of the same moment."""
+"""The stores of entries, which order those of the same moment."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where an entry lies: the newest first. A version of a design keeps its place when it becomes a revision.
+    """The place of an entry in the list, by which it is ordered. A version keeps it when it becomes a revision.
 
     `key` is the entry's in PostgreSQL, the design's in MongoDB; `version` is 0 in PostgreSQL.
     """
@@ -42,12 +42,12 @@ class Place:
 
     @property
     def value(self) -> str:
-        """What a cursor holds beside the key."""
+        """The order value in a cursor."""
         return f"{self.at.isoformat()} {self.version}"
 
 
 def place_of(position: Position) -> Place:
-    """The place that a cursor points at. Raises BadCursor for one that no entry has."""
+    """The place that a cursor points at. Raises BadCursor where no entry can have it."""
     at, _, version = str(position.value).partition(" ")
     try:
         moment = datetime.fromisoformat(at).astimezone(UTC)
@@ -70,7 +70,7 @@ class Entry:
     actor_key: UUID | None
     request_id: str | None
     number: int = 0
-    """Of a write of a design that left its version, from 1."""
+    """The number of a write of a design that kept its version, from 1."""
     previous: int = 0
     """The number of the last write of the version before."""
     old_values: Any = None
@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """Opaque, and as lasting as the entry."""
+        """The global id of the entry."""
         if self.kind == DESIGNS:
             return encode_version_id("AuditEntry", self.place.key, self.place.version, self.number)
         return encode_id("AuditEntry", self.place.key)
@@ -89,7 +89,7 @@ class Entry:
 
     @property
     def version(self) -> int | None:
-        """Of a design."""
+        """The version of the design, if the entry is about one."""
         return self.place.version or None
 
     @property

@@ -1,7 +1,6 @@
-"""The audit log as one list, of three: `audit.audit_log`, the writes of designs that others have followed, and the
-last one of each.
+"""The audit log as one list, merged from three: `audit.audit_log`, earlier writes of designs, and the last one of each.
 
-Each is asked for one entry more than the page has, and what they return is merged.
+Each is asked for one entry more than the page has.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId", "deletedA
 _VALUES: Final = frozenset(("old_values", "new_values"))
 _BESIDE: Final = ("previous", "foreign")
 
-# how the two collections call the parts of a write
+# the names of a write's fields in the two collections
 _NAMES: Final = {
     REVISIONS.name: {
         **{"at": "at", "record_id": "designId", "actor_id": "actorId", "request_id": "requestId"},
@@ -57,7 +56,7 @@ async def page(stores: Stores, request: PageRequest, columns: frozenset[str]) ->
     found = await asyncio.gather(
         _log(stores, request, columns), *(_versions(stores, name, versions, request, columns) for name in _NAMES)
     )
-    # a write that another is just following is in both collections
+    # while the next write is being made, a write is in both collections
     entries = {entry.place: entry for part in reversed(found) for entry in part}
     places = sorted(entries, reverse=not request.backwards)[: request.size + 1]
     if "old_values" in columns:
@@ -230,12 +229,12 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
 
 
 def _recorded(collection: str) -> Document:
-    """What tells of a write; other programs' designs don't, nor what was kept of them."""
+    """The condition that a write was recorded, which isn't so for writes of other programs."""
     return {_NAMES[collection]["operation"]: {"$in": [INSERT, UPDATE]}}
 
 
 async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, those of designs with what the write before has left, where that is kept."""
+    """The entries; those of designs with the content before the write, where it is kept."""
     before = {entry.id: _before(entry) for entry in entries if entry.kind == DESIGNS}
     wanted = [
         {"designId": key, "version": version, "number": number} for key, version, number in before.values() if version
@@ -251,19 +250,19 @@ async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Ent
 
 
 def _before(entry: Entry) -> tuple[Any, int, int]:
-    """The key of the write before; of version 0 where there was none."""
+    """The key of the previous write; its version is 0 where there was none."""
     if entry.number:
         return entry.record_key, entry.place.version, entry.number - 1
     return entry.record_key, entry.place.version - 1, entry.previous
 
 
 def _content(document: Document) -> Document | None:
-    """What a write left behind; None where that has been pruned."""
+    """The content after a write; None where it was pruned."""
     return {name: _plain(document[name]) for name in _CONTENT if name in document} or None
 
 
 def _plain(value: Any) -> Any:
-    """As JSON: the original service left ids in parts of documents."""
+    """The value as JSON. ObjectIds, which the original service left in parts of documents, become text."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What people call their designs, and what they say about them."""
+"""Names and descriptions of demo designs."""
 
 from __future__ import annotations
 
@@ -78,4 +78,4 @@ SLOTS: Final = {
     "accessory": (0.74, 0.24),
     "other": (0.50, 0.48),
 }
-"""Where on the canvas a garment of this category lies, as parts of its width and height."""
+"""The place of a garment on the canvas by its category, as parts of the canvas' width and height."""

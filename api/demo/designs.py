@@ -20,13 +20,13 @@ MOST_LAYERS: Final = 8
 
 _OF_EACH_ACCOUNT: Final = 12
 _STATUSES: Final = ("published", "draft", "published", "archived", "published")
-"""What an account with twelve designs has of each; others draw from it."""
+"""The statuses of the designs of an account that has twelve; others draw from them."""
 _FIGURES: Final = {figure.name.lower(): figure.name for figure in textiles.PATTERNS}
 """How patterns are written in a sentence (`toile de Jouy`)."""
 
 
 class Shelf:
-    """Items of one kind, oldest first, so that a design shows only what was there when it was made."""
+    """Items of one kind, oldest first, so that a design only shows items that existed when it was made."""
 
     def __init__(self, items: list[Row]) -> None:
         self._items = items
@@ -62,7 +62,7 @@ def designs(block: int, owners: list[Row], avatars: list[Row], items: list[Row])
 
 
 def _commissions(chance: Chance, owners: list[Row]) -> Iterator[tuple[Row, str]]:
-    """Whose design it is, and its status. The four accounts to sign in with have some of every status."""
+    """The owner and the status of each design. The four accounts to sign in with have some of every status."""
     accounts, others = owners[: len(names.ACCOUNTS)], owners[len(names.ACCOUNTS) :]
     for account in accounts:
         for number in range(_OF_EACH_ACCOUNT):

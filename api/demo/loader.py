@@ -1,4 +1,4 @@
-"""Loading the demo data into both stores. What is already there stays as it is, so it can be repeated at any time."""
+"""Loading the demo data into both stores. Existing data stays as it is, so loading can be repeated at any time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]  # generic in its stubs only
 
 Progress = Callable[[str, int, int], None]
-"""Told, for a kind of generator.COUNTS, how many of how many have been dealt with, new or not."""
+"""Called with a kind of generator.COUNTS, how many of it have been processed (new or not), and how many there are."""
 
 USERS: Final = "shared.users"
 AVATARS: Final = "avatar.avatars"
@@ -39,12 +39,12 @@ ITEMS: Final = "catalog.catalog_items"
 TABLES: Final = (USERS, AVATARS, ITEMS)
 DUPLICATE_KEY: Final = 11000
 _BATCH: Final = 100
-"""Documents a command. SecantusDB looks up a list of ids in a time that grows with its square."""
+"""Documents for each command. SecantusDB needs quadratic time to look up a list of ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How much was inserted; what was there before is not in it.
+    """How much was inserted, not counting what existed before.
 
     `taken_emails`: addresses of the demo data that another account has. Those users, and what would belong to
     them, were left out.
@@ -58,7 +58,7 @@ class Summary:
 
 
 def quiet(kind: str, done: int, total: int) -> None:
-    """The Progress that says nothing."""
+    """A Progress that does nothing."""
 
 
 async def is_empty(stores: Stores) -> bool:
@@ -117,7 +117,7 @@ async def load(
 
 
 def pictures_of(settings: Settings, url: str | None = None) -> str:
-    """Where the server with these settings, or the one at this URL, has its pictures."""
+    """The address of the pictures of the server with these settings, or at this URL."""
     if not settings.demo_pictures:
         return PICTURES
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  what not to say
@@ -126,7 +126,7 @@ def pictures_of(settings: Settings, url: str | None = None) -> str:
 
 
 def _point(block: Block, pictures: str) -> None:
-    """Let items and designs say that their pictures are at this address."""
+    """Set the address of the pictures in items and designs."""
     for item in block.items:
         item["thumbnail_url"] = item["thumbnail_url"].replace(PICTURES, pictures)
     for design in block.designs:
@@ -156,14 +156,14 @@ def _hashes(password: str) -> list[str]:
 
 
 async def _present(connection: Connection, users: Sequence[dict[str, Any]]) -> set[UUID]:
-    """Ids of those of the users that are in the database."""
+    """The ids of the users that exist in the database."""
     ids = [user["id"] for user in users]
     return {row["id"] for row in await connection.fetch("SELECT id FROM shared.users WHERE id = ANY($1)", ids)}
 
 
 @contextlib.asynccontextmanager
 async def _driver(stores: Stores) -> AsyncIterator[Connection]:
-    """A connection of the pool as asyncpg's own: SQLAlchemy has no COPY."""
+    """The asyncpg connection of one from the pool, since SQLAlchemy has no COPY."""
     async with stores.engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         yield driver
@@ -198,9 +198,9 @@ async def _insert_avatars(connection: Connection, block: Block) -> int:
 async def _insert(
     connection: Connection, table: str, rows: Sequence[dict[str, Any]], *, where: str = "true", **values: str
 ) -> int:
-    """Insert the rows that collide with none, and say how many. `values` are expressions of columns over `incoming`.
+    """Insert the rows that don't exist yet, and return how many. `values` are expressions of columns over `incoming`.
 
-    Authors who are not there become null.
+    Authors who don't exist become null.
     """
     columns = list(rows[0])
     for author in ("created_by", "updated_by"):
@@ -223,7 +223,7 @@ def _encoded(value: Any) -> Any:
 
 
 async def _insert_designs(stores: Stores, block: Block, owners: set[UUID]) -> int:
-    """Insert the designs that are not there, those of users who are missing aside, and say how many."""
+    """Insert the designs that don't exist yet, except those of missing users, and return how many."""
     designs = stores.database[collection.COLLECTION]
     known = {str(owner) for owner in owners}
     owned = [design for design in block.designs if design["userId"] in known]
@@ -238,7 +238,7 @@ async def _insert_designs(stores: Stores, block: Block, owners: set[UUID]) -> in
 
 
 async def _insert_documents(designs: AsyncCollection[Document], documents: list[Document]) -> int:
-    """Insert those that are not there; another process may load at the same time."""
+    """Insert the documents that don't exist yet. Another process may load at the same time."""
     try:
         return len((await designs.insert_many(documents, ordered=False)).inserted_ids)
     except BulkWriteError as error:

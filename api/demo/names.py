@@ -43,7 +43,7 @@ ACCOUNTS: Final = (
 """Role, first name, family name and gender of the accounts to sign in with: one a role."""
 
 FIRST_AVATAR: Final = ("Me", "Everyday me", "My measurements", "{name}", "{name}, today")
-"""What people call their default avatar."""
+"""Names of default avatars."""
 
 FURTHER_AVATARS: Final = (
     *("After the marathon", "Before the summer", "Dance company", "Dress form 38", "Dress form 42", "Fit model 36"),

@@ -22,7 +22,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 class Chance(random.Random):
     """A stream of values for one subject of one block: changing what one subject draws leaves the others alone.
 
-    Uses nothing of the platform's mathematics library, whose last digits differ between machines.
+    The platform's mathematics library isn't used, since its last digits differ between machines.
     """
 
     def __init__(self, subject: str, block: int) -> None:
@@ -60,7 +60,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 PICTURES: Final = "https://assets.fashion-wallet.test/pictures"
-"""Where the pictures of items and designs would be; the loader puts the server's own address in place of it."""
+"""The generated address of pictures of items and designs; the loader replaces it by the server's own."""
 
 
 def picture_url(kind: str, id: object) -> str:

@@ -1,4 +1,4 @@
-"""Which of the demo accounts are there to sign in with."""
+"""The demo accounts that one can sign in to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DemoAccount(NamedTuple):
 
 
 async def demo_accounts(stores: Stores) -> list[DemoAccount]:
-    """Those that are there and may sign in, in the order of EMAILS."""
+    """The accounts that exist and may sign in, in the order of EMAILS."""
     statement = select(User.email, User.role, User.password_hash).where(
         User.email.in_(EMAILS), User.is_active, User.deleted_at.is_(None)
     )

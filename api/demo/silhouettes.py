@@ -1,4 +1,4 @@
-"""Silhouettes: what is cut, and how."""
+"""Silhouettes of the demo catalog: garments and their cuts."""
 
 from __future__ import annotations
 

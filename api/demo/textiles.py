@@ -1,5 +1,5 @@
 # ruff: noqa: E501  one row a line is what makes a table readable
-"""Colours, fabrics and patterns."""
+"""Colours, fabrics and patterns of the demo catalog."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _GENDERS: Final = {"female": names.FEMALE, "male": names.MALE, "unisex": names.N
 _MOST_AVATARS: Final = 5
 _UNDECOMPOSED: Final = str.maketrans({"ø": "o", "ł": "l", "ı": "i", "'": "", " ": ""})
 _OPENED: Final = START + timedelta(days=30)
-"""By then the brands are there, and everybody else may register."""
+"""When the brands have registered, and everybody else may."""
 
 
 def users(block: int, admin: Row | None) -> tuple[list[Row], list[str]]:

@@ -1,4 +1,4 @@
-"""What health brings to the API."""
+"""The domain of health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a health check found out."""
+"""The results of health checks."""
 
 from __future__ import annotations
 

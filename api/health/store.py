@@ -1,9 +1,9 @@
-"""The checks of both stores: one implementation behind REST and GraphQL.
+"""The health checks of both stores, for REST and GraphQL.
 
-Both stores are asked at the same time, each within the given time and over connections beside the pools of requests: a
-pool that is in use is no reason to send requests elsewhere, where it is the same. Breakers let the checks through, and
-close where one succeeds. Callers that come while a check is under way get its result, so any number of simultaneous
-probes takes one PostgreSQL connection (two, where some ask for the detailed figures).
+Both stores are asked at the same time, each with a time limit, over connections beside the pools for requests: a busy
+pool is no reason to send requests to another instance, whose pool is busy, too. Checks pass open breakers, and close
+them where they succeed. Callers that arrive during a check get its result, so any number of simultaneous probes takes
+one PostgreSQL connection (two, if some ask for detailed figures).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from models.external_pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
 _abandoned: Final[set[asyncio.Task[None]]] = set()
-"""Attempts that were given up and still clean up after themselves; a task that nobody holds could vanish."""
+"""Attempts that were given up and are still cleaning up; asyncio itself only keeps weak references to tasks."""
 
 
 async def check(
@@ -50,7 +50,7 @@ async def check(
     timeout: float,  # noqa: ASYNC109  asyncio.timeout would wait for connections to be closed in good order
     detailed: bool = False,
 ) -> Health:
-    """Ask both stores whether they answer, and `detailed` for the servers' own figures too.
+    """Ask both stores whether they answer; with `detailed`, also for the servers' own figures.
 
     Returns after `timeout` seconds at the latest and raises nothing: a store that does not answer is a result.
     A caller that is cancelled leaves the check to the others who wait for it.
@@ -137,7 +137,7 @@ class _GaveUp(TimeoutError):
 async def _within(
     limit: float, work: Coroutine[Any, Any, None], hang_up: Callable[[], None] | None = None
 ) -> BaseException | None:
-    """What the work raised, None if nothing, `_GaveUp` if it is not done in time.
+    """The error of the work, None if it succeeded, `_GaveUp` if it isn't done in time.
 
     Unlike asyncio.timeout this does not wait for the work to be over: cancelling a statement tells the server and
     closes the connection in good order, which takes seconds where the server is frozen.
@@ -160,7 +160,7 @@ async def _within(
 def _forget(task: asyncio.Task[None]) -> None:
     _abandoned.discard(task)
     if not task.cancelled():
-        task.exception()  # asyncio complains of exceptions that nobody looked at
+        task.exception()  # asyncio logs exceptions that nobody retrieved
 
 
 @dataclass(slots=True)
@@ -192,7 +192,7 @@ class _PostgresAttempt:
             self.spare.give_back(driver)
 
     def hang_up(self) -> None:
-        """Drop the connection without a word, so that the pool has its place back at once."""
+        """Drop the connection without closing it properly, so that its place is free at once."""
         if self._driver is not None:
             self._driver.terminate()
 

@@ -1,4 +1,4 @@
-"""One pass over all designs, in batches: their owners, their references, and what is derived from their layers."""
+"""Checks all designs in batches: their owners, their references, and the fields derived from their layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Which of the keys that a batch refers to PostgreSQL has rows for, deleted ones among them."""
+    """The keys to which a batch refers and that exist in PostgreSQL, deleted rows included."""
 
     users: frozenset[UUID]
     deleted_users: frozenset[UUID]
@@ -70,9 +70,9 @@ async def _check_references(context: Context, report: Report, found: Sequence[Do
 
 
 async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
-    """Delete designs as if the deletion of their owners had taken them. How many there were still.
+    """Delete designs as if they had been deleted with their owners. Returns how many were still live.
 
-    Those whose owner comes back meanwhile are live again: whoever restored the owner may have looked before.
+    Designs whose owner is restored meanwhile are restored again, since that restoration may have missed them.
     """
     taken: dict[UUID, int] = {}
     deleted, by = await still_deleted(context, orphans), {"requestId": context.request_id}
@@ -89,8 +89,11 @@ async def _take(context: Context, orphans: dict[UUID, list[Any]]) -> int:
 
 
 async def _check_derived(context: Context, report: Report, found: Sequence[Document], repair: bool) -> None:
-    """`catalogItemIds` against the layers. Whoever writes layers writes both and another version, so a design that has
-    changed since it was read is right, and is left alone."""
+    """Compare `catalogItemIds` with the layers.
+
+    Every write of layers writes both, and another version. So a design that has changed since it was read is right, and
+    is left alone.
+    """
     wrong = [
         design for design in found if sorted(map(str, design.get("catalogItemIds") or ())) != sorted(_items(design))
     ]
@@ -102,13 +105,16 @@ async def _check_derived(context: Context, report: Report, found: Sequence[Docum
     for design in wrong:
         try:
             tally.repaired += await _derive(context, design)
-        except OperationFailure:  # one that the validator refuses keeps the others from nothing
+        except OperationFailure:  # a design that the validator refuses must not keep others from being repaired
             tally.remaining += 1
 
 
 async def _derive(context: Context, seen: Document) -> bool:
-    """Make a version whose `catalogItemIds` are the items of its layers, unless the design has changed since it was
-    read; the version before is kept, as with any other change. Nobody is its author."""
+    """Make a version whose `catalogItemIds` are the items of its layers, unless the design was changed since it was
+    read.
+
+    The previous version is kept, as with any other change. The new one has no author.
+    """
     design = await store.whole(context.stores, seen["_id"])
     if design is None or design.get("version") != seen.get("version"):
         return False

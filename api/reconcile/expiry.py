@@ -1,4 +1,4 @@
-"""What has expired and only takes up room, and history that is older than the settings keep."""
+"""Deletes expired sessions and keys, and history that is older than the settings allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models import AuditEntry, IdempotencyKey, Session
 
 
 async def sweep_expired(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Sessions that have ended by themselves, with their refresh tokens, and idempotency keys."""
+    """Delete expired sessions with their refresh tokens, and expired idempotency keys."""
     lifetime = timedelta(seconds=context.settings.idempotency_key_lifetime)
     async with context.stores.sessions() as session:
         report.expired_sessions.found = (
@@ -34,9 +34,9 @@ async def sweep_expired(context: Context, report: Report, *, repair: bool, batch
 
 
 async def forget_history(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Entries of the audit log and earlier versions of designs that AUDIT_RETENTION and REVISION_RETENTION don't keep.
+    """Delete audit entries and design revisions that are older than AUDIT_RETENTION and REVISION_RETENTION.
 
-    The log is the owner's, which MIGRATION_DATABASE_URL may name: whoever serves can't take anything out of it.
+    Only the owner of the tables can delete from the log, which is the user of MIGRATION_DATABASE_URL, if that is set.
     """
     settings = context.settings
     if settings.audit_retention:

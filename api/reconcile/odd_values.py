@@ -1,4 +1,4 @@
-"""A pass over all live objects of both stores: which of them hold values that the API can't show."""
+"""Finds live objects in both stores with values that the API can't show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ TABLES: Final[Mapping[str, type[User] | type[Avatar] | type[CatalogItem]]] = {
 
 
 async def find_odd_values(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Name the objects, with the fields in question. Nothing is repaired: only who wrote it knows what it means."""
+    """Report the objects with their odd fields. Nothing is repaired: only the program that wrote them knows their
+    meaning."""
     for name, model in TABLES.items():
         await _look_at(report, name, _rows(context, model, batch), progress)
     await _look_at(report, "Design", _designs(context, batch), progress)

@@ -1,4 +1,4 @@
-"""What a run of `reconcile` finds and does, in numbers."""
+"""The report of a run of `reconcile`: what it found and repaired."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 EXAMPLES: Final = 10
-"""Ids that are named for each kind of problem, in the order in which they are found."""
+"""The most ids that are named for each kind of problem; the first ones that are found."""
 
 Progress = Callable[[str, int, int | None], None]
-"""Told how much of what is done, and of how much, where that is known."""
+"""Called with a step, how much of it is done, and how much there is, if that is known."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """One kind of problem. What was found and is neither repaired nor remains had been put right by somebody else."""
+    """One kind of problem. Objects that were found, but neither repaired nor remain, were put right by somebody
+    else."""
 
     found: int = 0
     repaired: int = 0
@@ -23,7 +24,7 @@ class Tally:
     examples: list[str] = field(default_factory=list)
 
     def add(self, ids: Iterable[object]) -> int:
-        """Count these objects as found. How many they are."""
+        """Count these objects as found. Returns how many there are."""
         names = [str(id) for id in ids]
         self.found += len(names)
         self.examples += names[: EXAMPLES - len(self.examples)]

@@ -1,4 +1,4 @@
-"""A whole run, in the order in which one thing depends on another."""
+"""A run of `reconcile`: all checks, in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from api.schema import DOMAINS
 from api.stores.stores import Stores
 
 BATCH: Final = 1000
-"""Rows or documents that are looked at together."""
+"""Rows or documents in a batch."""
 
-# what is left of an operation would look like orphans, so operations come first
+# operations come first, since unfinished ones would look like orphans
 STEPS: Final = (
     finish_operations,
     return_designs,
@@ -42,10 +42,10 @@ async def reconcile(
     batch: int = BATCH,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Look at everything, and repair what can be, where told to.
+    """Check everything, and repair what can be repaired if that is asked for.
 
-    May run beside the API and beside itself, be interrupted and be repeated: each batch stands for itself, and each
-    repair is conditional on what it repairs.
+    It may run beside the API and beside another run, be interrupted and be repeated: each batch is independent, and
+    each repair is conditional on what it repairs.
     """
     report, request_id = Report(), f"reconcile-{uuid_utils.uuid7()}"
     context = Context(stores, settings, request_id, DOMAINS, Auth(settings), SYSTEM)

@@ -1,4 +1,4 @@
-"""Operations on users that were interrupted, and what of deleted users is still there, or of restored ones isn't."""
+"""Finishes interrupted operations on users, and repairs avatars and designs that they missed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from models import Avatar, Operation, User
 
 _begun = aliased(Operation)
 UNDER_WAY = exists().where(_begun.subject_id == User.id, _begun.finished_at.is_(None)).correlate(User)
-"""Whether somebody is deleting or restoring the user."""
+"""The condition that the user is being deleted or restored."""
 
 
 @contextlib.asynccontextmanager
 async def held(context: Context, users: Iterable[UUID]) -> AsyncIterator[tuple[AsyncSession, Mapping[UUID, datetime]]]:
-    """Those of the users who are deleted, and since when, as long as the block lasts: nobody begins to restore them.
+    """The deleted ones among the users, and since when. Nobody can begin to restore them while the block runs.
 
-    Without users who are being deleted or restored.
+    Users who are being deleted or restored are left out.
     """
     async with write_block(context, resumable=True) as transaction:
         chosen = User.id.in_(list(users))
         await transaction.execute(select(User.id).where(chosen).order_by(User.id).with_for_update(read=True))
-        # another statement, as the first one may have waited for somebody whom it didn't see begin
+        # a second statement, since the first one may have waited for an operation that it doesn't see yet
         rows = await transaction.execute(
             select(User.id, User.deleted_at).where(chosen, User.deleted_at.is_not(None), ~UNDER_WAY)
         )
@@ -48,7 +48,7 @@ async def still_deleted(context: Context, users: Iterable[UUID]) -> Mapping[UUID
 
 
 async def finish_operations(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Deletions and restorations that were interrupted, or that somebody is just at: two may finish the same one."""
+    """Finish deletions and restorations that were interrupted or are still running: two may finish the same one."""
     tally, after = report.unfinished_operations, None
     while found := await deletion.unfinished(context.stores, after=after, limit=batch):
         after = found[-1].id
@@ -63,7 +63,7 @@ async def finish_operations(context: Context, report: Report, *, repair: bool, b
 
 
 async def sweep_avatars(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Avatars that got in while their owner was deleted. They go as if the deletion had taken them."""
+    """Delete avatars that were made while their owner was being deleted, as if the deletion had taken them."""
     tally, after = report.orphaned_avatars, None
     while True:
         orphans = (
@@ -91,7 +91,7 @@ async def sweep_avatars(context: Context, report: Report, *, repair: bool, batch
 
 async def _take(transaction: AsyncSession, user_id: UUID, ids: list[UUID], moment: datetime) -> int:
     taken = aliased(Avatar)
-    # of those that come back together, one can be the default
+    # of the avatars that come back together, only one can be the default
     other = exists().where(taken.user_id == user_id, taken.deleted_at == moment, taken.is_default)
     statement = (
         update(Avatar)
@@ -103,10 +103,10 @@ async def _take(transaction: AsyncSession, user_id: UUID, ids: list[UUID], momen
 
 
 async def return_designs(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
-    """Designs that a deletion took when its user had just been restored.
+    """Restore designs that a deletion took after its user had just been restored.
 
-    A server that executes a command of a process which has died since can do that. Such a design carries the moment of
-    a deletion that has been undone.
+    That can happen when the server executes a command late, of a process that has died since. Such a design has the
+    moment of a deletion that was undone.
     """
     tally, after = report.unrestored_designs, None
     designs = MongoRepository(Design, context.stores.database)
@@ -143,5 +143,5 @@ async def _give_back(context: Context, user_id: UUID, moment: datetime) -> int:
         restored = select(User.id).where(User.id == user_id, User.deleted_at.is_(None), ~UNDER_WAY)
         if await transaction.scalar(restored) is None:
             return 0
-    # should the user be deleted again by now, these are orphans, which a later step looks for
+    # if the user is deleted again by now, these are orphans, which a later step finds
     return await owner_deletion.give_back(context, user_id, moment)
