@@ -387,7 +387,7 @@ def test_quiet_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_however_many_come_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.accounts.attempts.KEPT", 100)
-    monkeypatch.setattr("api.accounts.sign_in_limits.FRIENDS", 100)
+    monkeypatch.setattr("api.accounts.sign_in_limits.KNOWN_ADDRESSES", 100)
     attempts = Attempts(Rate(5, 3600))
     for number in range(1000):
         attempts.take(number)

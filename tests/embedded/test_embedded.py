@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 HOLDER = """
 import signal, sys
 from pathlib import Path
-from api.embedded import embedded_stores
+from api.embedded.servers import embedded_stores
 with embedded_stores(Path(sys.argv[1]), durable=False) as stores:
     print(stores.postgres_pid, stores.mongodb_pid, flush=True)
     signal.pause()

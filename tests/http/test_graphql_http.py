@@ -12,10 +12,13 @@ import pytest
 import structlog
 from starlette.applications import Starlette
 
+from api.config.settings import Settings
 from api.stores.stores import Stores
+from tests.support.applications import running
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid, respond
+from tests.support.signing_in import as_admin
 
 pytestmark = pytest.mark.anyio
 
@@ -379,11 +382,12 @@ async def test_the_log_names_the_operation(client: httpx.AsyncClient, body: Any,
     assert [entry["operation"] for entry in logs] == [logged]
 
 
-async def test_concurrent_requests_count_for_themselves(client: httpx.AsyncClient, stores: Stores) -> None:
-    await create_design(stores)
+async def test_concurrent_requests_count_for_themselves(settings: Settings, clean_stores: None) -> None:
     queries = {"{ users { nodes { id } totalCount } }": (2, 0), "{ designs { nodes { id } } }": (0, 1), COUNT: (1, 0)}
 
-    with structlog.testing.capture_logs() as logs:
-        await asyncio.gather(*(execute(client, query) for query in [*queries] * 5))
+    async with running(settings, coalescing=False) as (app, client), as_admin(client, app) as admin:
+        await create_design(app.state.stores)
+        with structlog.testing.capture_logs() as logs:
+            await asyncio.gather(*(execute(admin, query) for query in [*queries] * 5))
 
     assert sorted((entry["sql"], entry["mongo"]) for entry in logs) == sorted([*queries.values()] * 5)
