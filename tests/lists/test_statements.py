@@ -219,6 +219,7 @@ def everything_sent(engine: AsyncEngine) -> Iterator[list[str]]:
 async def test_reads_are_no_transactions(client: httpx.AsyncClient, app: Starlette, stores: Stores) -> None:
     await fill(stores, 2)
     own: Stores = app.state.stores
+    await own.engine.dispose()  # new connections are listened to
 
     with everything_sent(own.engine) as queries:
         await execute(client, f"{{ {COSTS['the page of DESIGN.md'][0]} {COSTS['everything of users'][0]} }}")
