@@ -6,6 +6,7 @@ text.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -43,6 +44,8 @@ MAX_DOCUMENTS: Final = 1000
 """The number of documents that are kept at most."""
 TOKEN_BYTES: Final = 1000
 """About how much memory a token takes: its node, the token itself, and its location."""
+MAX_REFUSED: Final = 1000
+"""The number of texts that are remembered for having too many tokens, 16 bytes of each."""
 MAX_COMMENTS: Final = 1000
 MAX_ERRORS: Final = 50
 """The most validation errors that are reported for a small document."""
@@ -151,6 +154,7 @@ class DocumentCache:
     def __init__(self, max_documents: int = MAX_DOCUMENTS) -> None:
         self._max_documents = max_documents
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._refused: OrderedDict[bytes, None] = OrderedDict()
         self.bytes = 0
         """About how many bytes the cached documents take."""
         self.when_forgotten: list[Callable[[DocumentNode], None]] = []
@@ -166,9 +170,18 @@ class DocumentCache:
             self._documents.move_to_end(text)
             document.require(settings)
             return document
-        document = Document(text, settings)
-        document.require(settings)
+        digest = _digest(text, settings)
+        if digest is not None and digest in self._refused:
+            self._refused.move_to_end(digest)
+            raise _too_many_tokens(settings)
+        try:
+            document = Document(text, settings)
+        except TooComplex:
+            if digest is not None:
+                self._refuse(digest)
+            raise
         self._keep(text, document, settings.document_cache_size)
+        document.require(settings)
         return document
 
     def mutations(self, text: str, name: str | None, settings: Settings) -> frozenset[str]:
@@ -185,7 +198,13 @@ class DocumentCache:
     def clear(self) -> None:
         """Forget all documents."""
         self._documents.clear()
+        self._refused.clear()
         self.bytes = 0
+
+    def _refuse(self, digest: bytes) -> None:
+        self._refused[digest] = None
+        if len(self._refused) > MAX_REFUSED:
+            self._refused.popitem(last=False)
 
     def _keep(self, text: str, document: Document, max_bytes: int) -> None:
         self._documents[text] = document
@@ -203,13 +222,25 @@ def _too_intricate() -> GraphQLError:
     return GraphQLError(error.message, original_error=error)
 
 
+def _digest(text: str, settings: Settings) -> bytes | None:
+    """What a text is remembered by that may have too many tokens. Each token takes a character."""
+    if not settings.max_tokens < len(text) <= settings.max_document_length:
+        return None
+    return hashlib.blake2b(
+        text.encode(errors="surrogatepass"), digest_size=16, salt=b"%d" % settings.max_tokens
+    ).digest()
+
+
+def _too_many_tokens(settings: Settings) -> TooComplex:
+    return TooComplex("Too many tokens", "max_tokens", settings.max_tokens, settings.max_tokens + 1)
+
+
 def _parsed(text: str, settings: Settings) -> DocumentNode:
     try:
         return parse(text, max_lexical_tokens=settings.max_tokens, max_comments=MAX_COMMENTS)
     except GraphQLError as error:
-        maximum = settings.max_tokens
-        if error.message.endswith(f"Document contains more than {maximum} tokens. Parsing aborted."):
-            raise TooComplex("Too many tokens", "max_tokens", maximum, maximum + 1) from None
+        if error.message.endswith(f"Document contains more than {settings.max_tokens} tokens. Parsing aborted."):
+            raise _too_many_tokens(settings) from None
         raise
 
 

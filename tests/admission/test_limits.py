@@ -303,6 +303,42 @@ def test_a_document_that_is_known_is_held_to_each_settings(settings: Settings) -
         known.get(nested(3), strict)
 
 
+def test_what_was_refused_is_not_parsed_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def counting(document: str, **limits: Any) -> Any:
+        parsed.append(document)
+        return parse(document, **limits)
+
+    monkeypatch.setattr(documents_module, "parse", counting)
+    monkeypatch.setattr(documents_module, "MAX_REFUSED", 2)
+    strict = settings.model_copy(update={"max_tokens": 5, "max_depth": 2})
+    known = DocumentCache()
+    many = ["{" + name * 5 + "}" for name in ("a ", "b ", "c ")]
+
+    for asked, reason in [
+        (many[0], "Too many tokens: 6, at most 5."),
+        ("{a{b{c}}}", "Too many tokens"),
+        ("{a", "Syntax"),
+    ]:
+        for _ in range(2):
+            with pytest.raises(Exception, match=reason):
+                known.get(asked, strict)
+    for asked in [nested(3), nested(3)]:
+        with pytest.raises(Exception, match="Fields nest too deep"):
+            known.get(asked, strict.model_copy(update={"max_tokens": 100}))
+    assert parsed == [many[0], "{a{b{c}}}", "{a", "{a", nested(3)]
+
+    # and: others may have more tokens; only the last refusals are remembered
+    assert known.get(many[0], settings).tokens == 7
+    known.clear()
+    parsed.clear()
+    for asked in [*many, many[2], many[0]]:
+        with pytest.raises(Exception, match="Too many tokens"):
+            known.get(asked, strict.model_copy(update={"max_tokens": 4}))
+    assert parsed == [*many, many[0]]
+
+
 def test_validation_compares_a_bounded_number_of_fields(settings: Settings) -> None:
     from api.schema import schema
 

@@ -70,13 +70,13 @@ class Bench:
         given = environment(settings, **UNLIMITED | variables)
         return self._start("api", [*command, "serve", "--port", str(port)], port, given)
 
-    def baseline(self) -> Process:
-        """The hand-written one."""
+    def baseline(self, command: Sequence[str] = (sys.executable,)) -> Process:
+        """The hand-written one; `command` is how Python is run."""
         port = free_port()
         assert self.replayed.postgres_url is not None
         assert self.replayed.mongodb_url is not None
         variables = {"DATABASE_URL": self.replayed.postgres_url, "MONGODB_URI": self.replayed.mongodb_url}
-        return self._start("baseline", [sys.executable, "-m", "tests.benchmarks.baseline", str(port)], port, variables)
+        return self._start("baseline", [*command, "-m", "tests.benchmarks.baseline", str(port)], port, variables)
 
     def request(self, server: Process, operation: Operation) -> bytes:
         """The operation as a whole HTTP request, by whoever sends it."""
