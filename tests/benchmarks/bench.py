@@ -163,7 +163,7 @@ def _child(command: list[str], port: int, variables: dict[str, str], log: Path) 
             command, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        wait_until(lambda: process.poll() is not None or is_listening(port), f"{command} listens")
+        wait_until(lambda: process.poll() is not None or is_listening(port), f"{command} listens", 300)
         assert process.poll() is None, log.read_text()
         yield process.pid
     finally:
