@@ -104,7 +104,7 @@ def _fabrics(chance: Chance) -> list[dict[str, Any]]:
 def _patterns(chance: Chance) -> list[dict[str, Any]]:
     fields = []
     for size, figure in _repeated(chance, PATTERNS):
-        ground, second = chance.sample(tuple(textiles.COLOURS), 2)
+        ground, second = chance.sample(textiles.COLOURS, 2)
         repeat = chance.randrange(2, 12) * (textiles.SIZES.index(size) + 1)
         fields.append(
             {

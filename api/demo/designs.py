@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from api.colours.table import COLOURS
 from api.demo import design_texts, names, textiles
 from api.demo.catalog_items import OPENED
 from api.demo.seeded_random import EPOCH, Chance, picture_url
@@ -137,7 +138,7 @@ def _layer(chance: Chance, number: int, slot: str, item: Row, canvas: tuple[int,
     if chance.chance(0.5):
         layer["rotation"] = float(chance.choice((0, 0, -3, 3, 45, 90) if item["type"] == "pattern" else (0, 0, -2, 2)))
     if item["type"] == "fabric":
-        layer["color"] = textiles.COLOURS[item["properties"]["color"]]
+        layer["color"] = COLOURS[item["properties"]["color"]].hex
     return layer
 
 

@@ -9,13 +9,12 @@ import zlib
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from api.demo.textiles import COLOURS
+from api.colours.table import colour_of
 
 UNCOLOURED: Final = "#b9b2a6"
 """The colour of things that have none."""
 MOST_TEXT: Final = 200
 
-_HEX: Final = re.compile(r"#(?:[0-9a-f]{3}){1,2}")
 _NOT_XML: Final = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that an XML document can't have, escaped or not."""
 
@@ -41,11 +40,9 @@ def colour(name: str | None) -> str:
     """`#rrggbb` for a colour's name or number. Every unknown name gets its own colour."""
     if not name or not name.strip():
         return UNCOLOURED
+    if (known := colour_of(name)) is not None:
+        return known.hex
     key = name.strip().lower()
-    if key in COLOURS:
-        return COLOURS[key]
-    if _HEX.fullmatch(key):
-        return key if len(key) == 7 else "#" + "".join(digit * 2 for digit in key[1:])
     hue = zlib.crc32(key.encode("utf-8", "replace")) % 360
     return _hex(colorsys.hls_to_rgb(hue / 360, 0.55, 0.45))
 

@@ -1,0 +1,1 @@
+"""Colours: their names and families, and how far apart two of them look."""
