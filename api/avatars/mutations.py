@@ -8,7 +8,7 @@ import strawberry
 from sqlalchemy import func
 
 import models
-from api.avatars import defaults, loaders, store
+from api.avatars import defaults, store
 from api.avatars.inputs import (
     CreateAvatarInput,
     DeleteAvatarInput,
@@ -58,7 +58,7 @@ class AvatarMutations:
             is_default = defaults.is_free(owner_id) if new.is_default is None else new.is_default
             owned = {"user_id": owner_id, "is_default": is_default, "created_by": actor, "updated_by": actor}
             avatar = await store.repository(context.stores).within(transaction).create(new.values() | owned)
-        _forget(context)
+        context.forget("Avatar")
         return CreateAvatarPayload(avatar=Avatar.of(avatar))
 
     @strawberry.mutation(description="Change an avatar; for its owner and admins.")
@@ -82,7 +82,7 @@ class AvatarMutations:
             avatar = await avatars.update(changes.id, {}, where=where)
         if avatar is None:
             raise await why_not(context, avatars, Avatar, changes.id, "avatar")
-        _forget(context)
+        context.forget("Avatar")
         return UpdateAvatarPayload(avatar=Avatar.of(avatar))
 
     @strawberry.mutation(
@@ -109,7 +109,7 @@ class AvatarMutations:
                 avatar = await avatars.update(key, {"is_default": True, "updated_by": actor}, where=where)
             if avatar is None:
                 raise not_found("avatar", "id")
-        _forget(context)
+        context.forget("Avatar")
         return SetDefaultAvatarPayload(avatar=Avatar.of(avatar))
 
     @strawberry.mutation(
@@ -141,7 +141,7 @@ class AvatarMutations:
                 raise await why_not(context, avatars, Avatar, key, "avatar")
             if before.is_default:
                 await defaults.pass_on(avatars, owner.id, actor)
-        _forget(context)
+        context.forget("Avatar")
         return DeleteAvatarPayload(avatar=Avatar.of(avatar))
 
     @strawberry.mutation(
@@ -171,11 +171,5 @@ class AvatarMutations:
             )
             if avatar is None:
                 raise not_found("deleted avatar", "id")
-        _forget(context)
+        context.forget("Avatar")
         return RestoreAvatarPayload(avatar=Avatar.of(avatar))
-
-
-def _forget(context: Context) -> None:
-    """Clear the loaders of avatars after a write."""
-    for name in (*loaders.by_key, *loaders.lists):
-        context.loader(name).clear_all()

@@ -8,7 +8,7 @@ import strawberry
 from sqlalchemy import func
 
 import models
-from api.catalog import loaders, store
+from api.catalog import store
 from api.catalog.importing import import_items
 from api.catalog.inputs import (
     CreateCatalogItemInput,
@@ -54,7 +54,7 @@ class CatalogMutations:
         async with write_block(context) as transaction:
             items = store.repository(context.stores).within(transaction)
             item = await items.create(values | {"created_by": actor, "updated_by": actor})
-        _forget(context)
+        context.forget("CatalogItem")
         return CreateCatalogItemPayload(catalog_item=CatalogItem.of(item))
 
     @strawberry.mutation(description="Change an item; for the brand that created it and admins.")
@@ -78,7 +78,7 @@ class CatalogMutations:
             item = await items.update(changes.id, {}, where=where)
         if item is None:
             raise await why_not(context, items, CatalogItem, changes.id, "catalog item")
-        _forget(context)
+        context.forget("CatalogItem")
         return UpdateCatalogItemPayload(catalog_item=CatalogItem.of(item))
 
     @strawberry.mutation(
@@ -101,7 +101,7 @@ class CatalogMutations:
             item = await items.within(transaction).update(deletion.id, values, where=where)
         if item is None:
             raise await why_not(context, items, CatalogItem, deletion.id, "catalog item")
-        _forget(context)
+        context.forget("CatalogItem")
         return DeleteCatalogItemPayload(catalog_item=CatalogItem.of(item))
 
     @strawberry.mutation(description="Bring a deleted item back; for the brand that created it and admins.")
@@ -119,7 +119,7 @@ class CatalogMutations:
             item = await restore(transaction, models.CatalogItem, where, updated_by=actor)
         if item is None:
             raise not_found("deleted catalog item", "id")
-        _forget(context)
+        context.forget("CatalogItem")
         return RestoreCatalogItemPayload(catalog_item=CatalogItem.of(item))
 
     @strawberry.mutation(description="Offer up to 500 items at once; for brands and admins.")
@@ -130,11 +130,5 @@ class CatalogMutations:
         input: Annotated[ImportCatalogItemsInput, strawberry.argument(description="The items and the mode.")],
     ) -> ImportCatalogItemsPayload | None:
         payload = await import_items(info.context, input)
-        _forget(info.context)
+        info.context.forget("CatalogItem")
         return payload
-
-
-def _forget(context: Context) -> None:
-    """Clear the loaders of the catalog after a write."""
-    for name in (*loaders.by_key, *loaders.lists):
-        context.loader(name).clear_all()

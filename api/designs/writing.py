@@ -46,8 +46,6 @@ _TURNS: Final[WeakValueDictionary[ObjectId, asyncio.Lock]] = WeakValueDictionary
 """A lock for each design, under which writers of this process try again: 50 writers trying at once would need some 1000
 tries. It isn't this but the version check that keeps updates from being lost."""
 
-LOADERS: Final = ("design", "designs", "designs_count", "design_revision", "design_revisions", "design_revisions_count")
-
 
 async def opened(
     context: Context, schema: type[S], mutation_input: Any, find: Find | None = None
@@ -138,7 +136,7 @@ async def _change_once(context: Context, design: Document, change: Change, expec
             context.stores, design, values | actor, context.settings.design_revisions_kept
         )
     if written is not None:
-        forget(context)
+        context.forget("Design")
     return written
 
 
@@ -152,7 +150,7 @@ async def marked(
     for _ in range(ATTEMPTS):
         expect(design, expected)
         if await revision_store.mark(context.stores, [design], author(context), deleted_at, touch=True):
-            forget(context)
+            context.forget("Design")
             return await store.whole(context.stores, design["_id"]) or design
         design = await find(context, design["_id"])
     raise stale(design)
@@ -162,7 +160,7 @@ async def beside_deletions(context: Context, design: Document) -> Document:
     """A design that was just created or restored; it is deleted if its owner was deleted meanwhile."""
     owner = uuid_of(owner_of(design))
     taken = owner is not None and await owner_deletion.take_late(context, owner)
-    forget(context)
+    context.forget("Design")
     return (await store.whole(context.stores, design["_id"]) or design) if taken else design
 
 
@@ -207,12 +205,6 @@ def storable() -> Iterator[None]:
                 for problem in problems
             )
         ) from None
-
-
-def forget(context: Context) -> None:
-    """Clear the loaders of designs after a write."""
-    for name in LOADERS:
-        context.loader(name).clear_all()
 
 
 def _key(global_id: str) -> ObjectId | None:

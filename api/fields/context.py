@@ -89,6 +89,12 @@ class Context:
         """Who may see objects of this type."""
         return self.domains.policy(type_name)
 
+    def forget(self, type_name: str) -> None:
+        """Forget what was loaded of this type's domain, after a write to one of its objects: it is read anew."""
+        for name in self.domains.loaders_beside[type_name]:
+            if (loader := self._loaders.get(name)) is not None:
+                loader.clear_all()
+
     def loader(self, name: str) -> Loader[Any, Any]:
         """The loader of this name, made when it is first asked for.
 

@@ -93,6 +93,10 @@ class Domains:
         self.records = _joined([domain.records for domain in domains])
         self.lists = _joined([domain.lists for domain in domains])
         self.loaders = _joined([*(domain.loaders for domain in domains), self.lists])
+        self.loaders_beside = {
+            type_name: (*domain.loaders, *domain.lists) for domain in domains for type_name in domain.objects
+        }
+        """The names of all loaders of the domain that has this type of objects."""
         self.costs = _joined([domain.costs for domain in domains])
         self.belongings = tuple(domain.belongings for domain in domains if domain.belongings is not None)
 
