@@ -23,6 +23,7 @@ from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
 from api.http.response import Answer
 from api.schema import schema
+from api.stores.coalescing import Coalescer
 from api.stores.mongodb import mongo_database
 from api.stores.stores import Stores, open_stores
 from migrations.runner import upgrade
@@ -31,6 +32,7 @@ from tests.support import processes, servers
 from tests.support.applications import running
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
+from tests.support.stores.shared_values import SharedValues
 from tests.support.world import OPEN, WALLED, World, living, walled
 
 
@@ -114,6 +116,15 @@ def listed_codes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Answer, "content", noted)
     yield
     assert answered <= ErrorCode.__members__.keys()
+
+
+@pytest.fixture(autouse=True)
+def shared_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedValues]:
+    """What queries may share stays as it was read: nothing changes a row or a document in place."""
+    shared = SharedValues()
+    monkeypatch.setattr(Coalescer, "read", shared.noting(Coalescer.read))
+    yield shared
+    assert shared.changed() == []
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,5 @@ domain: Final = Domain(
     queries=(AvatarQueries,),
     mutations=(AvatarMutations,),
     objects={"Avatar": ObjectType(uuid_key, "avatar", policy.avatars)},
-    loaders=loaders.by_key,
-    lists=loaders.lists,
+    loaders=loaders.sources,
 )

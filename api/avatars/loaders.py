@@ -1,6 +1,14 @@
 """Loaders of avatars."""
 
-from api.avatars import store
+from collections.abc import Mapping
+from typing import Final
 
-by_key = {"avatar": store.avatars.by_id, "default_avatar": store.default_avatar}
-lists = {"avatars": store.avatars.pages, "avatars_count": store.avatars.counts}
+from api.avatars import store
+from api.fields.sources import Source, counts, objects, pages
+
+sources: Final[Mapping[str, Source]] = {
+    "avatar": objects(store.avatars.by_id),
+    "default_avatar": objects(store.default_avatar),
+    "avatars": pages(store.avatars.pages),
+    "avatars_count": counts(store.avatars.counts),
+}

@@ -16,8 +16,7 @@ domain: Final = Domain(
     queries=(CatalogQueries,),
     mutations=(CatalogMutations,),
     objects={"CatalogItem": ObjectType(uuid_key, "catalog_item", policy.catalog_items)},
-    loaders=loaders.by_key,
-    lists=loaders.lists,
+    loaders=loaders.sources,
     costs={
         "CatalogItem.description": LARGE_TEXT,
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),

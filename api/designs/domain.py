@@ -23,8 +23,7 @@ domain: Final = Domain(
     mutations=(DesignMutations,),
     objects={"Design": ObjectType(object_id_key, "design", policy.designs)},
     records={"DesignRevision": RecordType(version_key, find_revision)},
-    loaders=loaders.by_key,
-    lists=loaders.lists,
+    loaders=loaders.sources,
     costs={
         "Design.layers": _LAYERS,
         "Design.catalogItems": _LAYERS,

@@ -13,7 +13,6 @@ from api.execution import SizeBudget
 from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
 from api.fields.loaders import Fetch, Loader
-from api.fields.sharing import fetch_lists_together, fetch_together
 from api.idempotency.claims import Claim
 from api.rates.meter import Meter
 from api.rights.identity import identity_of
@@ -107,9 +106,9 @@ class Context:
 
     def _fetch(self, name: str) -> Fetch[Any, Any]:
         """What fetches a batch of this loader: with those of other requests, where this one only reads."""
-        fetch: Fetch[Any, Any] = partial(self.domains.loaders[name], self.stores)
+        source = self.domains.loaders[name]
+        fetch: Fetch[Any, Any] = partial(source.read, self.stores)
         coalescer = self.stores.coalescer
         if coalescer is None or not self.only_reads:
             return fetch
-        by_question = name in self.domains.lists
-        return partial(fetch_together if not by_question else fetch_lists_together, coalescer, name, fetch)
+        return partial(source.together, coalescer, name, fetch)

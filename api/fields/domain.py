@@ -11,6 +11,7 @@ from uuid import UUID
 from api.fields.costs import Cost
 from api.fields.node import Node
 from api.fields.selection import ResolveInfo
+from api.fields.sources import Source
 from api.ids import Parse
 from api.rights.policies import Policy
 
@@ -64,18 +65,16 @@ class Domain:
     """What a domain has for the others to work with.
 
     `queries` and `mutations` are classes of root fields. `objects` and `records` are its types with global ids, by
-    name. `loaders` are the functions that fetch a batch by key: `fetch(stores, keys, columns)`; `lists` are those for
-    pages and counts, whose keys are `(by, owner, question)`. `costs` are those of its fields that can't be read off the
-    schema, by `Type.field`. `types` are those that no field names, such as members of interfaces. `belongings` are what
-    it keeps for users outside of PostgreSQL.
+    name. `loaders` say, by the name of each loader, where its values come from. `costs` are those of its fields that
+    can't be read off the schema, by `Type.field`. `types` are those that no field names, such as members of interfaces.
+    `belongings` are what it keeps for users outside of PostgreSQL.
     """
 
     queries: Sequence[type] = ()
     mutations: Sequence[type] = ()
     objects: Mapping[str, ObjectType] = field(default_factory=dict)
     records: Mapping[str, RecordType] = field(default_factory=dict)
-    loaders: Mapping[str, Any] = field(default_factory=dict)
-    lists: Mapping[str, Any] = field(default_factory=dict)
+    loaders: Mapping[str, Source] = field(default_factory=dict)
     costs: Mapping[str, Cost] = field(default_factory=dict)
     types: Sequence[type] = ()
     belongings: Belongings | None = None
@@ -91,11 +90,8 @@ class Domains:
         self.types = tuple(each for domain in domains for each in domain.types)
         self.objects = _joined([domain.objects for domain in domains])
         self.records = _joined([domain.records for domain in domains])
-        self.lists = _joined([domain.lists for domain in domains])
-        self.loaders = _joined([*(domain.loaders for domain in domains), self.lists])
-        self.loaders_beside = {
-            type_name: (*domain.loaders, *domain.lists) for domain in domains for type_name in domain.objects
-        }
+        self.loaders = _joined([domain.loaders for domain in domains])
+        self.loaders_beside = {type_name: tuple(domain.loaders) for domain in domains for type_name in domain.objects}
         """The names of all loaders of the domain that has this type of objects."""
         self.costs = _joined([domain.costs for domain in domains])
         self.belongings = tuple(domain.belongings for domain in domains if domain.belongings is not None)

@@ -27,6 +27,8 @@ PATIENCE: Final = 0.1
 """Seconds that a read waits for those before it; then it goes, however slow they are."""
 MOST_KEYS: Final = 1000
 """Keys that go together. A single read may have more."""
+MOST_BYTES: Final = 4_000_000
+"""What goes together may have about so many, the question and the answer: the loop stands still while it is decoded."""
 
 Send = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 """Reads distinct keys: one value a key, in their order."""
@@ -47,7 +49,10 @@ class Sharing:
 
 
 class _Waiter:
-    """A read that waits to be sent, and then for its flight to land."""
+    """A read that waits to be sent, and then for its flight to land.
+
+    `answer` are its values, or None where its flight has failed, and it is to ask once more by itself.
+    """
 
     __slots__ = ("answer", "context", "flight", "keys", "send", "since")
 
@@ -56,29 +61,68 @@ class _Waiter:
         self.send = send
         self.since = time.monotonic()
         self.context = contextvars.copy_context()
-        self.answer: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Sequence[Any] | None] = asyncio.get_running_loop().create_future()
         self.flight: _Flight | None = None
 
 
 class _Flight:
-    """Reads that go together, as the first of them: what the statement costs is counted there."""
+    """Reads that go together, as the first of them: what the statement costs is counted there.
 
-    __slots__ = ("task", "waiters")
+    `waiters` are those that still wait; it is `shared` where there were several when it took off.
+    """
+
+    __slots__ = ("has_begun", "shared", "task", "waiters")
 
     def __init__(self, waiters: list[_Waiter]) -> None:
         self.waiters = waiters
+        self.shared = len(waiters) > 1
+        self.has_begun = False
         self.task: asyncio.Task[None] | None = None
+
+    def land(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Give everybody the values of their keys."""
+        by_key = dict(zip(keys, values, strict=True))
+        for waiter in self.waiters:
+            if not waiter.answer.done():
+                waiter.answer.set_result([by_key[key] for key in waiter.keys])
+
+    def fail(self, error: Exception) -> None:
+        """Tell everybody: the error where asking for less would help nobody, else to ask once more by themselves."""
+        again = self.shared and not _is_down(error)
+        for waiter in self.waiters:
+            if waiter.answer.done():
+                continue
+            if again:
+                waiter.answer.set_result(None)
+            else:
+                waiter.answer.set_exception(error)
+
+    def leave(self, waiter: _Waiter) -> None:
+        """Go on without one of them, unless it was the last."""
+        self.waiters.remove(waiter)
+        # a task that is cancelled before it begins would never say that it has landed
+        if not self.waiters and self.has_begun and self.task is not None:
+            self.task.cancel()
 
 
 class _Kind:
-    """Reads that may go together: how many are under way, and which wait, the first one in front."""
+    """Reads that may go together: how many are under way, and which wait, the first one in front.
 
-    __slots__ = ("timer", "under_way", "waiting")
+    `size` is about how many bytes a key and its value have.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("size", "timer", "under_way", "waiting")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.under_way = 0
         self.waiting: deque[_Waiter] = deque()
         self.timer: asyncio.TimerHandle | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Coalescer:
@@ -88,17 +132,19 @@ class Coalescer:
         self._kinds: dict[Hashable, _Kind] = {}
         self.sharing = Sharing()
 
-    async def read(self, name: Hashable, keys: Sequence[Any], send: Send) -> Sequence[Any]:
+    async def read(self, name: Hashable, keys: Sequence[Any], send: Send, size: int = 1) -> Sequence[Any]:
         """The values of these distinct keys, in their order, by a statement that is sent from now on.
 
-        `name` is that of the kind. Raises what `send` raises of these keys, whatever it raises of others'.
+        `name` is that of the kind, and `size` about how many bytes each of its keys has with its value. Raises what
+        `send` raises of these keys, whatever it raises of others'.
         """
-        kind = self._kinds.get(name)
-        if kind is None:
-            kind = self._kinds[name] = _Kind()
         self.sharing.reads += 1
+        kind = self._kind(name, size)
         if kind.under_way >= AT_ONCE or kind.waiting:
-            return await self._wait(name, kind, _Waiter(keys, send))
+            values = await self._wait(name, kind, _Waiter(keys, send))
+            if values is not None:
+                return values
+            kind = self._kind(name, size)  # it may have been forgotten meanwhile
         kind.under_way += 1
         self.sharing.sent += 1
         try:
@@ -106,21 +152,31 @@ class Coalescer:
         finally:
             self._landed(name, kind)
 
-    async def _wait(self, name: Hashable, kind: _Kind, waiter: _Waiter) -> Sequence[Any]:
+    def _kind(self, name: Hashable, size: int) -> _Kind:
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._kinds[name] = _Kind(size)
+        return kind
+
+    async def _wait(self, name: Hashable, kind: _Kind, waiter: _Waiter) -> Sequence[Any] | None:
         kind.waiting.append(waiter)
         if kind.timer is None:
-            kind.timer = asyncio.get_running_loop().call_later(PATIENCE, self._take_off, name, kind)
+            self._start_timer(name, kind)
         try:
             return await waiter.answer
         except asyncio.CancelledError:
-            if waiter.flight is None:
-                kind.waiting.remove(waiter)
-                self._tidy(name, kind)
+            if waiter.flight is not None:
+                waiter.flight.leave(waiter)
             else:
-                waiter.flight.waiters.remove(waiter)
-                if not waiter.flight.waiters and waiter.flight.task is not None:
-                    waiter.flight.task.cancel()
+                kind.waiting.remove(waiter)
+                if not kind.waiting:
+                    self._tidy(name, kind)
             raise
+
+    def _start_timer(self, name: Hashable, kind: _Kind) -> None:
+        """See to it that the first one doesn't wait any longer than it has to."""
+        left = kind.waiting[0].since + PATIENCE - time.monotonic()
+        kind.timer = asyncio.get_running_loop().call_later(left, self._take_off, name, kind)
 
     def _landed(self, name: Hashable, kind: _Kind) -> None:
         kind.under_way -= 1
@@ -130,28 +186,25 @@ class Coalescer:
             self._tidy(name, kind)
 
     def _tidy(self, name: Hashable, kind: _Kind) -> None:
-        """Forget a kind that nobody reads, and a timer that nobody needs."""
-        if kind.waiting:
-            return
-        if kind.timer is not None:
-            kind.timer.cancel()
-            kind.timer = None
+        """Stop a timer that nobody needs, and forget a kind that nobody reads."""
+        kind.stop_timer()
         if not kind.under_way:
-            self._kinds.pop(name, None)
+            del self._kinds[name]
 
     def _take_off(self, name: Hashable, kind: _Kind) -> None:
         """Send those that wait, the first ones where they are too many for one flight."""
-        if kind.timer is not None:
-            kind.timer.cancel()
-            kind.timer = None
+        kind.stop_timer()
         waiters: list[_Waiter] = []
         keys: dict[Any, None] = {}
-        asked = 0
-        while kind.waiting and (not waiters or len(keys) + len(kind.waiting[0].keys) <= MOST_KEYS):
-            waiter = kind.waiting.popleft()
-            waiters.append(waiter)
-            keys.update(dict.fromkeys(waiter.keys))
+        asked, most = 0, min(MOST_KEYS, MOST_BYTES // kind.size)
+        while kind.waiting:
+            waiter = kind.waiting[0]
+            others = dict.fromkeys(key for key in waiter.keys if key not in keys)
+            if waiters and len(keys) + len(others) > most:
+                break
+            keys |= others
             asked += len(waiter.keys)
+            waiters.append(kind.waiting.popleft())
         now = time.monotonic()
         self.sharing.sent += 1
         self.sharing.keys_saved += asked - len(keys)
@@ -160,49 +213,27 @@ class Coalescer:
         for waiter in waiters:
             waiter.flight = flight
         kind.under_way += 1
-        first, loop = waiters[0], asyncio.get_running_loop()
-        flight.task = loop.create_task(self._fly(name, kind, flight, list(keys)), context=first.context)
+        flying = self._fly(name, kind, flight, list(keys))
+        flight.task = asyncio.get_running_loop().create_task(flying, context=waiters[0].context)
         for other in waiters[1:]:
             if (cost := other.context.get(current_cost)) is not None:
                 cost.joined += 1
         if kind.waiting:
-            kind.timer = loop.call_later(PATIENCE, self._take_off, name, kind)
+            self._start_timer(name, kind)
 
     async def _fly(self, name: Hashable, kind: _Kind, flight: _Flight, keys: Sequence[Any]) -> None:
+        flight.has_begun = True
         try:
-            values = await flight.waiters[0].send(keys)
-            by_key = dict(zip(keys, values, strict=True))
+            if flight.waiters:
+                flight.land(keys, await flight.waiters[0].send(keys))
         except Exception as error:
-            await self._failed(flight, error)
-        else:
+            flight.fail(error)
+        except BaseException:  # the process ends
             for waiter in flight.waiters:
-                if not waiter.answer.done():
-                    waiter.answer.set_result([by_key[key] for key in waiter.keys])
+                waiter.answer.cancel()
+            raise
         finally:
             self._landed(name, kind)
-
-    async def _failed(self, flight: _Flight, error: Exception) -> None:
-        """Tell those whom it concerns: everybody, where it is the store; else each asks once more, for itself."""
-        if len(flight.waiters) > 1 and not _is_down(error):
-            await asyncio.gather(*(_alone(waiter) for waiter in list(flight.waiters)))
-            return
-        for waiter in flight.waiters:
-            _fail(waiter, error)
-
-
-async def _alone(waiter: _Waiter) -> None:
-    try:
-        values = await waiter.send(waiter.keys)
-    except Exception as error:
-        _fail(waiter, error)
-    else:
-        if not waiter.answer.done():
-            waiter.answer.set_result(values)
-
-
-def _fail(waiter: _Waiter, error: Exception) -> None:
-    if not waiter.answer.done():
-        waiter.answer.set_exception(error)
 
 
 def _is_down(error: Exception) -> bool:

@@ -17,8 +17,7 @@ domain: Final = Domain(
     queries=(UserQueries,),
     mutations=(AccountMutations,),
     objects={"User": ObjectType(uuid_key, "user", policy.users)},
-    loaders=loaders.by_key,
-    lists=loaders.lists,
+    loaders=loaders.sources,
     costs={
         "Mutation.signIn": HASHING,
         "Mutation.signUp": HASHING,

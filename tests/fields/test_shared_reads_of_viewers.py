@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from tests.support.graphql import execute
+from tests.support.stores.shared_values import SharedValues
 from tests.support.world import VIEWERS, WALLED, World
 
 # a second execution would be a reader more
@@ -25,21 +23,13 @@ EVERYTHING = """{
 
 
 async def test_everybody_sees_what_they_may_and_changes_nothing_of_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, shared_values: SharedValues
 ) -> None:
     clients = {name: world.viewer(name) for name in VIEWERS}
     alone = {name: await execute(client, EVERYTHING) for name, client in clients.items()}
     coalescer = world.stores.coalescer
     assert coalescer is not None
-    shared: list[tuple[Any, bytes]] = []
-    read = coalescer.read
-
-    async def noted(name: Any, keys: Sequence[Any], send: Any) -> Sequence[Any]:
-        values = await read(name, keys, send)
-        shared.append((values, pickle.dumps([_plain(value) for value in values])))
-        return values
-
-    monkeypatch.setattr(coalescer, "read", noted)
+    shared_values.read.clear()
     before = coalescer.sharing.reads - coalescer.sharing.sent
 
     for _ in range(3):
@@ -48,16 +38,24 @@ async def test_everybody_sees_what_they_may_and_changes_nothing_of_the_others(
             assert answer == alone[name], name
 
     assert coalescer.sharing.reads - coalescer.sharing.sent > before
-    assert len(shared) > 100
-    for values, was in shared:
-        assert pickle.dumps([_plain(value) for value in values]) == was
+    assert len(shared_values.read) > 100
+    assert shared_values.changed() == []
 
 
-def _plain(value: Any) -> Any:
-    """Rows and documents as what they hold."""
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return dict(value) if hasattr(value, "keys") and not isinstance(value, dict) else value
+@pytest.mark.parametrize("change", [{"name": "Theirs"}, {"layers": []}])
+async def test_whoever_changes_what_is_shared_is_found_out(
+    world: World, shared_values: SharedValues, change: dict[str, object]
+) -> None:
+    """The suite looks at the end of each test."""
+    await execute(world.viewer("admin"), "{ designs { nodes { name layers { layerId } } } }")
+    assert shared_values.changed() == []
+    (kind, ((document, *_),), _) = next(read for read in shared_values.read if read[0][0] == "designs")
+    kept = {name: document[name] for name in change}
+
+    document.update(change)
+
+    assert shared_values.changed() == [kind]
+    document.update(kept)
 
 
 @pytest.mark.parametrize("world", [WALLED], indirect=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from api.fields.domain import Domain, Domains
+from api.users.loaders import sources
 from tests.support.documentation.pages import ROOT, page
 
 CONTRACTS: Final[list[dict[str, Any]]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
@@ -92,5 +93,7 @@ def test_tests_mirror_the_rooms() -> None:
 
 
 def test_two_domains_may_not_claim_the_same_name() -> None:
+    source = sources["user"]
+
     with pytest.raises(ValueError, match=r"^two domains have user$"):
-        Domains((Domain(loaders={"user": None}), Domain(loaders={"user": None, "avatar": None})))
+        Domains((Domain(loaders={"user": source}), Domain(loaders={"user": source, "avatar": source})))
