@@ -1,4 +1,7 @@
-"""A role that owns nothing serves the whole API with the rights that `migrate grants` prints, and with no fewer."""
+"""A role that owns nothing serves the whole API with the rights that `migrate grants` prints, and with no fewer.
+
+Every mutation as the role is in `test_mutation_rights.py`, every field in `test_grants_for_reads.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,8 @@ from api.stores.row_level_security import ROLE
 from migrations import runner
 from migrations.roles import APPLICATION_ROLE
 from models import Base
-
-# every mutation as everyone, here once more as the role
-from tests.rights.test_mutation_rights import test_every_mutation_as_everyone
 from tests.support.stores.databases import fresh_database, scalar, sql
 from tests.support.stores.roles import granted_role, of_role, printed
-
-__all__ = ["test_every_mutation_as_everyone"]
 
 pytestmark = pytest.mark.anyio
 
