@@ -33,7 +33,7 @@ Document = dict[str, Any]
 
 ITEMS: Final = """
     SELECT id, name, type, category, price, is_premium, thumbnail_url, properties, created_at
-    FROM catalog.catalog_items WHERE deleted_at IS NULL AND is_active AND type = $1
+    FROM catalog.catalog_items WHERE deleted_at IS NULL AND is_active AND type = $1{created}
     ORDER BY created_at DESC, id DESC LIMIT $2"""
 ITEMS_BY_ID: Final = (
     "SELECT id, name, thumbnail_url FROM catalog.catalog_items WHERE id = ANY($1) AND deleted_at IS NULL"
@@ -41,7 +41,7 @@ ITEMS_BY_ID: Final = (
 USERS_BY_ID: Final = "SELECT id, first_name, last_name FROM shared.users WHERE id = ANY($1) AND deleted_at IS NULL"
 AVATARS_BY_ID: Final = "SELECT id, name, gender FROM avatar.avatars WHERE id = ANY($1) AND deleted_at IS NULL"
 USERS: Final = """
-    SELECT id, first_name FROM shared.users WHERE deleted_at IS NULL ORDER BY created_at, id LIMIT $1"""
+    SELECT id, first_name FROM shared.users WHERE deleted_at IS NULL{created} ORDER BY created_at, id LIMIT $1"""
 AVATARS_OF: Final = """
     SELECT page.* FROM unnest($1::uuid[]) AS owners (id), LATERAL (
         SELECT user_id, id, name FROM avatar.avatars
@@ -66,8 +66,9 @@ class Baseline:
             "health": self.health,
         }
 
-    async def catalog_page(self, _: Document) -> Document:
-        rows = await self._pool.fetch(ITEMS, "fabric", 51)
+    async def catalog_page(self, variables: Document) -> Document:
+        created, window = _created(" AND created_at >= $3 AND created_at < $4", variables)
+        rows = await self._pool.fetch(ITEMS.format(created=created), "fabric", 51, *window)
         nodes = []
         for row in rows[:50]:
             properties = orjson.loads(row["properties"])
@@ -91,8 +92,10 @@ class Baseline:
             )
         return {"catalogItems": {"nodes": nodes, "pageInfo": _page_info(rows, 50, "created_at", "id")}}
 
-    async def design_board(self, _: Document) -> Document:
-        where = {"status": "published", "deletedAt": None}
+    async def design_board(self, variables: Document) -> Document:
+        where: Document = {"status": "published", "deletedAt": None}
+        if window := _created("", variables)[1]:
+            where["createdAt"] = dict(zip(("$gte", "$lt"), window, strict=True))
         sort = [("createdAt", -1), ("_id", -1)]
         found = await self._designs.find(where, DESIGN, sort=sort, limit=21, batch_size=21).to_list()
         nodes = await self._shaped(found[:20])
@@ -162,8 +165,9 @@ class Baseline:
         ids = {UUID(key) for key in keys if key is not None}
         return {str(row["id"]): row for row in await self._pool.fetch(statement, ids)} if ids else {}
 
-    async def user_tree(self, _: Document) -> Document:
-        users = (await self._pool.fetch(USERS, 21))[:20]
+    async def user_tree(self, variables: Document) -> Document:
+        created, window = _created(" AND created_at >= $2 AND created_at < $3", variables)
+        users = (await self._pool.fetch(USERS.format(created=created), 21, *window))[:20]
         ids = [user["id"] for user in users]
         avatars, designs = await asyncio.gather(self._pool.fetch(AVATARS_OF, ids, 6), self._designs_of(ids))
         avatars_of: dict[UUID, list[Document]] = {id: [] for id in ids}
@@ -208,6 +212,13 @@ class Baseline:
 
 def _id(kind: str, key: object) -> str:
     return base64.b64encode(f"{kind}:{key}".encode()).decode()
+
+
+def _created(condition: str, variables: Document) -> tuple[str, list[datetime]]:
+    """The condition with its two moments, where the variables have them."""
+    if "since" not in variables:
+        return "", []
+    return condition, [datetime.fromisoformat(variables[name]) for name in ("since", "until")]
 
 
 def _page_info(rows: Any, size: int, value: str, key: str) -> Document:

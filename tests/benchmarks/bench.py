@@ -16,6 +16,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import asyncpg
+import psutil  # type: ignore[import-untyped]
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 
@@ -31,7 +32,6 @@ from tests.support.processes import COMMAND
 from tests.support.servers import environment, throwaway_stores, wait_until
 from tests.support.signing_in import access_token
 
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -43,9 +43,10 @@ class Process:
     pid: int
 
     def cpu(self) -> float:
-        """Seconds of CPU that it and its threads have used, in the kernel too; in clock ticks (10 ms)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Seconds of CPU that it, its threads and its workers have used, in the kernel too; in clock ticks (10 ms)."""
+        first = psutil.Process(self.pid)
+        times = [each.cpu_times() for each in (first, *first.children(recursive=True))]
+        return sum(float(each.user + each.system) for each in times)
 
     def resident(self) -> float:
         """MB of memory that it occupies."""
@@ -54,13 +55,18 @@ class Process:
 
 @dataclass
 class Bench:
-    """Stores with data. `settings` lead to them; `replayed` to MongoDB through the replaying proxy."""
+    """Stores with data: so many `rows` a table, and so many `designs`.
+
+    `settings` lead to them; `replayed` to MongoDB through the replaying proxy.
+    """
 
     settings: Settings
     replayed: Settings
     folder: Path
     token: str
     design_id: str
+    rows: int
+    designs: int
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def api(self, *, replay: bool = True, command: Sequence[str] = (COMMAND,), **variables: str) -> Process:
@@ -117,7 +123,7 @@ def bench(rows: int, designs: int, say: Callable[[str], Any] = lambda line: None
         replayed = settings.model_copy(
             update={"mongodb_uri": SecretStr(upstream.replace(f":{own_port}/", f":{port}/"))}
         )
-        yield Bench(settings, replayed, Path(folder), token, design_id, stack)
+        yield Bench(settings, replayed, Path(folder), token, design_id, rows, designs, stack)
 
 
 def _settings(stores: EmbeddedStores) -> Settings:

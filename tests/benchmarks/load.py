@@ -15,12 +15,17 @@ CONNECTIONS = 16
 
 @dataclass
 class Outcome:
-    """`latencies` are in seconds, a request each; `answer` is the last body."""
+    """`latencies` are in seconds, a request each; `answer` is the last body.
+
+    `failed` is the number of answers that begin with errors, and `busy` the share of the time that this process worked.
+    """
 
     latencies: list[float] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
     answer: bytes = b""
+    failed: int = 0
     seconds: float = 0.0
+    busy: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -51,7 +56,7 @@ async def run(
     """
     address, outcome = urlsplit(url), Outcome()
     assert address.hostname is not None
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     turns = itertools.cycle(requests) if count is None else itertools.islice(itertools.cycle(requests), count)
     end = None if seconds is None else began + seconds
     loop = asyncio.get_running_loop()
@@ -69,6 +74,7 @@ async def run(
     ]
     await asyncio.gather(*(client.done for client in clients))
     outcome.seconds = time.perf_counter() - began
+    outcome.busy = (time.process_time() - worked) / outcome.seconds
     return outcome
 
 
@@ -116,6 +122,7 @@ class _Client(asyncio.Protocol):
         if len(self._buffer) >= self._length:
             self._outcome.latencies.append(time.perf_counter() - self._sent)
             self._outcome.answer = self._buffer[self._head : self._length]
+            self._outcome.failed += self._outcome.answer.startswith(b'{"errors"')
             self._buffer, self._length = b"", -1
             self._next()
 

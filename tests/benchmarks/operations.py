@@ -15,15 +15,22 @@ _DESIGN = """
     avatar { id name gender }
 """
 _PAGE_INFO = "pageInfo { hasNextPage endCursor }"
+_WINDOW = "($since: DateTime!, $until: DateTime!)"
+_CREATED = "createdAt: {gte: $since, lt: $until}"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One request. `as_admin`: with an access token, which the baseline doesn't look at."""
+    """One request. `as_admin`: with an access token, which the baseline doesn't look at.
+
+    `differing` is the query for requests that don't ask the same, with variables that say what; empty where they can't
+    differ.
+    """
 
     name: str
     description: str
     query: str
+    differing: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     as_admin: bool = False
 
@@ -34,36 +41,53 @@ class Operation:
 
 def operations(design_id: str) -> list[Operation]:
     """All of them; `design_id` is the global id of a published design."""
+    one_design = f"query oneDesign($id: ID!) {{ design(id: $id) {{ {_DESIGN} }} }}"
     return [
-        Operation(
-            "catalogPage",
-            "a catalogue page of 50",
-            "query catalogPage { catalogItems(first: 50, filter: {type: FABRIC}) { nodes { id name type category price "
-            f"isPremium thumbnailUrl properties {{ color material texture tags }} }} {_PAGE_INFO} }} }}",
-        ),
-        Operation(
-            "designBoard",
-            "20 designs with everything",
-            f"query designBoard {{ designs(first: 20, filter: {{status: PUBLISHED}}) {{ nodes {{ {_DESIGN} }} "
-            f"{_PAGE_INFO} }} }}",
-        ),
+        Operation("catalogPage", "a catalogue page of 50", _catalog_page(), _catalog_page(_WINDOW, _CREATED)),
+        Operation("designBoard", "20 designs with everything", _design_board(), _design_board(_WINDOW, _CREATED)),
         Operation(
             "userTree",
             "20 users, their avatars and designs",
-            # the oldest: they have the most
-            "query userTree { users(first: 20, orderBy: {field: CREATED_AT, direction: ASC}) { nodes { id firstName "
-            "avatars(first: 5) { nodes { id name } } "
-            "designs(first: 5) { nodes { id name status } } } } }",
+            _user_tree(),
+            _user_tree(_WINDOW, f"filter: {{{_CREATED}}}"),
             as_admin=True,
         ),
-        Operation(
-            "oneDesign",
-            "one design with everything",
-            f"query oneDesign($id: ID!) {{ design(id: $id) {{ {_DESIGN} }} }}",
-            {"id": design_id},
-        ),
+        Operation("oneDesign", "one design with everything", one_design, one_design, {"id": design_id}),
         Operation("health", "health", "query health { health { status } }"),
     ]
+
+
+def _catalog_page(variables: str = "", created: str = "") -> str:
+    return f"""
+        query catalogPage{variables} {{ catalogItems(first: 50, filter: {{type: FABRIC {created}}}) {{
+            nodes {{
+                id name type category price isPremium thumbnailUrl properties {{ color material texture tags }}
+            }}
+            {_PAGE_INFO}
+        }} }}
+    """
+
+
+def _design_board(variables: str = "", created: str = "") -> str:
+    return f"""
+        query designBoard{variables} {{ designs(first: 20, filter: {{status: PUBLISHED {created}}}) {{
+            nodes {{ {_DESIGN} }}
+            {_PAGE_INFO}
+        }} }}
+    """
+
+
+def _user_tree(variables: str = "", created: str = "") -> str:
+    # the oldest first: they have the most
+    return f"""
+        query userTree{variables} {{
+            users(first: 20, {created} orderBy: {{field: CREATED_AT, direction: ASC}}) {{ nodes {{
+                id firstName
+                avatars(first: 5) {{ nodes {{ id name }} }}
+                designs(first: 5) {{ nodes {{ id name status }} }}
+            }} }}
+        }}
+    """
 
 
 _CURSORS: Final = frozenset(("endCursor",))
