@@ -50,7 +50,7 @@ from api.fields.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
 from api.fields.times import take_moments
 from api.health.domain import domain as health
 from api.ids import OBJECTS, RECORDS
-from api.log import logger
+from api.log import current_cost, logger
 from api.stores.views import read
 from api.users.domain import deletion
 from api.users.domain import domain as users
@@ -149,6 +149,9 @@ class Schema(strawberry.Schema):
             context.context.spent = result.extensions["weight"] + context.context.surcharge
             if cost is not None:
                 cost["actual"] = context.context.spent
+        if cost is not None and (sent := current_cost.get()) is not None:
+            statements = {"sql": sent.sql, "mongodb": sent.mongo, "joined": sent.joined}
+            context.extensions_results["statements"] = statements
         context.result = result
         return result
 

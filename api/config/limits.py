@@ -19,6 +19,6 @@ class LimitSettings(BaseSettings):
     max_list_items: int = Field(1000, ge=1, description="Items of a list in variables or arguments")
     max_input_objects: int = Field(1200, ge=1, description="Input objects in the variables")
     max_variable_values: int = Field(10_000, ge=1, description="Values in the variables, objects and lists included")
-    report_cost: bool = Field(True, description="Say in `extensions.cost` of each response what it cost")
+    report_cost: bool = Field(True, description="Say in `extensions` of each response what it cost and has sent")
     execution_timeout: float = Field(30.0, gt=0, description="Longest an operation may take; then it is ended")
     document_cache_size: int = Field(64 * 1024 * 1024, ge=0, description="Bytes that parsed documents take, a process")

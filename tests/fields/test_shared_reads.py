@@ -18,7 +18,7 @@ from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
-from tests.support.graphql import execute, gid, sent
+from tests.support.graphql import execute, gid, respond, sent
 from tests.support.signing_in import client_of
 
 # a second execution would be a reader more
@@ -68,6 +68,28 @@ async def test_log_lines_say_what_went_with_others(client: httpx.AsyncClient, st
     # what a request has not sent has gone with somebody else's
     assert sum(line["mongo"] + line["sql"] + line.get("joined", 0) for line in together) == 4 * len(designs)
     assert sum(line.get("joined", 0) for line in together) > len(designs)
+
+
+@pytest.fixture
+async def telling(settings: Settings, clean_stores: None) -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
+    """An application whose answers say what was sent."""
+    async with running(settings, report_cost=True) as (app, client):
+        yield app, client
+
+
+async def test_answers_say_what_went_with_others(telling: tuple[Starlette, httpx.AsyncClient]) -> None:
+    app, client = telling
+    designs = await many_designs(app.state.stores, 30)
+
+    async def statements(design: Design) -> dict[str, int]:
+        found: dict[str, int] = (await respond(client, ONE, id=gid(design)))["extensions"]["statements"]
+        return found
+
+    assert await statements(designs[0]) == {"sql": 3, "mongodb": 1, "joined": 0}
+    together = await asyncio.gather(*(statements(design) for design in designs))
+
+    assert [sum(said.values()) for said in together] == [4] * len(designs)
+    assert sum(said["joined"] for said in together) > len(designs)
 
 
 @pytest.fixture
