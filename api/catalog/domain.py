@@ -11,6 +11,7 @@ from api.catalog.queries import CatalogQueries
 from api.fields.costs import LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
+from api.lists.costs import COUNT
 
 domain: Final = Domain(
     queries=(CatalogQueries,),
@@ -19,6 +20,7 @@ domain: Final = Domain(
     loaders=loaders.sources,
     costs={
         "CatalogItem.description": LARGE_TEXT,
+        "CatalogItem.usage": Cost(COUNT),
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
         "ImportResult.item": Cost(1),
         "Mutation.importCatalogItems": Cost(100),

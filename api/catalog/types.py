@@ -9,8 +9,9 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
+from api.catalog.usage import CatalogItemUsage, Usage
 from api.fields.connections import Connection
-from api.fields.declared import EPOCH, always, connection, guarded, reference, stored
+from api.fields.declared import EPOCH, always, batched, connection, guarded, reference, stored
 from api.fields.node import Node
 from api.stores.views import Part
 
@@ -68,4 +69,9 @@ class CatalogItem(Node):
         filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
         order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],
         description="The designs with a layer that shows it.",
+    )
+    usage: CatalogItemUsage | None = batched(
+        Usage(),
+        needs=("id", "created_by"),
+        description="How much it is used; for its brand and admins, null for others.",
     )

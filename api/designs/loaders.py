@@ -24,6 +24,7 @@ sources: Final[Mapping[str, Source]] = {
     "design": objects(store.by_id, _size_of),
     "designs": pages(store.pages, _size_of),
     "designs_count": counts(store.counts),
+    "catalog_item_usage": objects(store.usage),
     "design_revision": objects(revision_store.by_version, _size_of),
     "design_revisions": Source(revision_store.pages, _size_of, question=itemgetter(2), rows=_rows_of_span),
     "design_revisions_count": objects(revision_store.counts),

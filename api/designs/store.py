@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from bson import ObjectId
 
@@ -11,6 +12,7 @@ from api.lists.conditions import stored_name, to_mongo
 from api.lists.keyset import mongo_filter, mongo_sort, projection
 from api.lists.pagination import PageRequest
 from api.lists.rows import CountKey, PageKey, by_question
+from api.rights.policies import LIVE
 from api.stores.stores import Stores
 from documents import Design
 from documents.repository import MongoRepository
@@ -72,6 +74,18 @@ async def counts(stores: Stores, keys: Sequence[CountKey], names: frozenset[str]
             counted = found.get(str(owner), ())
             answers[by, owner, condition] = counted[0]["count"] if counted else 0
     return [answers[key] for key in keys]
+
+
+async def usage(stores: Stores, items: Sequence[UUID], names: frozenset[str]) -> list[Document]:
+    """How many live designs show each item, and how many users these belong to, as `designs` and `users`."""
+    pipeline: list[Document] = [
+        {"$match": to_mongo(LIVE)},
+        {"$group": {"_id": "$userId", "designs": {"$sum": 1}}},
+        {"$group": {"_id": None, "designs": {"$sum": "$designs"}, "users": {"$sum": 1}}},
+    ]
+    found = await _by_owner(stores, "layers.item_id", items, pipeline)
+    counted = [found.get(str(item)) for item in items]
+    return [dict(one[0]) if one else {"designs": 0, "users": 0} for one in counted]
 
 
 async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> Sequence[Document]:

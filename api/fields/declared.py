@@ -7,7 +7,7 @@ So what a query needs can be read off the schema (`api.fields.selection`), and a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -126,6 +126,16 @@ def lookup(loader: str, *, description: str) -> Any:
     """Declare a root field that is one object by its global id; null where there is none."""
     field = DeclaredField(description=description, metadata={BATCH_RESOLVER: Lookup(loader)})
     field.arguments = [_argument("id", strawberry.ID, "Global id of the object.")]
+    return field
+
+
+def batched(resolver: BatchResolver, *, needs: Sequence[str], description: str, first: str | None = None) -> Any:
+    """Declare a field that the domain resolves for all objects of a level at once, from these columns of theirs.
+
+    `first` describes its argument of that name, which says how long its list may get; without, it has no argument.
+    """
+    field = DeclaredField(description=description, metadata={BATCH_RESOLVER: resolver, "needs": needs})
+    field.arguments = [] if first is None else [_argument("first", int | None, first)]
     return field
 
 

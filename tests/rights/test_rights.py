@@ -32,6 +32,7 @@ SIGNED_IN: Final = EVERYONE - {"anonymous"}
 OWNER: Final = frozenset({"owner", "admin"})
 ADMIN: Final = frozenset({"admin"})
 PREMIUM: Final = frozenset({"premium", "brand", "maker", "admin"})
+MAKER: Final = frozenset({"maker", "admin"})
 NOBODY: Final = frozenset[str]()
 
 # of an account with a published design, an avatar that it is worn on, a premium item, and that design
@@ -77,6 +78,10 @@ FIELDS: Final = table(
         """,
         PREMIUM: """
             CatalogItem: assetUrl
+        """,
+        MAKER: """
+            CatalogItem: usage
+            CatalogItemUsage: designs users
         """,
         ADMIN: """
             UserConnection: nodes edges pageInfo totalCount
