@@ -17,6 +17,10 @@ SEARCH_VECTOR: Final = (
 """What full-text search reads; the index and the queries must spell it alike."""
 
 
+SIZED: Final = text("deleted_at IS NULL AND jsonb_typeof(properties -> 'sizes'::text) = 'object'::text")
+"""The live items that have a size table."""
+
+
 class CatalogItem(Identified, Timestamped, Authored, Base):
     """Something a layer can show: a silhouette, a fabric or a pattern."""
 
@@ -42,6 +46,7 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
             postgresql_using="gin",
             postgresql_where=LIVE,
         ),
+        Index("idx_catalog_items_sizes", "created_at", "id", postgresql_where=SIZED),
         Index(
             "idx_catalog_items_name_trgm",
             literal_column("shared.fold(name)").label("folded_name"),

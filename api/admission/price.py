@@ -45,7 +45,7 @@ from api.admission.price_expression import (
     total,
 )
 from api.admission.refusals import CAP
-from api.fields.costs import SIZES, Costs, is_of_every, is_page, is_rows
+from api.fields.costs import SIZES, Costs, is_connection, is_of_every, is_page, is_rows
 from api.lists.costs import COUNTS, READS, Listing, weight_of_node
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 
@@ -130,6 +130,9 @@ class _Pricing:
         named: Any = get_named_type(field.type) if field is not None else None
         if field is None or node.selection_set is None or not is_composite_type(named):
             return Sum(cost.weight + cost.text, leaves=1)
+        if is_page(field) and not is_connection(named):
+            below = total([Sum(cost.item), self._selected(node.selection_set, named)])
+            return total([Sum(cost.weight), self._times(_page_size(node, field), below)])
         if is_page(field) and is_object_type(named):
             rows = self._selected(node.selection_set, named, rows=True)
             others = self._selected(node.selection_set, named, rows=False)

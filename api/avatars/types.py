@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from api.avatars.fitting import FittingItems
 from api.avatars.inputs import Gender
 from api.avatars.policy import OWNER
 from api.fields.connections import Connection
-from api.fields.declared import EPOCH, always, connection, guarded, reference
+from api.fields.declared import EPOCH, always, batched, connection, guarded, reference
 from api.fields.node import Node
+from api.lists.pagination import MAX_SIZE
 from api.stores.views import Part
 
 if TYPE_CHECKING:
+    from api.catalog.types import CatalogItem
     from api.designs.inputs import DesignFilter, DesignOrder
     from api.designs.types import Design
     from api.users.types import User
@@ -28,6 +31,22 @@ class Measurements(Part):
     waist: float | None = strawberry.field(description="Girth of the waist in cm.")
     hips: float | None = strawberry.field(description="Girth of the hips in cm.")
     shoulder_width: float | None = strawberry.field(description="Width of the shoulders in cm.")
+
+
+@strawberry.type(description="How much wider than the body a garment is, in cm.")
+class Ease(Part):
+    chest: float = strawberry.field(description="At the chest.")
+    waist: float = strawberry.field(description="At the waist.")
+    hips: float = strawberry.field(description="At the hips.")
+
+
+@strawberry.type(description="An item that fits a body.")
+class FittingItem(Part):
+    item: Annotated[CatalogItem, strawberry.lazy("api.catalog.types")] | None = reference(
+        "catalog_item", key="item_id", description="The item; null where it was deleted in this moment."
+    )
+    size: str = strawberry.field(description="The name of the size that fits best.")
+    ease: Ease = strawberry.field(description="How much wider than the body this size is.")
 
 
 @strawberry.type(description="A body that designs are worn on.")
@@ -55,4 +74,12 @@ class Avatar(Node):
         filter=Annotated["DesignFilter", strawberry.lazy("api.designs.inputs")],
         order=Annotated["DesignOrder", strawberry.lazy("api.designs.inputs")],
         description="The designs that are worn on it.",
+    )
+    fitting_items: list[FittingItem] | None = batched(
+        FittingItems(),
+        needs=("user_id", "measurements"),
+        first=f"How many items, at most {MAX_SIZE}; 20 where it is not given.",
+        description="The items whose size table has a size that fits, the closest fit first, among the 1000 newest "
+        "items with a size table. For the owner and admins only, null for others; empty where chest, waist or hips are "
+        "not measured.",
     )

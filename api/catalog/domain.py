@@ -8,6 +8,7 @@ from api.catalog import loaders, policy
 from api.catalog.importing import MAX_ITEMS
 from api.catalog.mutations import CatalogMutations
 from api.catalog.queries import CatalogQueries
+from api.catalog.sizes import MAX_SIZES
 from api.fields.costs import LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
@@ -21,6 +22,7 @@ domain: Final = Domain(
     costs={
         "CatalogItem.description": LARGE_TEXT,
         "CatalogItem.usage": Cost(COUNT),
+        "CatalogItemProperties.sizes": Cost(size=MAX_SIZES),
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
         "ImportResult.item": Cost(1),
         "Mutation.importCatalogItems": Cost(100),

@@ -69,6 +69,14 @@ _URL = "an http or https address of at most 2048 characters"
 _EXPECTED = "`updatedAt` as the client knows it: where it is another by now, nothing changes, and the error is STALE."
 
 
+@strawberry.input(description="A size of a garment. Each girth is greater than 0 and at most 500 cm.")
+class CatalogItemSizeInput:
+    name: str = strawberry.field(description="What it is called, such as `M` or `42`: 1 to 32 characters.")
+    chest: float = strawberry.field(description="Girth of the garment at the chest, in cm.")
+    waist: float = strawberry.field(description="Girth of the garment at the waist, in cm.")
+    hips: float = strawberry.field(description="Girth of the garment at the hips, in cm.")
+
+
 @strawberry.input(
     description="What a catalog item looks and feels like. Texts have 1 to 255 characters. In a change of an item, "
     "what is left out stays, and null removes it; of a new one, neither is said."
@@ -82,6 +90,10 @@ class CatalogItemPropertiesInput:
         default=strawberry.UNSET,
         description="Words to find it by, in place of those until now: at most 50, all different, each of 1 to 64 "
         "characters.",
+    )
+    sizes: list[CatalogItemSizeInput] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Its size table, in place of the one until now: at most 30 sizes, of different names.",
     )
 
 

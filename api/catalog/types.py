@@ -9,9 +9,10 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
+from api.catalog.sizes import CatalogItemSize, StoredSizes
 from api.catalog.usage import CatalogItemUsage, Usage
 from api.fields.connections import Connection
-from api.fields.declared import EPOCH, always, batched, connection, guarded, reference, stored
+from api.fields.declared import EPOCH, always, batched, connection, guarded, reference, stored, stored_by
 from api.fields.node import Node
 from api.stores.views import Part
 
@@ -28,6 +29,9 @@ class CatalogItemProperties(Part):
     material: str | None = strawberry.field(description="What it is made of.")
     pattern_type: str | None = strawberry.field(description="Kind of pattern.")
     tags: list[str] = stored("Words to find it by; what is stored beside texts is left out.", default=())
+    sizes: list[CatalogItemSize] = stored_by(
+        StoredSizes(()), "Its size table, the smallest size first; a size that lacks a girth is left out."
+    )
 
 
 NO_PROPERTIES: Final[dict[str, Any]] = {}

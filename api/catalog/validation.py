@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from api.catalog.sizes import MAX_GIRTH, MAX_SIZES
 from api.writing.validation import UNGIVEN, CatalogItemKey, Description, Embedded, Name, Tag, Url, one_line
 
 MAX_TAGS: Final = 50
@@ -26,6 +27,24 @@ def _distinct(tags: list[str]) -> list[str]:
     return tags
 
 
+Girth = Annotated[float, Field(gt=0, le=MAX_GIRTH)]
+
+
+class Size(BaseModel):
+    """A size of a garment, in cm."""
+
+    name: Annotated[str, one_line(32)]
+    chest: Girth
+    waist: Girth
+    hips: Girth
+
+
+def _by_name(sizes: list[Size]) -> dict[str, dict[str, float]]:
+    """The sizes as they are stored."""
+    _distinct([size.name for size in sizes])
+    return {size.name: size.model_dump(exclude={"name"}) for size in sizes}
+
+
 class Properties(Embedded):
     """The properties of an item, such as its colour and material."""
 
@@ -34,6 +53,7 @@ class Properties(Embedded):
     material: Word | None = None
     pattern_type: Word | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)] | None = None
+    sizes: Annotated[list[Size], Field(max_length=MAX_SIZES), AfterValidator(_by_name)] | None = None
 
 
 Described = Annotated[Properties, BeforeValidator(lambda value: {} if value is None else value)]

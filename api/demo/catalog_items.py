@@ -61,6 +61,7 @@ def _silhouettes(chance: Chance) -> list[dict[str, Any]]:
     for family, cut, garment in chance.sample(silhouettes.SILHOUETTES, SILHOUETTES):
         low, high = family.cents
         tags = [family.category, *chance.sample(silhouettes.FIT_TAGS, chance.randint(1, 3))]
+        sizes = silhouettes.sizes(cut, family.category)
         fields.append(
             {
                 "name": f"{cut} {garment}",
@@ -68,7 +69,7 @@ def _silhouettes(chance: Chance) -> list[dict[str, Any]]:
                 f"{chance.choice(silhouettes.FINISHES)}",
                 "type": "silhouette",
                 "category": family.category,
-                "properties": {"tags": tags},
+                "properties": {"tags": tags} | ({"sizes": sizes} if sizes else {}),
                 "price": chance.randint(low, high),
             }
         )

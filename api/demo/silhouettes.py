@@ -144,3 +144,28 @@ FIT_TAGS: Final = (
     *("capsule", "classic", "easy-fit", "everyday", "minimal", "modern", "occasion"),
     *("retro", "statement", "streetwear", "tailoring", "travel", "vintage", "workwear"),
 )
+
+BODIES: Final = {
+    "XS": (82, 66, 88), "S": (88, 72, 94), "M": (94, 78, 100), "L": (102, 86, 108), "XL": (110, 96, 116),
+    "XXL": (120, 108, 126),
+}  # fmt: skip
+"""Chest, waist and hips of those for whom a size is cut, in cm."""
+EASES: Final = {
+    "Boxy": (12, 16, 10), "Longline": (8, 10, 6), "Oversized": (18, 20, 16),
+    "Relaxed": (10, 12, 8), "Slim": (2, 4, 3), "Tailored": (4, 5, 4),
+}  # fmt: skip
+"""How much wider than the body a cut is."""
+USUAL_EASE: Final = (6, 6, 5)
+UNSIZED: Final = ("accessory", "other")
+"""Categories whose garments come in one size."""
+
+
+def sizes(cut: str, category: str) -> dict[str, dict[str, int]]:
+    """The size table of a garment, as an item has it in its properties; empty where it comes in one size."""
+    if category in UNSIZED:
+        return {}
+    ease = EASES.get(cut, USUAL_EASE)
+    return {
+        size: {name: girth + more for name, girth, more in zip(("chest", "waist", "hips"), body, ease, strict=True)}
+        for size, body in BODIES.items()
+    }

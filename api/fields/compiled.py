@@ -147,7 +147,7 @@ def _item(key: str, *, required: bool) -> str:
 
 
 def _stored_expression(origin: type, declared: Stored) -> str | None:
-    if declared.fits is not None:
+    if declared.fits is not None or type(declared) is not Stored:
         return None
     if type(declared.default) not in _CONSTANTS and declared.default not in ((), {}):
         return None

@@ -118,8 +118,13 @@ def is_of_every(type_name: str, field: str, *, every: bool) -> bool:
 
 
 def is_page(field: GraphQLField) -> bool:
-    """Whether the field is a connection, whose arguments say how long it gets."""
+    """Whether the field's arguments say how long its list gets: that of a connection, or a plain one."""
     return SIZES[0] in field.args
+
+
+def is_connection(type_: GraphQLNamedType) -> bool:
+    """Whether the objects of a list of this type are in its edges or nodes."""
+    return type_.name.endswith("Connection")
 
 
 def is_rows(type_name: str, field: str) -> bool:
@@ -132,11 +137,11 @@ def _cost_of(type_: GraphQLNamedType, name: str, field: GraphQLField) -> Cost:
     named: Any = get_named_type(field.type)
     if is_introspection_type(type_):
         return FREE
-    if type_.name.endswith("Connection") and name == "totalCount":
+    if is_connection(type_) and name == "totalCount":
         return Cost(COUNT)  # it goes through the whole list, however short the page
     if not is_composite_type(named):
         return FREE
-    if is_page(field):
+    if is_page(field) and is_connection(named):
         return Cost(PAGE)
     if is_rows(type_.name, name):
         return Cost(item=1)

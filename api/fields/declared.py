@@ -97,6 +97,11 @@ def stored(description: str, *, default: Any) -> Any:
     return DeclaredField(description=description, metadata={BATCH_RESOLVER: Stored(default)})
 
 
+def stored_by(resolver: Stored, description: str) -> Any:
+    """Declare a stored field that is read in its own way."""
+    return DeclaredField(description=description, metadata={BATCH_RESOLVER: resolver})
+
+
 def whole(description: str, *, column: str, fits: Callable[[Any], bool]) -> Any:
     """Declare an embedded part that is null unless all of it can be shown."""
     metadata = {BATCH_RESOLVER: Stored(None, fits=fits), "needs": (column,)}

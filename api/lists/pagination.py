@@ -111,6 +111,14 @@ def fingerprint_of(request: PageRequest, parent: Parent | None) -> str:
 _request = lru_cache(_MAX_REQUESTS, typed=True)(PageRequest)
 
 
+def size_of(name: str, given: int | None) -> int:
+    """How many objects the argument asks for. Raises BadUserInput for sizes outside 0 to 100."""
+    size = DEFAULT_SIZE if given is None else given
+    if not 0 <= size <= MAX_SIZE:
+        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}.")
+    return size
+
+
 def page_request(
     list_name: str,
     *,
@@ -130,9 +138,7 @@ def page_request(
     """
     if first is not None and last is not None:
         raise BadUserInput("Give either first or last, not both.")
-    name, size = ("last", last) if last is not None else ("first", DEFAULT_SIZE if first is None else first)
-    if not 0 <= size <= MAX_SIZE:
-        raise BadUserInput(f"{name} must lie between 0 and {MAX_SIZE}.")
+    size = size_of("last", last) if last is not None else size_of("first", first)
     request = _request(list_name, size, last is not None, None, None, order, condition, scope)
     if after is None and before is None:
         return request

@@ -44,7 +44,8 @@ FIELDS: Final = table(
             AvatarConnection: nodes edges pageInfo totalCount
             CatalogItem: id name description type category properties thumbnailUrl isPremium isActive price
             CatalogItem: createdAt updatedAt brand designs
-            CatalogItemProperties: color texture material patternType tags
+            CatalogItemProperties: color texture material patternType tags sizes
+            CatalogItemSize: name chest waist hips
             CatalogItemConnection: nodes edges pageInfo totalCount
             CatalogItemEdge: node cursor
             Design: id name status version createdAt updatedAt publishedAt layers metadata owner avatar catalogItems
@@ -64,7 +65,9 @@ FIELDS: Final = table(
         """,
         OWNER: """
             User: email role isActive emailVerified updatedAt createdBy updatedBy defaultAvatar
-            Avatar: measurements
+            Avatar: measurements fittingItems
+            FittingItem: item size ease
+            Ease: chest waist hips
             Measurements: height weight chest waist hips shoulderWidth
             AvatarEdge: node cursor
             Design: revisions revision diff

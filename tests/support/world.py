@@ -237,7 +237,10 @@ async def _items(world: World, people: Mapping[str, UUID]) -> None:
             name=kind,
             description="Soft",
             category="top",
-            properties={"color": "red", "texture": "soft", "material": "silk", "patternType": "dots", "tags": [kind]},
+            properties={
+                **{"color": "red", "texture": "soft", "material": "silk", "patternType": "dots", "tags": [kind]},
+                "sizes": {"M": {"chest": 101.0, "waist": 102.0, "hips": 103.0}},
+            },
             asset_url="https://example.com/item.glb",
             thumbnail_url="https://example.com/item.png",
             price=100,
