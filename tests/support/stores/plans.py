@@ -297,6 +297,7 @@ class Plans:
 
     def __init__(self) -> None:
         self.found: list[Carried] = []
+        self._fingerprints: dict[bytes, str | None] = {}
 
     async def listen(self, app: Starlette) -> None:
         """From now on; connections that it had already are replaced."""
@@ -330,14 +331,22 @@ class Plans:
     ) -> str | None:
         """A cursor of this list, moved to a position that the first page doesn't have; None for a list without rows."""
         first = {"filter": variables["filter"], "orderBy": variables["orderBy"], "first": 1}
-        data = await execute(client, question.query, **first)
-        (edges,) = (connection["edges"] for connection in data.values())
-        if not edges:
+        asked = orjson.dumps([question.viewer, question.query, first])
+        if asked not in self._fingerprints:
+            data = await execute(client, question.query, **first)
+            (edges,) = (connection["edges"] for connection in data.values())
+            self._fingerprints[asked] = _fingerprint(edges[0]["cursor"]) if edges else None
+        fingerprint = self._fingerprints[asked]
+        if fingerprint is None:
             return None
-        (edge,) = edges
-        fingerprint, *_ = orjson.loads(base64.urlsafe_b64decode(edge["cursor"]))
         moved = [fingerprint, value.isoformat() if hasattr(value, "isoformat") else value, str(key)]
         return base64.urlsafe_b64encode(orjson.dumps(moved)).decode()
+
+
+def _fingerprint(cursor: str) -> str:
+    """What a cursor says of the list that it is of."""
+    fingerprint: str = orjson.loads(base64.urlsafe_b64decode(cursor))[0]
+    return fingerprint
 
 
 async def middle_positions(database_url: str) -> dict[tuple[str, str], tuple[Any, Any]]:
