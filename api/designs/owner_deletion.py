@@ -1,4 +1,4 @@
-"""Deleting and restoring designs together with their owner, for `api.users.deletion`."""
+"""Deleting and restoring designs together with their owner, for `api.users.deletion.operations`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,24 @@
-"""Reading `DateTime` inputs: only moments, with their time zone."""
+"""The scalar `DateTime`: what it says of itself, and that it takes only moments, with their time zone."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import GraphQLError, GraphQLScalarType, StringValueNode, ValueNode
+from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, StringValueNode, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
 
-def take_moments(times: GraphQLScalarType) -> None:
+def settle(schema: GraphQLSchema) -> None:
+    """Say what a DateTime looks like, which Strawberry leaves open, and take only that."""
+    times = schema.type_map["DateTime"]
+    assert isinstance(times, GraphQLScalarType)
+    times.specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html"
+    times.description = "A moment as text, with date, time and zone: `2025-11-17T10:30:00Z` (RFC 3339)."
+    _take_moments(times)
+
+
+def _take_moments(times: GraphQLScalarType) -> None:
     """Make the scalar accept only moments. Other values are errors with a location."""
     parse = times.coerce_input_value
 

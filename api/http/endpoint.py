@@ -23,6 +23,7 @@ from api.accounts.security_log import SecurityEvent
 from api.accounts.tokens import Claims
 from api.admission.document_cache import documents
 from api.admission.introspection import hide_suggestions
+from api.admission.limited_schema import LimitedSchema
 from api.admission.trusted.documents import Documents
 from api.config.settings import Settings
 from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
@@ -41,7 +42,7 @@ from api.rates.counts import counts_of
 from api.rates.meter import Meter, Meters
 from api.rights.viewer import ANONYMOUS as NOBODY
 from api.rights.viewer import Viewer
-from api.schema import DOMAINS, Schema
+from api.schema import DOMAINS
 from api.stores.stores import Stores
 
 _AUTHORIZATION: Final = b"authorization"
@@ -81,7 +82,7 @@ class Exchange:
 class GraphQLEndpoint:
     """The ASGI application of `/graphql`: POST, and GET for queries."""
 
-    def __init__(self, schema: Schema, settings: Settings) -> None:
+    def __init__(self, schema: LimitedSchema, settings: Settings) -> None:
         self._schema = schema
         self._settings = settings
         counts = counts_of(settings)

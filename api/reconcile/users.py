@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from api.designs import owner_deletion
 from api.fields.context import Context
 from api.reconcile.report import Progress, Report
-from api.users import deletion
+from api.users.deletion import operations
 from api.writing.write_block import write_block
 from documents import Design, MongoRepository, truncate
 from models import Avatar, Operation, User
@@ -50,14 +50,14 @@ async def still_deleted(context: Context, users: Iterable[UUID]) -> Mapping[UUID
 async def finish_operations(context: Context, report: Report, *, repair: bool, batch: int, progress: Progress) -> None:
     """Finish deletions and restorations that were interrupted or are still running: two may finish the same one."""
     tally, after = report.unfinished_operations, None
-    while found := await deletion.unfinished(context.stores, after=after, limit=batch):
+    while found := await operations.unfinished(context.stores, after=after, limit=batch):
         after = found[-1].id
         tally.add(begun.user_id for begun in found)
         if not repair:
             tally.remaining += len(found)
             continue
         for begun in found:
-            await deletion.finish(context, begun)
+            await operations.finish(context, begun)
             tally.repaired += 1
             progress("operations", tally.repaired, None)
 

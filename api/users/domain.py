@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.fields.costs import HASHING, Cost
+from api.fields.costs import HASHING
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
 from api.users import loaders, policy
-from api.users.deletion_mutations import DeletionMutations
-from api.users.deletion_preview import DeletionQueries
 from api.users.mutations import AccountMutations
 from api.users.queries import UserQueries
 
@@ -24,10 +22,3 @@ domain: Final = Domain(
         "Mutation.changePassword": HASHING,
     },
 )
-
-deletion: Final = Domain(
-    queries=(DeletionQueries,),
-    mutations=(DeletionMutations,),
-    costs={"Query.deletionPreview": Cost(20), "Mutation.deleteUser": Cost(100), "Mutation.restoreUser": Cost(100)},
-)
-"""Deleting and restoring users with what is theirs; a value of its own, since it stands at the end of the schema."""

@@ -29,7 +29,7 @@ PARTS: Final = {
     "GraphQL (parsing, validation, coercion)": (
         "/graphql/",
         "/strawberry/",
-        "/api/schema.py",
+        "/api/admission/limited_schema.py",
         "/api/fields/compiled.py",
     ),
     "limits and rates": ("/api/admission/", "/api/rates/", "/limits/"),

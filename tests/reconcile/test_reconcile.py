@@ -23,7 +23,7 @@ from api.reconcile.run import reconcile
 from api.rights.viewer import SYSTEM
 from api.schema import DOMAINS
 from api.stores.stores import Stores, open_stores
-from api.users import deletion
+from api.users.deletion import operations
 from documents import Design
 from models import AuditEntry, IdempotencyKey, RefreshToken, Session, new_id
 from tests.support.factories.avatars import avatars, create_avatar
@@ -80,10 +80,10 @@ async def test_an_unfinished_operation_is_finished(stores: Stores, settings: Set
     avatar = await create_avatar(stores, user_id=user.id)
     mine = [await create_design(stores, user_id=user.id) for _ in range(3)]
     context = system(stores, settings)
-    begun = await deletion.begin_deletion(context, user.id)
+    begun = await operations.begin_deletion(context, user.id)
     if kind == "restore_user":
-        await deletion.finish(context, begun)
-        await deletion.begin_restoration(context, user.id)
+        await operations.finish(context, begun)
+        await operations.begin_restoration(context, user.id)
 
     seen = await run(stores, settings)
     assert (counts(seen), seen.problems) == ({"unfinished_operations": (1, 0, 1)}, 1)
@@ -104,10 +104,10 @@ async def test_an_unfinished_operation_is_finished(stores: Stores, settings: Set
 async def test_an_operation_that_somebody_works_on_is_finished_by_both(stores: Stores, settings: Settings) -> None:
     user = await create_user(stores)
     design = await create_design(stores, user_id=user.id)
-    begun = await deletion.begin_deletion(system(stores, settings), user.id)
+    begun = await operations.begin_deletion(system(stores, settings), user.id)
 
     reports = await asyncio.gather(
-        deletion.finish(system(stores, settings), begun), *(run(stores, settings, repair=True) for _ in range(3))
+        operations.finish(system(stores, settings), begun), *(run(stores, settings, repair=True) for _ in range(3))
     )
 
     assert [report.problems for report in reports if isinstance(report, Report)] == [0, 0, 0]
@@ -120,7 +120,7 @@ async def test_what_got_in_while_its_owner_was_deleted_goes_with_them(stores: St
     user, other = await create_user(stores), await create_user(stores)
     await create_design(stores, user_id=other.id)
     first = await create_avatar(stores, user_id=user.id, is_default=True)
-    await deletion.finish(context, await deletion.begin_deletion(context, user.id))
+    await operations.finish(context, await operations.begin_deletion(context, user.id))
     late = [await create_design(stores, user_id=user.id) for _ in range(3)]
     avatar = await create_avatar(stores, user_id=user.id, is_default=True)
     deleted = await users(stores).find_by_id(user.id, include_deleted=True)
@@ -135,7 +135,7 @@ async def test_what_got_in_while_its_owner_was_deleted_goes_with_them(stores: St
     assert counts(await run(stores, settings, repair=True)) == {}
 
     # nothing is lost: they come back with their owner
-    await deletion.finish(context, await deletion.begin_restoration(context, user.id))
+    await operations.finish(context, await operations.begin_restoration(context, user.id))
     assert await designs(stores).count() == 4
     assert {each.id: each.is_default for each in await avatars(stores).find_all()} == {first.id: True, avatar.id: False}
 
@@ -145,7 +145,7 @@ async def test_a_restoration_that_begins_during_the_repair_wins(
 ) -> None:
     context = system(stores, settings)
     user = await create_user(stores)
-    await deletion.finish(context, await deletion.begin_deletion(context, user.id))
+    await operations.finish(context, await operations.begin_deletion(context, user.id))
     late = await create_design(stores, user_id=user.id)
     beside = await asyncpg.connect(postgres_url)
     try:
@@ -172,9 +172,9 @@ async def test_what_a_late_command_took_after_a_restoration_comes_back(stores: S
     user = await create_user(stores)
     taken = [await create_design(stores, user_id=user.id) for _ in range(2)]
     own = await create_design(stores, user_id=user.id, deleted_at=MOMENT)
-    begun = await deletion.begin_deletion(context, user.id)
-    await deletion.finish(context, begun)
-    await deletion.finish(context, await deletion.begin_restoration(context, user.id))
+    begun = await operations.begin_deletion(context, user.id)
+    await operations.finish(context, begun)
+    await operations.finish(context, await operations.begin_restoration(context, user.id))
     await owner_deletion.take(context, user.id, begun.moment)
 
     assert counts(await run(stores, settings)) == {"unrestored_designs": (2, 0, 2)}
@@ -333,7 +333,7 @@ async def test_two_runs_at_once(stores: Stores, settings: Settings) -> None:
     people = [await create_user(stores) for _ in range(5)]
     for user in people:
         await create_design(stores, user_id=user.id)
-        await deletion.begin_deletion(context, user.id)
+        await operations.begin_deletion(context, user.id)
 
     await asyncio.gather(*(run(stores, settings, repair=True) for _ in range(3)))
 
@@ -350,7 +350,7 @@ async def test_it_works_behind_row_level_security(stores: Stores, settings: Sett
     async with stores.sessions.begin() as session:
         values = {"actor": "a", "key": "k", "fingerprint": b"", "created_at": MOMENT, "locked_until": MOMENT}
         await session.execute(insert(IdempotencyKey).values(values))
-    await deletion.begin_deletion(context, user.id)
+    await operations.begin_deletion(context, user.id)
     await create_avatar(stores, user_id=user.id)
 
     walled = settings.model_copy(update={"row_level_security": True})
@@ -392,7 +392,7 @@ def test_examples_are_few() -> None:
 async def test_the_command(stores: Stores, settings: Settings, tmp_path: Path) -> None:
     user = await create_user(stores)
     design = await create_design(stores, user_id=user.id)
-    await deletion.begin_deletion(system(stores, settings), user.id)
+    await operations.begin_deletion(system(stores, settings), user.id)
     variables = environment(settings)
 
     def ended(*arguments: str) -> tuple[int, str]:

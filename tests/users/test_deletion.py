@@ -21,7 +21,7 @@ from api.reconcile.run import reconcile
 from api.rights.viewer import Viewer
 from api.schema import DOMAINS
 from api.stores.stores import Stores
-from api.users import deletion
+from api.users.deletion import operations
 from documents import Design, MongoRepository
 from models import AuditEntry, Avatar, Operation, Session, User, new_id
 from tests.support.factories.avatars import avatars, create_avatar
@@ -91,7 +91,7 @@ async def delete_design(stores: Stores, design: Design) -> None:
     assert await designs(stores).soft_delete(design.id)
 
 
-async def operations(stores: Stores) -> list[tuple[str, bool]]:
+async def operations_of(stores: Stores) -> list[tuple[str, bool]]:
     """Kind of each operation, and whether it is finished."""
     async with stores.engine.connect() as connection:
         rows = await connection.execute(select(Operation.kind, Operation.finished_at).order_by(Operation.created_at))
@@ -122,7 +122,7 @@ async def test_a_deleted_user_takes_avatars_and_designs_along(
     assert before <= moments[0] <= datetime.now(UTC)
     assert moments[0].microsecond % 1000 == 0
     assert await deleted_at(stores, *kept) == [None, None, None]
-    assert await operations(stores) == [("delete_user", True)]
+    assert await operations_of(stores) == [("delete_user", True)]
     # the session has ended, in this process at once
     answer = await mine.post("/graphql", json={"query": "{ viewer { id } }"})
     assert answer.status_code == 401
@@ -163,7 +163,7 @@ async def test_restoring_brings_back_what_the_deletion_took_and_nothing_else(
     assert restored.is_default
     (document,) = await designs(stores).find_all()
     assert (document.version, document.status) == (1, "published")
-    assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+    assert await operations_of(stores) == [("delete_user", True), ("restore_user", True)]
 
 
 async def test_each_deletion_has_a_moment_of_its_own(admin: httpx.AsyncClient, stores: Stores) -> None:
@@ -217,7 +217,7 @@ async def test_it_is_for_admins(client: httpx.AsyncClient, stores: Stores, role:
     assert (await error_of(mine, query, id=gid(user)))[0] == "FORBIDDEN"
     assert (await error_of(client, query, id=gid(user)))[0] == "UNAUTHENTICATED"
     assert await deleted_at(stores, user) == [None]
-    assert await operations(stores) == []
+    assert await operations_of(stores) == []
 
 
 async def test_nobody_deletes_themselves(client: httpx.AsyncClient, stores: Stores) -> None:
@@ -249,7 +249,7 @@ async def test_users_that_are_not_there(admin: httpx.AsyncClient, stores: Stores
     design = await create_design(stores)
     [error] = (await execute(admin, DELETE, id=gid(design)))["deleteUser"]["errors"]
     assert (error["code"], error["path"]) == ("INVALID", ["id"])
-    assert await operations(stores) == [("delete_user", True)]
+    assert await operations_of(stores) == [("delete_user", True)]
 
 
 async def test_two_deletions_at_once_are_one(admin: httpx.AsyncClient, stores: Stores) -> None:
@@ -261,7 +261,7 @@ async def test_two_deletions_at_once_are_one(admin: httpx.AsyncClient, stores: S
 
     assert {str(answer["errors"]) for answer in answers} <= {"[]", str(NOT_FOUND)}
     assert [answer["errors"] for answer in answers].count([]) >= 1
-    assert await operations(stores) == [("delete_user", True)]
+    assert await operations_of(stores) == [("delete_user", True)]
     assert await designs(stores).count() == 0
 
 
@@ -271,7 +271,7 @@ async def test_an_unfinished_deletion_is_finished_before_anything_else(
     user = await create_user(stores)
     design = await create_design(stores, user_id=user.id)
     actor = await create_user(stores, role="admin")
-    begun = await deletion.begin_deletion(acting(app, actor), user.id)
+    begun = await operations.begin_deletion(acting(app, actor), user.id)
     assert await deleted_at(stores, user, design) == [begun.moment, None]
 
     assert (await restore(admin, user))["errors"] == refused("OPERATION_UNFINISHED")
@@ -279,10 +279,10 @@ async def test_an_unfinished_deletion_is_finished_before_anything_else(
 
     assert (await delete(admin, user))["errors"] == []
     assert await deleted_at(stores, user, design) == [begun.moment, begun.moment]
-    assert await operations(stores) == [("delete_user", True)]
+    assert await operations_of(stores) == [("delete_user", True)]
     # what comes too late does nothing
     assert (await restore(admin, user))["errors"] == []
-    await deletion.finish(acting(app, actor), begun)
+    await operations.finish(acting(app, actor), begun)
     assert await deleted_at(stores, user, design) == [None, None]
 
 
@@ -291,7 +291,7 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
 ) -> None:
     user, actor = await create_user(stores), await create_user(stores, role="admin")
     design = await create_design(stores, user_id=user.id)
-    begun = await deletion.begin_deletion(acting(app, actor), user.id)
+    begun = await operations.begin_deletion(acting(app, actor), user.id)
     asked, go_on, take = asyncio.Event(), asyncio.Event(), owner_deletion.take
 
     async def slowly(*arguments: Any) -> int:
@@ -301,9 +301,9 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(owner_deletion, "take", slowly)
-        late = asyncio.create_task(deletion.finish(acting(app, actor), begun))
+        late = asyncio.create_task(operations.finish(acting(app, actor), begun))
         await asked.wait()
-    await deletion.finish(acting(app, actor), begun)
+    await operations.finish(acting(app, actor), begun)
     assert (await restore(admin, user))["errors"] == []
     assert await deleted_at(stores, user, design) == [None, None]
 
@@ -311,7 +311,7 @@ async def test_a_deletion_that_comes_too_late_takes_nothing(
     await late
 
     assert await deleted_at(stores, user, design) == [None, None]
-    assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+    assert await operations_of(stores) == [("delete_user", True), ("restore_user", True)]
 
 
 async def test_what_comes_to_life_beside_the_deletion_of_its_owner_goes_with_them(
@@ -360,21 +360,21 @@ async def test_what_comes_to_life_stays_where_its_owner_comes_back(
 ) -> None:
     """A restoration that is over, or under way, between the look at the owner and the taking of the design."""
     user, actor, take = await create_user(stores), await create_user(stores, role="admin"), owner_deletion.take
-    begun: list[deletion.Unfinished] = []
+    begun: list[operations.Unfinished] = []
     await delete(admin, user)
 
     async def restored_before(*arguments: Any) -> int:
-        begun.append(await deletion.begin_restoration(acting(app, actor), user.id))
+        begun.append(await operations.begin_restoration(acting(app, actor), user.id))
         await owner_deletion.give_back(acting(app, actor), user.id, begun[0].moment)
         if finished:
-            await deletion.finish(acting(app, actor), begun[0])
+            await operations.finish(acting(app, actor), begun[0])
         return await take(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(owner_deletion, "take", restored_before)
         design = await create_design(stores, user_id=user.id)
         assert await owner_deletion.take_late(acting(app, actor), user.id) is False
-    await deletion.finish(acting(app, actor), begun[0])
+    await operations.finish(acting(app, actor), begun[0])
 
     assert await deleted_at(stores, user, design) == [None, None]
 
@@ -409,7 +409,7 @@ async def test_no_transaction_is_open_while_mongodb_works(
     with open_at_commands(stores, monkeypatch) as seen:
         assert (await delete(admin, user))["errors"] == []
         # what reconcile finds: a deletion that was interrupted, and designs that belong to deleted people
-        await deletion.begin_deletion(acting(app, other), other.id)
+        await operations.begin_deletion(acting(app, other), other.id)
         await designs(stores).collection.update_one({"_id": loose.id}, {"$unset": {"deletedAt": ""}})
         report = await reconcile(stores, app.state.settings, repair=True)
         assert (report.unfinished_operations.repaired, report.orphaned_designs.repaired) == (1, 1)
@@ -431,7 +431,7 @@ async def test_an_unfinished_restoration_is_finished_before_anything_else(
     actor = await create_user(stores, role="admin")
     await delete(admin, user)
     (moment,) = await deleted_at(stores, user)
-    begun = await deletion.begin_restoration(acting(app, actor), user.id)
+    begun = await operations.begin_restoration(acting(app, actor), user.id)
     assert begun.moment == moment
 
     assert (await delete(admin, user))["errors"] == refused("OPERATION_UNFINISHED")
@@ -439,7 +439,7 @@ async def test_an_unfinished_restoration_is_finished_before_anything_else(
 
     assert (await restore(admin, user))["errors"] == []
     assert await deleted_at(stores, user, design) == [None, None]
-    assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+    assert await operations_of(stores) == [("delete_user", True), ("restore_user", True)]
 
 
 async def test_who_did_it_is_in_the_audit_log(client: httpx.AsyncClient, stores: Stores) -> None:
@@ -518,4 +518,4 @@ async def test_one_connection_is_enough(settings: Settings, clean_stores: None, 
                 assert {answer.status_code for answer in answers} == {200}
                 assert len({answer.content for answer in answers}) == 1
                 assert "errors" not in answers[0].json()
-        assert await operations(stores) == [("delete_user", True), ("restore_user", True)]
+        assert await operations_of(stores) == [("delete_user", True), ("restore_user", True)]

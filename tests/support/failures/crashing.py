@@ -17,9 +17,9 @@ from api.fields.context import Context
 from api.rights.viewer import SYSTEM
 from api.schema import DOMAINS
 from api.stores.stores import open_stores
-from api.users import deletion
+from api.users.deletion import operations
 
-BEGIN = {"delete": deletion.begin_deletion, "restore": deletion.begin_restoration}
+BEGIN = {"delete": operations.begin_deletion, "restore": operations.begin_restoration}
 
 
 async def main(kind: str, user_ids: list[UUID]) -> None:
@@ -29,7 +29,7 @@ async def main(kind: str, user_ids: list[UUID]) -> None:
         await next_line("ready")
         begun = [await BEGIN[kind](context, user_id) for user_id in user_ids]
         await next_line("begun")
-        await asyncio.gather(*(deletion.finish(context, each) for each in begun))
+        await asyncio.gather(*(operations.finish(context, each) for each in begun))
         await next_line("finished")
 
 

@@ -12,7 +12,8 @@ from api.accounts import security_log
 from api.accounts.security_log import SecurityEvent
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
-from api.users import deletion, store
+from api.users import store
+from api.users.deletion import operations
 from api.users.types import User
 from api.users.validation import Chosen
 from api.writing.inputs import validated
@@ -65,7 +66,7 @@ class DeletionMutations:
                 MutationErrorCode.OWN_ACCOUNT, "Nobody can delete their own account: ask another admin.", "id"
             )
         try:
-            await deletion.finish(context, await deletion.begin_deletion(context, user_id))
+            await operations.finish(context, await operations.begin_deletion(context, user_id))
         finally:  # the account may be deleted even where its designs aren't yet
             context.auth.sessions.forget_user(user_id)
         security_log.note(context, SecurityEvent.DELETED, account=user_id)
@@ -84,7 +85,7 @@ class DeletionMutations:
         context = info.context
         context.viewer.require("admin")
         user_id = validated(Chosen, {"id": input.id}).id
-        await deletion.finish(context, await deletion.begin_restoration(context, user_id))
+        await operations.finish(context, await operations.begin_restoration(context, user_id))
         context.auth.sessions.forget_user(user_id)
         security_log.note(context, SecurityEvent.RESTORED, account=user_id)
         return RestoreUserPayload(user=await _user(context, user_id))

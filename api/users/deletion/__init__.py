@@ -1,0 +1,1 @@
+"""Deleting users with what is theirs, and bringing them back."""
