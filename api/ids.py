@@ -1,6 +1,6 @@
 """Global ids: opaque to clients, `Type:key` in base64 underneath.
 
-The key is a UUID, for designs an ObjectId, and for what there is of each version of a design both, as `key:version`.
+The key of a row is a UUID, that of a document an ObjectId; what is recorded of a document has its key and a number.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ from bson.errors import InvalidId
 from api.errors import BadId
 
 Key = UUID | ObjectId
-VersionKey = tuple[ObjectId, int]
-"""A design and one of its versions."""
-WriteKey = tuple[ObjectId, int, int]
-"""A design, one of its versions, and the number of a write that has left the version as it is."""
 Parse = Callable[[str], Any]
 """From the text of a key to the key, None for a text that no key has."""
 
@@ -31,7 +27,7 @@ RECORDS: Final[dict[str, Parse]] = {}
 """The same of what was recorded of objects, which no input names."""
 _MAX_LENGTH: Final = 128
 _INVALID: Final = "This is not a valid id."
-_LAST_VERSION: Final = 2**31 - 1
+_MAX_NUMBER: Final = 2**31 - 1
 
 
 def encode_id(type_name: str, key: object) -> str:
@@ -56,11 +52,6 @@ def encode_ids(type_name: str, keys: Iterable[object]) -> list[str]:
     return [encoded[start : start + step - padding] + "=" * padding for start in range(0, len(texts) * step, step)]
 
 
-def encode_version_id(type_name: str, design: object, version: int, number: int = 0) -> str:
-    """The global id of what is recorded of one version of a design, or of a write after it that left the version."""
-    return encode_id(type_name, f"{design}:{version}:{number}" if number else f"{design}:{version}")
-
-
 def decode_id(global_id: str) -> tuple[str, Key]:
     """Type name and key of the global id of an object.
 
@@ -69,7 +60,7 @@ def decode_id(global_id: str) -> tuple[str, Key]:
     return _parsed(global_id, OBJECTS)
 
 
-def decode_node_id(global_id: str) -> tuple[str, Key | VersionKey | WriteKey]:
+def decode_node_id(global_id: str) -> tuple[str, Any]:
     """The same of any node, what is recorded of objects included."""
     return _parsed(global_id, {**OBJECTS, **RECORDS})
 
@@ -117,24 +108,13 @@ def object_id_key(text: str) -> ObjectId | None:
     return key if str(key) == text else None
 
 
-def version_key(text: str) -> VersionKey | None:
-    """The key of a version of a design."""
-    key = _numbered(text)
-    return key if key is not None and len(key) == 2 else None
-
-
-def write_key(text: str) -> VersionKey | WriteKey | None:
-    """The key of a write of a design: of its version, or of one after it that has left the version as it is."""
-    key = _numbered(text)
-    return key if key is not None and len(key) in (2, 3) else None
-
-
-def _numbered(text: str) -> Any:
-    design, *texts = text.split(":")
-    key, numbers = object_id_key(design), list(map(_number, texts))
+def numbered_key(text: str) -> tuple[Any, ...] | None:
+    """The key of what is recorded of a document: the document's, and numbers from 1, as `key:number:number`."""
+    document, *texts = text.split(":")
+    key, numbers = object_id_key(document), list(map(_number, texts))
     return None if key is None or None in numbers else (key, *numbers)
 
 
 def _number(text: str) -> int | None:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
-    return number if 1 <= number <= _LAST_VERSION and str(number) == text else None
+    return number if 1 <= number <= _MAX_NUMBER and str(number) == text else None

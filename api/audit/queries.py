@@ -79,12 +79,12 @@ class AuditQueries:
 
 
 def _order_value(entry: Any) -> str:
-    value: str = entry.place.value
+    value: str = entry.sort_key.value
     return value
 
 
 def _key(entry: Any) -> Any:
-    return entry.place.key
+    return entry.sort_key.key
 
 
 async def find_entry(key: Any, info: ResolveInfo) -> AuditEntry | None:

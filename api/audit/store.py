@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 import models
 from api.audit.conditions import in_log, in_versions
-from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, Place, place_of
-from api.ids import VersionKey, WriteKey
+from api.audit.entry import DESIGNS, LOG, VERSIONS, Entry, SortKey, WriteKey, sort_key_of
 from api.lists.conditions import Condition, both, stored_name, to_mongo, to_sql
 from api.lists.pagination import PageRequest
 from api.rights.policies import NOTHING
@@ -57,11 +56,11 @@ async def page(stores: Stores, request: PageRequest, columns: frozenset[str]) ->
         _log(stores, request, columns), *(_versions(stores, name, versions, request, columns) for name in _NAMES)
     )
     # while the next write is being made, a write is in both collections
-    entries = {entry.place: entry for part in reversed(found) for entry in part}
-    places = sorted(entries, reverse=not request.backwards)[: request.size + 1]
+    entries = {entry.sort_key: entry for part in reversed(found) for entry in part}
+    sort_keys = sorted(entries, reverse=not request.backwards)[: request.size + 1]
     if "old_values" in columns:
-        return await _with_old_values(stores, [entries[place] for place in places])
-    return [entries[place] for place in places]
+        return await _with_old_values(stores, [entries[each] for each in sort_keys])
+    return [entries[each] for each in sort_keys]
 
 
 async def count(stores: Stores, condition: Condition) -> int:
@@ -89,7 +88,7 @@ async def _read(stores: Stores, statement: Select[Any]) -> Sequence[Any]:
     return await PostgresRepository(models.AuditEntry, stores.reads, stores.sessions).read_statement(statement)
 
 
-async def one(stores: Stores, key: UUID | VersionKey | WriteKey, columns: frozenset[str]) -> Entry | None:
+async def one(stores: Stores, key: UUID | WriteKey, columns: frozenset[str]) -> Entry | None:
     """One entry: of the log by its key, or of a write of a design. None where it is not kept."""
     if isinstance(key, UUID):
         found = await _log_entries(stores, columns, lambda statement: statement.where(_COLUMNS.id == key))
@@ -129,7 +128,7 @@ async def _log_entries(
     statement = narrowed(select(*(_COLUMNS[name] for name in wanted)))
     return [
         Entry(
-            place=Place(row.at, LOG, row.id, 0),
+            sort_key=SortKey(row.at, LOG, row.id, 0),
             kind=row.table_name,
             operation=row.operation,
             record_key=row.record_id,
@@ -147,13 +146,13 @@ def _log_bounds(request: PageRequest) -> list[ColumnElement[bool]]:
     for position, older in ((request.after, True), (request.before, False)):
         if position is None:
             continue
-        place, at, id = place_of(position), _COLUMNS.at, _COLUMNS.id
-        if place.source != LOG:  # of the same moment, the log's entries count as older
-            bounds.append(at <= place.at if older else at > place.at)
+        bound, at, id = sort_key_of(position), _COLUMNS.at, _COLUMNS.id
+        if bound.source != LOG:  # of the same moment, the log's entries count as older
+            bounds.append(at <= bound.at if older else at > bound.at)
         elif older:
-            bounds.append(and_(at <= place.at, or_(at < place.at, id < place.key)))
+            bounds.append(and_(at <= bound.at, or_(at < bound.at, id < bound.key)))
         else:
-            bounds.append(and_(at >= place.at, or_(at > place.at, id > place.key)))
+            bounds.append(and_(at >= bound.at, or_(at > bound.at, id > bound.key)))
     return bounds
 
 
@@ -179,7 +178,7 @@ def _write_entry(collection: str, document: Document) -> Entry:
     write, key = (document[CHANGE], document["_id"]) if current else (document, document["designId"])
     as_written = is_as_written(document) if current else not document.get("foreign")
     return Entry(
-        place=Place(write["at"], VERSIONS, key, int(write["version"])),
+        sort_key=SortKey(write["at"], VERSIONS, key, int(write["version"])),
         kind=DESIGNS,
         operation=write["operation"],
         record_key=key,
@@ -193,24 +192,24 @@ def _write_entry(collection: str, document: Document) -> Entry:
 
 def _version_bounds(request: PageRequest, names: Mapping[str, str]) -> list[Document]:
     return [
-        _version_bound(place_of(position), names, older=older)
+        _version_bound(sort_key_of(position), names, older=older)
         for position, older in ((request.after, True), (request.before, False))
         if position is not None
     ]
 
 
-def _version_bound(place: Place, names: Mapping[str, str], *, older: bool) -> Document:
+def _version_bound(bound: SortKey, names: Mapping[str, str], *, older: bool) -> Document:
     at, id, beyond = names["at"], names["record_id"], "$lt" if older else "$gt"
-    if place.source != VERSIONS:
+    if bound.source != VERSIONS:
         # of the same moment, versions count as newer; BSON would cut the microseconds off
-        whole = place.at.microsecond % 1000 == 0
-        return {at: {("$lt" if whole else "$lte") if older else ("$gte" if whole else "$gt"): place.at}}
+        whole = bound.at.microsecond % 1000 == 0
+        return {at: {("$lt" if whole else "$lte") if older else ("$gte" if whole else "$gt"): bound.at}}
     return {
-        at: {f"{beyond}e": place.at},
+        at: {f"{beyond}e": bound.at},
         "$or": [
-            {at: {beyond: place.at}},
-            {id: {beyond: place.key}},
-            {id: place.key, names["version"]: {beyond: place.version}},
+            {at: {beyond: bound.at}},
+            {id: {beyond: bound.key}},
+            {id: bound.key, names["version"]: {beyond: bound.version}},
         ],
     }
 
@@ -252,8 +251,8 @@ async def _with_old_values(stores: Stores, entries: Sequence[Entry]) -> list[Ent
 def _before(entry: Entry) -> tuple[Any, int, int]:
     """The key of the previous write; its version is 0 where there was none."""
     if entry.number:
-        return entry.record_key, entry.place.version, entry.number - 1
-    return entry.record_key, entry.place.version - 1, entry.previous
+        return entry.record_key, entry.sort_key.version, entry.number - 1
+    return entry.record_key, entry.sort_key.version - 1, entry.previous
 
 
 def _content(document: Document) -> Document | None:

@@ -8,11 +8,11 @@ from api.designs import loaders, owner_deletion, policy
 from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
-from api.designs.revisions import find_revision
+from api.designs.revisions import find_revision, version_key
 from api.designs.validation import MAX_LAYERS
 from api.fields.costs import FREE, LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType, RecordType
-from api.ids import object_id_key, version_key
+from api.ids import object_id_key
 
 _LAYERS: Final = Cost(20, size=MAX_LAYERS)
 """Layers come with their design, and their items in one statement: a fixed price, however many there are. What is asked

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
+from bson import ObjectId
 
 from api.avatars.types import Avatar
 from api.designs.inputs import DesignStatus
@@ -16,7 +17,7 @@ from api.fields.connections import Connection
 from api.fields.declared import always, reference, stored
 from api.fields.node import Node
 from api.fields.selection import ResolveInfo, columns_of, selects_any
-from api.ids import VersionKey, encode_version_id
+from api.ids import encode_id, numbered_key
 from api.lists.conditions import EVERYTHING, matches
 from api.lists.pagination import Cursors, Order, Page, page_request
 from api.rights.policies import LIVE
@@ -34,12 +35,21 @@ NEEDS: Final = (
 )
 """The stored fields of a version."""
 
+VersionKey = tuple[ObjectId, int]
+"""A design and one of its versions."""
+
 _NEWEST_FIRST: Final = Order("version", descending=True)
 
 
 def _global_id(self: Any) -> strawberry.ID:
     stored = self.stored
-    return strawberry.ID(encode_version_id("DesignRevision", stored["designId"], version_of(stored)))
+    return strawberry.ID(encode_id("DesignRevision", f"{stored['designId']}:{version_of(stored)}"))
+
+
+def version_key(text: str) -> VersionKey | None:
+    """The key of a version, read from a global id."""
+    key = numbered_key(text)
+    return (key[0], key[1]) if key is not None and len(key) == 2 else None
 
 
 @strawberry.type(description="A design as it was in one of its versions.")
