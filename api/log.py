@@ -6,7 +6,7 @@ import atexit
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,6 +56,11 @@ class CommandCounter(monitoring.CommandListener):
     """Adds every MongoDB command to the current request's cost."""
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self.count(event.command)
+
+    @staticmethod
+    def count(command: Mapping[str, Any]) -> None:
+        """Add a command that is sent past the driver's events."""
         if (cost := current_cost.get()) is not None:
             cost.mongo += 1
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson import CodecOptions
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect, NetworkTimeout, ServerSelectionTimeoutError
 
@@ -16,6 +17,29 @@ _NAIVE: Final[dict[int, tuple[Codec, Codec]]] = {}
 """Codec options by identity, since they can't be hashed, with their variant for naive times."""
 _LATE: Final = (NetworkTimeout, ServerSelectionTimeoutError)
 """Timeouts. After these a read isn't repeated, since that would take even longer."""
+
+
+class ReadingClient(AsyncMongoClient[dict[str, Any]]):
+    """A client that may have a shorter way than the driver's for commands that only read."""
+
+    async def run_read(
+        self, database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], codec: Codec
+    ) -> dict[str, Any]:
+        """The reply, read by these codec options. Raises what the driver raises; nothing is repeated."""
+        return await database.command(command, read_preference=database.read_preference, codec_options=codec)
+
+
+async def run_read(
+    database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], codec: Codec | None = None
+) -> dict[str, Any]:
+    """The reply to a command that only reads, by the shortest way that the database's client has.
+
+    The codec options are the database's, unless others are given.
+    """
+    client, codec = database.client, codec or database.codec_options
+    if isinstance(client, ReadingClient):
+        return await client.run_read(database, command, codec)
+    return await database.command(command, read_preference=database.read_preference, codec_options=codec)
 
 
 async def run_at_once(
@@ -33,11 +57,11 @@ async def run_at_once(
     if naive:
         codec = _naive(codec)
     try:
-        reply = await _run(database, command, codec)
+        reply = await run_read(database, command, codec)
     except AutoReconnect as error:
         if isinstance(error, _LATE) or not database.client.options.retry_reads:
             raise
-        reply = await _run(database, command, codec)
+        reply = await run_read(database, command, codec)
     cursor: dict[str, Any] = reply["cursor"]
     if cursor["id"]:
         collection = cursor["ns"].partition(".")[2]
@@ -63,9 +87,3 @@ def _naive(codec: Codec) -> Codec:
         _NAIVE.clear()  # one process has one client, whose databases share their options
         made = _NAIVE[id(codec)] = codec, codec.with_options(tz_aware=False, tzinfo=None)
     return made[1]
-
-
-async def _run(
-    database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], codec: Codec
-) -> dict[str, Any]:
-    return await database.command(command, read_preference=database.read_preference, codec_options=codec)

@@ -37,6 +37,7 @@ from api.stores.breakers import bypassed
 from api.stores.connector import SpareConnection
 from api.stores.mongodb import MongoClient, require_version
 from api.stores.stores import Stores
+from documents.reading import run_read
 from models.external_pooler import Connection, ask
 
 _under_way: Final[WeakKeyDictionary[AsyncEngine, dict[tuple[float, bool], asyncio.Task[Health]]]] = WeakKeyDictionary()
@@ -223,7 +224,7 @@ class _MongodbAttempt:
     async def run(self) -> None:
         # a little earlier than we give up, so that the driver can say why; the server stops working then too
         with pymongo.timeout(self.limit * 0.9):
-            await self.client.admin.command("ping")
+            await run_read(self.client.admin, {"ping": 1})
             require_version(self.client)
             self.answered = perf_counter()
             if self.detailed:

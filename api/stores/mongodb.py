@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pymongo
 from pymongo import AsyncMongoClient, _csot
@@ -22,6 +22,10 @@ from api.stores.background import in_background
 from api.stores.breakers import TICKS, Breaker, Limits
 from api.stores.connector import GRACE
 from api.stores.steady_client import SteadyClient
+from documents.reading import Codec
+
+if TYPE_CHECKING:
+    from api.stores.direct_reads import DirectRead
 
 MongoDatabase = AsyncDatabase[dict[str, Any]]
 MongoClient = AsyncMongoClient[dict[str, Any]]
@@ -93,15 +97,28 @@ class GuardedClient(SteadyClient):
         with self.breaker.call():
             return await super()._retry_internal(*args, **kwargs)
 
+    async def run_read(
+        self, database: MongoDatabase, command: MutableMapping[str, Any], codec: Codec
+    ) -> dict[str, Any]:
+        self.breaker.check()
+        return await super().run_read(database, command, codec)
+
+    async def _run_directly(self, read: DirectRead) -> dict[str, Any]:
+        with self.breaker.call():
+            return await super()._run_directly(read)
+
+    def left_to_server(self, left: float, round_trip: float) -> float:
+        """A little less than the driver has: else both would give up at once, and the connection would be lost."""
+        return left - min(GRACE, left / 2)
+
     async def _select_server(self, *args: Any, **kwargs: Any) -> Any:
         await self._get_topology()  # opening it is not part of the selection
         with pymongo.timeout(self.options.server_selection_timeout):
             server = await super()._select_server(*args, **kwargs)
         left = _csot.remaining()
         if left is not None:
-            # The server gets a little less time than the driver: else both would give up at once, and the connection
-            # would be lost. This is set in the context of this command only.
-            _csot.set_rtt(min(GRACE, left / 2))
+            # this is set in the context of this command only
+            _csot.set_rtt(left - self.left_to_server(left, 0.0))
         return server
 
 

@@ -11,18 +11,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pymongo import AsyncMongoClient, _csot
+from pymongo import _csot
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.asynchronous.topology import Topology
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.lock import _async_create_lock
 
-from api.log import logger
+from api.log import CommandCounter, logger
+from documents.reading import Codec, ReadingClient
+
+if TYPE_CHECKING:
+    from api.stores.direct_reads import DirectRead, DirectReads
+
+T = TypeVar("T")
 
 CLOSING: Final = 2.0
 """Seconds that a client gets to close: closing waits for locks of the driver, and for servers."""
+_MOMENT: Final = 0.5
+"""Seconds that somebody gets to release a lock."""
 
 
 class _Command:
@@ -89,18 +99,40 @@ class _Command:
             answer.set_result(task.result())
 
 
-class SteadyClient(AsyncMongoClient[dict[str, Any]]):
+class SteadyClient(ReadingClient):
     """A client that runs each command (also later batches of cursors) in a task of its own.
 
     `commands` are the running ones; their callers may have left. `starved_since` is the moment since when commands have
-    been waiting for a connection without getting one; None while they get some.
+    been waiting for a connection without getting one; None while they get some. `direct` is the short way of reads;
+    None where there is only the driver's.
     """
 
     def __init__(self, uri: str, **options: Any) -> None:
         self.commands: set[_Command] = set()
         self.starved_since: float | None = None
-        self._apart: set[asyncio.Task[None]] = set()
+        self._apart: set[asyncio.Task[Any]] = set()
         super().__init__(uri, **options)
+        self.direct = _direct_reads(self, options)
+
+    async def run_read(
+        self, database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], codec: Codec
+    ) -> dict[str, Any]:
+        if self.direct is not None:
+            read = self.direct.begin(database.name, command, database.read_preference, codec)
+            if read is not None:
+                try:
+                    return await self._run_directly(read)
+                except OperationFailure as error:
+                    if not error.has_error_label("SystemOverloadedError"):
+                        raise  # else the driver asks again, after a while
+        return await super().run_read(database, command, codec)
+
+    async def _run_directly(self, read: DirectRead) -> dict[str, Any]:
+        return await read.run()
+
+    def left_to_server(self, left: float, round_trip: float) -> float:
+        """The seconds that the server gets for a command that has so many left."""
+        return left - round_trip
 
     async def _retry_internal(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         # all commands of the driver go through this private method, and there is no public one
@@ -117,12 +149,14 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
 
     async def _kill_cursors(self, *args: Any, **kwargs: Any) -> None:
         # the driver sends this for a cursor that is closed early
-        await asyncio.shield(self._run_apart(super()._kill_cursors(*args, **kwargs)))
+        await asyncio.shield(self.run_apart(super()._kill_cursors(*args, **kwargs)))
 
     def is_starved(self, limit: float) -> bool:
         """Whether no command has got a connection for so many seconds, although none is in use."""
         now = time.monotonic()
         if self.starved_since is None or now - self.starved_since <= limit:
+            return False
+        if self.direct is not None and self.direct.takes_all(now):
             return False
         return not any(command.is_working(now) for command in self.commands)
 
@@ -134,12 +168,12 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
         self._lock = _async_create_lock()
         self.starved_since = None
         monitor.close()
-        self._run_apart(_abandon(hung))
+        self.run_apart(_abandon(hung))
         return sum([command.give_up() for command in list(self.commands)])
 
     async def close(self) -> None:
         """Close the client. Gives up after `CLOSING` seconds."""
-        closing = self._run_apart(super().close())
+        closing = self.run_apart(super().close())
         await asyncio.wait({closing}, timeout=CLOSING)
         if closing.done():
             closing.result()
@@ -152,17 +186,49 @@ class SteadyClient(AsyncMongoClient[dict[str, Any]]):
             return time.monotonic() + self._timeout
         return _csot.get_deadline()
 
-    def _run_apart(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def run_apart(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do this in a task that is nobody's."""
         task = asyncio.get_running_loop().create_task(work)
         self._apart.add(task)  # asyncio only keeps a weak reference to tasks
         task.add_done_callback(self._apart.discard)
         return task
 
 
+def _direct_reads(client: SteadyClient, options: dict[str, Any]) -> DirectReads | None:
+    if not _is_driver_known() or any(type(each) is not CommandCounter for each in options.get("event_listeners") or ()):
+        return None
+    from api.stores.direct_reads import DirectReads
+
+    return DirectReads.of(client)
+
+
+@cache
+def _is_driver_known() -> bool:
+    """Whether direct reads fit the installed driver. They take much from it that isn't public, and may not even
+    import."""
+    try:
+        from api.stores.direct_reads import missing
+
+        lacking = missing()
+    except (ImportError, AttributeError) as error:
+        lacking = [str(error)]
+    if lacking:
+        logger.warning("MongoDB's driver is another one, so reads take its own way, which is longer", lacking=lacking)
+    return not lacking
+
+
 async def _abandon(topology: Topology) -> None:
-    """Close a topology that hangs. Locks whose owner is gone are released, so that the tasks waiting for them end."""
-    for lock in [topology._lock, *(server.pool.lock for server in topology._servers.values())]:
-        if lock.locked():
-            lock.release()
+    """Close a topology that hangs. Locks whose owner is gone are released, so that the tasks waiting for them end.
+
+    The topology's lock may have an owner, who waits for one of the others: that gets a moment to go on.
+    """
+    for server in topology._servers.values():
+        if server.pool.lock.locked():
+            server.pool.lock.release()
+    try:
+        async with asyncio.timeout(_MOMENT), topology._lock:
+            pass
+    except TimeoutError:
+        topology._lock.release()
     await topology.close()
     await topology.cleanup_monitors()

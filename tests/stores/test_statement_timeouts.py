@@ -52,7 +52,7 @@ async def test_mongodb_is_told_its_limit_and_the_driver_waits_longer(
     settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits: list[int] = []
-    monkeypatch.setattr(CommandCounter, "started", lambda _, event: limits.append(event.command["maxTimeMS"]))
+    monkeypatch.setattr(CommandCounter, "count", staticmethod(lambda command: limits.append(command["maxTimeMS"])))
     client = guarded_mongo_client(settings.model_copy(update={"statement_timeout": 30.0}))
     try:
         database = client[stores.database.name]

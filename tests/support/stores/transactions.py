@@ -17,7 +17,7 @@ from api.stores.stores import Stores
 def open_at_commands(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many transactions are open at each command that MongoDB gets; reads in autocommit are none."""
     engine, begun, seen = stores.engine.sync_engine, set[int](), list[int]()
-    counted = CommandCounter.started
+    counted = CommandCounter.count
 
     def begin(connection: Any) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
@@ -26,15 +26,15 @@ def open_at_commands(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterato
     def end(connection: Any) -> None:
         begun.discard(id(connection))
 
-    def started(self: CommandCounter, command: Any) -> None:
+    def count(command: Any) -> None:
         seen.append(len(begun))
-        counted(self, command)
+        counted(command)
 
     listeners = {"begin": begin, "commit": end, "rollback": end}
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     with monkeypatch.context() as patched:
-        patched.setattr(CommandCounter, "started", started)
+        patched.setattr(CommandCounter, "count", staticmethod(count))
         try:
             yield seen
         finally:
