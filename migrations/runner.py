@@ -156,13 +156,15 @@ async def _upgrade(
             notes: list[str] = []
             assumed = await time_zone(settings)
 
+            scripts = _scripts()
+
             def run(sync: Connection) -> None:
-                _refuse_contradictions(sync, revision, zone)
+                _refuse_contradictions(sync, scripts, revision, zone)
                 attributes = {"notes": notes, "timestamps_in": zone, "database_time_zone": assumed}
                 command.upgrade(_config(connection=sync, on_version_apply=applied, **attributes), revision)
 
             await connection.run_sync(run)
-            notes += await connection.run_sync(_complete_grants, settings)
+            notes += await connection.run_sync(_complete_grants, scripts, settings)
             lines += [f"PostgreSQL: {note}" for note in notes]
             lines += [f"MongoDB: {line}" for line in await collection.ensure(mongo_database(settings, client))]
     finally:
@@ -176,7 +178,7 @@ async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wai
     async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
 
         def run(sync: Connection) -> None:
-            _heads(sync)
+            _heads(sync, _scripts())
             command.downgrade(_config(connection=sync, on_version_apply=undone), revision)
 
         await connection.run_sync(run)
@@ -201,13 +203,13 @@ async def _attempt(work: Coroutine[Any, Any, Result]) -> tuple[Result | None, st
 
 
 async def _revisions(settings: Settings) -> tuple[Revision, ...]:
+    scripts = _scripts()
     async with migration_engine(settings) as engine, engine.connect() as connection:
-        heads = await connection.run_sync(_heads)
-    script = ScriptDirectory.from_config(_config())
-    applied = {found.revision for found in script.iterate_revisions(heads, "base")}
+        heads = await connection.run_sync(_heads, scripts)
+    applied = {found.revision for found in scripts.iterate_revisions(heads, "base")}
     return tuple(
         Revision(found.revision, _message(found), found.revision in applied)
-        for found in reversed(list(script.walk_revisions()))
+        for found in reversed(list(scripts.walk_revisions()))
     )
 
 
@@ -232,7 +234,8 @@ async def _generate(settings: Settings, message: str) -> Path | None:
 
         def run(sync: Connection) -> Path | None:
             config = _source_config(connection=sync, skip_empty=True)
-            if _heads(sync) != tuple(ScriptDirectory.from_config(config).get_heads()):
+            scripts = _scripts()
+            if _heads(sync, scripts) != tuple(scripts.get_heads()):
                 raise MigrationError("the database is not at the newest revision: run `migrate run` first")
             written = command.revision(config, message=message, autogenerate=True)
             return _path(written) if written else None
@@ -240,11 +243,16 @@ async def _generate(settings: Settings, message: str) -> Path | None:
         return await connection.run_sync(run)
 
 
-def _refuse_contradictions(connection: Connection, revision: str, zone: str | None) -> None:
+def _scripts() -> ScriptDirectory:
+    """The revisions that there are. Reading them takes a while: a run does it once, and Alembic once more."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, revision: str, zone: str | None) -> None:
     """Raise MigrationError for whatever keeps existing tables from becoming those of the pending revisions."""
-    heads = _heads(connection)
+    heads = _heads(connection, scripts)
     try:
-        pending = list(ScriptDirectory.from_config(_config()).iterate_revisions(revision, heads))
+        pending = list(scripts.iterate_revisions(revision, heads))
     except RevisionError:
         return  # Alembic says why in a moment
     adopted = [table for script in reversed(pending) for table in getattr(script.module, "ADOPTS", ())]
@@ -260,10 +268,10 @@ def _refuse_contradictions(connection: Connection, revision: str, zone: str | No
         raise AdoptionError.of(contradictions)
 
 
-def _complete_grants(connection: Connection, settings: Settings) -> list[str]:
+def _complete_grants(connection: Connection, scripts: ScriptDirectory, settings: Settings) -> list[str]:
     """Give the API its rights on what the newest revision has; on the way to it, some of the tables aren't there."""
     try:
-        if _heads(connection) != tuple(ScriptDirectory.from_config(_config()).get_heads()):
+        if _heads(connection, scripts) != tuple(scripts.get_heads()):
             return []
         user = parse(settings.postgres_url or "").user if settings.migration_database_url is not None else None
         lines = complete_grants(connection, user, row_level_security=settings.row_level_security)
@@ -273,12 +281,12 @@ def _complete_grants(connection: Connection, settings: Settings) -> list[str]:
         connection.rollback()
 
 
-def _heads(connection: Connection) -> tuple[str, ...]:
+def _heads(connection: Connection, scripts: ScriptDirectory) -> tuple[str, ...]:
     """The revisions that the database is at. Raises MigrationError where this version of the program lacks one."""
     options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}
     heads = MigrationContext.configure(connection, opts=options).get_current_heads()
     connection.rollback()  # Alembic starts a transaction of its own
-    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {revision.revision for revision in scripts.walk_revisions()}
     for head in heads:
         if head not in known:
             raise MigrationError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.config.settings import Settings
+from migrations import runner
 from tests.support.stores.databases import copy_source_tree, create_from_models, fresh_database
 
 
@@ -15,6 +16,21 @@ from tests.support.stores.databases import copy_source_tree, create_from_models,
 def settings(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
     """Settings of a fresh, empty database in each store."""
     with fresh_database(postgres_url, mongodb_url) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
+    """Settings of a database that is migrated and that nobody is connected to, for copies of it."""
+    with fresh_database(postgres_url, mongodb_url) as settings:
+        runner.upgrade(settings)
+        yield settings
+
+
+@pytest.fixture
+def migrated(postgres_url: str, mongodb_url: str, template: Settings) -> Iterator[Settings]:
+    """Settings of a fresh database whose PostgreSQL is migrated, as a copy of one that was."""
+    with fresh_database(postgres_url, mongodb_url, template=template) as settings:
         yield settings
 
 

@@ -70,10 +70,9 @@ def test_there_is_one_head() -> None:
     assert ScriptDirectory(str(runner.FOLDER)).get_heads() == [HEAD]
 
 
-def test_generate_finds_no_drift_after_run(settings: Settings, versions: Path) -> None:
-    runner.upgrade(settings)
+def test_generate_finds_no_drift_after_run(migrated: Settings, versions: Path) -> None:
     files = set(versions.glob("*.py"))
-    assert runner.generate(settings, "nothing") is None
+    assert runner.generate(migrated, "nothing") is None
     assert set(versions.glob("*.py")) == files
 
 
@@ -92,13 +91,12 @@ def test_generate_finds_no_drift_after_run(settings: Settings, versions: Path) -
         ("ALTER TABLE shared.users ADD CHECK (role <> 'x')", "op.drop_constraint(op.f('users_role_check'), 'users'"),
     ],
 )
-def test_generate_sees_every_schema(settings: Settings, versions: Path, change: str, operation: str) -> None:
+def test_generate_sees_every_schema(migrated: Settings, versions: Path, change: str, operation: str) -> None:
     # given
-    runner.upgrade(settings)
-    sql(settings, change)
+    sql(migrated, change)
 
     # when
-    path = runner.generate(settings, "Put it right")
+    path = runner.generate(migrated, "Put it right")
 
     # then
     assert path is not None
@@ -118,27 +116,26 @@ def test_generate_sees_every_schema(settings: Settings, versions: Path, change: 
     ],
 )
 def test_what_generate_writes_puts_right_what_alembic_does_not_compare(
-    settings: Settings, versions: Path, change: str
+    migrated: Settings, versions: Path, change: str
 ) -> None:
     # given
-    runner.upgrade(settings)
-    wanted = structure(settings)
-    sql(settings, change)
-    other = structure(settings)
+    wanted = structure(migrated)
+    sql(migrated, change)
+    other = structure(migrated)
 
     # when
-    path = runner.generate(settings, "Put it right")
-    runner.upgrade(settings)
+    path = runner.generate(migrated, "Put it right")
+    runner.upgrade(migrated)
 
     # then
     assert path is not None
-    assert structure(settings) == wanted
+    assert structure(migrated) == wanted
 
     # and when
-    runner.downgrade(settings, "-1")
+    runner.downgrade(migrated, "-1")
 
     # then
-    assert structure(settings) == other
+    assert structure(migrated) == other
 
 
 def test_generate_needs_the_newest_revision(settings: Settings, versions: Path) -> None:
@@ -154,39 +151,36 @@ def test_create_writes_an_empty_revision_after_the_head(versions: Path) -> None:
     compile(path.read_text(), path.name, "exec")
 
 
-def test_every_table_and_column_has_a_comment(settings: Settings) -> None:
-    runner.upgrade(settings)
-    found = structure(settings)
+def test_every_table_and_column_has_a_comment(migrated: Settings) -> None:
+    found = structure(migrated)
     assert len(found["tables"]) == len(Base.metadata.tables)
     assert [row for row in found["tables"] if not row[-1]] == []
     assert [row for row in found["columns"] if not row[-1]] == []
 
 
 @pytest.mark.parametrize("table", ["shared.users", "avatar.avatars", "catalog.catalog_items"])
-def test_raw_sql_update_changes_updated_at(settings: Settings, table: str) -> None:
+def test_raw_sql_update_changes_updated_at(migrated: Settings, table: str) -> None:
     # given
-    runner.upgrade(settings)
     sql(
-        settings,
+        migrated,
         "INSERT INTO shared.users (email, password_hash) VALUES ('a@b.c', 'x')",
         "INSERT INTO avatar.avatars (user_id, name) SELECT id, 'A' FROM shared.users",
         "INSERT INTO catalog.catalog_items (name, type) VALUES ('Linen', 'fabric')",
     )
-    created = scalar(settings, f"SELECT updated_at FROM {table}")
+    created = scalar(migrated, f"SELECT updated_at FROM {table}")
 
     # when: changed, and told to go back in time
-    sql(settings, f"UPDATE {table} SET deleted_at = now()")
-    changed = scalar(settings, f"SELECT updated_at FROM {table}")
-    sql(settings, f"UPDATE {table} SET updated_at = 'epoch'")
+    sql(migrated, f"UPDATE {table} SET deleted_at = now()")
+    changed = scalar(migrated, f"SELECT updated_at FROM {table}")
+    sql(migrated, f"UPDATE {table} SET updated_at = 'epoch'")
 
     # then
-    assert created < changed < scalar(settings, f"SELECT updated_at FROM {table}")
+    assert created < changed < scalar(migrated, f"SELECT updated_at FROM {table}")
 
 
-def test_updated_at_changes_within_one_transaction(settings: Settings) -> None:
-    runner.upgrade(settings)
+def test_updated_at_changes_within_one_transaction(migrated: Settings) -> None:
     rows = sql(
-        settings,
+        migrated,
         "INSERT INTO shared.users (email, password_hash) VALUES ('a@b.c', 'x')",
         "CREATE TABLE seen (at timestamptz)",
         "DO $$ BEGIN FOR i IN 1..3 LOOP "

@@ -31,12 +31,16 @@ REVISIONS = [f"{script.revision} {script.doc}" for script in reversed(list(_SCRI
 
 
 @contextlib.contextmanager
-def fresh_database(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of an empty database in each store, dropped at the end of the block."""
+def fresh_database(postgres_url: str, mongodb_url: str, *, template: Settings | None = None) -> Iterator[Settings]:
+    """Settings of an empty database in each store, dropped at the end of the block.
+
+    PostgreSQL's is a copy of that of `template`, which nobody may be connected to.
+    """
     name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name}"))
+    of = f" TEMPLATE {urlsplit(template.postgres_url or '').path[1:]}" if template is not None else ""
+    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name}{of}"))
     url = urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
-    if asyncio.run(_execute(postgres_url, "SELECT FROM pg_extension WHERE extname = 'citus'")):
+    if not of and asyncio.run(_execute(postgres_url, "SELECT FROM pg_extension WHERE extname = 'citus'")):
         asyncio.run(_execute(url, "CREATE EXTENSION citus"))  # as the coordinator's own database has it
     yield Settings(
         _env_file=None,
