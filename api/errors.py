@@ -13,7 +13,7 @@ from api.error_codes import ErrorCode
 from api.log import logger
 
 _MEANINGS: Final = (("PostgreSQL", models.failures.meaning), ("MongoDB", documents.failures.meaning))
-"""What an error of each store's driver means."""
+"""For each store, what tells the meaning of its driver's errors."""
 
 
 class AppError(Exception):
@@ -33,7 +33,7 @@ class AppError(Exception):
 
 
 class BadUserInput(AppError):
-    """What the client sent can't be answered. Where it is no argument, a subclass says what it is."""
+    """What the client sent can't be answered. For anything but an argument there is a subclass."""
 
     code = ErrorCode.BAD_USER_INPUT
 
@@ -50,7 +50,7 @@ class BadRequest(BadUserInput):
 
 
 class BadOperation(BadUserInput):
-    """Which operation of the document should run can't be told."""
+    """It can't be told which operation of the document should run."""
 
     code = ErrorCode.OPERATION_RESOLUTION_FAILURE
 
@@ -176,7 +176,7 @@ _TOLD: Final[Mapping[str, Callable[[str], AppError]]] = {
 
 
 def as_app_error(error: BaseException | None) -> AppError | None:
-    """What a client may be told of an error, or None where it is nobody's business but ours.
+    """What a client may be told of an error; None where that is nothing, since it is a bug.
 
     What the drivers raise becomes StoreUnavailable, StatementTimedOut or Conflict by what it means:
     `models/failures.py` and `documents/failures.py`.
@@ -194,7 +194,7 @@ def as_app_error(error: BaseException | None) -> AppError | None:
 
 
 def reported(error: Exception, **said: Any) -> AppError | None:
-    """As `as_app_error`; where it is an unavailable store, the log is told why, with what else is `said`."""
+    """As `as_app_error`. Where a store is unavailable, the reason is logged, together with what is `said`."""
     known = as_app_error(error)
     if isinstance(known, StoreUnavailable):
         cause = getattr(error, "original_error", None) or error

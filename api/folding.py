@@ -1,4 +1,4 @@
-"""Texts compared whatever their case and form: one folding, for both stores and for what is decided here.
+"""Comparing texts regardless of case and of Unicode's forms: one folding, for both stores and for Python.
 
 PostgreSQL has it as `shared.fold` (migrations/folding.py), MongoDB gets a regular expression that spells it out. So
 neither the locale of a database nor the regular expressions of a server decide what is equal. Bound a text before it
@@ -16,7 +16,7 @@ from typing import Final
 _MARKS: Final = "\u0300-\u036f"
 """Combining marks, which make another letter of the one before."""
 _LONGEST_PATTERN: Final = 1000
-"""Characters that any server takes: MongoDB 32 thousand, SecantusDB these."""
+"""The most characters of a pattern: SecantusDB takes no more, MongoDB 32 thousand."""
 _CHEAP: Final = 1024
 """Characters that are normalised in a millisecond, whichever they are."""
 _PILE: Final = 30
@@ -26,7 +26,7 @@ _LAST_CASED: Final = 0x1FFFF
 
 
 def composed(text: str) -> str:
-    """The text in Unicode's NFC, as it is stored. A long one of which marks are piled up stays as it is."""
+    """The text in Unicode's NFC, as it is stored. A long text with piles of marks stays as it is."""
     if text.isascii() or (len(text) > _CHEAP and _piled(text)):
         return text
     return unicodedata.normalize("NFC", text)

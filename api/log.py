@@ -122,7 +122,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 def _in_json(log: Any, level: str, entry: MutableMapping[str, Any]) -> bytes:
-    """A line of the log, by what `shared` would do in several steps."""
+    """A line of the log as JSON: in one step what the processors in `shared` do in several."""
     if "exc_info" in entry:
         entry = structlog.processors.format_exc_info(log, level, entry)
     entry["level"] = level
@@ -131,11 +131,11 @@ def _in_json(log: Any, level: str, entry: MutableMapping[str, Any]) -> bytes:
 
 
 _streams: dict[int, LogStream] = {}
-"""By descriptor: a process that configures its log anew goes on with the thread that writes."""
+"""By file descriptor: where the log is configured again, the thread that writes goes on."""
 
 
 def _stderr(as_json: bool) -> Any:
-    """Where lines go: the process's own stderr in the background, one that somebody has put in its place as it is."""
+    """Where lines go: to the process's own stderr, in the background, or to what somebody has put in its place."""
     own = sys.__stderr__
     if own is None or sys.stderr is not own:
         return sys.stderr

@@ -1,8 +1,8 @@
-"""Standard error as the log needs it: whoever writes never waits, whatever reads it.
+"""Standard error for the log: writing to it never waits for whoever reads it.
 
-A pipe whose reader stalls (a log collector, a terminal on hold) stops who writes to it, and with the event loop
-everybody would wait. So a thread writes, in batches, what others only put into a queue. The queue is bounded: what
-doesn't fit is lost, and counted in a line as soon as something fits again.
+A pipe whose reader stalls (a log collector, a terminal on hold) blocks its writer. If that were the event loop, every
+request would wait. So lines are only put into a queue, and a thread writes them, in batches. The queue is bounded: what
+doesn't fit is lost, and a line says how many were, as soon as something fits again.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _HYPHENS: Final = (8, 13, 18, 23)
 
 
 class UuidKeys(NamedTuple):
-    """Keys, each as 16 bytes (None for a text that is no UUID), and those that are some as one text with commas.
+    """Keys, each as 16 bytes (None for a text that is no UUID), and all that are UUIDs as one text with commas.
 
     Bytes are hashed and compared twenty times as fast as UUIDs, and a driver encodes one text faster than an array.
     """
@@ -37,7 +37,7 @@ def uuid_keys(keys: Sequence[UUID | str]) -> UuidKeys:
 
 
 def _parse(text: str, count: int) -> list[bytes | None] | None:
-    """The UUIDs in a text of some with commas; None where they aren't all in the usual spelling."""
+    """The UUIDs in a text that separates them by commas; None where one isn't in the usual spelling."""
     step = _LENGTH + 1
     if len(text) != count * step - 1 or text[_LENGTH::step] != "," * (count - 1):
         return None
@@ -53,7 +53,7 @@ def _parse(text: str, count: int) -> list[bytes | None] | None:
 
 
 def uuid_of(key: Any) -> UUID | None:
-    """The UUID, also where it is given as text; None for what is none, as an old document may hold."""
+    """The UUID, also where it is given as text; None for what isn't one: an old document may hold anything."""
     if isinstance(key, UUID):
         return key
     try:

@@ -1,6 +1,6 @@
 """What an adopted database had before: written down in `shared.adopted_objects`, which only such databases have.
 
-It is neither proposed for dropping by `generate` nor dropped by any revision, upwards or downwards.
+`generate` doesn't propose to drop any of it, and no revision drops it, neither upwards nor downwards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Adopted = tuple[str, str, str, str]
 
 
 def record_existing(connection: sa.Connection, schemas: Iterable[str]) -> None:
-    """Record the schemas and tables that are already there as adopted; the version table is this application's."""
+    """Record the schemas and tables that are already there; the version table is this application's own."""
     found = connection.execute(
         sa.text(
             "SELECT 'schema', nspname, nspname, nspname FROM pg_namespace "
@@ -32,7 +32,7 @@ def record_existing(connection: sa.Connection, schemas: Iterable[str]) -> None:
 
 
 def is_adopted(connection: sa.Connection, kind: str, schema: str, table: str, name: str | None = None) -> bool:
-    """Whether the schema, the table or what it has of that name was there before this application."""
+    """Whether this schema, this table, or the part of the table with this name was there before this application."""
     return (kind, schema, table, name or table) in adopted_objects(connection)
 
 

@@ -22,8 +22,8 @@ ACTIONS: Final = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET N
 
 
 def adopt(connection: sa.Connection, table: sa.Table, zone: str, *, assumed: bool) -> list[str]:
-    """Bring the existing table to the definition. Timestamps that don't say were written in the time zone `zone`, which
-    is told or assumed.
+    """Bring the existing table to the definition. Timestamps without a time zone are read as of `zone`, which was given
+    or is `assumed`.
 
     Returns one line for each thing that whoever runs the migration should know.
     """
@@ -76,7 +76,7 @@ def comment(connection: sa.Connection, table: sa.Table) -> None:
 
 
 def _convert(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], found: Column, zone: str) -> None:
-    """Give the column its type and default. A default of their own stays where this application has none."""
+    """Give the column its type and default. The original's default stays where this application has none."""
     name, wanted = _quoted(connection, column.name), wanted_type(connection, column)
     default = default_of(column) or found.default
     if found.type != wanted:
@@ -102,7 +102,7 @@ def _require(connection: sa.Connection, table: sa.Table, column: sa.Column[Any],
 
 
 def _fill(connection: sa.Connection, table: sa.Table, column: str, default: str) -> Iterator[str]:
-    """Give rows without a value the default. No trigger of the original's notices, so that `updated_at` stays."""
+    """Give rows without a value the default. Triggers are off meanwhile, so that `updated_at` stays."""
     stamps = [name for name in ("created_at", "updated_at") if name in table.c and name != column]
     value = f"coalesce({', '.join([*stamps, default])})" if column in ("created_at", "updated_at") else default
     triggers = connection.execute(
@@ -130,7 +130,7 @@ def _primary_key(connection: sa.Connection, table: sa.Table) -> list[str]:
 def _adopt_foreign_key(
     connection: sa.Connection, table: sa.Table, constraint: sa.ForeignKeyConstraint
 ) -> Iterator[str]:
-    """One of theirs to the same table serves under any name, and however it acts on deletion."""
+    """A foreign key of the original's to the same table serves, whatever its name and its action on deletion."""
     found = foreign_key_of(connection, table, constraint)
     if found is None:
         name = free_constraint(connection, table.fullname, str(constraint.name))
@@ -145,7 +145,7 @@ def _adopt_foreign_key(
 
 
 def _existing(connection: sa.Connection, table: sa.Table) -> list[Adopted]:
-    """What the table has beyond its definition or under a name of its own, as Alembic names and sees it."""
+    """What the table has beyond its definition, or under names of its own. Kinds are named as in Alembic."""
     inspector = sa.inspect(connection)
     found: dict[str, Iterable[Any]] = {
         "column": (c["name"] for c in inspector.get_columns(table.name, table.schema) if c["name"] not in table.c),
@@ -158,7 +158,7 @@ def _existing(connection: sa.Connection, table: sa.Table) -> list[Adopted]:
 
 
 def _required_extras(connection: sa.Connection, table: sa.Table) -> list[str]:
-    """Columns in excess that an INSERT of this application would have to fill, but does not know."""
+    """Additional columns that every INSERT would have to fill, but that this application doesn't know."""
     return [
         f"{table.fullname}.{column['name']} is required, has no default and is unknown to this application: "
         "inserts will fail until it is nullable or has a default"

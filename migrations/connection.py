@@ -21,7 +21,7 @@ LOCK_KEY: Final = 7_239_117_446_018_534
 LOCK_WAIT: Final = 60.0
 """Seconds to wait for another migration to finish."""
 LOCK_TIMEOUT: Final = 10.0
-"""Seconds that DDL may wait for a table; whoever queues behind it waits as long."""
+"""Seconds that DDL may wait for a table; everybody who queues behind it waits as long."""
 STATEMENT_TIMEOUT: Final = 86_400.0
 """Seconds a statement may run: building an index takes as long as it takes."""
 
@@ -30,7 +30,7 @@ STATEMENT_TIMEOUT: Final = 86_400.0
 async def migration_engine(settings: Settings, lock_timeout: float = LOCK_TIMEOUT) -> AsyncIterator[AsyncEngine]:
     """An engine on the server of migrations, without the statement timeout of requests.
 
-    What is set is set in each of its transactions: behind a pooler, others have the session next.
+    Its settings are made in each transaction, since behind a pooler the session then goes to somebody else.
     Raises ConfigurationError where no server is configured.
     """
     engine = postgres_engine(settings.for_migrations.model_copy(update={"statement_timeout": STATEMENT_TIMEOUT}))
@@ -63,8 +63,8 @@ async def exclusive_connection(
 ) -> AsyncIterator[AsyncConnection]:
     """A connection, while another one holds the advisory lock.
 
-    The lock has a transaction of its own, so that neither a rollback nor a commit of the migration can release it, and
-    its end does, wherever a pooler has taken the connection.
+    The lock is held by a transaction of its own. Neither a rollback nor a commit of the migration releases it, and the
+    end of that transaction does, also behind a pooler.
     Raises MigrationRunning when another process still holds it after `wait` seconds.
     """
     async with migration_engine(settings, lock_timeout) as engine, engine.connect() as guard:

@@ -11,11 +11,10 @@ UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 def conversion(name: str, found: str, category: str, wanted: str, zone: str = "UTC") -> tuple[str, str | None] | None:
     """The USING expression that turns a column of type `found` into `wanted`, and the values that don't fit.
 
-    The latter are a condition, or None where all fit.
+    Those values are given as a condition, None where all fit. It is None alone where no conversion keeps the meaning.
 
     Types are as PostgreSQL's format_type writes them, `category` is pg_type.typcategory, `name` the quoted column,
-    `zone` the time zone of timestamps that don't say.
-    None where no conversion keeps the meaning.
+    `zone` the time zone of timestamps without one.
     """
     textual = category in ("S", "E")  # strings and enums
     if wanted == "text" and textual:

@@ -1,8 +1,9 @@
 """What Alembic does not compare: CHECK constraints, and the method, predicate and operator classes of indexes.
 
 PostgreSQL rewrites such definitions, so that texts can't be compared. The models' tables are therefore made in
-scratch schemas, PostgreSQL is asked for both sets of definitions, and the scratch schemas are rolled back. What differs
-is given back to it until it no longer rewrites it: after a dump and a restore a definition reads differently.
+scratch schemas, PostgreSQL is asked for both sets of definitions, and the scratch schemas are rolled back. Definitions
+that differ are made again from PostgreSQL's own text until that no longer changes, since a definition may read
+differently after a dump and a restore.
 """
 
 from __future__ import annotations
@@ -51,18 +52,18 @@ class Pair:
         return next((found for found in self.candidates(name) if self.found[found] == self.wanted[name]), None)
 
     def candidates(self, name: Name) -> list[Name]:
-        """What the database may have made of the wanted one: it has the name, or the name with a number."""
+        """Those of the database that may be the wanted one: they have its name, or its name with a number."""
         pattern = re.compile(rf"{re.escape(name[2])}(_\d+)?$")
         return sorted(found for found in self.found if found[:2] == name[:2] and pattern.match(found[2]))
 
     def stand_ins(self) -> set[Name]:
-        """Those of the database that serve under another name than the models'."""
+        """Those of the database that serve as one of the models', under another name."""
         return {found for name in self.wanted if (found := self.serving(name)) is not None and found != name}
 
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Of all tables."""
+    """The CHECK constraints and the indexes of all tables."""
 
     checks: Pair
     indexes: Pair
@@ -89,7 +90,7 @@ def add_differences(
         if after is not None and checks.serving(name) is not None:
             continue
         if before != after and name[1] not in made:
-            # the models' own text: PostgreSQL's, given back to it, need not come out the same
+            # the models' own text, since PostgreSQL may rewrite its own once more
             rule = _model_rule(tables[name[:2]], name[2]) if after else None
             up += [*_drop_check(name, before), *_create_check(name, rule)]
             down[:0] = [*_drop_check(name, after), *_create_check(name, _rule(before))]
@@ -142,7 +143,7 @@ def _settled(connection: sa.Connection, query: str, make: Callable[[Name, str], 
 def _settle(
     connection: sa.Connection, query: str, make: Callable[[Name, str], str], name: Name, definition: str
 ) -> str:
-    """The definition that PostgreSQL gives back unchanged when it is made anew; as it is where it can't be made."""
+    """The definition as PostgreSQL writes it in the end; as it is where it can't be made."""
     schema, table, _ = name
     probe = (f"{SCRATCH}{schema}", table, PROBE)
     for _ in range(3):

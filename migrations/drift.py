@@ -20,8 +20,8 @@ Parents = MutableMapping[Literal["schema_name", "table_name", "schema_qualified_
 
 
 def leave_search_path(connection: sa.Connection) -> None:
-    """Take the five schemas off the search path: Alembic knows no name for what is found through it."""
-    # as it is set: a schema that is still to be made counts from then on
+    """Take the five schemas off the search path: Alembic leaves out the schema of what it finds through the path."""
+    # the setting, since a schema on it that is still to be made would count from then on
     setting, user = connection.execute(sa.text("SELECT current_setting('search_path'), current_user::text")).one()
     path = [user if schema == "$user" else schema for schema in (part.strip(' "') for part in setting.split(","))]
     if set(path).intersection(SCHEMAS):
@@ -46,19 +46,19 @@ class Comparison:
         self._adopted = adopted_objects(connection)
 
     def include_name(self, name: str | None, kind: Kind, parents: Parents) -> bool:
-        """Whether to look at what the database calls so."""
+        """Whether to compare what has this name in the database."""
         if kind == "schema":
             return name in SCHEMAS
         if kind == "table":
             return f"{parents['schema_name']}.{name}" not in (f"{VERSION_SCHEMA}.{VERSION_TABLE}", ADOPTED)
-        place = (parents.get("schema_name") or "", parents.get("table_name") or "", name or "")
+        full_name = (parents.get("schema_name") or "", parents.get("table_name") or "", name or "")
         # one of theirs may have the name of one of ours
-        return kind == "column" or ((kind, *place) not in self._adopted and place not in self._stand_ins)
+        return kind == "column" or ((kind, *full_name) not in self._adopted and full_name not in self._stand_ins)
 
     def include_object(
         self, found: sa.schema.SchemaItem, name: str | None, kind: Kind, reflected: bool, compare_to: Any
     ) -> bool:
-        """Leave alone what only the database has and had before, and what something of it serves as."""
+        """Leave alone what the database had before, and what the models want where something there serves as it."""
         if compare_to is not None:
             return True
         table = found if isinstance(found, sa.Table) else getattr(found, "table", None)
@@ -69,8 +69,8 @@ class Comparison:
         if isinstance(found, sa.ForeignKeyConstraint):
             key = foreign_key_of(self._connection, table, found)
             return key is None or (kind, table.schema, table.name, key.name) not in self._adopted
-        place = (table.schema or "", table.name, name or "")
-        return kind != "index" or place not in self._indexes.wanted or self._indexes.serving(place) is None
+        full_name = (table.schema or "", table.name, name or "")
+        return kind != "index" or full_name not in self._indexes.wanted or self._indexes.serving(full_name) is None
 
     def compare_server_default(
         self, _context: Any, found: sa.Column[Any], _wanted: Any, _rendered: Any, _own: Any, wanted: str | None
@@ -80,7 +80,7 @@ class Comparison:
         return False if wanted is None and ("table", table.schema, table.name, table.name) in self._adopted else None
 
     def add_differences(self, _context: Any, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
-        """Add what Alembic does not compare. With `skip_empty`, leave no script to write without any difference."""
+        """Add what Alembic does not compare. With `skip_empty`, no script is written without a difference."""
         add_differences(Base.metadata, scripts[0], self._adopted, self._definitions)
         if self._skip_empty and all(operations.is_empty() for operations in scripts[0].upgrade_ops_list):
             scripts.clear()

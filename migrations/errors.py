@@ -1,4 +1,4 @@
-"""What goes wrong while migrating, without passwords: in one line, or a paragraph for each rule that rows break."""
+"""What goes wrong while migrating, told without passwords: in one line, or in a paragraph for each broken rule."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class MigrationRunning(MigrationError):
 class Contradiction:
     """A rule, in words, that a table of an existing database breaks.
 
-    `rows` counts what breaks it, `ids` are some of them; `show` and `mend` are SQL, the latter where nothing is lost.
+    `rows` counts the rows that break it, `ids` are some of them. `show` is SQL that finds them, `mend` SQL that changes
+    them, where nothing is lost by that.
     """
 
     table: str

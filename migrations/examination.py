@@ -1,6 +1,6 @@
 """What keeps a database from being adopted, found before anything is changed, and all of it at once.
 
-Every rule is asked of the rows as they would be: converted, with defaults where they are null. Nothing is locked.
+Rules are applied to the rows as they would be: converted, with defaults where they are null. Nothing is locked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from migrations.folding import FOLD, create_fold
 from migrations.rules import RULES, VALUES, Rule
 
 UNREADABLE: Final = "unreadable"
-"""In the place of a default: a column of which no value may be looked at."""
+"""In the place of a default: the values of this column can't be read."""
 LISTED: Final = 20
 """How many of the rows are listed by id; their number is always told."""
 
@@ -63,7 +63,7 @@ def columns_of(connection: sa.Connection, table: sa.Table) -> dict[str, Column]:
 def foreign_key_of(
     connection: sa.Connection, table: sa.Table, constraint: sa.ForeignKeyConstraint
 ) -> ForeignKey | None:
-    """A key that holds the same column to the same table, and has been checked."""
+    """A foreign key of the same column to the same table that the rows have been checked against."""
     row = connection.execute(
         sa.text(
             "SELECT c.conname, c.confdeltype::text FROM pg_constraint c "
@@ -119,7 +119,7 @@ def duplicates(connection: sa.Connection, table: str, keys: str, rule: Rule) -> 
 
 
 class _Examined:
-    """One table of the database, seen as it would be."""
+    """One table of the database, seen as it would be after adoption."""
 
     def __init__(self, connection: sa.Connection, table: sa.Table) -> None:
         self._connection = connection
@@ -207,7 +207,7 @@ class _Examined:
         yield from self.duplicates(keys, "true" if where is None else str(where), rule)
 
     def _rows(self, involved: str, condition: str, rule: Rule) -> Iterator[Contradiction]:
-        """Rows that meet the condition. Columns named in `involved` are asked for as they would be."""
+        """Rows that meet the condition. Columns that `involved` names are taken as they would be."""
         source = self._source(involved)
         where = f"FROM {source} WHERE {condition}"
         count = self._number(f"SELECT count(*) {where}")

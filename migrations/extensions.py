@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from migrations.errors import MigrationError
 
 OTHERWISE: Final = "extensions"
-"""The schema of an extension where there is no other. None of ours: Alembic takes what is on the path for unnamed."""
+"""The schema that is made for an extension where there is none to put it into. It isn't one of ours, as it gets onto
+the search path, and Alembic leaves out the schema of what it finds through the path."""
 _REASONS: Final = {
     "42501": 'this user may not create it; let an administrator run: CREATE EXTENSION "{name}"',
     "0A000": "this server allows it only when it is listed (at Azure, in the parameter azure.extensions); add {name}",
@@ -19,7 +20,7 @@ _REASONS: Final = {
 
 
 def require_extension(connection: sa.Connection, name: str) -> None:
-    """Make sure that the extension is there, for the rest of the transaction too. Raises MigrationError where not."""
+    """Make sure that the extension is there, or raise MigrationError. It is found for the rest of the transaction."""
     found = connection.execute(
         sa.text(
             "SELECT quote_ident(nspname) AS schema, has_schema_privilege(n.oid, 'USAGE') AS usable, "

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 FOLD: Final = "shared.fold(text)"
 COMMENT: Final = "A text in lower case and NFC, whatever the locale of the database; equal texts are the same to users"
 _COLLATIONS: Final = ("pg_c_utf8", "und-x-icu")
-"""Those that know Unicode's letters and no language, the first that there is."""
+"""Those that know Unicode's letters and no language. The first that the server has is used."""
 _LAST_CASED: Final = 0x1FFFF
 """No letter beyond has a case."""
 

@@ -2,7 +2,7 @@
 
 They are read off the models, so that a table of a later revision is among them. `migrate run` gives them to the user of
 DATABASE_URL, where migrations have a role of their own, and to the role of row-level security; `migrate grants` prints
-them for whoever may.
+them for somebody who may give them.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def grants(role: str) -> list[str]:
 
 
 def complete_grants(connection: sa.Connection, user: str | None, *, row_level_security: bool) -> list[str]:
-    """Give the role of row-level security, and `user` where that is another one than the connected, what they lack.
+    """Give what they lack to the role of row-level security and, where it isn't the connected one, to `user`.
 
-    Returns a line where `user` got something, and for what an administrator has to give.
+    Returns a line where `user` was given something, and one for what only an administrator can give.
     """
     quote = connection.dialect.identifier_preparer.quote
     lines = []

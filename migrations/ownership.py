@@ -20,7 +20,7 @@ SCRATCH: Final = "fashion_wallet_scratch"
 
 
 class Index(NamedTuple):
-    """What makes an index; of another kind of relation, all is empty."""
+    """What an index is. For a relation of another kind, all of it is empty."""
 
     table: str
     unique: bool
@@ -29,7 +29,7 @@ class Index(NamedTuple):
 
 
 def names(name: str) -> Iterator[str]:
-    """The name, then those to take where it is taken."""
+    """The name, and those to try after it where it is taken."""
     yield name
     number = 2
     while True:
@@ -51,8 +51,8 @@ def free_constraint(connection: sa.Connection, table: str, name: str) -> str:
 def create_index(connection: sa.Connection, table: str, name: str, on: str, *, unique: bool = False) -> None:
     """Create the index on what follows the table's name in its definition.
 
-    One that the table already has under the name is kept, and serves where its definition is the same: it may have
-    been made beforehand, with CONCURRENTLY.
+    An index of this name that the table already has is kept. Where its definition is the same, it serves: somebody may
+    have made it beforehand, with CONCURRENTLY.
     """
     schema, _, bare = table.partition(".")
     for candidate in names(name):

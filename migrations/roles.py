@@ -13,7 +13,7 @@ APPLICATION_ROLE: Final = "fashion_wallet_app"
 """The role's name, as `api/stores/row_level_security.py` has it."""
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 EXISTS_BY_NOW: Final = frozenset({"42710", "23505"})
-"""How a role that another database's migration makes at the same time shows."""
+"""The errors where a migration of another database has made the role at the same time."""
 
 
 def create_application_role(connection: sa.Connection, name: str) -> bool:

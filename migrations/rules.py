@@ -8,8 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A constraint or unique index in words. `mend` is what an UPDATE may set, and for which of the rows, where nothing
-    is lost by it; `keys` is what a unique index will be of in the end, where a later revision changes it.
+    """A constraint or unique index in words.
+
+    `mend` is what an UPDATE may set, and in which of the rows that break the rule, where nothing is lost by that.
+    `keys` are the expressions of a unique index as a later revision leaves them, where one changes them.
     """
 
     words: str

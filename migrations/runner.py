@@ -99,12 +99,12 @@ def downgrade(
 
 
 def show(settings: Settings) -> State:
-    """The state of both stores. Changes nothing, waits for no lock, and a store that is down hides not the other."""
+    """The state of both stores, also where one of them is down. Changes nothing, and waits for no lock."""
     return asyncio.run(_show(settings))
 
 
 def generate(settings: Settings, message: str) -> Path | None:
-    """Write a revision with the differences between the models and PostgreSQL; None, and no file, without any.
+    """Write a revision with the differences between the models and PostgreSQL; None and no file where there are none.
 
     Raises MigrationError where the database is not at the newest revision.
     """
@@ -149,7 +149,7 @@ async def _upgrade(
     def applied(*, step: Any, **_: Any) -> None:
         lines.append(f"PostgreSQL: applied {step.up_revision_id} {_message(step.up_revision)}")
 
-    client = mongo_client(settings)  # here, so that a missing setting is found before anything is changed
+    client = mongo_client(settings)  # made first, so that a missing setting is found before anything is changed
     try:
         async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
             await _ping(settings, client)  # with MongoDB down, PostgreSQL is left as it is
@@ -223,7 +223,7 @@ async def _collection(settings: Settings) -> collection.CollectionState:
 
 
 async def _ping(settings: Settings, client: MongoClient) -> None:
-    """Find out soon that MongoDB does not answer: the commands that follow are patient."""
+    """Find out soon whether MongoDB answers, since the commands that follow wait long."""
     with pymongo.timeout(settings.mongodb_selection_timeout):
         await client.admin.command("ping")
         require_version(client)
@@ -269,7 +269,7 @@ def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, rev
 
 
 def _complete_grants(connection: Connection, scripts: ScriptDirectory, settings: Settings) -> list[str]:
-    """Give the API its rights on what the newest revision has; on the way to it, some of the tables aren't there."""
+    """Give the API its rights. Only at the newest revision: before it, some of the tables aren't there."""
     try:
         if _heads(connection, scripts) != tuple(scripts.get_heads()):
             return []

@@ -47,7 +47,7 @@ def create_or_adopt(table: sa.Table) -> None:
 
 
 def create_own(table: sa.Table) -> None:
-    """Create a table that the original service had no like of.
+    """Create a table that the original service doesn't have.
 
     Raises AdoptionError where there is one of that name: it means something else.
     """

@@ -20,7 +20,7 @@ def reported() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
-            raise  # typer leaves without a word
+            raise  # typer ends the process quietly
         if (text := describe(error)) is None:
             raise
         typer.secho(f"Error: {text}", err=True, fg=typer.colors.RED)
@@ -28,7 +28,7 @@ def reported() -> Iterator[None]:
 
 
 def _nobody_reads() -> bool:
-    """Whether what the output goes to has ended, as `head` does; otherwise a broken pipe is a server's connection."""
+    """Whether the program that reads our output has ended, as `head` does. If not, the broken pipe led to a server."""
     output = select.poll()
     output.register(sys.stdout.fileno(), select.POLLOUT)
     return any(event & select.POLLERR for _, event in output.poll(0))

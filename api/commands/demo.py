@@ -26,8 +26,8 @@ def demo(
 def run(scale: int) -> Summary:
     """Load into the configured stores; where none is configured, into the ones that `dev` uses.
 
-    Raises ConfigurationError in production, where accounts with a known password must never be, and what
-    `loader.load` and `embedded.embedded_stores` raise.
+    Raises ConfigurationError in production, where there must be no accounts with a known password, and what
+    `loader.load` and `embedded_stores` raise.
     """
     import asyncio
     import signal
@@ -40,7 +40,7 @@ def run(scale: int) -> Summary:
     settings = load_settings()
     if settings.is_production:
         raise ConfigurationError("ENVIRONMENT is production: demo accounts, whose password is known, are not for there")
-    # through the `finally` blocks, so that no server of ours is left behind
+    # end through the `finally` blocks, so that no embedded server is left running
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with development.development_stores(settings) as complete:
         if complete is not settings:

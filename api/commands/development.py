@@ -35,9 +35,8 @@ def require_development(settings: Settings) -> None:
 def development_stores(settings: Settings, *, join: bool = True) -> Iterator[Settings]:
     """Settings in which both stores are configured, with embedded ones where they were not.
 
-    Where a `dev` runs them in the same folder, it is joined, unless this is to run servers of its own.
-
-    They are put into the environment too, from which the processes that serve build theirs.
+    Where another `dev` already runs servers in the same folder, those are used; without `join`, that is FolderInUse.
+    The addresses are also put into the environment, from which the processes that serve build their settings.
     """
     postgres, mongodb = settings.postgres_url is None, settings.mongodb_url is None
     if not (postgres or mongodb):
@@ -56,16 +55,17 @@ def development_stores(settings: Settings, *, join: bool = True) -> Iterator[Set
             if (postgres and addresses[0] is None) or (mongodb and addresses[1] is None):
                 raise
         found = dict(zip(("DATABASE_URL", "MONGODB_URI"), addresses, strict=True))
-        # what is configured stays: a `dev` that is joined may run both
+        # only where none is configured: the other `dev` may run both stores
         wanted = {"DATABASE_URL": postgres, "MONGODB_URI": mongodb}
         os.environ.update({name: value for name, value in found.items() if value is not None and wanted[name]})
         yield load_settings()
 
 
 def prepare(settings: Settings, say: Callable[[str], Any], *, url: str, embedded: bool, demo: bool) -> None:
-    """Bring both stores to the current revision, and put the demo data in where they are empty.
+    """Bring both stores to the current revision, and load the demo data where they are empty.
 
-    `url` is where the server will be, which draws the data's pictures."""
+    `url` is where the server will be: it also draws the pictures of the demo data.
+    """
     from migrations.runner import upgrade
 
     upgrade(settings)
@@ -78,7 +78,7 @@ async def _load_demo(settings: Settings, say: Callable[[str], Any], *, url: str,
     from api.demo.loader import is_empty, load, pictures_of
 
     async with open_stores(settings) as stores:
-        # our own stores are filled up again after an interrupted load; somebody else's never
+        # embedded stores are filled up after an interrupted load; stores of somebody else only where they are empty
         if await (_lacks_some(stores) if embedded else is_empty(stores)):
             say("Loading the demo data")
             with shown() as progress:
@@ -94,7 +94,7 @@ async def _lacks_some(stores: Stores) -> bool:
 
 
 def demo_accounts(settings: Settings) -> str | None:
-    """How to sign in to the demo accounts that are there, None where there is none."""
+    """How to sign in to the demo accounts that are there; None where there are none."""
     return asyncio.run(_demo_accounts(settings))
 
 

@@ -117,7 +117,7 @@ def _ready(url: str, settings: Settings) -> None:
     from api.log import logger
 
     logger.info("ready", pid=os.getpid(), address=url, seconds=round(time.monotonic() - STARTED, 1))
-    if settings.log_format == "console":  # a person may look on
+    if settings.log_format == "console":  # a person may be watching
         typer.echo(f"Fashion Wallet is ready at {url}")
 
 
@@ -216,7 +216,7 @@ def _settings(*, production: bool = True, **options: Any) -> Settings:
     from api.config.settings import load_settings
 
     os.environ.update({name.upper(): str(value) for name, value in options.items() if value is not None})
-    # the only place that knows whether the variable is set anywhere is what has read them all
+    # it may also be set in a `.env` file: only the settings, which have read everything, know
     if production and "environment" not in load_settings().model_fields_set:
         os.environ["ENVIRONMENT"] = "production"
     return load_settings()

@@ -1,4 +1,4 @@
-"""A server program as our child: started on a free port, watched until it answers, stopped for certain."""
+"""Server programs as child processes: started on a free port, awaited until they answer, stopped for certain."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_listening(port: int) -> bool:
 
 
 def die_with_parent(number: signal.Signals) -> None:
-    """Have the kernel send us this signal when the thread that started us ends. Linux only; else nothing."""
+    """Have the kernel send us this signal when the thread that started us ends. Does nothing but on Linux."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
@@ -62,9 +62,9 @@ def _hook(number: signal.Signals) -> Callable[[], None]:
 class Daemon:
     """One server program. `start` and `await_ready` are apart, so that two can start at the same time.
 
-    The child has its own session, so the terminal's Ctrl-C reaches it only through us, and on Linux it gets
-    `stop_signal` when we die without having stopped it. That signal is tied to the thread that called
-    `start`, so call it from one that lives as long as the daemon should.
+    The child has its own session, so the terminal's Ctrl-C reaches it only through us. On Linux it gets `stop_signal`
+    when we die without having stopped it; the kernel sends it when the thread ends that called `start`, so call that
+    from a thread that lives as long as the daemon should.
     """
 
     name: str

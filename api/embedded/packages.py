@@ -1,4 +1,4 @@
-"""Where the packages of the embedded servers are installed, if they are."""
+"""Where the packages of the embedded servers are installed."""
 
 from __future__ import annotations
 

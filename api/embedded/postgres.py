@@ -34,7 +34,8 @@ _NOT_DURABLE: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=
 def postgres_daemon(data_dir: Path, durable: bool, programs: Path | None = None) -> Daemon:
     """The server of `<data_dir>/postgres`, not started; the folder is made where it isn't there.
 
-    Without `durable` it waits for no disk. `programs` is the folder of another PostgreSQL's than the package's.
+    Without `durable` it doesn't wait for the disk. `programs` is the folder with another PostgreSQL's programs than the
+    package's.
     Raises EmbeddedError.
     """
     if programs is None:
@@ -86,7 +87,7 @@ def _postmaster(data: Path) -> tuple[int, str] | None:
 
 
 def _end_stale_postgres(data: Path) -> None:
-    """Deal with what a killed run left: its server still running, or its pid file naming a stranger.
+    """Deal with what a killed run left: its server, still running, or a pid file that names somebody else's process.
 
     A pid file of a dead process is PostgreSQL's own affair: it also looks whether shared memory is in use.
     """
@@ -98,7 +99,7 @@ def _end_stale_postgres(data: Path) -> None:
 
 
 def _initdb(programs: Path, data: Path, owner: tuple[int, int] | None, durable: bool) -> None:
-    """Make the data folder beside its place and move it there, so that there is never half of one."""
+    """Make the data folder under another name and then rename it, so that there is never half of one."""
     fresh = data.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -119,7 +120,7 @@ def _initdb(programs: Path, data: Path, owner: tuple[int, int] | None, durable: 
 
 
 def _version(programs: Path) -> int:
-    """PostgreSQL's major version, of which `initdb --version` says `initdb (PostgreSQL) 13.23`."""
+    """PostgreSQL's major version: 13, where `initdb --version` says `initdb (PostgreSQL) 13.23`."""
     try:
         said = subprocess.run([str(programs / "initdb"), "--version"], capture_output=True, text=True, check=True)  # noqa: S603
         return int(re.split(r"[ .]", said.stdout)[2])
@@ -128,13 +129,13 @@ def _version(programs: Path) -> int:
 
 
 def asks_password(data_dir: Path, postgres: Daemon) -> str:
-    """The password for which the running server asks from now on: made once, and kept where only we may read it."""
+    """Have the running server ask for a password, and return it: made once, and kept where only we may read it."""
     file, access = _password_file(data_dir), _access_file(data_dir)
     if not file.exists():
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(secrets.token_urlsafe())
     password = file.read_text()
-    if access.read_text() != _ASKING:  # of a new folder, or one that was made before servers asked
+    if access.read_text() != _ASKING:  # a new folder, or one from before there were passwords
         _psql(postgres.port, _SET_PASSWORD, password, {"password": password})
         access.write_text(_ASKING)
         os.kill(postgres.pid, signal.SIGHUP)
@@ -216,7 +217,7 @@ def _system_user() -> tuple[int, int]:
 
 
 def _let_others_read(programs: Path, data_dir: Path) -> None:
-    """Open the way to both folders (traverse only), and PostgreSQL's own files, to the system user."""
+    """Let the system user pass through to both folders, and read PostgreSQL's programs."""
     for folder in {*programs.parents, data_dir, *data_dir.parents}:
         _allow(folder, stat.S_IXOTH)
     for path in (programs, *programs.rglob("*"), *programs.parent.with_suffix(".libs").rglob("*")):

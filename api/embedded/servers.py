@@ -58,9 +58,10 @@ def embedded_stores(
 ) -> Iterator[EmbeddedStores]:
     """PostgreSQL and SecantusDB in `<data_dir>/postgres` and `<data_dir>/mongodb`, for as long as the block lasts.
 
-    Data persists, and PostgreSQL asks for a password. Without `durable` it doesn't, nothing waits for the disk, and
-    leaving the block discards what was not written: for folders that are thrown away. `postgres_bin` has the programs
-    of another PostgreSQL than the package's, 13 or newer. Call it from the main thread, outside an event loop.
+    Data persists, and PostgreSQL asks for a password. Without `durable`, for folders that are thrown away, there is no
+    password, nothing waits for the disk, and leaving the block discards what was not written yet. `postgres_bin` is the
+    folder with another PostgreSQL's programs than the package's, 13 or newer. Call it from the main thread, outside an
+    event loop.
 
     Raises EmbeddedError where a package is missing, the folder is in use, or a server does not start.
     """
@@ -106,7 +107,7 @@ def embedded_stores(
 def running_stores(data_dir: Path) -> tuple[str | None, str | None]:
     """The DATABASE_URL and MONGODB_URI of the servers that another process runs in this folder.
 
-    Raises FolderInUse where it doesn't say, since they are about to start or to stop.
+    Raises FolderInUse where it hasn't written them down, because the servers are starting or stopping.
     """
     data_dir = data_dir.expanduser().resolve()
     try:
