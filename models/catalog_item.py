@@ -15,6 +15,18 @@ SEARCH_VECTOR: Final = (
     "|| setweight(to_tsvector('english', coalesce(description, '')), 'B'))"
 )
 """What full-text search reads; the index and the queries must spell it alike."""
+TEXT_KEYS: Final = {"color": "color", "material": "material", "texture": "texture", "pattern_type": "patternType"}
+"""The keys of the texts inside `properties`, by Python name."""
+
+
+def text_of_properties(key: str, table: str = "") -> str:
+    """SQL of a text inside `properties`: null where no text is stored. Indexes and queries must spell it alike.
+
+    It is cut off where no filter reaches: an index can't hold the longest texts that JSON can. `table` is what names
+    the table, with a dot. Lines are PostgreSQL's own, so that Alembic finds nothing to change.
+    """
+    kind, value = (f"{table}properties {operator} '{key}'" for operator in ("->", "->>"))
+    return f"left(\nCASE\n WHEN jsonb_typeof({kind}) = 'string' THEN {value}\n ELSE NULL\nEND, 255)"
 
 
 SIZED: Final = text("deleted_at IS NULL AND jsonb_typeof(properties -> 'sizes'::text) = 'object'::text")
@@ -47,6 +59,26 @@ class CatalogItem(Identified, Timestamped, Authored, Base):
             postgresql_where=LIVE,
         ),
         Index("idx_catalog_items_sizes", "created_at", "id", postgresql_where=SIZED),
+        # whole, not only of live rows: PostgreSQL uses the statistics of an expression only of a whole index
+        *(
+            Index(f"idx_catalog_items_{name}", text(text_of_properties(key)), "created_at", "id")
+            for name, key in TEXT_KEYS.items()
+        ),
+        Index(
+            "idx_catalog_items_properties_trgm",
+            *(
+                literal_column(f"shared.fold({text_of_properties(key)})").label(f"folded_{name}")
+                for name, key in TEXT_KEYS.items()
+            ),
+            postgresql_using="gin",
+            postgresql_ops={f"folded_{name}": "gin_trgm_ops" for name in TEXT_KEYS},
+        ),
+        Index(
+            "idx_catalog_items_without_thumbnail",
+            "created_at",
+            "id",
+            postgresql_where=text("deleted_at IS NULL AND thumbnail_url IS NULL"),
+        ),
         Index(
             "idx_catalog_items_name_trgm",
             literal_column("shared.fold(name)").label("folded_name"),

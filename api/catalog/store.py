@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import insert, literal_column
+from sqlalchemy import ColumnElement, String, insert, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,11 +11,18 @@ import models
 from api.lists.rows import RowReader
 from api.stores.stores import Stores
 from models import PostgresRepository, new_id
+from models.catalog_item import TEXT_KEYS, text_of_properties
 
 # spelt as in the index; SQLAlchemy would write a subscript, which doesn't match the index
 TAGS: Final = literal_column("(catalog.catalog_items.properties -> 'tags')", JSONB)
 
-catalog_items = RowReader(models.CatalogItem, special={"tags": TAGS})
+
+TEXTS: Final[Mapping[str, ColumnElement[str]]] = {
+    name: literal_column(text_of_properties(key, "catalog.catalog_items."), String()) for name, key in TEXT_KEYS.items()
+}
+"""The texts inside `properties`, by field."""
+
+catalog_items = RowReader(models.CatalogItem, special={"tags": TAGS, **TEXTS})
 
 
 def repository(stores: Stores) -> PostgresRepository[models.CatalogItem]:

@@ -67,14 +67,16 @@ def where(
     on: str | None = None,
     node: str | None = None,
     as_text: bool = False,
+    presence: bool = False,
     name: str | None = None,
 ) -> Any:
     """A field of a filter input.
 
     `on` is the stored field, where it has another name; `node` is the type whose global ids are the values, and
-    `as_text` says that their keys are stored as text (as MongoDB stores the keys of PostgreSQL).
+    `as_text` says that their keys are stored as text (as MongoDB stores the keys of PostgreSQL). With `presence`, it
+    asks whether the stored field has a value.
     """
-    metadata = {"on": on, "node": node, "as_text": as_text}
+    metadata = {"on": on, "node": node, "as_text": as_text, "presence": presence}
     return strawberry.field(default=strawberry.UNSET, description=description, name=name, metadata=metadata)
 
 
@@ -142,6 +144,9 @@ class _Compiler:
                     parts.append(Not(self.compile(value, depth + 1)))
                 case name:
                     target = field.metadata.get("on") or name
+                    if field.metadata.get("presence"):
+                        parts.append(self._count(target, "is_null", not value))
+                        continue
                     if (node := field.metadata.get("node")) is not None:
                         keys = (decode_id_of(node, str(item)) for item in self._bounded(value))
                         value = [str(key) for key in keys] if field.metadata["as_text"] else list(keys)
