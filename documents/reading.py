@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from bson import CodecOptions
@@ -21,6 +22,11 @@ _LATE: Final = (NetworkTimeout, ServerSelectionTimeoutError)
 
 class ReadingClient(AsyncMongoClient[dict[str, Any]]):
     """A client that may have a shorter way than the driver's for commands that only read."""
+
+    @cached_property
+    def admin(self) -> AsyncDatabase[dict[str, Any]]:
+        """The database `admin`, which the driver makes anew each time."""
+        return self["admin"]
 
     async def run_read(
         self, database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], codec: Codec

@@ -9,7 +9,8 @@ one PostgreSQL connection (two, if some ask for detailed figures).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -66,46 +67,44 @@ async def check(
 
 
 async def _check(stores: Stores, limit: float, detailed: bool) -> Health:
-    timestamp = datetime.now(UTC)
+    timestamp, started = datetime.now(UTC), perf_counter()
+    postgres = _PostgresAttempt(stores.spare, detailed)
+    mongodb = _MongodbAttempt(stores.spare_mongo, stores.database.name, limit, detailed)
     with bypassed():
-        postgres, mongodb = await asyncio.gather(
-            _check_postgres(stores, limit, detailed), _check_mongodb(stores, limit, detailed)
-        )
-    return Health(timestamp, postgres, mongodb)
+        errors = await _within(limit, (postgres, mongodb))
+    return Health(
+        timestamp,
+        _postgres_health(stores, postgres, errors[0], started, limit),
+        _mongodb_health(stores, mongodb, errors[1], started, limit),
+    )
 
 
-async def _check_postgres(stores: Stores, limit: float, detailed: bool) -> PostgresHealth:
-    attempt = _PostgresAttempt(stores.spare, detailed)
-    started = perf_counter()
-    error = await _within(limit, attempt.run(), attempt.hang_up)
+def _postgres_health(
+    stores: Stores, attempt: _PostgresAttempt, error: BaseException | None, started: float, limit: float
+) -> PostgresHealth:
     counts = _counts(stores.engine.pool)
-    if attempt.answered is not None:
-        if error is not None:
-            logger.warning("no figures from store", store="postgres", cause=_described(error))
-        elapsed, sentence = attempt.answered - started, None
-    else:
-        elapsed = perf_counter() - started
+    sentence = None
+    if attempt.answered is None:
         sentence = reason(error or _GaveUp(), limit)
         logger.warning("store unhealthy", store="postgres", reason=sentence, cause=_described(error))
-    cut_off = stores.is_cut_off("PostgreSQL")
-    return PostgresHealth(sentence is None, _milliseconds(elapsed), sentence, cut_off, counts, attempt.server)
+    elif error is not None:
+        logger.warning("no figures from store", store="postgres", cause=_described(error))
+    cut_off, elapsed = stores.is_cut_off("PostgreSQL"), _milliseconds(attempt, started)
+    return PostgresHealth(sentence is None, elapsed, sentence, cut_off, counts, attempt.server)
 
 
-async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> MongodbHealth:
-    attempt = _MongodbAttempt(stores.spare_mongo, stores.database.name, limit, detailed)
-    started = perf_counter()
-    error = await _within(limit, attempt.run())
+def _mongodb_health(
+    stores: Stores, attempt: _MongodbAttempt, error: BaseException | None, started: float, limit: float
+) -> MongodbHealth:
     topology = stores.spare_mongo.topology_description
-    if attempt.answered is not None:
-        if error is not None:
-            logger.warning("no figures from store", store="mongodb", cause=_described(error))
-        elapsed, sentence = attempt.answered - started, None
-    else:
-        elapsed = perf_counter() - started
+    sentence = None
+    if attempt.answered is None:
         sentence = reason(error or _GaveUp(), limit)
         if sentence == timed_out(limit):
             sentence = _reason_of_heartbeats(topology, limit)
         logger.warning("store unhealthy", store="mongodb", reason=sentence, cause=_described(error))
+    elif error is not None:
+        logger.warning("no figures from store", store="mongodb", cause=_described(error))
     if any(server.is_writable for server in topology.known_servers):
         state = MongodbState.CONNECTED
     elif topology.known_servers:
@@ -114,7 +113,7 @@ async def _check_mongodb(stores: Stores, limit: float, detailed: bool) -> Mongod
         state = MongodbState.DISCONNECTED
     return MongodbHealth(
         sentence is None,
-        _milliseconds(elapsed),
+        _milliseconds(attempt, started),
         sentence,
         stores.is_cut_off("MongoDB"),
         state,
@@ -135,24 +134,26 @@ class _GaveUp(TimeoutError):
     """The attempt did not end in time."""
 
 
-async def _within(
-    limit: float, work: Coroutine[Any, Any, None], hang_up: Callable[[], None] | None = None
-) -> BaseException | None:
-    """The error of the work, None if it succeeded, `_GaveUp` if it isn't done in time.
+async def _within(limit: float, attempts: Sequence[_Attempt]) -> list[BaseException | None]:
+    """The error of each attempt, None if it succeeded, `_GaveUp` if it isn't done in time. They run at the same time.
 
-    Unlike asyncio.timeout this does not wait for the work to be over: cancelling a statement tells the server and
+    Unlike asyncio.timeout this does not wait for them to be over: cancelling a statement tells the server and
     closes the connection in good order, which takes seconds where the server is frozen.
     """
-    task = asyncio.create_task(work)
+    tasks = [asyncio.create_task(attempt.timed()) for attempt in attempts]
     try:
-        await asyncio.wait({task}, timeout=limit)
+        await asyncio.wait(tasks, timeout=limit)
     finally:
-        if not task.done():
-            _abandoned.add(task)
-            task.add_done_callback(_forget)
-            if hang_up is not None:
-                hang_up()
-            task.cancel()
+        for attempt, task in zip(attempts, tasks, strict=True):
+            if not task.done():
+                _abandoned.add(task)
+                task.add_done_callback(_forget)
+                attempt.hang_up()
+                task.cancel()
+    return [_error_of(task) for task in tasks]
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
     if not task.done():
         return _GaveUp()
     return asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -164,11 +165,32 @@ def _forget(task: asyncio.Task[None]) -> None:
         task.exception()  # asyncio logs exceptions that nobody retrieved
 
 
-@dataclass(slots=True)
-class _PostgresAttempt:
+class _Attempt(ABC):
+    """An attempt to ask a store: when it answered, and when the attempt ended."""
+
+    answered: float | None = None
+    ended: float | None = None
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Ask the store."""
+
+    async def timed(self) -> None:
+        """Ask the store, and note when that has ended."""
+        try:
+            await self.run()
+        finally:
+            self.ended = perf_counter()
+
+    @abstractmethod
+    def hang_up(self) -> None:
+        """Give up what is under way, without waiting for anything."""
+
+
+@dataclass
+class _PostgresAttempt(_Attempt):
     spare: SpareConnection
     detailed: bool
-    answered: float | None = None
     server: PostgresServer | None = None
     _driver: Connection | None = field(default=None, init=False)
 
@@ -212,14 +234,16 @@ _ACTIVITY: Final = """
 """
 
 
-@dataclass(slots=True)
-class _MongodbAttempt:
+@dataclass
+class _MongodbAttempt(_Attempt):
     client: MongoClient
     database: str
     limit: float
     detailed: bool
-    answered: float | None = None
     server: MongodbServer | None = None
+
+    def hang_up(self) -> None:
+        """The driver closes its connection where it is cancelled."""
 
     async def run(self) -> None:
         # a little earlier than we give up, so that the driver can say why; the server stops working then too
@@ -245,8 +269,9 @@ def _counts(pool: Pool) -> ConnectionCounts:
     return ConnectionCounts(total=idle + active, active=active, idle=idle)
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+def _milliseconds(attempt: _Attempt, started: float) -> int:
+    """Until the answer; without one, until the attempt ended or was given up."""
+    return round(((attempt.answered or attempt.ended or perf_counter()) - started) * 1000)
 
 
 def _described(error: BaseException | None) -> str:
