@@ -156,6 +156,7 @@ async def slower(
     return (least, longest) if longest > max(UNNOTICED, ALLOWED * least) else None
 
 
+@pytest.mark.executed_once  # it is the time of one execution that is measured
 async def test_every_argument(app: Starlette, client: httpx.AsyncClient) -> None:
     admin, _ = await signed_in(client, app.state.stores, role="admin")
     asked = list(requests())
