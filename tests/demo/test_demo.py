@@ -9,6 +9,7 @@ import signal
 import statistics
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,11 +69,13 @@ def block() -> Block:
 
 
 @pytest.fixture
-async def stores(opened_stores: Stores, anyio_backend: str) -> AsyncIterator[Stores]:
-    """Both stores, empty; designs have no indexes, which take SecantusDB nine tenths of the time of a load.
+async def stores(opened_stores: Stores, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> AsyncIterator[Stores]:
+    """Both stores, empty, to load into quickly: designs have no indexes, which take SecantusDB nine tenths of the time
+    of a load, and hashes are cheap in this process.
 
-    In `test_without_configured_stores_those_of_dev_are_filled` they are there.
+    In `test_without_configured_stores_those_of_dev_are_filled` both are as they are.
     """
+    monkeypatch.setattr("api.demo.loader.PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=32))
     database = opened_stores.database
     await database["designs"].drop_indexes()
     yield opened_stores
