@@ -22,6 +22,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._open: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self._cut: bytes | None = None
@@ -49,9 +51,19 @@ class Proxy:
         """Pass nothing on; new connections are accepted, as the kernel does for a process that is stopped."""
         self._flowing.clear()
 
+    def hold(self) -> None:
+        """Keep answers back, while questions go on to the server: what it says gets old."""
+        self._answering.clear()
+
     def thaw(self) -> None:
         """Pass on what has been waiting, and all that comes."""
         self._flowing.set()
+        self._answering.set()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether clients wait in vain."""
+        return not (self._flowing.is_set() and self._answering.is_set())
 
     def reset(self) -> None:
         """Reset every connection."""
@@ -124,6 +136,7 @@ class Proxy:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
+            await self._answering.wait()
             data = data.replace(*self.rewritten) if all(self.rewritten) else data
             if cut.is_set():
                 writer.write(data[: len(data) // 2])
