@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from api.lists.conditions import Compare, Condition, Or
-from api.rights.policies import EVERYTHING, NOTHING, Guard, Policy
+from api.lists.conditions import Compare, Condition
+from api.rights.policies import EVERYTHING, NOTHING, Guard, Policy, public_or_own
 from api.rights.viewer import Viewer, may_use_premium
 from api.stores.views import read
 
@@ -19,10 +19,7 @@ def _own(viewer: Viewer) -> Condition:
 
 
 def _listed(viewer: Viewer) -> Condition:
-    own = _own(viewer)
-    if own == EVERYTHING:
-        return EVERYTHING
-    return ACTIVE if own == NOTHING else Or((ACTIVE, own))
+    return public_or_own(ACTIVE, _own(viewer))
 
 
 catalog_items: Final = Policy(listed=_listed, deleted=_own, editable=_own)

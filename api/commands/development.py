@@ -61,6 +61,16 @@ def development_stores(settings: Settings, *, join: bool = True) -> Iterator[Set
         yield load_settings()
 
 
+@contextlib.contextmanager
+def configured_stores(settings: Settings) -> Iterator[Settings]:
+    """Settings of what is configured, be it one store; where none is, of the embedded stores that `dev` uses."""
+    if settings.postgres_url is None and settings.mongodb_url is None:
+        with development_stores(settings) as complete:
+            yield complete
+    else:
+        yield settings
+
+
 def prepare(settings: Settings, say: Callable[[str], Any], *, url: str, embedded: bool, demo: bool) -> None:
     """Bring both stores to the current revision, and load the demo data where they are empty.
 

@@ -84,14 +84,11 @@ def _run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     """The result of work in one transaction, on the configured server or else the embedded one."""
     import asyncio
 
-    from api.commands.development import development_stores
+    from api.commands.development import configured_stores
     from api.config.settings import load_settings
 
-    settings = load_settings()
-    if settings.postgres_url is None and settings.mongodb_url is None:
-        with development_stores(settings) as complete:
-            return asyncio.run(_transact(complete, work))
-    return asyncio.run(_transact(settings, work))
+    with configured_stores(load_settings()) as settings:
+        return asyncio.run(_transact(settings, work))
 
 
 async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:

@@ -130,14 +130,10 @@ def grants(
 @contextlib.contextmanager
 def _stores() -> Iterator[Settings]:
     """Settings of the configured stores; in development, where none is, of the embedded ones that `dev` uses."""
-    from api.commands.development import development_stores
+    from api.commands.development import configured_stores
     from api.config.settings import load_settings
 
-    settings = load_settings()
-    if settings.postgres_url is None and settings.mongodb_url is None:
-        with development_stores(settings) as complete:
-            yield complete
-    else:
+    with configured_stores(load_settings()) as settings:
         yield settings
 
 

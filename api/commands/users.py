@@ -49,7 +49,7 @@ def create(
     import asyncio
 
     with reported():
-        from api.commands.development import development_stores
+        from api.commands.development import configured_stores
         from api.config.settings import load_settings
 
         settings = load_settings()
@@ -58,11 +58,8 @@ def create(
         else:
             password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         given = {"email": email, "password": password, "first_name": first_name, "last_name": last_name}
-        if settings.postgres_url is None and settings.mongodb_url is None:
-            with development_stores(settings) as complete:
-                asyncio.run(_create(complete, given, role.value))
-        else:
-            asyncio.run(_create(settings, given, role.value))
+        with configured_stores(settings) as complete:
+            asyncio.run(_create(complete, given, role.value))
     typer.echo(f"There is an account {email} now, with the role {role.value}.")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.lists.conditions import Compare, Condition, Or
-from api.rights.policies import EVERYTHING, NOTHING, PUBLISHED, Policy
+from api.lists.conditions import Compare, Condition
+from api.rights.policies import EVERYTHING, NOTHING, PUBLISHED, Policy, public_or_own
 from api.rights.viewer import Viewer
 
 
@@ -16,10 +16,7 @@ def _own(viewer: Viewer) -> Condition:
 
 
 def _listed(viewer: Viewer) -> Condition:
-    own = _own(viewer)
-    if own == EVERYTHING:
-        return EVERYTHING
-    return PUBLISHED if own == NOTHING else Or((PUBLISHED, own))
+    return public_or_own(PUBLISHED, _own(viewer))
 
 
 designs: Final = Policy(listed=_listed, deleted=_own, editable=_own)

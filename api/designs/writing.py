@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 import strawberry
 from bson import ObjectId
 from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
 
 from api.designs import owner_deletion, revision_store, store
 from api.designs.payloads import VersionConflict
@@ -27,9 +26,8 @@ from api.ids import decode_id_of
 from api.lists.conditions import And, Condition, matches
 from api.stores.views import read
 from api.uuids import uuid_of
-from api.writing.inputs import S, given
-from api.writing.messages import words_of
-from api.writing.refusals import InvalidInput, Refusal, conflict, not_editable, not_found
+from api.writing.inputs import S, given, refusal_of
+from api.writing.refusals import Refusal, conflict, not_editable, not_found
 from documents.last_change import version_of
 
 Document = dict[str, Any]
@@ -194,17 +192,7 @@ def storable() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise Refusal(
-            *(
-                InvalidInput(
-                    code=MutationErrorCode.INVALID,
-                    message=f"What is stored breaks a rule: it {words_of(problem)}.",
-                    path=[to_camel(str(part)) for part in problem["loc"]] or None,
-                )
-                for problem in problems
-            )
-        ) from None
+        raise refusal_of(error, lambda words: f"What is stored breaks a rule: it {words}.") from None
 
 
 def _key(global_id: str) -> ObjectId | None:

@@ -24,6 +24,13 @@ PUBLISHED: Final = Compare("status", "in", ("published",))
 """Of designs: on show for everyone."""
 
 
+def public_or_own(public: Condition, own: Condition) -> Condition:
+    """What everyone may see, and what is the viewer's own: all of it for those to whom everything counts as own."""
+    if own == EVERYTHING:
+        return EVERYTHING
+    return public if own == NOTHING else Or((public, own))
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Who may see which objects of a type.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -48,14 +48,19 @@ def validated(schema: type[S], values: Mapping[str, Any]) -> S:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise Refusal(
-            *(
-                InvalidInput(
-                    code=MutationErrorCode.INVALID,
-                    message=words_of(problem),
-                    path=[to_camel(str(part)) for part in problem["loc"]] or None,
-                )
-                for problem in problems
+        raise refusal_of(error) from None
+
+
+def refusal_of(error: ValidationError, said: Callable[[str], str] = str) -> Refusal:
+    """The refusal with all problems of a validation, each with its path. `said` makes a message of its words."""
+    problems = error.errors(include_input=False, include_url=False)
+    return Refusal(
+        *(
+            InvalidInput(
+                code=MutationErrorCode.INVALID,
+                message=said(words_of(problem)),
+                path=[to_camel(str(part)) for part in problem["loc"]] or None,
             )
-        ) from None
+            for problem in problems
+        )
+    )
