@@ -95,7 +95,7 @@ async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from api.stores.postgres import postgres_engine
-    from api.stores.revisions import migrated
+    from api.stores.schema_revisions import migrated
 
     engine = postgres_engine(settings, migrated)
     try:

@@ -20,11 +20,11 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
+from api.execution.collected_fields import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.declarations import Declarations, NothingDeclared
 from api.execution.execution import Execution
 from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
-from api.execution.selections import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.sizes import SizeBudget
 from api.execution.turns import Turns, is_large
 

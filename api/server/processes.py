@@ -31,7 +31,7 @@ from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
 from api.stores.mongodb import mongo_client, mongo_database, require_version
 from api.stores.postgres import postgres_engine
-from api.stores.revisions import migrated
+from api.stores.schema_revisions import migrated
 from api.stores.startup_errors import ServerError, describe
 
 FACTORY: Final = "api.server.processes:application"

@@ -18,8 +18,8 @@ from api.stores.coalescing import Coalescer
 from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
 from api.stores.postgres import PostgresGuard, dispose, postgres_engine
-from api.stores.revisions import migrated
 from api.stores.row_level_security import Identity, bound, enforce, first_statement, referring
+from api.stores.schema_revisions import migrated
 from documents import Design
 from models.external_pooler import autocommit
 from models.statements import Record, Statement, StatementRunner

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.config.settings import Settings
-from api.stores.revisions import known
+from api.stores.schema_revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.support.failures.restartable import restartable_stores
 from tests.support.processes import COMMAND, run

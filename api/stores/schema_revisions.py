@@ -1,5 +1,8 @@
-"""Which revisions there are, and whether a database is at the newest one. Read off the files: Alembic takes a process
-a tenth of a second and megabytes to import, and those that serve have no other use for it."""
+"""Which revisions of PostgreSQL's schema there are, and whether a database is at the newest.
+
+They are read off the files: to import Alembic takes a tenth of a second and some megabytes, and a process that serves
+has no other use for it.
+"""
 
 from __future__ import annotations
 
