@@ -192,6 +192,35 @@ class MongoRepository(Generic[D]):
             found = await cursor.to_list()
         return {document["_id"]: document["found"] for document in found}
 
+    async def read_by_values(
+        self, fields: Mapping[str, str], values: Sequence[tuple[str, str]], pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[list[dict[str, Any]]]:
+        """The result of a pipeline for each value, over the documents whose field is (or contains) it. One command.
+
+        `fields` are by short names, and a value is one of these with a text.
+        """
+        # False is in none of the fields; a missing value would find the documents without the field
+        asked = [
+            {"_id": number, **{name: value if name == kind else False for name in fields}}
+            for number, (kind, value) in enumerate(values)
+        ]
+        lookups: list[Mapping[str, Any]] = [
+            {
+                "$lookup": {
+                    "from": self.document.get_collection_name(),
+                    "localField": name,
+                    "foreignField": field,
+                    "pipeline": pipeline,
+                    "as": f"found_{name}",
+                }
+            }
+            for name, field in fields.items()
+        ]
+        stages: list[Mapping[str, Any]] = [{"$documents": asked}, *lookups]
+        cursor = await self._database.aggregate(stages, batchSize=BATCH, session=self._session)
+        found = {each["_id"]: each for each in await cursor.to_list()}
+        return [found[number][f"found_{kind}"] for number, (kind, _) in enumerate(values)]
+
     def _times(self, projection: Mapping[str, Any] | None) -> frozenset[str] | None:
         """The times among the projected fields; None where the projected parts may hold others."""
         if projection is None or not self.document.open_parts.isdisjoint(projection):

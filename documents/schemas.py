@@ -102,6 +102,8 @@ _DESIGN_INDEXES: Final = (
     IndexModel([("layers.itemId", ASCENDING), *_LIST], name="idx_designs_layers_itemId_status_createdAt"),
     IndexModel([("avatarId", ASCENDING), *_LIST], name="idx_designs_avatarId_status_createdAt"),
     IndexModel([("metadata.tags", ASCENDING)], name="idx_designs_tags"),
+    # the newest published designs with a tag
+    IndexModel([("metadata.tags", ASCENDING), *_LIST], name="idx_designs_tags_status_createdAt"),
     IndexModel([("deletedAt", ASCENDING)], sparse=True, name="idx_designs_deletedAt"),
     IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)], name="idx_designs_updatedAt"),
     # the audit log

@@ -13,6 +13,7 @@ from api.fields.costs import LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
 from api.lists.costs import COUNT
+from api.similarity.types import MOST_REASONS
 
 domain: Final = Domain(
     queries=(CatalogQueries,),
@@ -21,7 +22,9 @@ domain: Final = Domain(
     loaders=loaders.sources,
     costs={
         "CatalogItem.description": LARGE_TEXT,
+        "CatalogItem.similar": Cost(80),
         "CatalogItem.usage": Cost(COUNT),
+        "SimilarCatalogItem.reasons": Cost(size=MOST_REASONS),
         "CatalogItemProperties.sizes": Cost(size=MAX_SIZES),
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
         "ImportResult.item": Cost(1),

@@ -6,30 +6,19 @@ of the three, or has anything but a length there, counts as if it weren't stored
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
 import strawberry
 from graphql import Undefined
-from sqlalchemy import Integer, func, literal_column, select
-from sqlalchemy.dialects.postgresql import JSONB
 
-import models
 from api.fields.resolvers.values import Stored
-from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
-from api.stores.stores import Stores
 from api.stores.views import Part
-from models.statements import Parameters, Statement, compile_select
 
 GIRTHS: Final = ("chest", "waist", "hips")
 MAX_SIZES: Final = 30
 MAX_GIRTH: Final = 500
 """In cm."""
-MOST_TABLES: Final = 1000
-"""So many size tables are looked at, those of the newest items."""
-
 Girths = tuple[float, ...]
 """Chest, waist and hips."""
 SizeTable = dict[str, Girths]
@@ -77,32 +66,3 @@ class StoredSizes(Stored):
         table = table_of(stored)
         sizes: list[Any] = [{"name": name, **dict(zip(GIRTHS, girths, strict=True))} for name, girths in table.items()]
         return sizes if all(map(girths_of, stored.values())) else [*sizes, Undefined]
-
-
-_COLUMNS: Final = dict(models.CatalogItem.__table__.columns.items())
-# spelt as in the index
-_TABLE: Final = literal_column("(catalog.catalog_items.properties -> 'sizes')", JSONB)
-
-
-async def newest(
-    stores: Stores, scopes: Sequence[Condition], names: frozenset[str]
-) -> list[list[tuple[Any, SizeTable]]]:
-    """The newest items with a size table in each scope, by id, with their tables. One statement a scope."""
-    found = []
-    for scope in scopes:
-        values: list[Any] = []
-        statement = _newest(shape_of(scope, values))
-        rows = await stores.fetch(statement, [*values, MOST_TABLES])
-        found.append([(row[0], table_of(row[1])) for row in rows])
-    return found
-
-
-@lru_cache(maxsize=16)
-def _newest(scope: Shape) -> Statement:
-    parameters, id, created_at = Parameters(), _COLUMNS["id"], _COLUMNS["created_at"]
-    return compile_select(
-        select(id, _TABLE.label("sizes"))
-        .where(shape_to_sql(scope, _COLUMNS, parameters.take), func.jsonb_typeof(_TABLE) == literal_column("'object'"))
-        .order_by(created_at.desc(), id.desc())
-        .limit(parameters.take(Integer()))
-    )

@@ -9,11 +9,14 @@ import strawberry
 
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
+from api.catalog.similar import NEEDS, SimilarItems
 from api.catalog.sizes import CatalogItemSize, StoredSizes
 from api.catalog.usage import CatalogItemUsage, Usage
 from api.fields.connections import Connection
 from api.fields.declared import EPOCH, always, batched, connection, guarded, reference, stored, stored_by
 from api.fields.node import Node
+from api.lists.pagination import MAX_SIZE
+from api.similarity.types import SimilarityReason
 from api.stores.views import Part
 
 if TYPE_CHECKING:
@@ -36,6 +39,17 @@ class CatalogItemProperties(Part):
 
 NO_PROPERTIES: Final[dict[str, Any]] = {}
 """Shown in place of properties that are no object."""
+
+
+@strawberry.type(description="An item that is similar to another one.")
+class SimilarCatalogItem(Part):
+    item: CatalogItem | None = reference(
+        "catalog_item", key="item_id", description="The item; null where it was deleted in this moment."
+    )
+    score: float = strawberry.field(description="How similar it is, from 0 to 1: the scores of the reasons together.")
+    reasons: list[SimilarityReason] = strawberry.field(
+        description="Why it is similar, what counts most first; what isn't close at all is left out."
+    )
 
 
 @strawberry.type(description="Something that a layer of a design shows.")
@@ -78,4 +92,11 @@ class CatalogItem(Node):
         Usage(),
         needs=("id", "created_by"),
         description="How much it is used; for its brand and admins, null for others.",
+    )
+    similar: list[SimilarCatalogItem] | None = batched(
+        SimilarItems(),
+        needs=NEEDS,
+        first=f"How many items, at most {MAX_SIZE}; 20 where it is not given.",
+        description="The most similar items among those that the viewer finds in lists, the best first: by tags, "
+        "colour, material, category and type. Null only where the store is not available.",
     )

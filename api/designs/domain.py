@@ -13,6 +13,7 @@ from api.designs.validation import MAX_LAYERS
 from api.fields.costs import FREE, LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType, RecordType
 from api.ids import object_id_key
+from api.similarity.types import MOST_REASONS
 
 _LAYERS: Final = Cost(20, size=MAX_LAYERS)
 """Layers come with their design, and their items in one statement: a fixed price, however many there are. What is asked
@@ -27,6 +28,8 @@ domain: Final = Domain(
     costs={
         "Design.layers": _LAYERS,
         "Design.catalogItems": _LAYERS,
+        "Design.similar": Cost(120),
+        "SimilarDesign.reasons": Cost(size=MOST_REASONS),
         "Design.revision": Cost(1),
         "Design.diff": Cost(40),
         "DesignRevision.layers": _LAYERS,

@@ -25,6 +25,7 @@ sources: Final[Mapping[str, Source]] = {
     "designs": pages(store.pages, _size_of),
     "designs_count": counts(store.counts),
     "catalog_item_usage": objects(store.usage),
+    "similar_designs": Source(store.candidates, _size_of, question=itemgetter(2), rows=lambda _: store.MOST_OF_VALUE),
     "design_revision": objects(revision_store.by_version, _size_of),
     "design_revisions": Source(revision_store.pages, _size_of, question=itemgetter(2), rows=_rows_of_span),
     "design_revisions_count": objects(revision_store.counts),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from bson import ObjectId
 
-from api.lists.conditions import stored_name, to_mongo
+from api.lists.conditions import Condition, stored_name, to_mongo
 from api.lists.keyset import mongo_filter, mongo_sort, projection
 from api.lists.pagination import PageRequest
 from api.lists.rows import CountKey, PageKey, by_question
@@ -18,6 +18,13 @@ from documents import Design
 from documents.repository import MongoRepository
 
 Document = dict[str, Any]
+
+MOST_OF_VALUE: Final = 20
+"""Designs that are candidates for having a tag, or an item, in common: the newest ones."""
+CandidateKey = tuple[str, str, Condition]
+"""What candidates share (`tag` or `item`), its value, and which designs may be candidates."""
+_SOUGHT: Final = {"tag": "metadata.tags", "item": "layers.itemId"}
+_COMPARED: Final = frozenset(("metadata.tags", "layers.item_id", "layers.type", "layers.color"))
 
 
 def repository(stores: Stores) -> MongoRepository[Design]:
@@ -86,6 +93,22 @@ async def usage(stores: Stores, items: Sequence[UUID], names: frozenset[str]) ->
     found = await _by_owner(stores, "layers.item_id", items, pipeline)
     counted = [found.get(str(item)) for item in items]
     return [dict(one[0]) if one else {"designs": 0, "users": 0} for one in counted]
+
+
+async def candidates(stores: Stores, keys: Sequence[CandidateKey], names: frozenset[str]) -> list[Sequence[Document]]:
+    """The newest designs with each tag or item, at most `MOST_OF_VALUE`. One command for all with the same scope."""
+    answers: dict[CandidateKey, Sequence[Document]] = {}
+    for scope in dict.fromkeys(scope for _, _, scope in keys):
+        asked = [(kind, value) for kind, value, its in keys if its == scope]
+        pipeline: list[Document] = [
+            {"$match": to_mongo(scope)},
+            {"$sort": {"createdAt": -1, "_id": -1}},
+            {"$limit": MOST_OF_VALUE},
+            {"$project": projection(_COMPARED)},
+        ]
+        found = await repository(stores).read_by_values(_SOUGHT, asked, pipeline)
+        answers.update({(*one, scope): documents for one, documents in zip(asked, found, strict=True)})
+    return [answers[key] for key in keys]
 
 
 async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> Sequence[Document]:

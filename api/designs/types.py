@@ -15,16 +15,32 @@ from api.designs.diff_types import DesignDiff, compare
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
+from api.designs.similar import NEEDS as SIMILAR_NEEDS
+from api.designs.similar import SimilarDesigns
 from api.fields.connections import Connection
 from api.fields.context import Context
-from api.fields.declared import always, reference, references, stored
+from api.fields.declared import always, batched, reference, references, stored
 from api.fields.node import Node
 from api.fields.selection import columns_of
+from api.lists.pagination import MAX_SIZE
+from api.similarity.types import SimilarityReason
+from api.stores.views import Part
 from api.users.types import User
 from documents.last_change import FIRST, made_at
 
 _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 """The fields that are compared between two versions."""
+
+
+@strawberry.type(description="A design that is similar to another one.")
+class SimilarDesign(Part):
+    design: Design | None = reference(
+        "design", key="design_id", description="The design; null where it was deleted in this moment."
+    )
+    score: float = strawberry.field(description="How similar it is, from 0 to 1: the scores of the reasons together.")
+    reasons: list[SimilarityReason] = strawberry.field(
+        description="Why it is similar, what counts most first; what isn't close at all is left out."
+    )
 
 
 @strawberry.type(description="Layers of catalog items on an avatar.")
@@ -56,6 +72,14 @@ class Design(Node):
         parts="layers",
         key="item_id",
         description="The distinct items of its layers, those that are gone left out.",
+    )
+
+    similar: list[SimilarDesign] | None = batched(
+        SimilarDesigns(),
+        needs=SIMILAR_NEEDS,
+        first=f"How many designs, at most {MAX_SIZE}; 20 where it is not given.",
+        description="The most similar published designs, the best first: by tags, and by the colours, materials, "
+        "categories and types of the layers and their items. Null only where a store is not available.",
     )
 
     @strawberry.field(

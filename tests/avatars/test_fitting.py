@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from api.avatars.fitting import Fit, body_of, fit_of, fitting
-from api.catalog.sizes import MOST_TABLES
+from api.catalog.finding_store import MOST_TABLES
 from api.stores.stores import Stores
 from documents.base import utc_now
 from tests.support.factories.avatars import create_avatar

@@ -30,6 +30,7 @@ NAMES = [
     "idx_designs_layers_itemId_status_createdAt",
     "idx_designs_avatarId_status_createdAt",
     "idx_designs_tags",
+    "idx_designs_tags_status_createdAt",
     "idx_designs_deletedAt",
     "idx_designs_updatedAt",
     "idx_designs_change_at",
@@ -113,7 +114,7 @@ async def test_a_missing_text_index_is_told_from_an_unsupported_one(faulty: str)
         state = await collection.describe(database)
 
     assert [(index.name, index.status) for index in state.indexes if index.status != "missing"] == []
-    assert len(state.indexes) == 17
+    assert len(state.indexes) == 18
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,7 @@ async def test_ensure_makes_everything_once(
         "idx_designs_layers_itemId_status_createdAt": ({"layers.itemId": 1, **newest}, False),
         "idx_designs_avatarId_status_createdAt": ({"avatarId": 1, **newest}, False),
         "idx_designs_tags": ({"metadata.tags": 1}, False),
+        "idx_designs_tags_status_createdAt": ({"metadata.tags": 1, **newest}, False),
         "idx_designs_deletedAt": ({"deletedAt": 1}, True),
         "idx_designs_updatedAt": ({"updatedAt": -1, "_id": -1}, False),
         "idx_designs_change_at": ({"change.at": -1, "_id": -1}, False),

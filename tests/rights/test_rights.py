@@ -43,12 +43,16 @@ FIELDS: Final = table(
             Avatar: id name gender modelUrl thumbnailUrl isDefault createdAt updatedAt owner designs
             AvatarConnection: nodes edges pageInfo totalCount
             CatalogItem: id name description type category properties thumbnailUrl isPremium isActive price
-            CatalogItem: createdAt updatedAt brand designs
+            CatalogItem: createdAt updatedAt brand designs similar
+            SimilarCatalogItem: item score reasons
+            SimilarDesign: design score reasons
+            SimilarityReason: kind weight closeness score values
             CatalogItemProperties: color texture material patternType tags sizes
             CatalogItemSize: name chest waist hips
             CatalogItemConnection: nodes edges pageInfo totalCount
             CatalogItemEdge: node cursor
             Design: id name status version createdAt updatedAt publishedAt layers metadata owner avatar catalogItems
+            Design: similar
             DesignConnection: nodes edges pageInfo totalCount
             DesignEdge: node cursor
             DesignLayer: layerId type catalogItem position rotation scale color visible

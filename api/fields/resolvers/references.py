@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
+from bson import ObjectId
 from graphql import get_named_type
 
 from api.execution import Loading
@@ -19,7 +20,7 @@ from api.log import report_dangling
 from api.rights.policies import Guard
 from api.stores.views import read, read_all
 
-_KEYS: Final = frozenset((str, UUID, pgproto.UUID, type(None)))
+_KEYS: Final = frozenset((str, UUID, pgproto.UUID, ObjectId, type(None)))
 
 
 @dataclass(frozen=True, slots=True)

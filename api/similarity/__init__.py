@@ -1,0 +1,1 @@
+"""What is similar to what: the same for items and for designs, which are made of items."""
