@@ -28,9 +28,16 @@ def template(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def migrated(postgres_url: str, mongodb_url: str, template: Settings) -> Iterator[Settings]:
-    """Settings of a fresh database whose PostgreSQL is migrated, as a copy of one that was."""
+def migrated(request: pytest.FixtureRequest, postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
+    """Settings of a fresh database whose PostgreSQL is migrated, as a copy of one that was.
+
+    Citus is connected to each of its databases, which can't be copied then.
+    """
+    copied = request.config.getoption("--postgres") != "citus"
+    template = request.getfixturevalue("template") if copied else None
     with fresh_database(postgres_url, mongodb_url, template=template) as settings:
+        if not copied:
+            runner.upgrade(settings)
         yield settings
 
 
