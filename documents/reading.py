@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from bson import CodecOptions
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect, NetworkTimeout, ServerSelectionTimeoutError
 
-Codec = CodecOptions[dict[str, Any]]
+from documents.decoding import Codec, decoded, undecoded
 
-_NAIVE: Final[dict[int, tuple[Codec, Codec]]] = {}
-"""Codec options by identity, since they can't be hashed, with their variant for naive times."""
+_VARIANTS: Final[dict[tuple[int, bool], tuple[Codec, Codec, Codec]]] = {}
+"""Codec options by identity, since they can't be hashed, and whether times are naive: with the variants for that."""
 _LATE: Final = (NetworkTimeout, ServerSelectionTimeoutError)
 """Timeouts. After these a read isn't repeated, since that would take even longer."""
 
@@ -49,30 +48,36 @@ async def run_read(
 
 
 async def run_at_once(
-    database: AsyncDatabase[dict[str, Any]], command: MutableMapping[str, Any], *, naive: bool = False
+    database: AsyncDatabase[dict[str, Any]],
+    command: MutableMapping[str, Any],
+    *,
+    naive: bool = False,
+    large: bool = False,
 ) -> list[dict[str, Any]] | None:
     """The documents of a `find` or an `aggregate`; None where they don't fit into one reply.
 
-    The codec options are the database's, except that times have no timezone where `naive`. After a lost connection, the
-    command is repeated once if `retryReads` is on, as the driver does.
+    The codec options are the database's, except that times have no timezone where `naive`. A reply that may be `large`
+    is decoded with turns of the event loop in between. After a lost connection, the command is repeated once if
+    `retryReads` is on, as the driver does.
     """
     concern = database.read_concern.document
     if concern:
         command = {**command, "readConcern": concern}
-    codec = database.codec_options
-    if naive:
-        codec = _naive(codec)
+    codec, raw = _variants(database.codec_options, naive=naive)
+    asked = raw if large else codec
     try:
-        reply = await run_read(database, command, codec)
+        reply = await run_read(database, command, asked)
     except AutoReconnect as error:
         if isinstance(error, _LATE) or not database.client.options.retry_reads:
             raise
-        reply = await run_read(database, command, codec)
-    cursor: dict[str, Any] = reply["cursor"]
+        reply = await run_read(database, command, asked)
+    cursor: Any = reply["cursor"]
     if cursor["id"]:
         collection = cursor["ns"].partition(".")[2]
         await database.command({"killCursors": collection, "cursors": [cursor["id"]]})
         return None
+    if large:
+        cursor = (await decoded(reply, codec))["cursor"]
     documents: list[dict[str, Any]] = cursor["firstBatch"]
     return documents
 
@@ -87,9 +92,12 @@ def set_timezone(documents: Iterable[dict[str, Any]], names: Iterable[str]) -> N
                 document[name] = datetime.combine(time, time.time(), UTC)
 
 
-def _naive(codec: Codec) -> Codec:
-    made = _NAIVE.get(id(codec))
-    if made is None:
-        _NAIVE.clear()  # one process has one client, whose databases share their options
-        made = _NAIVE[id(codec)] = codec, codec.with_options(tz_aware=False, tzinfo=None)
-    return made[1]
+def _variants(codec: Codec, *, naive: bool) -> tuple[Codec, Codec]:
+    """The options to read by, and those by which nothing is decoded yet."""
+    known = _VARIANTS.get((id(codec), naive))
+    if known is None:
+        if len(_VARIANTS) > 1:
+            _VARIANTS.clear()  # one process has one client, whose databases share their options
+        read = codec.with_options(tz_aware=False, tzinfo=None) if naive else codec
+        known = _VARIANTS[id(codec), naive] = codec, read, undecoded(read)
+    return known[1:]

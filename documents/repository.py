@@ -22,6 +22,9 @@ D = TypeVar("D", bound=Stored)
 
 BATCH: Final = 1000
 """The most documents in a reply where there is no limit, so that ordinary reads take one command."""
+FEW: Final = 50
+"""Documents in a reply that isn't large, however long they are. A large one is decoded in pieces, or read in batches of
+so many."""
 
 VALIDATION_FAILURE: Final = 121
 ILLEGAL_OPERATION: Final = 20
@@ -128,6 +131,7 @@ class MongoRepository(Generic[D]):
         if limit == 0:
             return []  # to MongoDB, 0 is no limit
         where, order = live(where or {}, include_deleted), sort_keys(sort, paged=bool(skip or limit))
+        batch = limit or BATCH
         if self._session is None and (projection is None or isinstance(projection, Mapping)):
             command: dict[str, Any] = {"find": self.document.get_collection_name(), "filter": where}
             if projection is not None:
@@ -138,19 +142,21 @@ class MongoRepository(Generic[D]):
                 command["skip"] = skip
             if limit:
                 command["limit"] = limit
-            command["batchSize"] = limit or BATCH
+            command["batchSize"] = batch
             times = self._times(projection)
-            found = await run_at_once(self._database, command, naive=times is not None)
+            large = not isinstance(where.get("_id"), ObjectId) and batch > FEW
+            found = await run_at_once(self._database, command, naive=times is not None, large=large)
             if found is not None:
                 set_timezone(found, times or ())
                 return found
+            batch = FEW
         cursor = self.collection.find(
             where,
             projection,
             sort=order,
             skip=skip,
             limit=limit or 0,
-            batch_size=limit or BATCH,
+            batch_size=batch,
             session=self._session,
         )
         return await cursor.to_list()
@@ -183,7 +189,7 @@ class MongoRepository(Generic[D]):
         if self._session is None:
             times = self._times(pipeline[-1].get("$project"))
             command = {"aggregate": 1, "pipeline": stages, "cursor": {"batchSize": BATCH}}
-            found = await run_at_once(self._database, command, naive=times is not None)
+            found = await run_at_once(self._database, command, naive=times is not None, large=len(owners) > 1)
             if times and found is not None:
                 for document in found:
                     set_timezone(document["found"], times)

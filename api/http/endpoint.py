@@ -31,6 +31,7 @@ from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
+from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
 from api.http.traffic import Traffic
@@ -104,7 +105,7 @@ class GraphQLEndpoint:
         try:
             answer = await self._answer(exchange)
             answer.headers.update(exchange.headers)
-            content = answer.content()
+            content = await self._written(answer, exchange.size_budget)
             if len(content) > self._settings.max_response_size:
                 answer = too_large(len(content), self._settings, exchange.media_type)
                 content = answer.content()
@@ -141,6 +142,12 @@ class GraphQLEndpoint:
         has_left = disconnect is not None and disconnect.gone
         encodings = "" if has_left else request.header(b"accept-encoding")
         await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
+
+    async def _written(self, answer: Answer, budget: SizeBudget) -> bytes:
+        """The answer as JSON; a large one with turns of the event loop in between."""
+        if budget.size - budget.left < LARGE:
+            return answer.content()
+        return await written(answer.body, self._schema.executor.turns)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Read and execute the request. Raises AppError where it is refused as a whole."""

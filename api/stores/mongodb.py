@@ -22,7 +22,7 @@ from api.stores.background import in_background
 from api.stores.breakers import TICKS, Breaker, Limits
 from api.stores.connector import GRACE
 from api.stores.steady_client import SteadyClient
-from documents.reading import Codec
+from documents.decoding import Codec
 
 if TYPE_CHECKING:
     from api.stores.direct_reads import DirectRead

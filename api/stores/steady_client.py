@@ -22,7 +22,8 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.lock import _async_create_lock
 
 from api.log import CommandCounter, logger
-from documents.reading import Codec, ReadingClient
+from documents.decoding import Codec
+from documents.reading import ReadingClient
 
 if TYPE_CHECKING:
     from api.stores.direct_reads import DirectRead, DirectReads

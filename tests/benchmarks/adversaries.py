@@ -213,8 +213,14 @@ def results() -> Iterator[Input]:
     yield "designs of 50 users", _operation(f"{{users(first:50){{nodes{{{designs}}}}}}}")
     yield "designs of 100 users", _operation(f"{{users(first:100){{nodes{{{designs}}}}}}}")
     yield "designs with layers", _operation(f"{{designs(first:100){{nodes{{{_DESIGN} {_LAYERS}}}}}}}")
-    pages = _many(f"a%d:designs(first:100){{nodes{{{_DESIGN} {_LAYERS}}}}}", 4)
-    yield "four pages of designs with layers", _operation(f"{{{pages}}}")
+    layers = _LAYERS.replace("thumbnailUrl", "")  # so that two pages just fit into an answer
+    page = f"designs(first:100){{nodes{{{_DESIGN} {layers}}}}}"
+    for count in (2, 4):
+        yield f"{count} pages of designs with layers", _operation("{" + _many(f"a%d:{page}", count) + "}")
+    whole = "query($n:Int!){" + _many(f"a%d:{page}", 2).replace("first:100", "first:$n") + "}"
+    yield "2 pages of designs with layers, by variable", _operation(whole, {"n": 100})
+    owned = f"users(first:2){{nodes{{{page}}}}}"
+    yield "designs with layers of their owners", _operation(f"{{{owned}}}")
     yield (
         "designs of users with layers",
         _operation(f"{{users(first:20){{nodes{{designs(first:20){{nodes{{{_DESIGN} {_LAYERS}}}}}}}}}}}"),
