@@ -265,10 +265,9 @@ class Page(NamedTuple):
         """The rows of the page without the surplus one, in the order of the list. Raises `error`."""
         if self.error is not None:
             raise self.error
-        size = self.request.size
-        if not self.request.backwards:
-            return self.rows[:size]
-        return list(reversed(self.rows[:size]))
+        request = self.cursors.request
+        rows = self.rows[: request.size]
+        return list(reversed(rows)) if request.backwards else rows
 
     def edges(self) -> list[tuple[Page, Any]]:
         """The sources of the edges. Raises `error`."""
