@@ -49,11 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("demo/test_demo", "rights/test_grants", "migrations/test_adoption", "migrations/test_migrations"),
+    *("demo/test_demo", "http/test_explorer_page", "migrations/test_adoption", "migrations/test_migrations"),
     *("rights/test_mutation_rights", "lists/test_plans", "server/test_starting", "server/test_server"),
-    *("migrations/test_ownership", "embedded/test_embedded", "execution/test_awkward", "stores/test_faults_servers"),
-    *("stores/test_faults", "http/test_explorer_page", "lists/test_pagination", "reconcile/test_crashes"),
-    *("server/test_draining", "server/test_memory"),
+    *("migrations/test_ownership", "embedded/test_embedded", "stores/test_faults_servers", "stores/test_faults"),
+    *("lists/test_pagination", "reconcile/test_crashes", "server/test_draining", "server/test_memory"),
 )
 """The files that take longest; where one came last, the other processes would wait for it."""
 
