@@ -95,7 +95,8 @@ async def _restore_avatar(world: World, hidden: bool) -> Input:
 
 
 async def _create_catalog_item(world: World, hidden: bool) -> Input:
-    properties = {"color": "red", "texture": "soft", "material": "silk", "patternType": "dots", "tags": ["new"]}
+    texts = {"color": "red", "texture": "soft", "material": "silk", "patternType": "dots"}
+    properties = {**texts, "tags": ["new"], "sizes": [{"name": "M", "chest": 96.0, "waist": 80.0, "hips": 100.0}]}
     urls = {"assetUrl": "https://example.com/i.glb", "thumbnailUrl": "https://example.com/i.png"}
     flags = {"isPremium": True, "isActive": False}
     described = {"name": "Linen", "description": "Cool", "type": "FABRIC", "category": "TOP", "price": 5}
