@@ -1,4 +1,6 @@
-"""Writers at work while the stores and the application are killed and frozen under them; then a ledger is checked.
+"""Writers and readers at work while the stores and the application are killed and frozen under them.
+
+At the end a ledger of the writes is checked. A reader must never see less than what was acknowledged before it asked.
 
     python -m tests.chaos --rounds 3 --freeze 10
 
@@ -25,13 +27,14 @@ from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.stores.stores import open_stores
 from migrations.runner import upgrade
-from tests.support.failures.ledger import Ledger, Outcome, differences, write
+from tests.support.failures.ledger import Ledger, Outcome, differences, read, write
 from tests.support.failures.restartable import RestartableStores, restartable_stores
 from tests.support.servers import Server, environment, serving
 from tests.support.signing_in import signed_in
 
 STORES: Final = ("PostgreSQL", "MongoDB")
 WRITERS: Final = 4
+READERS: Final = 2
 PATIENCE: Final = 60.0
 """Seconds that the application has for each of its reactions, on a busy machine."""
 QUICK: Final[dict[str, Any]] = {
@@ -71,6 +74,8 @@ async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1,
         async with asyncio.TaskGroup() as tasks:
             for number in range(WRITERS):
                 tasks.create_task(write(ledger, mine, application.url, f"writer {number}", stop, keys=number % 2 == 1))
+            for _ in range(READERS):
+                tasks.create_task(read(ledger, mine, application.url, stop))
 
             for _ in range(rounds):
                 await _progress(ledger)
@@ -205,7 +210,8 @@ def main() -> int:
     counts = ", ".join(f"{report.ledger.counts[outcome]} {outcome.value}" for outcome in Outcome)
     surprises = [f"answered: {surprise}" for surprise in report.ledger.surprises]
     wrong = [*report.wrong, *surprises]
-    summary = f"{options.rounds} rounds, writes: {counts}; {len(wrong)} things wrong"
+    reads = f"reads: {report.ledger.reads}, with {report.ledger.joined} statements together with others'"
+    summary = f"{options.rounds} rounds, writes: {counts}; {reads}; {len(wrong)} things wrong"
     sys.stdout.write("\n".join([*report.log, *wrong, summary, ""]))
     return 1 if wrong else 0
 

@@ -140,7 +140,7 @@ class Coalescer:
         """
         self.sharing.reads += 1
         kind = self._kind(name, size)
-        if kind.under_way >= AT_ONCE or kind.waiting:
+        if kind.under_way >= AT_ONCE:  # it is, wherever somebody waits
             values = await self._wait(name, kind, _Waiter(keys, send))
             if values is not None:
                 return values

@@ -277,3 +277,37 @@ async def test_whoever_waits_when_the_process_ends_is_told() -> None:
     await store.answer(1)
     await asyncio.gather(*ahead)
     assert coalescer._kinds == {}
+
+
+async def test_who_has_failed_alone_is_not_asked_again() -> None:
+    coalescer, store = Coalescer(), Store()
+    store.bad = {10: ValueError("bad key")}
+    ahead = await busy(coalescer, store)
+    waiting = reader(coalescer, store, 10)
+    await turns()
+    await store.answer(0)
+    await store.answer(1, 2)
+
+    with pytest.raises(ValueError, match=r"^bad key$"):
+        await waiting
+    assert store.sent == [[0], [1], [10]]
+    assert [await task for task in ahead] == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize("bad", [None, StoreUnavailable("MongoDB")])
+async def test_whoever_leaves_just_when_the_answer_comes_takes_nobody_along(bad: Exception | None) -> None:
+    coalescer, store = Coalescer(), Store()
+    store.bad = {11: bad} if bad else {}
+    ahead = await busy(coalescer, store)
+    waiting = [reader(coalescer, store, number) for number in (10, 11)]
+    await turns()
+    await store.answer(0)
+    store._answers[2].set_result(None)
+    waiting[0].cancel()
+    await turns()
+
+    assert waiting[0].cancelled()
+    assert (await asyncio.gather(waiting[1], return_exceptions=True))[0] == (bad or ["11"])
+    assert store.sent == [[0], [1], [10, 11]]
+    await store.answer(1)
+    assert [await task for task in ahead] == [["0"], ["1"]]

@@ -128,15 +128,42 @@ async def test_those_that_are_left_over_wait_no_longer_than_others(monkeypatch: 
     tasks = await busy(coalescer, store)
     tasks += [reader(coalescer, store, number) for number in (10, 11, 12)]
     await turns()
-    for waiter in coalescer._kinds["k"].waiting:
+    for waiter in [*coalescer._kinds["k"].waiting][:2]:
         waiter.since -= 60.0
     await store.answer(0)
-    await store.has_sent(AT_ONCE + 3)
+    await store.has_sent(AT_ONCE + 2)
+    await turns()
 
+    assert store.sent[AT_ONCE:] == [[10], [11]]
+    for number in range(1, AT_ONCE + 3):
+        await store.answer(number)
     assert store.sent[AT_ONCE:] == [[10], [11], [12]]
-    await store.answer(*range(1, AT_ONCE + 3))
     assert [await task for task in tasks] == [["0"], ["1"], ["10"], ["11"], ["12"]]
     assert coalescer._kinds == {}
+    assert 120 <= coalescer.sharing.waited < 180
+
+
+async def test_a_timer_runs_as_long_as_somebody_waits() -> None:
+    coalescer, store = Coalescer(), Store()
+    ahead = await busy(coalescer, store)
+    kind = coalescer._kinds["k"]
+    first, second = (reader(coalescer, store, number) for number in (10, 11))
+    await turns()
+    first.cancel()
+    await turns()
+    assert kind.timer is not None
+    assert not kind.timer.cancelled()
+    second.cancel()
+    await turns()
+    assert kind.timer is None
+
+    third = reader(coalescer, store, 12)
+    await turns()
+    assert kind.timer is not None
+    await store.answer(0)
+    assert kind.timer is None
+    await store.answer(1, 2)
+    assert [await task for task in (*ahead, third)] == [["0"], ["1"], ["12"]]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ async def test_no_acknowledged_write_is_lost_and_no_refused_one_has_happened(fai
     assert report.ledger.surprises == []  # no answer but success, STORE_UNAVAILABLE and the like
     assert report.ledger.counts[Outcome.ACKNOWLEDGED] > 0
     assert report.ledger.counts[Outcome.REFUSED] > 0
+    assert report.ledger.reads > 0
     assert report.left == [0, False, False]  # no connection in use, no store cut off
     assert report.log == [
         *("cut off: PostgreSQL", "back: PostgreSQL") * 2,

@@ -24,12 +24,15 @@ CREATE_DESIGN: Final = """mutation ($input: CreateDesignInput!) {
   it: createDesign(input: $input) { design { id version } errors { code } } }"""
 UPDATE_DESIGN: Final = """mutation ($input: UpdateDesignInput!) {
   it: updateDesign(input: $input) { design { id version } errors { code } } }"""
+READ_DESIGN: Final = "query ($id: ID!) { design(id: $id) { version owner { id } } }"
 UNCERTAIN: Final = frozenset({"STORE_UNAVAILABLE", "TIMEOUT"})
 """Codes of a mutation that may have happened."""
 
 
 THINKING: Final = 0.01
-"""Seconds before a writer goes on after a failure."""
+"""Seconds before a writer goes on after a failure, and a reader at all."""
+NEWEST: Final = 8
+"""Designs that a reader reads at once: more than go without waiting for each other."""
 
 
 class Outcome(Enum):
@@ -40,10 +43,14 @@ class Outcome(Enum):
 
 @dataclass
 class Line:
-    """A design or an avatar. `versions` are those that a design may have, by its name then; empty for none."""
+    """A design or an avatar. `versions` are those that a design may have, by its name then; empty for none.
+
+    `id` is the global id of a design, once it is known.
+    """
 
     created: Outcome
     versions: dict[int, set[str]] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass
@@ -54,6 +61,9 @@ class Ledger:
     designs: dict[str, Line] = field(default_factory=dict)
     counts: Counter[Outcome] = field(default_factory=Counter)
     surprises: list[Any] = field(default_factory=list)
+    reads: int = 0
+    joined: int = 0
+    """Statements of these reads that went with those of others."""
 
     async def send(
         self, client: httpx.AsyncClient, url: str, query: str, given: dict[str, Any], key: str | None = None
@@ -94,6 +104,32 @@ class Ledger:
         self.surprises.append((answer.status_code, body))
         return Outcome.UNKNOWN, {}
 
+    async def look(self, client: httpx.AsyncClient, url: str, line: Line) -> None:
+        """Read a design, which must be no older than the last write that was acknowledged before."""
+        acknowledged = min(line.versions)
+        try:
+            answer = await client.post(f"{url}/graphql", json={"query": READ_DESIGN, "variables": {"id": line.id}})
+        except httpx.TransportError:
+            return
+        body = answer.json()
+        if codes := {error["extensions"]["code"] for error in body.get("errors", ())}:
+            if not codes <= UNCERTAIN:
+                self.surprises.append((answer.status_code, body))
+            return
+        self.reads += 1
+        self.joined += body.get("extensions", {}).get("statements", {}).get("joined", 0)
+        design = body["data"]["design"]
+        if design is None or design["version"] < acknowledged:
+            self.surprises.append((f"at least version {acknowledged}", body))
+
+
+async def read(ledger: Ledger, client: httpx.AsyncClient, url: list[str], stop: asyncio.Event) -> None:
+    """Read the designs that were made last, all at once and again and again, until told to stop."""
+    while not stop.is_set():
+        lines = [line for line in [*ledger.designs.values()][-NEWEST:] if line.id]
+        await asyncio.gather(*(ledger.look(client, url[0], line) for line in lines))
+        await asyncio.sleep(THINKING)
+
 
 async def write(
     ledger: Ledger, client: httpx.AsyncClient, url: list[str], name: str, stop: asyncio.Event, *, keys: bool
@@ -128,6 +164,7 @@ async def _design(
             return
     id, version = payload["design"]["id"], payload["design"]["version"]
     line.versions[version] = {name}
+    line.id = id
     for step in range(3):
         new = f"{name}, renamed {step}"
         given = {"id": id, "name": new, "expectedVersion": version}
