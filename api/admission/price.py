@@ -46,7 +46,7 @@ from api.admission.price_expression import (
 )
 from api.admission.refusals import CAP
 from api.fields.costs import SIZES, Costs, is_connection, is_of_every, is_page, is_rows
-from api.lists.costs import COUNTS, READS, Listing, weight_of_node
+from api.lists.costs import COUNTS, FACETS, READS, Listing, weight_of_node
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 
 
@@ -68,6 +68,7 @@ class _Pricing:
         self._every = False
         """Whether introspection asks for every type of the schema here, so that average sizes can be used."""
         self._listed: dict[int, frozenset[str]] = {}
+        self._asked: dict[tuple[int, bool], int] = {}
         self._weights: dict[tuple[str, str], Sum] = {}
         self._steps: list[Step] = []
 
@@ -149,7 +150,12 @@ class _Pricing:
         """What a page and its `totalCount` cost beyond their fields."""
         assert node.selection_set is not None
         names = self._names(node.selection_set)
-        listing = Listing(whole=whole, reads=not names.isdisjoint(READS), counts=COUNTS in names)
+        listing = Listing(
+            whole=whole,
+            reads=not names.isdisjoint(READS),
+            counts=(COUNTS in names) + (FACETS in names),
+            facets=self._facets(node.selection_set),
+        )
         given = _argument(node, "filter")
         constant, variables = weight_of_node("filter", given) if given is not None else (0, Counter[tuple[str, str]]())
         weight = total([Sum(constant), *(self._weight(*of).times(count) for of, count in variables.items())])
@@ -174,6 +180,25 @@ class _Pricing:
                 elif isinstance(selection, FragmentSpreadNode):
                     names |= self._names(self._fragments[selection.name.value].selection_set)
             known = self._listed[id(selections)] = frozenset(names)
+        return known
+
+    def _facets(self, selections: SelectionSetNode, *, inside: bool = False) -> int:
+        """How many facets are selected of a connection; with `inside`, below its field `facets`."""
+        key = (id(selections), inside)
+        known = self._asked.get(key)
+        if known is None:
+            known = 0
+            for selection in selections.selections:
+                if isinstance(selection, FieldNode):
+                    if inside:
+                        known += 1
+                    elif selection.name.value == FACETS and selection.selection_set is not None:
+                        known += self._facets(selection.selection_set, inside=True)
+                elif isinstance(selection, InlineFragmentNode):
+                    known += self._facets(selection.selection_set, inside=inside)
+                elif isinstance(selection, FragmentSpreadNode):
+                    known += self._facets(self._fragments[selection.name.value].selection_set, inside=inside)
+            known = self._asked[key] = min(CAP, known)
         return known
 
     def _times(self, size: Size | int, of: Sum) -> Sum:

@@ -10,7 +10,6 @@ import strawberry
 from api.avatars.fitting import FittingItems
 from api.avatars.inputs import Gender
 from api.avatars.policy import OWNER
-from api.fields.connections import Connection
 from api.fields.declared import EPOCH, always, batched, connection, guarded, reference
 from api.fields.node import Node
 from api.lists.pagination import MAX_SIZE
@@ -19,7 +18,7 @@ from api.stores.views import Part
 if TYPE_CHECKING:
     from api.catalog.types import CatalogItem
     from api.designs.inputs import DesignFilter, DesignOrder
-    from api.designs.types import Design
+    from api.designs.types import DesignConnection
     from api.users.types import User
 
 
@@ -67,7 +66,7 @@ class Avatar(Node):
     owner: Annotated[User, strawberry.lazy("api.users.types")] | None = reference(
         "user", key="user_id", description="Whose avatar it is."
     )
-    designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
+    designs: Annotated[DesignConnection, strawberry.lazy("api.designs.types")] = connection(
         "designs",
         by="avatar_id",
         key="id",

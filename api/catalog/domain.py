@@ -13,6 +13,7 @@ from api.fields.costs import LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType
 from api.ids import uuid_key
 from api.lists.costs import COUNT
+from api.lists.histogram import MAX_BUCKETS
 from api.similarity.types import MOST_REASONS
 
 domain: Final = Domain(
@@ -29,5 +30,6 @@ domain: Final = Domain(
         "ImportCatalogItemsPayload.results": Cost(size=MAX_ITEMS),
         "ImportResult.item": Cost(1),
         "Mutation.importCatalogItems": Cost(100),
+        "NumberFacet.histogram": Cost(size=MAX_BUCKETS),
     },
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from api.catalog import finding_store, store
-from api.fields.sources import Source, counts, objects, pages, some_bytes
+from api.fields.sources import Source, counts, facets, objects, pages, some_bytes
 
 _SIZE_TABLE: Final = 400
 """About the bytes of a size table."""
@@ -25,4 +25,5 @@ sources: Final[Mapping[str, Source]] = {
     ),
     "catalog_items": pages(store.catalog_items.pages),
     "catalog_items_count": counts(store.catalog_items.counts),
+    "catalog_items_facets": facets(store.catalog_items.facets),
 }

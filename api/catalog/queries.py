@@ -5,15 +5,14 @@ from __future__ import annotations
 import strawberry
 
 from api.catalog.inputs import CatalogItemFilter, CatalogItemOrder
-from api.catalog.types import CatalogItem
-from api.fields.connections import Connection
+from api.catalog.types import CatalogItem, CatalogItemConnection
 from api.fields.declared import connection, lookup
 
 
 @strawberry.type
 class CatalogQueries:
     catalog_item: CatalogItem | None = lookup("catalog_item", description="One catalog item.")
-    catalog_items: Connection[CatalogItem] | None = connection(
+    catalog_items: CatalogItemConnection | None = connection(
         "catalog_items",
         filter=CatalogItemFilter,
         order=CatalogItemOrder,

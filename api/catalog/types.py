@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 
+from api.catalog.facets import CatalogItemFacets
 from api.catalog.inputs import CatalogItemCategory, CatalogItemType
 from api.catalog.policy import ASSET
 from api.catalog.similar import NEEDS, SimilarItems
 from api.catalog.sizes import CatalogItemSize, StoredSizes
 from api.catalog.usage import CatalogItemUsage, Usage
-from api.fields.connections import Connection
+from api.fields.connections import PAGE_OF_LIST, Connection
 from api.fields.declared import EPOCH, always, batched, connection, guarded, reference, stored, stored_by
+from api.fields.facets import FACETS, OF_PAGE
 from api.fields.node import Node
 from api.lists.pagination import MAX_SIZE
 from api.similarity.types import SimilarityReason
@@ -21,7 +23,7 @@ from api.stores.views import Part
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder
-    from api.designs.types import Design
+    from api.designs.types import DesignConnection
     from api.users.types import User
 
 
@@ -80,7 +82,7 @@ class CatalogItem(Node):
         key="created_by",
         description="Who offers it, for everyone who sees the item; null where nobody of this service does.",
     )
-    designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
+    designs: Annotated[DesignConnection, strawberry.lazy("api.designs.types")] = connection(
         "designs",
         by="layers.item_id",
         key="id",
@@ -100,3 +102,10 @@ class CatalogItem(Node):
         description="The most similar items among those that the viewer finds in lists, the best first: by tags, "
         "colour, material, category and type. Null only where the store is not available.",
     )
+
+
+@strawberry.type(name="CatalogItemConnection", description=PAGE_OF_LIST)
+class CatalogItemConnection(Connection[CatalogItem]):
+    @strawberry.field(description=FACETS, metadata=OF_PAGE)
+    def facets(self) -> CatalogItemFacets | None:
+        return CatalogItemFacets.of(self.page)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.designs.inputs import DesignFilter, DesignOrder
-from api.designs.types import Design
-from api.fields.connections import Connection
+from api.designs.types import Design, DesignConnection
 from api.fields.declared import connection, lookup
 
 
@@ -15,7 +14,7 @@ class DesignQueries:
     design: Design | None = lookup(
         "design", description="One design by its id; null where there is none for this viewer."
     )
-    designs: Connection[Design] | None = connection(
+    designs: DesignConnection | None = connection(
         "designs",
         filter=DesignFilter,
         order=DesignOrder,

@@ -9,6 +9,8 @@ from uuid import UUID
 from bson import ObjectId
 
 from api.lists.conditions import Condition, stored_name, to_mongo
+from api.lists.facet_statements import answers_in, facets_stage, one_of, texts_in
+from api.lists.facets import Answer, FacetKey, by_facet_question, facets_of
 from api.lists.keyset import mongo_filter, mongo_sort, projection
 from api.lists.pagination import PageRequest
 from api.lists.rows import CountKey, PageKey, by_question
@@ -108,6 +110,28 @@ async def candidates(stores: Stores, keys: Sequence[CandidateKey], names: frozen
         ]
         found = await repository(stores).read_by_values(_SOUGHT, asked, pipeline)
         answers.update({(*one, scope): documents for one, documents in zip(asked, found, strict=True)})
+    return [answers[key] for key in keys]
+
+
+_WAYS: Final = {
+    "status": one_of("status", ("draft", "published", "archived")),
+    "metadata.tags": texts_in("metadata.tags"),
+}
+"""From designs to the values of their facets."""
+
+
+async def facets(stores: Stores, keys: Sequence[FacetKey], names: frozenset[str]) -> list[Answer]:
+    """The answers of facets. One command for each question, whatever it is that is counted, and for whom."""
+    answers: dict[FacetKey, Answer] = {}
+    for question, theirs in by_facet_question(keys).items():
+        asked = facets_of(question, theirs)
+        pipeline = facets_stage(asked, _WAYS)
+        if question.by is None:
+            found: Mapping[str, Sequence[Document]] = {"None": await repository(stores).aggregate(pipeline)}
+        else:
+            found = await _by_owner(stores, question.by, list({key.owner for key in theirs}), pipeline)
+        of_owner = {owner: answers_in(document, asked) for owner, (document,) in found.items()}
+        answers.update({key: key.of(of_owner[str(key.owner)][key.field]) for key in theirs})
     return [answers[key] for key in keys]
 
 

@@ -12,14 +12,16 @@ from api.avatars.types import Avatar
 from api.catalog.types import CatalogItem
 from api.designs import revisions
 from api.designs.diff_types import DesignDiff, compare
+from api.designs.facets import DesignFacets
 from api.designs.inputs import DesignStatus
 from api.designs.layers import EMPTY, DesignLayer, DesignMetadata
 from api.designs.revisions import NEEDS, DesignRevision
 from api.designs.similar import NEEDS as SIMILAR_NEEDS
 from api.designs.similar import SimilarDesigns
-from api.fields.connections import Connection
+from api.fields.connections import PAGE_OF_LIST, Connection
 from api.fields.context import Context
 from api.fields.declared import always, batched, reference, references, stored
+from api.fields.facets import FACETS, OF_PAGE
 from api.fields.node import Node
 from api.fields.selection import columns_of
 from api.lists.pagination import MAX_SIZE
@@ -142,3 +144,10 @@ class Design(Node):
             revisions.one(self.stored, to, info.context, _COMPARED),
         )
         return None if before is None or after is None else compare(before, after)
+
+
+@strawberry.type(name="DesignConnection", description=PAGE_OF_LIST)
+class DesignConnection(Connection[Design]):
+    @strawberry.field(description=FACETS, metadata=OF_PAGE)
+    def facets(self) -> DesignFacets | None:
+        return DesignFacets.of(self.page)

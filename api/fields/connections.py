@@ -17,6 +17,10 @@ EXPRESSION: Final = "expression"
 """The same as a Python expression, for fields that lists have many of. `source` is the page, or an edge's page and
 row."""
 
+PAGE_OF_LIST: Final = (
+    "One page of a list. Where the store of its objects is not available, `edges`, `nodes` and `totalCount` are null, "
+    "each with an error."
+)
 CURSORS: Final = {**COMPUTED, CURSOR: True}
 
 
@@ -73,10 +77,7 @@ class Edge(Generic[T]):
         return cls.of(*source) if isinstance(source, tuple) else source
 
 
-@strawberry.type(
-    description="One page of a list. Where the store of its objects is not available, `edges`, `nodes` and "
-    "`totalCount` are null, each with an error."
-)
+@strawberry.type(description=PAGE_OF_LIST)
 class Connection(Generic[T]):
     page: strawberry.Private[Page]
 

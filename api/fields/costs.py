@@ -29,7 +29,7 @@ from graphql import (
     is_object_type,
 )
 
-from api.lists.costs import COUNT, PAGE
+from api.lists.costs import COUNT, COUNTS, FACETS, PAGE
 
 SIZES: Final = ("first", "last")
 """The arguments that say how long a page may get."""
@@ -137,8 +137,10 @@ def _cost_of(type_: GraphQLNamedType, name: str, field: GraphQLField) -> Cost:
     named: Any = get_named_type(field.type)
     if is_introspection_type(type_):
         return FREE
-    if is_connection(type_) and name == "totalCount":
+    if is_connection(type_) and name in (COUNTS, FACETS):
         return Cost(COUNT)  # it goes through the whole list, however short the page
+    if type_.name.endswith("Facets"):
+        return Cost(COUNT)
     if not is_composite_type(named):
         return FREE
     if is_page(field) and is_connection(named):

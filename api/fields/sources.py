@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from api.fields.loaders import Fetch
+from api.lists.pagination import MAX_SIZE
 from api.stores.coalescing import Coalescer
 from api.stores.stores import Stores
 
@@ -83,6 +84,11 @@ def pages(read: Read, size_of: SizeOf = some_bytes) -> Source:
 def counts(read: Read) -> Source:
     """Lengths of lists, whose keys are `(by, owner, condition)`."""
     return Source(read, lambda _: _COUNT, question=_by_and_what)
+
+
+def facets(read: Read) -> Source:
+    """Facets of lists (`api.lists.facets`): all over the same condition have one statement, whatever they are of."""
+    return Source(read, lambda _: _COUNT * MAX_SIZE, question=attrgetter("question"))
 
 
 _by_and_what: Final[Question] = itemgetter(0, 2)

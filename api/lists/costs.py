@@ -19,6 +19,8 @@ from api.lists.conditions import And, Compare, Condition, Not, Or
 READS: Final = frozenset(("edges", "nodes", "pageInfo"))
 """The fields of a connection for which its page is read."""
 COUNTS: Final = "totalCount"
+FACETS: Final = "facets"
+"""The field of a connection for which its list is gone through, too; its fields group what was found, each once."""
 
 PAGE: Final = 2
 """The cost of a page, without its objects."""
@@ -104,20 +106,22 @@ def weight_of_node(name: str, node: ValueNode) -> tuple[int, Counter[tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a list is used: whether it is a list of everything, whether a page is read, and whether it is counted."""
+    """How a list is used: whether it is a list of everything, whether a page is read, how often it is gone through
+    (for its count, for its facets), and how many facets there are."""
 
     whole: bool
     reads: bool
-    counts: bool
+    counts: int
+    facets: int = 0
 
     def surcharge(self, weight: int) -> int:
         """What the list costs beyond its fields, with conditions of this weight."""
         points = 0
         if self.reads and weight:
             points += _times(WHOLE if self.whole else PAGE, weight) - PAGE
-        if self.counts:
-            points += _times(WHOLE if self.whole else COUNT, weight) - COUNT
-        return points
+        points += self.counts * (_times(WHOLE if self.whole else COUNT, weight) - COUNT)
+        # the conditions were looked at when the list was gone through
+        return points + (self.facets * (WHOLE - COUNT) if self.whole else 0)
 
 
 def _times(points: int, weight: int) -> int:

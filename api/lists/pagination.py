@@ -245,7 +245,8 @@ class Cursors:
 class Page(NamedTuple):
     """A fetched page: the stored rows, and how to count the whole list.
 
-    `rows` are up to `size + 1` rows; the surplus one only shows that there is more. Where the store was not available,
+    `rows` are up to `size + 1` rows; the surplus one only shows that there is more. The list is that of `owner`, by the
+    field `by` of its objects; both are None for a list of everything. Where the store was not available,
     `error` is raised for the fields that need the rows.
     """
 
@@ -255,6 +256,7 @@ class Page(NamedTuple):
     length: Callable[[Any], Awaitable[int]]
     owner: Any = None
     error: Exception | None = None
+    by: str | None = None
 
     @property
     def request(self) -> PageRequest:

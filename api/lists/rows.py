@@ -1,4 +1,5 @@
-"""Reads of a PostgreSQL table for the loaders: rows by key, pages and counts, with one statement for each batch."""
+"""Reads of a PostgreSQL table for the loaders: rows by key, pages, counts and facets, with one
+statement for each batch."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from api.lists.conditions import Condition, shape_of
+from api.lists.facet_statements import answers_of, facets_shape, select_facets
+from api.lists.facets import Answer, FacetKey, by_facet_question, facets_of
 from api.lists.keyset import Table, by_keys, count, counts_by_owner, page, page_shape, pages_by_owner
 from api.lists.pagination import PageRequest
 from api.stores.stores import Stores
@@ -86,4 +89,15 @@ class RowReader:
                 continue
             found = dict(await stores.fetch(counts_by_owner(self._table, shape, by), [owners, *values]))
             answers.update({(by, owner, condition): found.get(owner, 0) for owner in owners})
+        return [answers[key] for key in keys]
+
+    async def facets(self, stores: Stores, keys: Sequence[FacetKey], names: frozenset[str]) -> list[Answer]:
+        """The answers of facets over the list of everything."""
+        answers: dict[FacetKey, Answer] = {}
+        for question, theirs in by_facet_question(keys).items():
+            facets, values = facets_of(question, theirs), list[Any]()
+            shape = facets_shape(facets, values)
+            (row,) = await stores.fetch(select_facets(self._table, shape), values)
+            found = answers_of(row, self._table, facets)
+            answers.update({key: key.of(found[key.field]) for key in theirs})
         return [answers[key] for key in keys]

@@ -17,7 +17,7 @@ from api.users.policy import SELF
 
 if TYPE_CHECKING:
     from api.designs.inputs import DesignFilter, DesignOrder
-    from api.designs.types import Design
+    from api.designs.types import DesignConnection
 
 
 @strawberry.type(description="An account of a person or a brand.")
@@ -62,7 +62,7 @@ class User(Node):
         order=AvatarOrder,
         description="The user's avatars; of another user none, except for admins.",
     )
-    designs: Connection[Annotated[Design, strawberry.lazy("api.designs.types")]] = connection(
+    designs: Annotated[DesignConnection, strawberry.lazy("api.designs.types")] = connection(
         "designs",
         by="user_id",
         key="id",

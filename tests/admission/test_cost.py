@@ -35,6 +35,30 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], int]] = {
         {},
         52,
     ),
+    "facets of everything": (
+        "{ catalogItems { facets { color { value count } price { min histogram { from count } } } } }",
+        {},
+        2 + 100 + 2 * 100,
+    ),
+    "facets of what was filtered, the conditions counted once for all, and once for the count": (
+        '{ catalogItems(filter: {name: {contains: "a"}}) { totalCount ...f } } '
+        "fragment f on CatalogItemConnection { facets { a: tags(first: 100) { value } ...g } } "
+        "fragment g on CatalogItemFacets { b: tags { count } }",
+        {},
+        2 + 300 + 300 + 2 * 100,
+    ),
+    "facets of what belongs to others": (
+        "{ users(first: 10) { nodes { designs { facets { tags { value count } status { value } } } } } }",
+        {},
+        2 + 10 * (1 + 2 + 10 + 2 * 10),
+    ),
+    "facets whose values are asked for often": (
+        "query ($first: Int) { catalogItems { facets { color(first: $first) { "
+        + " ".join(f"v{number}: value" for number in range(20))
+        + " } } } }",
+        {"first": 50},
+        2 + 100 + 100 + 50 * 2,
+    ),
     "an object": ('{ design(id: "x") { name metadata { tags } } }', {}, 1),
     "an object with references": ('{ design(id: "x") { owner { id } avatar { id } } }', {}, 3),
     "the page of the README": (

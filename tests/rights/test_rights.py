@@ -49,11 +49,20 @@ FIELDS: Final = table(
             SimilarityReason: kind weight closeness score values
             CatalogItemProperties: color texture material patternType tags sizes
             CatalogItemSize: name chest waist hips
-            CatalogItemConnection: nodes edges pageInfo totalCount
+            CatalogItemConnection: nodes edges pageInfo totalCount facets
+            CatalogItemFacets: type category color material texture patternType tags isPremium price
+            CatalogItemTypeCount: value count
+            CatalogItemCategoryCount: value count
+            BooleanCount: value count
+            NumberFacet: min max histogram
+            NumberBucket: from to count
             CatalogItemEdge: node cursor
             Design: id name status version createdAt updatedAt publishedAt layers metadata owner avatar catalogItems
             Design: similar
-            DesignConnection: nodes edges pageInfo totalCount
+            DesignConnection: nodes edges pageInfo totalCount facets
+            DesignFacets: status tags
+            DesignStatusCount: value count
+            TextCount: value count
             DesignEdge: node cursor
             DesignLayer: layerId type catalogItem position rotation scale color visible
             DesignMetadata: tags description thumbnailUrl canvasSize

@@ -15,7 +15,7 @@ from api.fields.lookups import view_class
 from api.fields.resolvers.base import Values
 from api.fields.selection import ResolveInfo, columns_of, selects_any, selects_cursors
 from api.lists.conditions import EVERYTHING, Condition
-from api.lists.costs import COUNTS, READS, Listing, weight_of_condition
+from api.lists.costs import COUNTS, FACETS, READS, Listing, weight_of_condition
 from api.lists.filters import condition_of
 from api.lists.pagination import (
     NEWEST_FIRST,
@@ -114,15 +114,19 @@ class ListOf:
 
         def pages_of(lists: Sequence[Sequence[Any]]) -> list[Page]:
             if self.by is None or not selected:
-                return [Page(cursors, rows, node, count, owner) for owner, rows in zip(owners, lists, strict=True)]
+                return [
+                    Page(cursors, rows, node, count, owner, by=self.by)
+                    for owner, rows in zip(owners, lists, strict=True)
+                ]
             by = self.by
             pairs = zip(owners, lists, strict=True)
-            return [Page(cursors.of_parent((by, owner)), rows, node, count, owner) for owner, rows in pairs]
+            return [Page(cursors.of_parent((by, owner)), rows, node, count, owner, by=by) for owner, rows in pairs]
 
         # Where only `totalCount` is asked for, no page is read. `hasNextPage` of an empty page needs a read, too.
         reads = selects_any(info, READS if request.size else ("pageInfo",))
         if self.key is None or request.condition is not EVERYTHING:
-            listing = Listing(whole=self.key is None, reads=reads, counts=selects_any(info, (COUNTS,)))
+            passes = selects_any(info, (COUNTS,)) + selects_any(info, (FACETS,))
+            listing = Listing(whole=self.key is None, reads=reads, counts=passes)
             context.surcharge += len(owners) * listing.surcharge(weight_of_condition(request.condition))
         if not reads:
             return pages_of([()] * len(owners))
@@ -130,7 +134,7 @@ class ListOf:
         def pages_on_error(error: Exception) -> list[Page] | None:
             if not is_outage(error):
                 return None
-            return [Page(cursors, (), node, count, owner, error) for owner in owners]
+            return [Page(cursors, (), node, count, owner, error, self.by) for owner in owners]
 
         keys = [(self.by, owner, request) for owner in owners]
         columns = columns_of(info) | {field} if selected else columns_of(info)
