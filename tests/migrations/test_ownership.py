@@ -15,6 +15,8 @@ from tests.support.stores.databases import scalar, sql
 OWN_TABLE = (
     "CREATE SCHEMA catalog; CREATE TABLE catalog.products (id int CONSTRAINT pk_catalog_items PRIMARY KEY, type text)"
 )
+BEFORE_LISTS = "3f1c9a7e5b20"
+"""The revision before the one of the lists' indexes."""
 INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'catalog' ORDER BY 2"
 
 
@@ -62,7 +64,7 @@ def test_another_tables_index_keeps_its_name(settings: Settings, versions: Path,
     assert runner.generate(settings, "nothing") is None
 
     # and when
-    runner.downgrade(settings, "-2")
+    runner.downgrade(settings, BEFORE_LISTS)
 
     # then
     assert indexes(settings, "idx_catalog_items_created_by_deleted", "idx_catalog_items_created_by_deleted_2") == {

@@ -14,6 +14,7 @@ from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import respond
+from tests.support.stores.shared_values import SharedValues
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ OPERATIONS = (
 )
 
 
-async def objects_after(client: httpx.AsyncClient, requests: int) -> Counter[str]:
+async def objects_after(client: httpx.AsyncClient, requests: int, noted: SharedValues) -> Counter[str]:
     """How many objects there are of each class when so many requests of each operation have been answered.
 
     Those of the drivers and of asyncio come and go with their connections, and are left out.
@@ -36,20 +37,23 @@ async def objects_after(client: httpx.AsyncClient, requests: int) -> Counter[str
     for _ in range(requests):
         for query in OPERATIONS:
             await respond(client, query)
+    noted.read.clear()  # the fixture's own
     gc.collect()
     names = (f"{kind.__module__}.{kind.__name__}" for kind in map(type, gc.get_objects()))
     return Counter(name for name in names if name.startswith(OURS))
 
 
-async def test_requests_leave_nothing_behind(admin: httpx.AsyncClient, stores: Stores) -> None:
+async def test_requests_leave_nothing_behind(
+    admin: httpx.AsyncClient, stores: Stores, shared_values: SharedValues
+) -> None:
     user = await create_user(stores)
     avatar = await create_avatar(stores, user_id=user.id)
     item = await create_catalog_item(stores)
     await create_design(stores, user_id=user.id, avatar_id=avatar.id, layers=[layer_of(item.id)])
-    await objects_after(admin, 8)  # what is made once: plans, statements, connections
+    await objects_after(admin, 8, shared_values)  # what is made once: plans, statements, connections
 
-    before = await objects_after(admin, REQUESTS)
-    after = await objects_after(admin, REQUESTS)
+    before = await objects_after(admin, REQUESTS, shared_values)
+    after = await objects_after(admin, REQUESTS, shared_values)
 
     # an object that stayed of each request would be REQUESTS times there
     assert {name: count for name, count in (after - before).items() if count >= REQUESTS} == {}
