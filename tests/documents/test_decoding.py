@@ -84,8 +84,14 @@ async def test_large_reads_are_as_small_ones(stores: Stores, monkeypatch: pytest
 
     few = await designs.read(None, sort=["name"], limit=FEW)
     many = await designs.read(None, sort=["name"], limit=FEW + 1)
-    projected = await designs.read({"name": 1, "createdAt": 1}, sort=["name"], limit=FEW + 1)
-    pipeline = [{"$sort": {"_id": 1}}, {"$project": {"name": 1, "createdAt": 1}}]
+    fields = {"name": 1, "createdAt": 1}
+    projected = await designs.read(fields, sort=["name"], limit=FEW + 1)
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"deletedAt": None}},
+        {"$sort": {"_id": 1}},
+        {"$limit": 9},
+        {"$project": fields},
+    ]
     by_owner = await designs.read_by_owner("userId", [str(owner.id) for owner in owners], pipeline)
     each = [await designs.read_by_owner("userId", [str(owner.id)], pipeline) for owner in owners]
 
