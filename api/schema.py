@@ -21,6 +21,7 @@ from api.fields.queries import domain as nodes
 from api.fields.semantic_nulls import DIRECTIVE, print_with_semantic_nulls
 from api.health.domain import domain as health
 from api.ids import OBJECTS, RECORDS
+from api.search.domain import domain as search
 from api.stores.views import read
 from api.users.deletion.domain import domain as deletion
 from api.users.domain import domain as users
@@ -35,6 +36,7 @@ DOMAINS: Final = Domains(
         designs,
         audit,
         health,
+        search,
         deletion,
     )
 )

@@ -21,7 +21,7 @@ _LAST_CASED: Final = 0x1FFFF
 
 def create_fold(connection: sa.Connection) -> None:
     """Create the function, or replace the one that there is."""
-    lower = _lower(connection)
+    lower = lower_of(connection)
     connection.exec_driver_sql(
         f"CREATE OR REPLACE FUNCTION {FOLD} RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ "
         # one expression without STRICT, so that the planner puts it in the place of the call
@@ -31,7 +31,8 @@ def create_fold(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"COMMENT ON FUNCTION {FOLD} IS '{COMMENT}'")
 
 
-def _lower(connection: sa.Connection) -> str:
+def lower_of(connection: sa.Connection) -> str:
+    """The text $1 in small letters, as SQL, whatever the locale of the database."""
     found = set(
         connection.scalars(
             sa.text(

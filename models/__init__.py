@@ -7,6 +7,7 @@ from models.catalog_item import CatalogItem
 from models.idempotency import IdempotencyKey
 from models.operation import Operation
 from models.repository import PostgresRepository
+from models.search import DesignWords, ItemWords, Spelling
 from models.session import RefreshToken, Session
 from models.trusted_document import TrustedDocument
 from models.user import User
@@ -17,11 +18,14 @@ __all__ = [
     "Avatar",
     "Base",
     "CatalogItem",
+    "DesignWords",
     "IdempotencyKey",
+    "ItemWords",
     "Operation",
     "PostgresRepository",
     "RefreshToken",
     "Session",
+    "Spelling",
     "TrustedDocument",
     "User",
     "new_id",

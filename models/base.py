@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 SCHEMAS = ("shared", "avatar", "catalog", "design", "audit")
-"""The PostgreSQL schemas that belong to this application; `design` is reserved, designs live in MongoDB."""
+"""The PostgreSQL schemas that belong to this application. Designs live in MongoDB; `design` has what search knows of
+them."""
 
 NAMING_CONVENTION = {
     "ix": "idx_%(table_name)s_%(column_0_N_name)s",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import strawberry
 
 from api.fields.selection import CURSOR
-from api.lists.pagination import Cursors, Page
+from api.lists.pagination import Page
 
 T = TypeVar("T")
 
@@ -24,12 +24,19 @@ PAGE_OF_LIST: Final = (
 CURSORS: Final = {**COMPUTED, CURSOR: True}
 
 
+class MakesCursors(Protocol):
+    """Makes the cursors of the rows of a list."""
+
+    def of(self, row: Any) -> str:
+        """The cursor of one of the rows."""
+
+
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
     has_previous_page: bool = strawberry.field(description="Whether the list begins before this page.")
-    start: strawberry.Private[tuple[Cursors, Any] | None]
-    end: strawberry.Private[tuple[Cursors, Any] | None]
+    start: strawberry.Private[tuple[MakesCursors, Any] | None]
+    end: strawberry.Private[tuple[MakesCursors, Any] | None]
 
     @strawberry.field(description="Cursor of the first object of the page; null where it is empty.", metadata=CURSORS)
     def start_cursor(self) -> str | None:
@@ -40,7 +47,7 @@ class PageInfo:
         return _cursor(self.end)
 
 
-def _cursor(place: tuple[Cursors, Any] | None) -> str | None:
+def _cursor(place: tuple[MakesCursors, Any] | None) -> str | None:
     return None if place is None else place[0].of(place[1])
 
 

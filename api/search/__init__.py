@@ -1,0 +1,1 @@
+"""Finding: what people type into a search box, over both stores at once."""

@@ -1,0 +1,85 @@
+"""The root field `search`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Final
+
+import strawberry
+
+from api.errors import BadUserInput
+from api.fields.connections import PageInfo
+from api.fields.context import Context
+from api.fields.selection import selects_any
+from api.lists.conditions import Condition
+from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
+from api.search import store
+from api.search.corrections import corrected
+from api.search.cursors import SearchCursors
+from api.search.query import Query, read_query, to_tsquery
+from api.search.types import SearchConnection, SearchEdge
+
+NEEDS_RESULTS: Final = ("edges", "pageInfo", "correctedQuery", "totalCount")
+
+
+@strawberry.enum(description="What may be searched.")
+class SearchType(Enum):
+    CATALOG_ITEM = strawberry.enum_value("CatalogItem", description="Items of the catalog.")
+    DESIGN = strawberry.enum_value("Design", description="Published designs, and one's own.")
+
+
+@strawberry.type
+class SearchQueries:
+    @strawberry.field(
+        description="What fits the words of a query, in catalog items and designs, the best first. Words are found in "
+        'any order and form, the last one while it is being typed; `"several words"` in this order, and `-word` '
+        "nowhere. Where words are found nowhere, those that look most like them are searched."
+    )
+    async def search(
+        self,
+        info: strawberry.Info[Context],
+        query: Annotated[str, strawberry.argument(description="What somebody typed, at most 2000 characters.")],
+        types: Annotated[
+            list[SearchType] | None, strawberry.argument(description="Only these types; all where it is not given.")
+        ] = None,
+        first: Annotated[
+            int | None, strawberry.argument(description=f"How many, at most {MAX_SIZE}; 20 where it is not given.")
+        ] = None,
+        after: Annotated[str | None, strawberry.argument(description="Only what follows what has this cursor.")] = None,
+    ) -> SearchConnection | None:
+        context = info.context
+        size = DEFAULT_SIZE if first is None else first
+        if not 0 <= size <= MAX_SIZE:
+            raise BadUserInput(f"first must lie between 0 and {MAX_SIZE}.")
+        asked = read_query(query)
+        names = [str(each.value) for each in SearchType if types is None or each in types]
+        scopes = tuple((name, context.policy(name).scope(context.viewer)) for name in names)
+        cursors = SearchCursors((asked, names))
+        place = None if after is None else cursors.read(after)
+        searched, found = asked, list[store.Found]()
+        if asked.asks and names and selects_any(info._raw_info, NEEDS_RESULTS):
+            found = await store.page(context.stores, _question(asked, scopes), size, place)
+            if not found and (better := await corrected(context.stores, asked, scopes)) is not None:
+                searched = better
+                found = await store.page(context.stores, _question(searched, scopes), size, place)
+        shown = found[:size]
+        ends = [(cursors, each) for each in (shown[:1] + shown[-1:])]
+        return SearchConnection(
+            edges=[SearchEdge(found=each, place=cursors.of(each)) for each in shown],
+            page_info=PageInfo(
+                has_next_page=len(found) > size,
+                has_previous_page=after is not None,
+                start=ends[0] if ends else None,
+                end=ends[-1] if ends else None,
+            ),
+            corrected_query=None if searched is asked else str(searched),
+        )
+
+
+def _question(query: Query, scopes: tuple[tuple[str, Condition], ...]) -> store.Question:
+    return store.Question(
+        matching=to_tsquery(query, widely=True, excluding=True),
+        exactly=to_tsquery(query),
+        widely=to_tsquery(query, widely=True),
+        scopes=scopes,
+    )

@@ -1,0 +1,217 @@
+"""Statements of search: what is found, how much, and which words there are, as far as a viewer may find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    cast,
+    column,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
+from api.stores.stores import Stores
+from models import CatalogItem, DesignWords, ItemWords, Spelling
+from models.statements import Parameters, Statement, compile_select
+
+CANDIDATES: Final = 2000
+"""Objects of a type that are ranked. Where more match, these are the ones that PostgreSQL comes upon first."""
+FREQUENT: Final = 100
+"""Objects up to which it is counted how many have a word."""
+_SCALE: Final = 1_000_000
+"""Scores are whole numbers, so that cursors can compare them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """Where the words of a type are, and by what its objects are narrowed."""
+
+    source: FromClause
+    id: ColumnElement[Any]
+    words: ColumnElement[Any]
+    columns: Mapping[str, ColumnElement[Any]]
+
+
+_items, _designs = CatalogItem.__table__, DesignWords.__table__
+SEARCHED: Final[Mapping[str, Searched]] = {
+    "CatalogItem": Searched(
+        source=ItemWords.__table__.join(_items, _items.c.id == ItemWords.item_id),
+        id=_items.c.id,
+        words=ItemWords.__table__.c.words,
+        columns={each.key: each for each in _items.columns},
+    ),
+    "Design": Searched(
+        source=_designs,
+        id=_designs.c.id,
+        words=_designs.c.words,
+        columns={**{each.key: each for each in _designs.columns}, "deleted_at": null()},
+    ),
+}
+"""By the name of the GraphQL type. Deleted designs have no row."""
+
+
+class Found(NamedTuple):
+    """An object that was found, and its place in the ranking."""
+
+    score: int
+    type_name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is searched: PostgreSQL's texts of the query, and of each type what may be found.
+
+    All that is `matching` is found, and ranked by what it has of the words `exactly` and `widely`.
+    """
+
+    matching: str
+    exactly: str
+    widely: str
+    scopes: tuple[tuple[str, Condition], ...]
+
+    def shapes(self, values: list[Any]) -> tuple[tuple[str, Shape], ...]:
+        """The shapes of the scopes. Their values are appended to `values`."""
+        return tuple((name, shape_of(scope, values)) for name, scope in self.scopes)
+
+
+async def page(stores: Stores, question: Question, size: int, after: Found | None) -> list[Found]:
+    """The best of what is found, or the best after this one; one more than `size`."""
+    values: list[Any] = [question.matching, question.exactly, question.widely]
+    shapes = question.shapes(values)
+    values += () if after is None else after
+    rows = await stores.fetch(_page(shapes, after is not None), [*values, size + 1])
+    return [Found(row["score"], row["type_name"], row["key"]) for row in rows]
+
+
+async def count(stores: Stores, question: Question) -> int:
+    """How much is found in all."""
+    values: list[Any] = [question.matching]
+    shapes = question.shapes(values)
+    rows = await stores.fetch(_count(shapes), values)
+    total: int = rows[0][0]
+    return total
+
+
+async def spellings(stores: Stores, words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Of each word: as it is searched, and the words that it may be mistyped from, whoever may see them."""
+    rows = await stores.fetch(_spellings(), [list(words)])
+    return [(row["plain"], (row["near"] or "").split()) for row in rows]
+
+
+async def frequencies(stores: Stores, words: Sequence[str], scopes: Sequence[tuple[str, Condition]]) -> dict[str, int]:
+    """How many objects of these have each word, up to `FREQUENT` of each type."""
+    values: list[Any] = [list(words)]
+    shapes = tuple((name, shape_of(scope, values)) for name, scope in scopes)
+    rows = await stores.fetch(_frequencies(shapes), values)
+    return {row["word"]: row["count"] for row in rows}
+
+
+def _tsquery(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.to_tsquery(func.shared.search_language(), func.shared.search_text(text))
+
+
+@lru_cache(256)
+def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool) -> Statement:
+    parameters = Parameters()
+    matching, exactly, widely = (_tsquery(parameters.take(Text())) for _ in range(3))
+    parts = []
+    for name, shape in shapes:
+        searched = SEARCHED[name]
+        rank = func.ts_rank(searched.words, exactly) + func.ts_rank(searched.words, widely)
+        parts.append(
+            select(
+                cast(func.round(rank * _SCALE), Integer).label("score"),
+                literal_column(f"'{name}'", Text).label("type_name"),
+                cast(searched.id, Text).label("key"),
+            )
+            .select_from(searched.source)
+            .where(_matches(searched, matching), shape_to_sql(shape, searched.columns, parameters.take))
+            .limit(literal_column(str(CANDIDATES)))
+        )
+    found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
+    score, place = found.c.score, tuple_(found.c.type_name, found.c.key)
+    statement = select(found.c.score, found.c.type_name, found.c.key).order_by(score.desc(), *place)
+    if goes_on:
+        last, last_name, key = parameters.take(Integer()), parameters.take(Text()), parameters.take(Text())
+        statement = statement.where(or_(score < last, and_(score == last, place > tuple_(last_name, key))))
+    return compile_select(statement.limit(parameters.take(Integer())))
+
+
+@lru_cache(256)
+def _count(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
+    parameters = Parameters()
+    matching = _tsquery(parameters.take(Text()))
+    counts = [
+        select(func.count())
+        .select_from(SEARCHED[name].source)
+        .where(_matches(SEARCHED[name], matching), shape_to_sql(shape, SEARCHED[name].columns, parameters.take))
+        .scalar_subquery()
+        for name, shape in shapes
+    ]
+    return compile_select(select(sum(counts[1:], start=counts[0]).label("count")))
+
+
+def _matches(searched: Searched, query: ColumnElement[Any]) -> ColumnElement[bool]:
+    return searched.words.op("@@", is_comparison=True)(query)
+
+
+@lru_cache(1)
+def _spellings() -> Statement:
+    typed = _given(Parameters())
+    plain = func.shared.search_text(typed.c.word)
+    table = Spelling.__table__
+    near = (
+        select(func.string_agg(table.c.word.distinct(), literal_column("' '")))
+        .where(table.c.spelling.in_(select(func.shared.search_spellings_of(plain))))
+        .scalar_subquery()
+    )
+    return compile_select(select(plain.label("plain"), near.label("near")).select_from(typed).order_by(typed.c.place))
+
+
+def _given(parameters: Parameters) -> Any:
+    return (
+        func.unnest(parameters.take(ARRAY(Text)))
+        .table_valued(column("word", Text), with_ordinality="place")
+        .render_derived("typed")
+    )
+
+
+@lru_cache(256)
+def _frequencies(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
+    parameters = Parameters()
+    typed = _given(parameters)
+    counts = [_frequency(typed, name, shape, parameters) for name, shape in shapes]
+    return compile_select(select(typed.c.word, sum(counts[1:], start=counts[0]).label("count")).select_from(typed))
+
+
+def _frequency(typed: Any, name: str, shape: Shape, parameters: Parameters) -> Any:
+    searched = SEARCHED[name]
+    those: Select[Any] = (
+        select(literal_column("1"))
+        .select_from(searched.source)
+        .where(
+            _matches(searched, func.plainto_tsquery(func.shared.search_language(), typed.c.word)),
+            shape_to_sql(shape, searched.columns, parameters.take),
+        )
+        .correlate(typed)
+        .limit(literal_column(str(FREQUENT)))
+    )
+    return select(func.count()).select_from(those.subquery()).scalar_subquery()

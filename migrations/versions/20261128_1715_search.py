@@ -1,0 +1,105 @@
+"""Search: words of catalog items and designs, and their spellings
+
+Revision ID: c47a1e90d3b5
+Revises: 8b1f0c6d2e47
+Create Date: 2026-11-28 17:15:00+00:00
+
+The words of the items that there are are made here, which takes a minute or two for a million; writes to the catalog
+wait meanwhile. Those of designs are read from MongoDB by a running server, or by `fashion-wallet search rebuild`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, UUID
+
+from migrations.ownership import create_trigger, drop_triggers, require_free_function
+from migrations.search import COMMENTS, INDEX_ITEM, create_functions, index_items
+from migrations.tables import create_own
+
+revision: str = "c47a1e90d3b5"
+down_revision: str | None = "8b1f0c6d2e47"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+LANGUAGE: Final = "english"
+"""Until it is rebuilt in another one."""
+
+_METADATA = sa.MetaData()
+sa.Table("catalog_items", _METADATA, sa.Column("id", UUID(as_uuid=True), primary_key=True), schema="catalog")
+
+ITEM_SEARCH = sa.Table(
+    "item_search",
+    _METADATA,
+    sa.Column("item_id", UUID(as_uuid=True), nullable=False, comment="Whose words they are"),
+    sa.Column("words", TSVECTOR(), nullable=False, comment="Name (A), properties (B), tags (C) and description (D)"),
+    sa.PrimaryKeyConstraint("item_id", name="pk_item_search"),
+    sa.ForeignKeyConstraint(
+        ["item_id"], ["catalog.catalog_items.id"], name="fk_item_search_item_id", ondelete="CASCADE"
+    ),
+    sa.Index("idx_item_search_words", "words", postgresql_using="gin"),
+    schema="catalog",
+    comment="What a search finds catalog items by; derived from them by a trigger",
+)
+
+DESIGN_SEARCH = sa.Table(
+    "design_search",
+    _METADATA,
+    sa.Column("id", sa.String(24), nullable=False, comment="The ObjectId of the design"),
+    sa.Column("user_id", sa.Text(), nullable=True, comment="Whose it is"),
+    sa.Column("status", sa.Text(), nullable=False, comment="draft, published or archived"),
+    sa.Column("name", sa.Text(), nullable=False, comment="Its name"),
+    sa.Column("description", sa.Text(), nullable=True, comment="What it is, for people"),
+    sa.Column("tags", JSONB(), nullable=False, comment="Words to find it by"),
+    sa.Column("updated_at", sa.TIMESTAMP(timezone=True), nullable=False, comment="When the design last changed"),
+    sa.Column("version", sa.Integer(), nullable=False, comment="Its version"),
+    sa.Column("words", TSVECTOR(), nullable=False, comment="Name (A), tags (C) and description (D)"),
+    sa.PrimaryKeyConstraint("id", name="pk_design_search"),
+    sa.Index("idx_design_search_words", "words", postgresql_using="gin"),
+    sa.Index("idx_design_search_updated_at", "updated_at"),
+    schema="design",
+    comment="What a search finds designs by; derived from MongoDB",
+)
+
+SEARCH_SPELLINGS = sa.Table(
+    "search_spellings",
+    _METADATA,
+    sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False, comment="Nothing but a key"),
+    sa.Column("spelling", sa.Text(), nullable=False, comment="The word, or the word without some of its letters"),
+    sa.Column("word", sa.Text(), nullable=False, comment="A word that some object has or had"),
+    sa.PrimaryKeyConstraint("id", name="pk_search_spellings"),
+    sa.Index("idx_search_spellings_spelling", "spelling", "word"),
+    schema="shared",
+    comment="Words without one or two of their letters, to correct mistyped ones by",
+)
+
+MAKES = (ITEM_SEARCH, DESIGN_SEARCH, SEARCH_SPELLINGS)
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    for function, comment in COMMENTS.items():
+        require_free_function(connection, function, comment)
+    for table in MAKES:
+        create_own(table)
+    create_functions(connection, LANGUAGE)
+    create_trigger(
+        connection,
+        "catalog.catalog_items",
+        "trg_catalog_items_search",
+        "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OF name, description, properties ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {INDEX_ITEM}",
+    )
+    index_items(connection)
+
+
+def downgrade() -> None:
+    connection = op.get_bind()
+    drop_triggers(connection, "catalog.catalog_items", INDEX_ITEM.removesuffix("()"))
+    for function in reversed(COMMENTS):
+        op.execute(f"DROP FUNCTION {function}")
+    for table in reversed(MAKES):
+        table.drop(connection)
