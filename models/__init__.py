@@ -8,6 +8,7 @@ from models.idempotency import IdempotencyKey
 from models.operation import Operation
 from models.repository import PostgresRepository
 from models.search import DesignWords, ItemWords, Spelling
+from models.search_feed import SearchFeed
 from models.session import RefreshToken, Session
 from models.trusted_document import TrustedDocument
 from models.user import User
@@ -24,6 +25,7 @@ __all__ = [
     "Operation",
     "PostgresRepository",
     "RefreshToken",
+    "SearchFeed",
     "Session",
     "Spelling",
     "TrustedDocument",

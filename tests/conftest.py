@@ -208,6 +208,7 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         password_hash_time=1,
         sign_in_limit_account="1000/second",
         sign_in_limit_address="1000/second",
+        search_indexing=False,  # tests of search follow by themselves
         report_cost=False,  # tests of what is answered compare whole bodies
     )
     upgrade(settings)

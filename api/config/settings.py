@@ -48,6 +48,10 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
         3600, ge=0, description="Time between removals of ended sessions and old idempotency keys; 0 for none"
     )
 
+    search_indexing: bool = Field(
+        True, description="Follow designs in MongoDB, so that they are found; one process does it at a time"
+    )
+
     trusted_documents: Literal["off", "log", "enforce"] = Field(
         "off",
         description="Documents that aren't registered (`fashion-wallet documents`): run, run and logged, or refused",

@@ -30,6 +30,7 @@ from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
 from api.log import logger
 from api.schema import schema
+from api.search.following import following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
 from api.stores.stores import Stores, open_stores
@@ -47,7 +48,7 @@ def create_app(settings: Settings) -> Starlette:
             app.state.stores = stores
             await _verify(stores, settings)
             try:
-                async with sweeping(stores, settings):
+                async with sweeping(stores, settings), following(stores, settings):
                     yield
             finally:
                 await endpoint.meters.close()

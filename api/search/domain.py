@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.fields.costs import Cost
 from api.fields.domain import Domain
 from api.search.queries import SearchQueries
 
-domain: Final = Domain(queries=(SearchQueries,))
+SEARCH: Final = 20
+"""What a search costs, without its objects: it ranks thousands of them, and may be asked again with other words."""
+
+domain: Final = Domain(queries=(SearchQueries,), costs={"Query.search": Cost(SEARCH)})

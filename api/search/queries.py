@@ -19,7 +19,7 @@ from api.search.cursors import SearchCursors
 from api.search.query import Query, read_query, to_tsquery
 from api.search.types import SearchConnection, SearchEdge
 
-NEEDS_RESULTS: Final = ("edges", "pageInfo", "correctedQuery", "totalCount")
+NEEDS_RESULTS: Final = ("edges", "nodes", "pageInfo", "correctedQuery", "totalCount")
 
 
 @strawberry.enum(description="What may be searched.")
@@ -56,27 +56,30 @@ class SearchQueries:
         scopes = tuple((name, context.policy(name).scope(context.viewer)) for name in names)
         cursors = SearchCursors((asked, names))
         place = None if after is None else cursors.read(after)
-        searched, found = asked, list[store.Found]()
-        if asked.asks and names and selects_any(info._raw_info, NEEDS_RESULTS):
-            found = await store.page(context.stores, _question(asked, scopes), size, place)
+        searched, question, found = asked, _question(asked, scopes), list[store.Found]()
+        if question is not None and selects_any(info._raw_info, NEEDS_RESULTS):
+            found = await store.page(context.stores, question, size, place)
             if not found and (better := await corrected(context.stores, asked, scopes)) is not None:
-                searched = better
-                found = await store.page(context.stores, _question(searched, scopes), size, place)
+                searched, question = better, _question(better, scopes)
+                found = await store.page(context.stores, question, size, place)
         shown = found[:size]
-        ends = [(cursors, each) for each in (shown[:1] + shown[-1:])]
         return SearchConnection(
+            question=question,
             edges=[SearchEdge(found=each, place=cursors.of(each)) for each in shown],
             page_info=PageInfo(
                 has_next_page=len(found) > size,
                 has_previous_page=after is not None,
-                start=ends[0] if ends else None,
-                end=ends[-1] if ends else None,
+                start=(cursors, shown[0]) if shown else None,
+                end=(cursors, shown[-1]) if shown else None,
             ),
             corrected_query=None if searched is asked else str(searched),
         )
 
 
-def _question(query: Query, scopes: tuple[tuple[str, Condition], ...]) -> store.Question:
+def _question(query: Query, scopes: tuple[tuple[str, Condition], ...]) -> store.Question | None:
+    """What is asked of the store; None where nothing can be found."""
+    if not query.asks or not scopes:
+        return None
     return store.Question(
         matching=to_tsquery(query, widely=True, excluding=True),
         exactly=to_tsquery(query),

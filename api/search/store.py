@@ -35,7 +35,7 @@ CANDIDATES: Final = 2000
 """Objects of a type that are ranked. Where more match, these are the ones that PostgreSQL comes upon first."""
 FREQUENT: Final = 100
 """Objects up to which it is counted how many have a word."""
-_SCALE: Final = 1_000_000
+SCALE: Final = 1_000_000
 """Scores are whole numbers, so that cursors can compare them."""
 
 
@@ -138,7 +138,7 @@ def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool) -> Statement:
         rank = func.ts_rank(searched.words, exactly) + func.ts_rank(searched.words, widely)
         parts.append(
             select(
-                cast(func.round(rank * _SCALE), Integer).label("score"),
+                cast(func.round(rank * SCALE), Integer).label("score"),
                 literal_column(f"'{name}'", Text).label("type_name"),
                 cast(searched.id, Text).label("key"),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import strawberry
@@ -11,7 +12,7 @@ from api.designs.types import Design
 from api.fields.connections import PageInfo
 from api.fields.context import Context
 from api.fields.lookups import load_view
-from api.search.store import Found
+from api.search.store import SCALE, Found, Question, count
 
 SearchResult = Annotated[CatalogItem | Design, strawberry.union("SearchResult", description="What a search finds.")]
 
@@ -23,12 +24,7 @@ class SearchEdge:
 
     @strawberry.field(description="What was found; null where it has just been deleted.")
     async def node(self, info: strawberry.Info[Context]) -> SearchResult | None:
-        objects = info.context.domains.objects[self.found.type_name]
-        view = await load_view(
-            objects.loader, objects.key(self.found.key), info._raw_info, type_name=self.found.type_name, found=True
-        )
-        assert view is None or isinstance(view, CatalogItem | Design)
-        return view
+        return await _load(self.found, info)
 
     @strawberry.field(description="Its place, for `after`.")
     def cursor(self) -> str:
@@ -36,14 +32,31 @@ class SearchEdge:
 
     @strawberry.field(description="How well it fits: the higher the better, to compare within one search.")
     def score(self) -> float:
-        return self.found.score / 1_000_000
+        return self.found.score / SCALE
+
+
+async def _load(found: Found, info: strawberry.Info[Context]) -> CatalogItem | Design | None:
+    objects = info.context.domains.objects[found.type_name]
+    key, raw = objects.key(found.key), info._raw_info
+    view = await load_view(objects.loader, key, raw, type_name=found.type_name, found=True)
+    assert view is None or isinstance(view, CatalogItem | Design)
+    return view
 
 
 @strawberry.type(description="One page of what a search finds, the best first.")
 class SearchConnection:
+    question: strawberry.Private[Question | None]
     edges: list[SearchEdge] = strawberry.field(description="What was found, each with its cursor and score.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     corrected_query: str | None = strawberry.field(
         description="What was searched instead, where words of the query were found nowhere and look mistyped; "
         "null where it was searched as it is."
     )
+
+    @strawberry.field(description="What was found, where cursors and scores are not needed.")
+    async def nodes(self, info: strawberry.Info[Context]) -> list[SearchResult | None]:
+        return await asyncio.gather(*(_load(edge.found, info) for edge in self.edges))
+
+    @strawberry.field(description="How much is found in all. Counted only when asked for.")
+    async def total_count(self, info: strawberry.Info[Context]) -> int | None:
+        return 0 if self.question is None else await count(info.context.stores, self.question)

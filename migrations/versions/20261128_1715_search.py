@@ -76,7 +76,38 @@ SEARCH_SPELLINGS = sa.Table(
     comment="Words without one or two of their letters, to correct mistyped ones by",
 )
 
-MAKES = (ITEM_SEARCH, DESIGN_SEARCH, SEARCH_SPELLINGS)
+SEARCH_FEED = sa.Table(
+    "search_feed",
+    _METADATA,
+    sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False, comment="1"),
+    sa.Column("holder", sa.Text(), nullable=True, comment="The process that follows"),
+    sa.Column("held_until", sa.TIMESTAMP(timezone=True), nullable=True, comment="Until when no other process may"),
+    sa.Column(
+        "copied",
+        sa.Boolean(),
+        server_default=sa.text("false"),
+        nullable=False,
+        comment="Whether all designs were copied before changes were followed",
+    ),
+    sa.Column(
+        "resume_token",
+        sa.Text(),
+        nullable=True,
+        comment="Where the change stream goes on, as extended JSON; null where the server has none",
+    ),
+    sa.Column(
+        "position",
+        sa.TIMESTAMP(timezone=True),
+        nullable=True,
+        comment="The last updatedAt, where there is no change stream",
+    ),
+    sa.Column("caught_up_at", sa.TIMESTAMP(timezone=True), nullable=True, comment="When every change so far was known"),
+    sa.PrimaryKeyConstraint("id", name="pk_search_feed"),
+    schema="design",
+    comment="How far search has followed designs; one row",
+)
+
+MAKES = (ITEM_SEARCH, DESIGN_SEARCH, SEARCH_SPELLINGS, SEARCH_FEED)
 
 
 def upgrade() -> None:

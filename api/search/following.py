@@ -1,0 +1,121 @@
+"""Keeping what search knows of designs: one of the serving processes follows their changes in MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+from bson import ObjectId
+
+from api.config.settings import Settings
+from api.errors import as_app_error
+from api.log import logger
+from api.search import feed, projection
+from api.search.changes import MOST, Changes, PlaceGone, changes, current_place, has_change_streams
+from api.search.feed import LEASE, LeaseLost, Place
+from api.stores.stores import Stores
+
+QUIET: Final = 1.0
+"""Seconds between two notes that nothing has changed."""
+RETRY: Final = 1.0
+"""Seconds until it is tried again, when a store is not available."""
+
+
+@contextlib.asynccontextmanager
+async def following(stores: Stores, settings: Settings) -> AsyncIterator[None]:
+    """Follow, or be ready to take over, as long as the block runs; never without SEARCH_INDEXING."""
+    if not settings.search_indexing:
+        yield
+        return
+    task = asyncio.create_task(_follow_on(stores))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow_on(stores: Stores) -> None:
+    follower = Follower(stores)
+    failing = False
+    while True:
+        try:
+            place = await feed.take(stores.engine, follower.name)
+            if place is not None:
+                failing = False
+                await follower.follow(place)
+        except LeaseLost:
+            pass
+        except PlaceGone:
+            logger.warning("search copies all designs again", reason="the change stream can't go on")
+            follower.copied = False
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await feed.release(stores.engine, follower.name)
+            raise
+        except Exception as error:
+            if as_app_error(error) is None:
+                logger.exception("search doesn't follow designs")
+            elif not failing:
+                logger.warning("search can't follow designs", error=repr(error))
+            failing = True
+        # so that not all processes ask at the same moment
+        await asyncio.sleep(RETRY if failing else LEASE * random.uniform(0.3, 0.6))  # noqa: S311  no secret
+
+
+class Follower:
+    """Takes designs over into PostgreSQL, in transactions that say how far it is."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.name = str(uuid4())
+        self.copied = True
+        """False once the place that is stored leads nowhere."""
+
+    async def follow(self, place: Place) -> None:
+        """Take over what changes, from this place on, for ever.
+
+        Raises LeaseLost, PlaceGone, and what the stores raise.
+        """
+        database = self.stores.database
+        streams = await has_change_streams(database)
+        follows_stream = place.token is not None
+        if not place.copied or not self.copied or follows_stream != streams:
+            place = await self.copy(streams=streams)
+        noted = 0.0
+        async for found in changes(database, place, streams=streams):
+            now = time.monotonic()
+            if found.keys or now - noted >= QUIET:
+                await self.take_over(found)
+                noted = now
+
+    async def copy(self, *, streams: bool) -> Place:
+        """Take all designs over. What changes meanwhile follows: the place was noted before."""
+        place = await current_place(self.stores.database, streams=streams)
+        last: ObjectId | None = None
+        while True:
+            designs = await projection.read_after(self.stores.database, last, MOST)
+            upto = designs[-1]["_id"] if len(designs) == MOST else None
+            async with self.stores.engine.begin() as connection:
+                await projection.write(connection, designs)
+                await projection.remove_others(connection, designs, last, upto)
+                await feed.advance(connection, self.name, replace(place, copied=upto is None), caught_up=upto is None)
+            if upto is None:
+                self.copied = True
+                return replace(place, copied=True)
+            last = upto
+
+    async def take_over(self, found: Changes) -> None:
+        """Take these changes over, as the designs are now."""
+        designs = await projection.read(self.stores.database, found.keys) if found.keys else []
+        async with self.stores.engine.begin() as connection:
+            if found.keys:
+                await projection.write(connection, designs, found.keys)
+            await feed.advance(connection, self.name, found.place, caught_up=found.all_known)
