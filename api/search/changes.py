@@ -26,8 +26,8 @@ OVERLAP: Final = timedelta(seconds=5)
 
 _UNSUPPORTED: Final = frozenset({20, 59, 115, 238, 303, 40324, 40573})
 """Codes of servers without change streams: standalone, and some that speak MongoDB's protocol."""
-_GONE: Final = frozenset({136, 222, 234, 260, 280, 286})
-"""Codes for places that the server no longer knows."""
+_GONE: Final = frozenset({9, 136, 222, 234, 260, 280, 286})
+"""Codes for places that the server no longer knows, or never knew."""
 
 
 class PlaceGone(Exception):

@@ -61,6 +61,7 @@ class SearchQueries:
             found = await store.page(context.stores, question, size, place)
             if not found and (better := await corrected(context.stores, asked, scopes)) is not None:
                 searched, question = better, _question(better, scopes)
+                assert question is not None
                 found = await store.page(context.stores, question, size, place)
         shown = found[:size]
         return SearchConnection(

@@ -25,8 +25,8 @@ Search = Callable[..., Awaitable[list[str]]]
 
 
 def names(data: dict[str, Any]) -> list[str]:
-    """The names of what was found."""
-    return [edge["node"]["name"] for edge in data["search"]["edges"]]
+    """The names of what was found, without what is gone since."""
+    return [edge["node"]["name"] for edge in data["search"]["edges"] if edge["node"] is not None]
 
 
 @pytest.fixture
