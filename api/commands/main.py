@@ -26,6 +26,7 @@ LAZY: Final = {
     "demo": ("api.commands.demo", "demo"),
     "user": ("api.commands.users", "app"),
     "documents": ("api.commands.documents", "app"),
+    "search": ("api.commands.search", "app"),
     "explorer": ("api.commands.explorer", "app"),
 }
 """Commands of other modules: a typer application, or the function of a single command."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,7 +13,7 @@ from api.demo.loader import Progress as Report
 
 
 @contextlib.contextmanager
-def shown(console: Console | None = None) -> Iterator[Report]:
+def shown(kinds: Iterable[str] = COUNTS, console: Console | None = None) -> Iterator[Report]:
     """What to give to `load` as its progress, for as long as the block lasts. Writes to standard output by default."""
     console = console or Console()
     if not console.is_terminal:
@@ -27,7 +27,7 @@ def shown(console: Console | None = None) -> Iterator[Report]:
 
     columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
-        tasks: dict[str, TaskID] = {kind: bars.add_task(kind, total=None) for kind in COUNTS}
+        tasks: dict[str, TaskID] = {kind: bars.add_task(kind, total=None) for kind in kinds}
 
         def move(kind: str, done: int, total: int) -> None:
             bars.update(tasks[kind], completed=done, total=total)

@@ -20,7 +20,7 @@ LEASE: Final = 5.0
 _TAKE: Final = text("""
     INSERT INTO design.search_feed AS feed (id, holder, held_until) VALUES (1, :holder, now() + :lease * interval '1s')
     ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
-    WHERE feed.holder = excluded.holder OR feed.held_until IS NULL OR feed.held_until < now()
+    WHERE feed.holder = excluded.holder OR feed.held_until IS NULL OR feed.held_until < now() OR :seize
     RETURNING copied, resume_token, position
 """)
 _ADVANCE: Final = text("""
@@ -30,7 +30,11 @@ _ADVANCE: Final = text("""
     WHERE id = 1 AND holder = :holder AND held_until > now()
 """)
 _RELEASE: Final = text("UPDATE design.search_feed SET held_until = NULL WHERE id = 1 AND holder = :holder")
-_STATUS: Final = text("SELECT copied, position, caught_up_at, now() - caught_up_at AS behind FROM design.search_feed")
+_STATUS: Final = text("""
+    SELECT extract(epoch FROM now() - caught_up_at)::float8 AS behind,
+        coalesce(held_until > now(), false) AS is_followed
+    FROM design.search_feed WHERE copied
+""")
 
 
 class LeaseLost(Exception):
@@ -46,10 +50,34 @@ class Place:
     position: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How search is doing: seconds since it knew every change, and whether a process follows now."""
+
+    behind: float | None
+    is_followed: bool
+
+
 async def take(engine: AsyncEngine, holder: str) -> Place | None:
     """Become the one who follows, or stay it. Where to go on; None where another process follows."""
+    return await _take(engine, holder, seize=False)
+
+
+async def seize(engine: AsyncEngine, holder: str) -> None:
+    """Become the one who follows, whoever does. That one writes nothing more, and waits."""
+    await _take(engine, holder, seize=True)
+
+
+async def status(engine: AsyncEngine) -> Status | None:
+    """How search is doing; None where designs were never copied."""
+    async with engine.connect() as connection:
+        row = (await connection.execute(_STATUS)).one_or_none()
+    return None if row is None else Status(row.behind, row.is_followed)
+
+
+async def _take(engine: AsyncEngine, holder: str, *, seize: bool) -> Place | None:
     async with engine.begin() as connection:
-        row = (await connection.execute(_TAKE, {"holder": holder, "lease": LEASE})).one_or_none()
+        row = (await connection.execute(_TAKE, {"holder": holder, "lease": LEASE, "seize": seize})).one_or_none()
     if row is None:
         return None
     return Place(row.copied, None if row.resume_token is None else json_util.loads(row.resume_token), row.position)

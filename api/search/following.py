@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 from uuid import uuid4
@@ -55,7 +55,7 @@ async def _follow_on(stores: Stores) -> None:
             pass
         except PlaceGone:
             logger.warning("search copies all designs again", reason="the change stream can't go on")
-            follower.copied = False
+            follower.is_lost = True
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
                 await feed.release(stores.engine, follower.name)
@@ -76,8 +76,10 @@ class Follower:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
         self.name = str(uuid4())
-        self.copied = True
-        """False once the place that is stored leads nowhere."""
+        self.is_lost = False
+        """Whether the place that is stored leads nowhere."""
+        self.copied = 0
+        """Designs of the last copy."""
 
     async def follow(self, place: Place) -> None:
         """Take over what changes, from this place on, for ever.
@@ -87,7 +89,7 @@ class Follower:
         database = self.stores.database
         streams = await has_change_streams(database)
         follows_stream = place.token is not None
-        if not place.copied or not self.copied or follows_stream != streams:
+        if not place.copied or self.is_lost or follows_stream != streams:
             place = await self.copy(streams=streams)
         noted = 0.0
         async for found in changes(database, place, streams=streams):
@@ -96,8 +98,12 @@ class Follower:
                 await self.take_over(found)
                 noted = now
 
-    async def copy(self, *, streams: bool) -> Place:
-        """Take all designs over. What changes meanwhile follows: the place was noted before."""
+    async def copy(self, *, streams: bool, progress: Callable[[int], None] = lambda done: None) -> Place:
+        """Take all designs over. What changes meanwhile follows: the place was noted before.
+
+        `progress` is told how many are done. Raises LeaseLost.
+        """
+        self.copied = 0
         place = await current_place(self.stores.database, streams=streams)
         last: ObjectId | None = None
         while True:
@@ -107,8 +113,10 @@ class Follower:
                 await projection.write(connection, designs)
                 await projection.remove_others(connection, designs, last, upto)
                 await feed.advance(connection, self.name, replace(place, copied=upto is None), caught_up=upto is None)
+            self.copied += len(designs)
+            progress(self.copied)
             if upto is None:
-                self.copied = True
+                self.is_lost = False
                 return replace(place, copied=True)
             last = upto
 

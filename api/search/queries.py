@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import strawberry
 
+from api.colours.table import names_of
 from api.errors import BadUserInput
 from api.fields.connections import PageInfo
 from api.fields.context import Context
@@ -82,8 +83,8 @@ def _question(query: Query, scopes: tuple[tuple[str, Condition], ...]) -> store.
     if not query.asks or not scopes:
         return None
     return store.Question(
-        matching=to_tsquery(query, widely=True, excluding=True),
+        matching=to_tsquery(query, widely=True, excluding=True, shades=names_of),
         exactly=to_tsquery(query),
-        widely=to_tsquery(query, widely=True),
+        widely=to_tsquery(query, widely=True, shades=names_of),
         scopes=scopes,
     )

@@ -115,5 +115,6 @@ def _term(term: Term, widely: bool, shades: Shades) -> str:
     word = term.words[0]
     if not widely:
         return f"'{word}'"
-    others = "".join(f" | '{other}':B" for other in shades(word.lower()))
+    # the names of two words have the family's in them: sky blue
+    others = "".join(f" | '{other}':B" for other in shades(word.lower()) if other.isalpha() and other != word.lower())
     return f"('{word}'{':*' if term.begun else ''}{others})"

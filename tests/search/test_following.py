@@ -15,10 +15,12 @@ from api.search import feed
 from api.search.changes import changes, current_place, has_change_streams
 from api.search.feed import LEASE, LeaseLost, Place
 from api.search.following import Follower
+from api.search.rebuilding import rebuild
 from api.stores.stores import Stores
 from tests.search.conftest import SEARCH, names
 from tests.search.following import copy_designs, eventually
 from tests.support.applications import running
+from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, designs, insert_design, object_id
 from tests.support.graphql import execute
 
@@ -180,3 +182,30 @@ async def test_the_place_after_everything(clean_stores: None, stores: Stores) ->
         if each.keys:
             break
     assert seen == [after]
+
+
+async def test_rebuilding(settings: Settings, clean_stores: None, stores: Stores) -> None:
+    await create_catalog_item(stores, name="Linen")
+    await create_design(stores, name="Velvet", status="published")
+    async with running(settings, search_indexing=True) as (_, client):
+        await eventually(partial(found, client, "velvet"), ["Velvet"])
+        for table in ("design.design_search", "catalog.item_search", "shared.search_spellings"):
+            async with stores.engine.begin() as connection:
+                await connection.execute(text(f"DELETE FROM {table}"))
+        told: list[tuple[str, int, int]] = []
+        assert await rebuild(stores, lambda *progress: told.append(progress)) == (1, 1)
+        assert told == [("catalog items", 1, 1), ("designs", 1, 1), ("designs", 1, 1)]
+        for word, name in (("velvet", "Velvet"), ("linen", "Linen"), ("lnien", "Linen"), ("vevlet", "Velvet")):
+            assert await found(client, word) == [name]
+        # whoever followed goes on
+        await create_design(stores, name="Satin", status="published")
+        await eventually(partial(found, client, "satin"), ["Satin"])
+        status = await feed.status(stores.engine)
+        assert status is not None
+        assert status.is_followed
+        assert status.behind is not None
+        assert 0 <= status.behind < 20
+
+
+async def test_status_before_anything_was_copied(clean_stores: None, stores: Stores) -> None:
+    assert await feed.status(stores.engine) is None

@@ -207,3 +207,17 @@ async def test_odd_properties(stores: Stores, search: Search, properties: dict[s
     await items(stores, {"name": "Odd", "properties": properties})
     assert await search("odd") == ["Odd"]
     assert await search("silk") == []
+
+
+async def test_a_colour_stands_for_its_shades(stores: Stores, search: Search) -> None:
+    await items(
+        stores,
+        {"name": "Blue", "properties": {"color": "blue"}},
+        {"name": "Dark", "properties": {"color": "navy"}},
+        {"name": "Light", "properties": {"color": "sky blue"}},
+        {"name": "Ruby", "description": "A navy of ships, and teal in a text", "properties": {"color": "ruby"}},
+    )
+    assert (await search("blue"))[0] == "Blue"
+    assert sorted(await search("blue")) == ["Blue", "Dark", "Light"]
+    assert sorted(await search("navy")) == ["Dark", "Ruby"]
+    assert await search("red") == ["Ruby"]
