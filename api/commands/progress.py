@@ -13,7 +13,7 @@ from api.demo.loader import Progress as Report
 
 
 @contextlib.contextmanager
-def shown(kinds: Iterable[str] = COUNTS, console: Console | None = None) -> Iterator[Report]:
+def shown(console: Console | None = None, kinds: Iterable[str] = COUNTS) -> Iterator[Report]:
     """What to give to `load` as its progress, for as long as the block lasts. Writes to standard output by default."""
     console = console or Console()
     if not console.is_terminal:

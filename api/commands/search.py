@@ -51,7 +51,7 @@ async def _rebuild(stores: Stores) -> tuple[int, int]:
     from api.commands.progress import shown
     from api.search.rebuilding import rebuild
 
-    with shown(("catalog items", "designs")) as progress:
+    with shown(kinds=("catalog items", "designs")) as progress:
         return await rebuild(stores, progress)
 
 

@@ -34,7 +34,9 @@ _UPSERT: Final = text("""
         (excluded.user_id, excluded.status, excluded.name, excluded.description, excluded.tags, excluded.updated_at,
          excluded.version, excluded.words)
 """)
-_LEARN: Final = text("SELECT shared.learn_search_words(shared.search_text(:texts))")
+_LEARN: Final = text(
+    "SELECT shared.learn_search_words(ARRAY(SELECT shared.search_text(words) FROM unnest(CAST(:texts AS text[])) words))"
+)
 _REMOVE: Final = text("DELETE FROM design.design_search WHERE id = ANY(CAST(:ids AS text[]))")
 _REMOVE_BETWEEN: Final = text("""
     DELETE FROM design.design_search WHERE id <> ALL(CAST(:ids AS text[]))
@@ -63,8 +65,8 @@ async def write(connection: AsyncConnection, designs: Iterable[dict[str, Any]], 
     removed = {str(key) for key in gone} | {str(design["_id"]) for design in designs}
     if rows:
         await connection.execute(_UPSERT, {"designs": orjson.dumps(rows).decode()})
-        words = " ".join(" ".join([row["name"], row["description"] or "", *row["tags"]]) for row in rows)
-        await connection.execute(_LEARN, {"texts": words})
+        texts = [" ".join([row["name"], *row["tags"], row["description"] or ""])[:_LONGEST] for row in rows]
+        await connection.execute(_LEARN, {"texts": texts})
     if removed - live:
         await connection.execute(_REMOVE, {"ids": sorted(removed - live)})
 

@@ -17,7 +17,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, UUID
 
 from migrations.ownership import create_trigger, drop_triggers, require_free_function
-from migrations.search import COMMENTS, INDEX_ITEM, create_functions, index_items
+from migrations.search import COMMENTS, INDEX_CHANGED, create_functions, index_items
 from migrations.tables import create_own
 
 revision: str = "c47a1e90d3b5"
@@ -27,6 +27,12 @@ depends_on: str | None = None
 
 LANGUAGE: Final = "english"
 """Until it is rebuilt in another one."""
+
+TRIGGERS: Final = {
+    "INSERT": "NEW TABLE AS changed",
+    "UPDATE": "NEW TABLE AS changed OLD TABLE AS before",
+}
+"""By event: what the trigger function reads."""
 
 _METADATA = sa.MetaData()
 sa.Table("catalog_items", _METADATA, sa.Column("id", UUID(as_uuid=True), primary_key=True), schema="catalog")
@@ -117,19 +123,20 @@ def upgrade() -> None:
     for table in MAKES:
         create_own(table)
     create_functions(connection, LANGUAGE)
-    create_trigger(
-        connection,
-        "catalog.catalog_items",
-        "trg_catalog_items_search",
-        "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OF name, description, properties ON {table} "
-        f"FOR EACH ROW EXECUTE FUNCTION {INDEX_ITEM}",
-    )
+    for event, tables in TRIGGERS.items():
+        create_trigger(
+            connection,
+            "catalog.catalog_items",
+            f"trg_catalog_items_search_{event.lower()}",
+            f"CREATE TRIGGER {{name}} AFTER {event} ON {{table}} REFERENCING {tables} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {INDEX_CHANGED}",
+        )
     index_items(connection)
 
 
 def downgrade() -> None:
     connection = op.get_bind()
-    drop_triggers(connection, "catalog.catalog_items", INDEX_ITEM.removesuffix("()"))
+    drop_triggers(connection, "catalog.catalog_items", INDEX_CHANGED.removesuffix("()"))
     for function in reversed(COMMENTS):
         op.execute(f"DROP FUNCTION {function}")
     for table in reversed(MAKES):
