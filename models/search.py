@@ -10,7 +10,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, String, Text
+from sqlalchemy import ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -62,6 +62,8 @@ class Spelling(Base):
         {"schema": "shared", "comment": "Words without one or two of their letters, to correct mistyped ones by"},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Nothing but a key")
+    id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, server_default=text("gen_random_uuid()"), comment="Nothing but a key"
+    )
     spelling: Mapped[str] = mapped_column(Text, comment="The word, or the word without some of its letters")
     word: Mapped[str] = mapped_column(Text, comment="A word that some object has or had")

@@ -34,9 +34,9 @@ _UPSERT: Final = text("""
         (excluded.user_id, excluded.status, excluded.name, excluded.description, excluded.tags, excluded.updated_at,
          excluded.version, excluded.words)
 """)
-_LEARN: Final = text(
-    "SELECT shared.learn_search_words(ARRAY(SELECT shared.search_text(words) FROM unnest(CAST(:texts AS text[])) words))"
-)
+_LEARN: Final = text("""
+    SELECT shared.learn_search_words(ARRAY(SELECT shared.search_text(each) FROM unnest(CAST(:texts AS text[])) each))
+""")
 _REMOVE: Final = text("DELETE FROM design.design_search WHERE id = ANY(CAST(:ids AS text[]))")
 _REMOVE_BETWEEN: Final = text("""
     DELETE FROM design.design_search WHERE id <> ALL(CAST(:ids AS text[]))

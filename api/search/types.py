@@ -46,7 +46,7 @@ async def _load(found: Found, info: strawberry.Info[Context]) -> CatalogItem | D
 @strawberry.type(description="One page of what a search finds, the best first.")
 class SearchConnection:
     question: strawberry.Private[Question | None]
-    edges: list[SearchEdge] = strawberry.field(description="What was found, each with its cursor and score.")
+    edges: list[SearchEdge] | None = strawberry.field(description="What was found, each with its cursor and score.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     corrected_query: str | None = strawberry.field(
         description="What was searched instead, where words of the query were found nowhere and look mistyped; "
@@ -54,8 +54,8 @@ class SearchConnection:
     )
 
     @strawberry.field(description="What was found, where cursors and scores are not needed.")
-    async def nodes(self, info: strawberry.Info[Context]) -> list[SearchResult | None]:
-        return await asyncio.gather(*(_load(edge.found, info) for edge in self.edges))
+    async def nodes(self, info: strawberry.Info[Context]) -> list[SearchResult | None] | None:
+        return await asyncio.gather(*(_load(edge.found, info) for edge in self.edges or ()))
 
     @strawberry.field(description="How much is found in all. Counted only when asked for.")
     async def total_count(self, info: strawberry.Info[Context]) -> int | None:

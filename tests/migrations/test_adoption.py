@@ -197,9 +197,10 @@ def test_adopted_tables_get_triggers_and_policies_and_lose_them(settings: Settin
 
     # then
     tables = ("avatars", "catalog_items", "users")
-    assert [row[0] for row in sql(settings, TRIGGERS)] == [
-        f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")
-    ]
+    assert [row[0] for row in sql(settings, TRIGGERS)] == sorted(
+        [f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")]
+        + [f"trg_catalog_items_search_{event}" for event in ("insert", "update")]
+    )
     assert [row[0] for row in sql(settings, WALLED)] == ["audit_log", "avatars", "users"]
     assert scalar(settings, "SELECT count(*) FROM audit.audit_log") == 0
     sql(settings, f"UPDATE shared.users SET \"lastLogin\" = now(), role = 'brand' WHERE id = '{original.BOB}'")

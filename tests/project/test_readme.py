@@ -38,7 +38,20 @@ def test_every_command_exists() -> None:
     for arguments in mentioned:
         assert commands.usage(arguments)
     assert {arguments[0] for arguments in mentioned} == {
-        *("serve", "dev", "schema", "config", "demo", "explorer", "migrate", "user", "reconcile", "documents", "errors")
+        *(
+            "serve",
+            "dev",
+            "schema",
+            "config",
+            "demo",
+            "explorer",
+            "migrate",
+            "user",
+            "reconcile",
+            "documents",
+            "errors",
+            "search",
+        )
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate" and arguments[1:]} == {
         *("run", "show", "revert", "generate", "create", "grants")

@@ -1,8 +1,8 @@
 """Search: words of catalog items and designs, and their spellings
 
 Revision ID: c47a1e90d3b5
-Revises: 8b1f0c6d2e47
-Create Date: 2026-11-28 17:15:00+00:00
+Revises: 6e4a2c9b7d13
+Create Date: 2026-11-28 21:15:00+00:00
 
 The words of the items that there are are made here, which takes a minute or two for a million; writes to the catalog
 wait meanwhile. Those of designs are read from MongoDB by a running server, or by `fashion-wallet search rebuild`.
@@ -21,7 +21,7 @@ from migrations.search import COMMENTS, INDEX_CHANGED, create_functions, index_i
 from migrations.tables import create_own
 
 revision: str = "c47a1e90d3b5"
-down_revision: str | None = "8b1f0c6d2e47"
+down_revision: str | None = "6e4a2c9b7d13"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -73,7 +73,13 @@ DESIGN_SEARCH = sa.Table(
 SEARCH_SPELLINGS = sa.Table(
     "search_spellings",
     _METADATA,
-    sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False, comment="Nothing but a key"),
+    sa.Column(
+        "id",
+        UUID(as_uuid=True),
+        server_default=sa.text("gen_random_uuid()"),
+        nullable=False,
+        comment="Nothing but a key",
+    ),
     sa.Column("spelling", sa.Text(), nullable=False, comment="The word, or the word without some of its letters"),
     sa.Column("word", sa.Text(), nullable=False, comment="A word that some object has or had"),
     sa.PrimaryKeyConstraint("id", name="pk_search_spellings"),
