@@ -75,7 +75,7 @@ def test_what_is_printed_is_all_that_the_role_gets(settings: Settings, role: str
 
 
 def test_the_name_of_a_role_is_quoted_where_it_must_be() -> None:
-    assert printed("api")[:48] == "GRANT USAGE ON SCHEMA audit, avatar, catalog, sh"
+    assert printed("api")[:48] == "GRANT USAGE ON SCHEMA audit, avatar, catalog, de"
     assert {line.rpartition(" TO ")[2] for line in printed('Odd "one"').splitlines()} == {'"Odd ""one""";'}
 
 
