@@ -81,9 +81,11 @@ def become(arguments: list[str], folder: str, environment: dict[str, str], strea
 
 
 if __name__ == "__main__":
+    gc.disable()  # until all is imported: it stays
     import_everything()
     gc.collect()
     gc.freeze()
+    gc.enable()
     main(socket.socket(fileno=os.dup(0)))
     from api.commands import main as program
 
