@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -18,14 +19,17 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 
+from api.accounts import passwords
 from api.config.settings import Settings
 from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
+from api.http.application import create_app
 from api.http.response import Answer
 from api.schema import schema
 from api.stores.coalescing import Coalescer
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb import MongoDatabase, mongo_database
 from api.stores.stores import Stores, open_stores
+from documents import collection
 from migrations.runner import upgrade
 from tests.execution.both import Both, standing_in
 from tests.support import processes, servers
@@ -33,8 +37,13 @@ from tests.support.applications import running
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
 from tests.support.stores.compiled import compiled_once
+from tests.support.stores.lasting import LastingStores
 from tests.support.stores.shared_values import SharedValues
+from tests.support.stores.unindexed import drop_indexes, make_collections
 from tests.support.world import OPEN, WALLED, World, living, walled
+
+# httpx looks for it at each request without a socket; to find that it isn't there takes a tenth of the request's time
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -134,6 +143,12 @@ def shared_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedValues]:
     assert shared.changed() == []
 
 
+@pytest.fixture(autouse=True)
+def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done for passwords that are wrong takes as long as a hash of the original service: 60 ms of work."""
+    monkeypatch.setattr(passwords, "_BCRYPT_COST", 4)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -216,14 +231,20 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-async def delete_everything(settings: Settings, anyio_backend: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def delete_everything(
+    request: pytest.FixtureRequest, settings: Settings, anyio_backend: str
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Empties both stores, over connections of its own that last the session."""
     assert settings.postgres_url is not None
     assert settings.mongodb_url is not None
     connection = await asyncpg.connect(settings.postgres_url)
     async with AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client:
         database = mongo_database(settings, client)
-        yield lambda: servers.delete_everything(connection, database)
+        make: Callable[[MongoDatabase], Awaitable[object]] = collection.ensure
+        if request.config.getoption("--mongodb") == "embedded":
+            await drop_indexes(database)
+            make = make_collections
+        yield lambda: servers.delete_everything(connection, database, make)
     await connection.close()
 
 
@@ -255,6 +276,14 @@ def world(request: pytest.FixtureRequest, worlds: Mapping[str, World]) -> World:
     return worlds[getattr(request, "param", OPEN)]
 
 
+@pytest.fixture(scope="session")
+async def lasting_stores(settings: Settings, anyio_backend: str) -> AsyncIterator[LastingStores]:
+    """Connections to both stores that many tests have, one after the other."""
+    lasting = LastingStores(settings)
+    yield lasting
+    await lasting.close()
+
+
 @pytest.fixture
 async def opened_stores(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Stores]:
     """Connections to both stores that no application has."""
@@ -273,12 +302,23 @@ def stores(request: pytest.FixtureRequest) -> Stores:
 
 
 @pytest.fixture
-async def app(settings: Settings, clean_stores: None, anyio_backend: str) -> AsyncIterator[Starlette]:
-    """The application inside its lifespan, on empty stores; `app.state.stores` are its own connections."""
-    from api.http.application import create_app
+async def app(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    clean_stores: None,
+    lasting_stores: LastingStores,
+    anyio_backend: str,
+) -> AsyncIterator[Starlette]:
+    """The application inside its lifespan, on empty stores; `app.state.stores` are its connections.
 
+    They last from test to test, but for those that are marked `own_connections`.
+    """
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    async with contextlib.AsyncExitStack() as running:
+        with contextlib.ExitStack() as starting:
+            if request.node.get_closest_marker("own_connections") is None:
+                starting.enter_context(lasting_stores.standing_in(await lasting_stores.lend()))
+            await running.enter_async_context(app.router.lifespan_context(app))
         yield app
 
 

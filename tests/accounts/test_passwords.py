@@ -35,6 +35,11 @@ COMPOSED = "Amélie à Paris"
 DECOMPOSED = "Ame\u0301lie a\u0300 Paris"
 
 
+@pytest.fixture(autouse=True)
+def cheap_bcrypt() -> None:
+    """Nothing is cheaper here: what hashing costs is what some of these tests are about."""
+
+
 @pytest.fixture
 def passwords(settings: Settings) -> Passwords:
     return Passwords(settings)

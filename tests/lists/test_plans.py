@@ -31,6 +31,7 @@ def large(settings: Settings, mongodb_url: str, postgres_url: str) -> Iterator[S
         )
         upgrade(own)
         assert own.postgres_url is not None
+        asyncio.run(plans.sample_everything(own.postgres_url, ROWS))
         asyncio.run(bulk.load(own.postgres_url, ROWS))
         asyncio.run(plans.explain_everything(own.postgres_url))
         yield own

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from api.config.settings import Settings
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.log import configure_logging
 from api.stores.mongodb import MongoDatabase
-from documents import collection
 from migrations.runner import upgrade
 from models import Base
 from tests.support import processes
@@ -84,7 +83,11 @@ async def assert_own(stores: EmbeddedStores) -> None:
         assert (await client.admin.command("serverStatus"))["pid"] == stores.mongodb_pid
 
 
-async def delete_everything(connection: asyncpg.Connection[asyncpg.Record], database: MongoDatabase) -> None:
+async def delete_everything(
+    connection: asyncpg.Connection[asyncpg.Record],
+    database: MongoDatabase,
+    make_collections: Callable[[MongoDatabase], Awaitable[object]],
+) -> None:
     """Empty every table and collection. DELETE, as TRUNCATE makes new files for each table and index.
 
     Fails where a test before left a transaction open, instead of waiting for it.
@@ -102,7 +105,7 @@ async def delete_everything(connection: asyncpg.Connection[asyncpg.Record], data
         elif number:
             await database[name].delete_many({})
     if crowded:
-        await collection.ensure(database)
+        await make_collections(database)
 
 
 def environment(settings: Settings | None = None, **variables: str) -> dict[str, str]:
