@@ -157,6 +157,12 @@ def drain_log() -> None:
         stream.drain(_LAST_LINES)
 
 
+def rest_log() -> None:
+    """Write what is waiting, and end the threads that write until there is another line."""
+    for stream in _streams.values():
+        stream.rest(_LAST_LINES)
+
+
 def json_line(entry: Any, default: Callable[[Any], Any]) -> bytes:
     """A line's JSON. What orjson can't write (half a character, an integer of more than 64 bits) is left to `json`."""
     try:

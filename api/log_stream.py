@@ -31,11 +31,12 @@ class LogStream:
         self._size = 0
         self._lost = 0
         self._sleeping = True
+        self._ends = False
+        self._writer: threading.Thread | None = None
         # reentrant: the garbage collector may log in the middle of a write
         self._lock = threading.RLock()
         self._awake = threading.Lock()
         self._awake.acquire()
-        threading.Thread(target=self._write_on, name="log", daemon=True).start()
 
     def write(self, text: bytes | str) -> int:
         """Queue whole lines. What doesn't fit is lost."""
@@ -48,6 +49,9 @@ class LogStream:
             self._size += len(line)
             if self._sleeping:
                 self._sleeping = False
+                if self._writer is None:
+                    self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
+                    self._writer.start()
                 self._awake.release()
         return len(text)
 
@@ -60,9 +64,23 @@ class LogStream:
         while self._size and time.monotonic() < deadline:
             time.sleep(_PAUSE / 2)
 
+    def rest(self, seconds: float) -> None:
+        """Write everything and end the thread, if that takes no longer than this. The next line starts another."""
+        deadline = time.monotonic() + seconds
+        while not self._sleeping and time.monotonic() < deadline:
+            time.sleep(_PAUSE / 2)
+        with self._lock:
+            if self._writer is not None and self._sleeping:
+                self._ends = True
+                self._awake.release()
+                self._writer.join()
+                self._writer, self._ends = None, False
+
     def _write_on(self) -> None:
         while True:
             self._awake.acquire()
+            if self._ends:
+                return
             while batch := self._batch():
                 self._write_all(batch)
                 with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -98,3 +99,24 @@ def test_nobody_reads_any_more(pipe: tuple[int, int]) -> None:
     assert stream._size == 0
     os.close(gone)
     os.close(writer)
+
+
+def test_the_thread_that_writes_rests_until_the_next_line(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    before = threading.active_count()
+    stream = stream_on(writer)
+    for line in (b"one\n", b"two\n"):
+        stream.write(line)
+        assert threading.active_count() == before + 1
+        stream.rest(10)
+        assert threading.active_count() == before
+        assert os.read(reader, 100) == line
+    # not while a reader stalls
+    os.write(writer, b"x" * PIPE)
+    stream.write(b"three\n")
+    stream.rest(0.01)
+    assert threading.active_count() == before + 1
+    assert os.read(reader, PIPE) == b"x" * PIPE
+    assert read_until(reader, b"three\n") == b"three\n"
+    stream.rest(10)
+    assert threading.active_count() == before

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from multiprocessing import parent_process
 from pathlib import Path
@@ -19,16 +18,17 @@ from typing import Any, Final, NoReturn
 import pymongo
 from sqlalchemy import text
 from starlette.applications import Starlette
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
-from uvicorn.supervisors import ChangeReload, multiprocess
+from uvicorn.supervisors import ChangeReload
 
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.daemons import die_with_parent
 from api.log import configure_logging, logger
 from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
+from api.server.workers import Workers
 from api.stores.mongodb import mongo_client, mongo_database, require_version
 from api.stores.postgres import postgres_engine
 from api.stores.schema_revisions import migrated
@@ -40,9 +40,8 @@ _PACKAGES: Final = ("api", "models", "documents", "migrations")
 _WORKER_ANSWERS: Final = 30
 """Seconds after which a silent worker is replaced. Starting, in which it is silent, can take long on a busy machine."""
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not listened on
-_GLANCE: Final = 0.1
-_AFTER_DRAIN: Final = 5.0
-"""Seconds that a worker gets to close its stores after its requests are done or cancelled."""
+_LAST_LOOK: Final = 5.0
+"""Seconds that the last look at `/readyz` gets to end."""
 
 
 def application() -> Starlette:
@@ -131,60 +130,6 @@ class Configuration(Config):
         self.lifespan_class = Lifespan
 
 
-class Worker(multiprocess.Process):
-    """uvicorn's worker process, with our server."""
-
-    @property
-    def server(self) -> Server:
-        if self._server is None:
-            self._server = DrainingServer(self.config)
-        return self._server
-
-
-multiprocess.Process = Worker  # type: ignore[misc]  # the supervisor has no other way to be told
-
-
-class Workers(multiprocess.Multiprocess):
-    """uvicorn's supervisor, which closes its copy of the socket first, and doesn't wait for workers for ever."""
-
-    def handle_int(self) -> None:
-        logger.info("stopping", pid=os.getpid(), signal="SIGINT", workers=len(self.processes))
-        super().handle_int()
-
-    def handle_term(self) -> None:
-        logger.info("stopping", pid=os.getpid(), signal="SIGTERM", workers=len(self.processes))
-        super().handle_term()
-
-    def keep_subprocess_alive(self) -> None:
-        """Called twice a second: replaces workers that have died or been silent for long."""
-        before = list(self.processes)
-        super().keep_subprocess_alive()
-        for old in before:
-            if old.exitcode is not None:
-                logger.error("worker died", pid=old.pid, exit_code=old.exitcode)
-
-    def terminate_all(self) -> None:
-        self.signal_queue.clear()  # any signal from now on is a second one
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        """Wait for the workers to drain. A second signal is passed on to them, since only this process gets it."""
-        deadline = time.monotonic() + load_settings().shutdown_timeout + _AFTER_DRAIN
-        while (alive := [each for each in self.processes if each.process.is_alive()]) and time.monotonic() < deadline:
-            alive[0].process.join(_GLANCE)
-            if self.signal_queue:  # sent repeatedly, since a slow worker may see two signals as one
-                for worker in alive:
-                    worker.process.terminate()
-        for worker in self.processes:
-            if worker.process.is_alive():
-                logger.error("worker killed, it did not stop in time", pid=worker.pid)
-                worker.process.kill()
-            worker.process.join()
-        logger.info("stopped", pid=os.getpid(), workers=len(self.processes))
-
-
 def exit_on_signals() -> None:
     """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks.
 
@@ -229,21 +174,22 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
     )
     stopping = threading.Event()
     announcer = threading.Thread(target=_announce, args=(url, ready, stopping), daemon=True)
-    announcer.start()
     try:
+        if settings.workers > 1 and not reload:
+            workers = Workers(configuration, [listener], announcer)
+            workers.run()
+            return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
+        announcer.start()
         if reload:
             ChangeReload(configuration, target=DrainingServer(configuration).run, sockets=[listener]).run()
             return 0
-        if settings.workers > 1:
-            workers = Workers(configuration, sockets=[listener])
-            workers.run()
-            return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
         DrainingServer(configuration).run(sockets=[listener])
         return 0
     finally:
         stopping.set()
         listener.close()
-        announcer.join(_AFTER_DRAIN)
+        if announcer.is_alive():
+            announcer.join(_LAST_LOOK)
 
 
 def _announce(url: str, ready: Callable[[str], Any], stopping: threading.Event) -> None:

@@ -340,10 +340,11 @@ async def test_frozen_mongodb(freezable_settings: Settings, freezable: EmbeddedS
 
 async def test_replica_set_without_a_primary(freezable_settings: Settings, freezable: EmbeddedStores) -> None:
     assert freezable.mongodb_uri is not None
-    discovered = with_urls(freezable_settings, mongodb_uri=freezable.mongodb_uri.partition("?")[0])
+    uri = f"{freezable.mongodb_uri.partition('?')[0]}?heartbeatFrequencyMS=500"  # how long it may take to notice
+    discovered = with_urls(freezable_settings, mongodb_uri=uri)
     async with probing(discovered) as (client, stores):
         assert (await client.get("/readyz")).status_code == 200
-        await stores.mongo.admin.command("replSetStepDown", 8, force=True)
+        await stores.mongo.admin.command("replSetStepDown", 4, force=True)
         try:
             await until(lambda: not stores.mongo.topology_description.has_writable_server())
             response = await timed(client, "/health/database")

@@ -151,6 +151,19 @@ def test_workers_share_the_port_and_end_together(settings: Settings, clean_store
         assert not listens(server.url)
 
 
+def test_workers_of_a_process_with_threads_are_started_anew(
+    settings: Settings, clean_stores: None, tmp_path: Path
+) -> None:
+    arguments = ("-m", "tests.support.failures.threaded")
+    with serving(*arguments, folder=tmp_path, variables=environment(settings)) as server:
+        workers = children(server)
+        assert len(workers) == 2
+        assert all("spawn_main" in " ".join(psutil.Process(pid).cmdline()) for pid in workers)
+        assert httpx.post(f"{server.url}/graphql", json=ITEMS, timeout=30).json() == NO_ITEMS
+
+        assert server.stop() == 0
+
+
 def test_workers_end_with_a_killed_parent(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
     with serving("serve", "--workers", "2", folder=tmp_path, variables=environment(settings)) as server:
         workers = children(server)

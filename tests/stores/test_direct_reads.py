@@ -31,6 +31,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # the driver's, of connections that are cut off
 ]
 
+OPTIONS = "directConnection=true&heartbeatFrequencyMS=500"
+"""The server says nothing by itself when a fail point makes it fail: it is looked at again after a heartbeat."""
 FIND: dict[str, Any] = {"find": "things", "filter": {}, "sort": {"_id": 1}}
 
 
@@ -58,9 +60,7 @@ def connected(settings: Settings, server: str, proxy: Proxy) -> Connect:
     async def connect(*, direct: bool = True, **changes: Any) -> AsyncIterator[GuardedClient]:
         changes = {"mongodb_max_pool_size": 1, "breaker_patience": 60.0, **changes}
         client = guarded_mongo_client(
-            settings.model_copy(
-                update={"mongodb_uri": through(f"{server}?directConnection=true", proxy.port), **changes}
-            )
+            settings.model_copy(update={"mongodb_uri": through(f"{server}?{OPTIONS}", proxy.port), **changes})
         )
         if not direct:
             client.direct = None

@@ -200,10 +200,12 @@ def ended(*arguments: str, folder: Path, variables: Mapping[str, str], output: s
 
 
 def children(server: Server) -> set[int]:
-    """Process ids of the processes that serve under a supervisor."""
+    """Process ids of the processes that serve under a supervisor: forked, or started anew where it reloads."""
     found = set()
-    for child in psutil.Process(server.process.pid).children(recursive=True):
+    supervisor = psutil.Process(server.process.pid)
+    for child in supervisor.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "spawn_main" in " ".join(child.cmdline()):
+            line = child.cmdline()
+            if line == supervisor.cmdline() or "spawn_main" in " ".join(line):
                 found.add(child.pid)
     return found
