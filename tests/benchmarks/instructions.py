@@ -1,10 +1,11 @@
-"""Instructions that one request takes at one connection, of the API and of the baseline: exact on a busy machine.
+"""Instructions that a request takes, of the API and of the baseline: exact on a busy machine.
 
     python -m tests.benchmarks.instructions --only health --functions 20
+    python -m tests.benchmarks.instructions --connections 64,16 --variety one,many --coalescing-off
 
-Both servers run under callgrind (of Debian's `valgrind`), which counts what is executed outside of the kernel. It makes
-them fifty times slower, so a handful of requests is counted, when both are warm. The load generator and the stores run
-as they are.
+The servers run under callgrind (of Debian's `valgrind`), which counts what is executed outside of the kernel. It makes
+them fifty times slower, so some requests are counted, when all are warm. The load generator and the stores run as they
+are, so over several connections more answers of the stores are there at a time than else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,9 +24,14 @@ import typer
 
 from tests.benchmarks import load
 from tests.benchmarks.bench import Bench, Process, bench
-from tests.benchmarks.operations import operations
+from tests.benchmarks.counted import Reads, reads_of
+from tests.benchmarks.operations import Operation, operations
+from tests.benchmarks.variety import Variety, requests_of
 from tests.support.processes import COMMAND
 
+BASELINE: Final = "baseline"
+PATIENT: Final = {"BREAKER_PATIENCE": "60", "EXECUTION_TIMEOUT": "120", "HEALTH_TIMEOUT": "1.8"}
+"""Nothing may be given up for being so slow."""
 _TOTALS: Final = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
@@ -37,26 +45,37 @@ def under_callgrind(folder: Path) -> tuple[str, ...]:
     )
 
 
-def send(server: Process, request: bytes, count: int) -> None:
-    """Send the request so often, over one connection."""
-    outcome = asyncio.run(load.run(server.url, [request], count=count, connections=1))
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Millions of instructions a request, the file that tells where, and what the stores were asked."""
+
+    millions: float
+    where: Path
+    reads: Reads | None
+
+
+def send(server: Process, requests: Sequence[bytes], count: int, connections: int) -> None:
+    """Send so many requests, by turns."""
+    outcome = asyncio.run(load.run(server.url, requests, count=count, connections=connections))
     assert outcome.statuses == {200}, outcome.answer
-    assert b'"errors"' not in outcome.answer, outcome.answer
+    assert not outcome.failed, outcome.answer
 
 
-def counted(server: Process, folder: Path, request: bytes, requests: int, warm: int) -> tuple[float, Path]:
-    """Millions of instructions a request, and the file that tells where."""
-    send(server, request, warm)
+def count(server: Process, folder: Path, requests: Sequence[bytes], number: int, connections: int) -> Counted:
+    """What a request takes, where so many are sent."""
     _control(server, "--instr=on")
-    send(server, request, requests // 4 or 1)  # translates the code anew
+    send(server, requests, number // 4 or 1, connections)  # translates the code anew
     _control(server, "--zero")
-    send(server, request, requests)
+    before = reads_of(server)
+    send(server, requests, number, connections)
+    after = reads_of(server)
     _control(server, "--dump")
     _control(server, "--instr=off")
     written = max(folder.glob(f"callgrind.{server.pid}.*"), key=lambda path: path.stat().st_mtime_ns)
     found = _TOTALS.search(written.read_text())
     assert found is not None
-    return int(found[1]) / requests / 1e6, written
+    reads = after.since(before, number) if after and before else None
+    return Counted(int(found[1]) / number / 1e6, written, reads)
 
 
 def _control(server: Process, *arguments: str) -> None:
@@ -65,20 +84,34 @@ def _control(server: Process, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def compare(bench: Bench, names: list[str], requests: int, warm: int, lines: int) -> None:
-    command = under_callgrind(bench.folder)
-    # nothing may be given up for being so slow
-    patient = {"BREAKER_PATIENCE": "60", "EXECUTION_TIMEOUT": "120", "HEALTH_TIMEOUT": "1.8"}
-    api = bench.api(replay=True, command=(*command, sys.executable, COMMAND), **patient)
-    baseline = bench.baseline(command=(*command, sys.executable))
-    for operation in operations(bench.design_id):
-        if names and operation.name not in names:
-            continue
-        ours, where = counted(api, bench.folder, bench.request(api, operation), requests, warm)
-        theirs, _ = counted(baseline, bench.folder, bench.request(baseline, operation), requests, warm)
-        typer.echo(f"{operation.description:36} {ours:6.2f} M {theirs:6.2f} M {ours / theirs:6.2f}")
-        if lines:
-            show(where, lines)
+def compare(
+    servers: dict[str, Process],
+    bench: Bench,
+    operation: Operation,
+    variety: Variety,
+    loads: Sequence[int],
+    requests: int,
+    warm: int,
+    lines: int,
+) -> None:
+    """The operation over each number of connections; nothing where its requests can't differ so."""
+    varied = requests_of(operation, variety, bench.rows, bench.designs)
+    sent = {name: [bench.request(server, each) for each in varied] for name, server in servers.items()}
+    for name, server in servers.items():
+        if varied:
+            send(server, sent[name], max(warm, len(varied)), max(loads))
+    for connections in loads if varied else ():
+        # a few for each connection, and the same ones for each server
+        number = max(requests, 4 * connections)
+        found = {name: count(server, bench.folder, sent[name], number, connections) for name, server in servers.items()}
+        typer.echo(f"{operation.description}, {variety}, connections: {connections}")
+        for name, counted in found.items():
+            line = f"  {name:14} {counted.millions:6.2f} M  {counted.millions / found[BASELINE].millions:5.2f}"
+            if (reads := counted.reads) is not None:
+                line += f"  {reads.sql:.2f} SQL, {reads.mongo:.2f} MongoDB, {reads.joined:.2f} joined"
+            typer.echo(line)
+            if lines and name != BASELINE:
+                show(counted.where, lines)
 
 
 def show(written: Path, lines: int) -> None:
@@ -90,15 +123,31 @@ def show(written: Path, lines: int) -> None:
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Operations by name; all where none is given.")] = None,
-    requests: Annotated[int, typer.Option(help="Requests that are counted.")] = 40,
-    warm: Annotated[int, typer.Option(help="Requests before that.")] = 60,
+    connections: Annotated[str, typer.Option(help="How many at the same time: numbers, with commas between.")] = "1",
+    variety: Annotated[str, typer.Option(help="How requests differ: one, many, skewed, with commas between.")] = "one",
+    coalescing_off: Annotated[bool, typer.Option("--coalescing-off", help="Count COALESCING=false, too.")] = False,
+    requests: Annotated[int, typer.Option(help="Requests that are counted, at least.")] = 40,
+    warm: Annotated[int, typer.Option(help="Requests before that, at least.")] = 60,
     functions: Annotated[int, typer.Option(help="Lines of C functions for each operation.")] = 0,
     rows: Annotated[int, typer.Option(help="Rows in each table.")] = 2_000,
     designs: Annotated[int, typer.Option(help="Designs.")] = 400,
 ) -> None:
-    """Print millions of instructions a request, of both, and their ratio."""
+    """Print millions of instructions a request, their ratio to the baseline's, and what the stores were asked."""
     with bench(rows, designs) as ready:
-        compare(ready, only or [], requests, warm, functions)
+        command = under_callgrind(ready.folder)
+        api = (*command, sys.executable, COMMAND)
+        servers = {"API": ready.api(replay=True, command=api, METRICS="true", **PATIENT)}
+        if coalescing_off:
+            servers["not coalescing"] = ready.api(
+                replay=True, command=api, METRICS="true", COALESCING="false", **PATIENT
+            )
+        servers[BASELINE] = ready.baseline(command=(*command, sys.executable))
+        for operation in operations(ready.design_id):
+            if only and operation.name not in only:
+                continue
+            for name in variety.split(","):
+                loads = [int(number) for number in connections.split(",")]
+                compare(servers, ready, operation, Variety(name), loads, requests, warm, functions)
 
 
 if __name__ == "__main__":

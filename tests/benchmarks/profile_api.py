@@ -1,6 +1,7 @@
-"""Where the API's CPU time goes, by part, while it answers one operation over 16 connections.
+"""Where the API's CPU time goes, by part, while it answers one operation over some connections.
 
 python -m tests.benchmarks.profile_api --only designBoard
+python -m tests.benchmarks.profile_api --only oneDesign --connections 64 --variety many
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import collections
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,6 +21,7 @@ import uvloop
 from tests.benchmarks import load
 from tests.benchmarks.bench import Bench, bench
 from tests.benchmarks.operations import operations
+from tests.benchmarks.variety import Variety, requests_of
 
 PARTS: Final = {
     "MongoDB driver": ("/pymongo/", "/bson/", "/beanie/", "/gridfs/"),
@@ -51,20 +54,21 @@ def part_of(stack: list[tuple[str, str]]) -> str:
     return "event loop"
 
 
-async def warm_up(bench: Bench, url: str, request: bytes) -> None:
-    outcome = await load.run(url, [request], seconds=1.5)
+async def warm_up(url: str, requests: Sequence[bytes], connections: int) -> None:
+    outcome = await load.run(url, requests, count=max(len(requests), 20 * connections), connections=connections)
     assert outcome.statuses == {200}, outcome.answer
 
 
-def profile(bench: Bench, name: str, seconds: float, functions: int) -> None:
+def profile(bench: Bench, name: str, variety: Variety, connections: int, seconds: float, functions: int) -> None:
     (operation,) = (operation for operation in operations(bench.design_id) if operation.name == name)
     written = bench.folder / "profile.json"
     server = bench.api(command=(sys.executable, "-m", "tests.benchmarks.sampled"), PROFILE=str(written))
-    request = bench.request(server, operation)
-    uvloop.run(warm_up(bench, server.url, request))
+    varied = requests_of(operation, variety, bench.rows, bench.designs)
+    requests = [bench.request(server, each) for each in varied]
+    uvloop.run(warm_up(server.url, requests, connections))
     os.kill(server.pid, signal.SIGUSR1)
     before = server.cpu()
-    outcome = uvloop.run(load.run(server.url, [request], seconds=seconds))
+    outcome = uvloop.run(load.run(server.url, requests, seconds=seconds, connections=connections))
     used = server.cpu() - before
     bench.close()  # the profile is written at the end
     samples = [([tuple(frame) for frame in stack], count) for stack, count in orjson.loads(written.read_bytes())]
@@ -84,12 +88,14 @@ def profile(bench: Bench, name: str, seconds: float, functions: int) -> None:
 
 def main(
     only: Annotated[str, typer.Option(help="The operation, by name.")] = "designBoard",
+    variety: Annotated[Variety, typer.Option(help="How its requests differ.")] = Variety.ONE,
+    connections: Annotated[int, typer.Option(help="How many at the same time.")] = load.CONNECTIONS,
     seconds: Annotated[float, typer.Option(help="How long it is loaded.")] = 10.0,
     functions: Annotated[int, typer.Option(help="Lines of each table.")] = 25,
 ) -> None:
     """Print the share of each part, and the functions in which most samples were taken."""
     with bench(10_000, 2_000) as ready:
-        profile(ready, only, seconds, functions)
+        profile(ready, only, variety, connections, seconds, functions)
 
 
 if __name__ == "__main__":
