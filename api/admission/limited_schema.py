@@ -60,13 +60,17 @@ class LimitedSchema(strawberry.Schema):
         """As Strawberry's, for at most `execution_timeout`, until the answer gets larger than it may be, and a query
         until its client leaves: then the operation is cancelled, and refused."""
         context: Context = kwargs["context_value"]
-        settings = context.settings
+        settings, coalescer = context.settings, context.stores.coalescer
         try:
             async with asyncio.timeout(settings.execution_timeout) as deadline:
                 context.deadline = deadline
+                if coalescer is not None:
+                    coalescer.readers += 1
                 try:
                     return await super().execute(*args, **kwargs)
                 finally:
+                    if coalescer is not None:
+                        coalescer.readers -= 1
                     context.outlive_client()
         except TimeoutError:
             if not deadline.expired():

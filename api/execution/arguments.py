@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphql import FieldNode, GraphQLField, Node, Undefined, VariableNode
+from graphql import FieldNode, GraphQLField, Undefined
 from graphql.execution.values import get_argument_values
 
 from api.execution.declarations import Prepare
+from api.execution.literals import Read, has_variable, reader_of
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
@@ -20,9 +21,10 @@ class Arguments:
         self._definition = definition
         self._node = node
         self._none = not definition.args and not node.arguments
-        self.takes_variables = any(_has_variable(argument.value) for argument in node.arguments or ())
+        self.takes_variables = any(has_variable(argument.value) for argument in node.arguments or ())
         self._prepare = prepare
         self._prepared: Any = Undefined
+        self._read: Read | None = None
 
     def fresh(self, execution: Execution) -> dict[str, Any]:
         """The coerced arguments, as a new dict: a resolver may keep or change it. Raises GraphQLError."""
@@ -36,21 +38,18 @@ class Arguments:
         """The arguments as a batch takes them. Raises GraphQLError, and whatever `prepare` raises."""
         if self._prepared is not Undefined:
             return self._prepared
-        given: Any = self.fresh(execution)
+        given: Any = self._coerced(execution)
         if self._prepare is not None:
             given = self._prepare(given, execution.converted)
         if not self.takes_variables:
             self._prepared = given
         return given
 
-
-def _has_variable(value: Node) -> bool:
-    """Whether a literal has a variable in it. A loop, not recursion, since literals may be nested deeply."""
-    stack = [value]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, VariableNode):
-            return True
-        stack.extend(getattr(node, "values", ()) or ())
-        stack.extend(field.value for field in getattr(node, "fields", ()) or ())
-    return False
+    def _coerced(self, execution: Execution) -> Any:
+        """The coerced arguments, of which parts may be shared. Raises GraphQLError."""
+        if not self.takes_variables:
+            return self.fresh(execution)
+        if self._read is None:
+            self._read = reader_of(self._definition, self._node)
+        given = self._read(execution.variables)
+        return self.fresh(execution) if given is Undefined else given

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, StringValueNode, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
+
+_USUAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+"""Moments as nearly everybody writes them. Python reads these alone, a tenth as long as what reads all of ISO 8601."""
 
 
 def settle(schema: GraphQLSchema) -> None:
@@ -23,6 +27,11 @@ def _take_moments(times: GraphQLScalarType) -> None:
     parse = times.coerce_input_value
 
     def moment(value: Any) -> datetime:
+        if type(value) is str and _USUAL.fullmatch(value) is not None:
+            try:
+                return datetime.fromisoformat(value).astimezone(UTC)
+            except (ValueError, OverflowError):
+                pass  # no such day, or 24:00, or beyond the years: the long way knows
         try:
             parsed: datetime = parse(value)
         except StrawberryInputCoercionError:

@@ -1,8 +1,9 @@
 """Reads of different requests go out together: the busier the process, the fewer statements a request costs.
 
-A read goes at once while fewer than `AT_ONCE` of its kind are under way. Otherwise it waits for one of them to come
-back, and then goes with all others of its kind that wait, each key once. So nothing is held back where nobody else
-asks, and a read only joins what has not been sent: whoever asks after a write was acknowledged sees it.
+A read of the only reader goes at once. Where there are others, it waits for those that ask in the same turn of the
+event loop, and while `AT_ONCE` of its kind are under way, for one of them to come back; then it goes with all others of
+its kind that wait, each key once. So nothing is held back where nobody else asks, and a read only joins what has not
+been sent: whoever asks after a write was acknowledged sees it.
 
 What a kind is, the caller says: reads of one kind must be answered alike by one statement for all of their keys, and be
 the same for everybody. What comes back is shared, and must not be changed.
@@ -51,7 +52,8 @@ class Sharing:
 class _Waiter:
     """A read that waits to be sent, and then for its flight to land.
 
-    `answer` are its values, or None where its flight has failed, and it is to ask once more by itself.
+    `answer` are its values, or None where it is to ask by itself: nobody came along (then there is no `flight`), or its
+    flight has failed.
     """
 
     __slots__ = ("answer", "context", "flight", "keys", "send", "since")
@@ -117,7 +119,7 @@ class _Kind:
         self.size = size
         self.under_way = 0
         self.waiting: deque[_Waiter] = deque()
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.Handle | None = None
 
     def stop_timer(self) -> None:
         if self.timer is not None:
@@ -126,10 +128,14 @@ class _Kind:
 
 
 class Coalescer:
-    """Sends the reads of a process, those of a kind together where they would queue up."""
+    """Sends the reads of a process, those of a kind together where they would queue up.
+
+    `readers` are the operations that are being executed, all of which may ask for something.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[Hashable, _Kind] = {}
+        self.readers = 0
         self.sharing = Sharing()
 
     async def read(self, name: Hashable, keys: Sequence[Any], send: Send, size: int = 1) -> Sequence[Any]:
@@ -140,12 +146,16 @@ class Coalescer:
         """
         self.sharing.reads += 1
         kind = self._kind(name, size)
-        if kind.under_way >= AT_ONCE:  # it is, wherever somebody waits
-            values = await self._wait(name, kind, _Waiter(keys, send))
+        if self.readers > 1 or kind.under_way >= AT_ONCE or kind.waiting:
+            waiter = _Waiter(keys, send)
+            values = await self._wait(name, kind, waiter)
             if values is not None:
                 return values
-            kind = self._kind(name, size)  # it may have been forgotten meanwhile
-        kind.under_way += 1
+            if waiter.flight is not None:  # one that goes alone counts as under way already
+                kind = self._kind(name, size)  # it may have been forgotten meanwhile
+                kind.under_way += 1
+        else:
+            kind.under_way += 1
         self.sharing.sent += 1
         try:
             return await send(keys)
@@ -161,12 +171,17 @@ class Coalescer:
     async def _wait(self, name: Hashable, kind: _Kind, waiter: _Waiter) -> Sequence[Any] | None:
         kind.waiting.append(waiter)
         if kind.timer is None:
-            self._start_timer(name, kind)
+            if kind.under_way < AT_ONCE:
+                kind.timer = asyncio.get_running_loop().call_soon(self._take_off, name, kind)
+            else:
+                self._start_timer(name, kind)
         try:
             return await waiter.answer
         except asyncio.CancelledError:
             if waiter.flight is not None:
                 waiter.flight.leave(waiter)
+            elif waiter.answer.done() and not waiter.answer.cancelled():  # it was just let go alone
+                self._landed(name, kind)
             else:
                 kind.waiting.remove(waiter)
                 if not kind.waiting:
@@ -206,13 +221,16 @@ class Coalescer:
             asked += len(waiter.keys)
             waiters.append(kind.waiting.popleft())
         now = time.monotonic()
+        self.sharing.waited += sum(now - waiter.since for waiter in waiters)
+        kind.under_way += 1
+        if len(waiters) == 1 and not kind.waiting and not waiters[0].answer.done():
+            waiters[0].answer.set_result(None)
+            return
         self.sharing.sent += 1
         self.sharing.keys_saved += asked - len(keys)
-        self.sharing.waited += sum(now - waiter.since for waiter in waiters)
         flight = _Flight(waiters)
         for waiter in waiters:
             waiter.flight = flight
-        kind.under_way += 1
         flying = self._fly(name, kind, flight, list(keys))
         flight.task = asyncio.get_running_loop().create_task(flying, context=waiters[0].context)
         for other in waiters[1:]:

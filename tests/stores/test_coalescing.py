@@ -195,3 +195,54 @@ async def test_keys_that_others_ask_for_too_are_not_counted_again(monkeypatch: p
 
     assert [await task for task in tasks][AT_ONCE:] == [["10", "11", "12"]] * 5
     assert coalescer.sharing.keys_saved == 12
+
+
+async def test_readers_who_ask_in_the_same_turn_go_together() -> None:
+    coalescer, store = Coalescer(), Store()
+    coalescer.readers = 3
+    together = [reader(coalescer, store, *keys) for keys in ((1, 2), (2, 3))]
+    await turns()
+    later = reader(coalescer, store, 2)
+    await turns()
+    assert store.sent == [[1, 2, 3], [2]]  # what was sent is not joined
+    third = reader(coalescer, store, 4)
+    await turns()
+    assert len(store.sent) == AT_ONCE
+
+    await store.answer(0)
+    await store.answer(1, 2)
+    assert [await task for task in (*together, later, third)] == [["1", "2"], ["2", "3"], ["2"], ["4"]]
+    assert (coalescer.sharing.reads, coalescer.sharing.sent, coalescer.sharing.keys_saved) == (4, 3, 1)
+    assert coalescer._kinds == {}
+
+
+async def test_who_finds_nobody_else_asks_as_itself() -> None:
+    coalescer, store = Coalescer(), Store()
+    coalescer.readers = 2
+    current_cost.set(cost := Cost())
+
+    reading = asyncio.ensure_future(coalescer.read("k", [1], store.read))
+    before = asyncio.all_tasks()
+    await turns()
+    assert store.sent == [[1]]
+    assert asyncio.all_tasks() == before  # no task was made for it
+
+    await store.answer(0)
+    assert await reading == ["1"]
+    assert (cost, coalescer.sharing.sent, coalescer._kinds) == (Cost(sql=1), 1, {})
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_is_to_go_alone_may_leave_at_any_step(steps: int) -> None:
+    coalescer, store = Coalescer(), Store()
+    coalescer.readers = 2
+    reading = reader(coalescer, store, 1)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await turns()
+
+    assert coalescer._kinds == {}
+    assert store.cancelled == store.sent
