@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from api.lists.conditions import Condition
 from api.search.query import Query
@@ -14,9 +16,10 @@ from api.stores.stores import Stores
 ONE_EDIT_FROM: Final = 4
 """Letters from which a word may have one letter too much, too few, wrong, or swapped with its neighbour."""
 TWO_EDITS_FROM: Final = 8
-"""Letters from which it may be two."""
+"""Letters of the longer of both from which it may be two."""
 MOST_CANDIDATES: Final = 12
 """Of each word, those that are looked for among what the viewer may find."""
+_DOUBLED: Final = re.compile(r"(.)\1")
 SHORTEST_PART: Final = 3
 """Letters of a word that another one is split into."""
 
@@ -54,11 +57,40 @@ def _neighbours(query: Query) -> list[tuple[str, str]]:
     return [(first, second) for first, second in pairwise(terms) if first and second and first != second]
 
 
-def _candidates(word: str, known: Sequence[str]) -> list[tuple[str, int]]:
-    """The words that few edits lead to, with how many, the closest first."""
-    edits = 0 if len(word) < ONE_EDIT_FROM else 1 if len(word) < TWO_EDITS_FROM else 2
-    distances = ((other, distance(word, other)) for other in known)
-    close = [(other, steps) for other, steps in distances if 0 < steps <= edits]
+class Closeness(NamedTuple):
+    """How little a word differs from what was typed: the less, the likelier it was meant."""
+
+    edits: int
+    begins_otherwise: bool
+    letters: int
+    """Letters that only one of both has: people leave one out, double or swap it rather than type another one."""
+
+
+def closeness(word: str, other: str) -> Closeness:
+    """How close they are. A letter that has moved is one edit, as if it were swapped with its neighbour.
+
+    Doubled letters count like single ones, unless there is no other difference: people rarely know which ones are.
+    """
+    here, there = Counter(word), Counter(other)
+    letters = (here - there).total() + (there - here).total()
+    edits = min(distance(word, other), max(1, distance(_undoubled(word), _undoubled(other))))
+    begins_otherwise = word[:1] != other[:1]
+    return Closeness(edits if letters or begins_otherwise else min(edits, 1), begins_otherwise, letters)
+
+
+def _undoubled(word: str) -> str:
+    return _DOUBLED.sub(r"\1", word)
+
+
+def _candidates(word: str, known: Sequence[str]) -> list[tuple[str, Closeness]]:
+    """The words that few edits lead to, the closest first."""
+    if len(word) < ONE_EDIT_FROM:
+        return []
+    close = [
+        (other, found)
+        for other in known
+        if 0 < (found := closeness(word, other)).edits <= 1 + (max(len(word), len(other)) >= TWO_EDITS_FROM)
+    ]
     return sorted(close, key=lambda each: (each[1], each[0]))[:MOST_CANDIDATES]
 
 
@@ -68,12 +100,12 @@ def _splits(word: str) -> list[tuple[str, str]]:
 
 
 def _best(
-    candidates: Sequence[tuple[str, int]], splits: Sequence[tuple[str, str]], found: Mapping[str, int]
+    candidates: Sequence[tuple[str, Closeness]], splits: Sequence[tuple[str, str]], found: Mapping[str, int]
 ) -> tuple[str, ...] | None:
     """The closest word, of those the most frequent; two words where there is no such word."""
-    there = [(steps, -found[word], word) for word, steps in candidates if found[word]]
+    there = [(how, -found[word], word) for word, how in candidates if found[word]]
     parted = [(-min(map(found.__getitem__, parts)), parts) for parts in splits if all(map(found.__getitem__, parts))]
-    if there and (there[0][0] == 1 or not parted):
+    if there and (there[0][0].edits == 1 or not parted):
         return (min(there)[2],)
     return min(parted)[1] if parted else None
 

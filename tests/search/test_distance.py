@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.search.corrections import distance
+from api.search.corrections import Closeness, closeness, distance
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,27 @@ from api.search.corrections import distance
 )
 def test_hand_worked(word: str, other: str, edits: int) -> None:
     assert distance(word, other) == distance(other, word) == edits
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "found"),
+    [
+        ("silkk", "silk", Closeness(1, False, 1)),
+        ("silt", "silk", Closeness(1, False, 2)),
+        ("milk", "silk", Closeness(1, True, 2)),
+        # a letter that has moved
+        ("fuschia", "fuchsia", Closeness(1, False, 0)),
+        ("uchsfia", "fuchsia", Closeness(2, True, 0)),
+        # doubled letters
+        ("collum", "column", Closeness(1, False, 2)),
+        ("cigarret", "cigarette", Closeness(1, False, 3)),
+        ("buton", "button", Closeness(1, False, 1)),
+        ("buutonn", "button", Closeness(1, False, 3)),
+        ("butttton", "button", Closeness(1, False, 2)),
+    ],
+)
+def test_how_close(word: str, other: str, found: Closeness) -> None:
+    assert closeness(word, other) == found
 
 
 WORDS = st.text("abc", max_size=6)

@@ -136,6 +136,33 @@ async def test_of_words_as_close_the_more_frequent_is_meant(client: httpx.AsyncC
     assert data["search"]["correctedQuery"] == "maude"
 
 
+@pytest.mark.parametrize(
+    ("typed", "better"),
+    [
+        ("cips", "chips"),
+        ("evey", "every"),
+        ("doble", "double"),
+        ("fuschia", "fuchsia"),
+        ("folowws", "follows"),
+        ("shepard", "shepherd"),
+    ],
+)
+async def test_of_words_as_close_the_likelier_is_meant(
+    client: httpx.AsyncClient, stores: Stores, typed: str, better: str
+) -> None:
+    await items(stores, {"name": "Chips follows every double fuchsia shepherd"})
+    await items(stores, *({"name": f"Hips fall even lobed {number}"} for number in range(2)))
+    data = await execute(client, SEARCH, text=typed)
+    assert data["search"]["correctedQuery"] == better
+
+
+@pytest.mark.parametrize("typed", ["gental", "fallen"])
+async def test_two_edits_need_eight_letters(client: httpx.AsyncClient, stores: Stores, typed: str) -> None:
+    await items(stores, {"name": "Gentle"}, {"name": "Falling"})
+    data = await execute(client, SEARCH, text=typed)
+    assert data["search"]["correctedQuery"] is None
+
+
 async def test_pages_are_the_whole(client: httpx.AsyncClient, stores: Stores) -> None:
     await items(
         stores,
