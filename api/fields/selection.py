@@ -160,3 +160,30 @@ def _selects(
         elif _selects(getattr(selection, "selection_set", None), wanted, fragments, seen):
             return True
     return False
+
+
+def selects_below(info: ResolveInfo, name: str, below: str) -> bool:
+    """Whether the field's selection has a field of this name that has one of that name, fragments included."""
+    return any(
+        _selects(field.selection_set, frozenset((below,)), info.fragments, frozenset())
+        for node in info.field_nodes
+        for field in _named(node.selection_set, name, info.fragments, frozenset())
+    )
+
+
+def _named(
+    selections: SelectionSetNode | None,
+    name: str,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    seen: frozenset[str],
+) -> Iterator[FieldNode]:
+    for selection in selections.selections if selections else ():
+        if isinstance(selection, FieldNode):
+            if selection.name.value == name:
+                yield selection
+        elif isinstance(selection, FragmentSpreadNode):
+            fragment = selection.name.value
+            if fragment not in seen:
+                yield from _named(fragments[fragment].selection_set, name, fragments, seen | {fragment})
+        else:
+            yield from _named(getattr(selection, "selection_set", None), name, fragments, seen)

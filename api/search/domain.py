@@ -6,9 +6,17 @@ from typing import Final
 
 from api.fields.costs import Cost
 from api.fields.domain import Domain
+from api.search.highlights import MOST_HIGHLIGHTS, MOST_RANGES
 from api.search.queries import SearchQueries
 
 SEARCH: Final = 20
 """What a search costs, without its objects: it ranks thousands of them, and may be asked again with other words."""
 
-domain: Final = Domain(queries=(SearchQueries,), costs={"Query.search": Cost(SEARCH)})
+domain: Final = Domain(
+    queries=(SearchQueries,),
+    costs={
+        "Query.search": Cost(SEARCH),
+        "SearchEdge.highlights": Cost(size=MOST_HIGHLIGHTS),
+        "SearchHighlight.ranges": Cost(size=MOST_RANGES),
+    },
+)

@@ -11,12 +11,13 @@ from api.colours.table import names_of
 from api.errors import BadUserInput
 from api.fields.connections import PageInfo
 from api.fields.context import Context
-from api.fields.selection import selects_any
+from api.fields.selection import selects_any, selects_below
 from api.lists.conditions import Condition
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 from api.search import store
 from api.search.corrections import corrected
 from api.search.cursors import SearchCursors
+from api.search.highlights import Highlight, highlights
 from api.search.query import Query, read_query, to_tsquery
 from api.search.types import SearchConnection, SearchEdge
 
@@ -65,9 +66,12 @@ class SearchQueries:
                 assert question is not None
                 found = await store.page(context.stores, question, size, place)
         shown = found[:size]
+        marked: dict[store.Found, list[Highlight]] = {}
+        if shown and selects_below(info._raw_info, "edges", "highlights"):
+            marked = await highlights(context.stores, searched, shown, scopes, names_of)
         return SearchConnection(
             question=question,
-            edges=[SearchEdge(found=each, place=cursors.of(each)) for each in shown],
+            edges=[SearchEdge(found=each, place=cursors.of(each), highlighted=marked.get(each, [])) for each in shown],
             page_info=PageInfo(
                 has_next_page=len(found) > size,
                 has_previous_page=after is not None,

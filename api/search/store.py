@@ -8,12 +8,14 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     FromClause,
     Integer,
     Select,
     Text,
     and_,
+    case,
     cast,
     column,
     func,
@@ -29,7 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
 from api.stores.stores import Stores
 from models import CatalogItem, DesignWords, ItemWords, Spelling
-from models.statements import Parameters, Statement, compile_select
+from models.statements import Parameters, Record, Statement, compile_select
 
 CANDIDATES: Final = 2000
 """Objects of a type that are ranked. Where more match, these are the ones that PostgreSQL comes upon first."""
@@ -124,6 +126,29 @@ async def frequencies(stores: Stores, words: Sequence[str], scopes: Sequence[tup
     return {row["word"]: row["count"] for row in rows}
 
 
+async def texts(stores: Stores, found: Sequence[Found], scopes: Sequence[tuple[str, Condition]]) -> dict[Found, Record]:
+    """The texts of what was found, as far as it still may be: name, properties, tags and description."""
+    values: list[Any] = []
+    shapes = []
+    for name, scope in scopes:
+        values.append([each.key for each in found if each.type_name == name])
+        shapes.append((name, shape_of(scope, values)))
+    rows = {(row["type_name"], row["key"]): row for row in await stores.fetch(_texts(tuple(shapes)), values)}
+    there = {each: rows.get((each.type_name, each.key)) for each in found}
+    return {each: row for each, row in there.items() if row is not None}
+
+
+async def fitting(
+    stores: Stores, words: Sequence[tuple[str, bool]], queries: Sequence[str]
+) -> list[Sequence[int] | None]:
+    """Of each query the places of the words that fit it, counted from one; None where it asks for nothing.
+
+    With each word stands whether it is one of an item's properties.
+    """
+    rows = await stores.fetch(_fitting(), [list(queries), [word for word, _ in words], [of for _, of in words]])
+    return [None if row["is_empty"] else [int(each) for each in (row["places"] or "").split()] for row in rows]
+
+
 def _tsquery(text: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.to_tsquery(func.shared.search_language(), func.shared.search_text(text))
 
@@ -171,6 +196,76 @@ def _count(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
 
 def _matches(searched: Searched, query: ColumnElement[Any]) -> ColumnElement[bool]:
     return searched.words.op("@@", is_comparison=True)(query)
+
+
+def _text_of(name: str) -> ColumnElement[Any]:
+    value = _items.c.properties.op("->")(name)
+    return case((func.jsonb_typeof(value) == "string", _items.c.properties.op("->>")(name)))
+
+
+def _texts_in(tags: str) -> ColumnElement[Any]:
+    return literal_column(
+        f"ARRAY(SELECT tag #>> '{{}}' FROM jsonb_array_elements(CASE jsonb_typeof({tags}) WHEN 'array' THEN {tags} "  # noqa: S608
+        "ELSE '[]' END) WITH ORDINALITY AS listed (tag, place) WHERE jsonb_typeof(tag) = 'string' ORDER BY place)"
+    )
+
+
+_TEXTS: Final[Mapping[str, Mapping[str, ColumnElement[Any]]]] = {
+    "CatalogItem": {
+        "color": _text_of("color"),
+        "material": _text_of("material"),
+        "texture": _text_of("texture"),
+        "pattern_type": _text_of("patternType"),
+        "tags": _texts_in("catalog.catalog_items.properties -> 'tags'"),
+    },
+    "Design": {
+        **{name: cast(null(), Text) for name in ("color", "material", "texture", "pattern_type")},
+        "tags": _texts_in("design.design_search.tags"),
+    },
+}
+
+
+@lru_cache(256)
+def _texts(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
+    parameters = Parameters()
+    parts = []
+    for name, shape in shapes:
+        searched = SEARCHED[name]
+        keys = cast(parameters.take(ARRAY(Text)), ARRAY(searched.id.type))
+        parts.append(
+            select(
+                literal_column(f"'{name}'", Text).label("type_name"),
+                cast(searched.id, Text).label("key"),
+                cast(searched.columns["name"], Text).label("name"),
+                *(text.label(each) for each, text in _TEXTS[name].items()),
+                searched.columns["description"].label("description"),
+            )
+            .select_from(searched.source)
+            .where(searched.id == func.any(keys), shape_to_sql(shape, searched.columns, parameters.take))
+        )
+    return compile_select(select(union_all(*parts).subquery("texts")))
+
+
+@lru_cache(1)
+def _fitting() -> Statement:
+    parameters = Parameters()
+    asked = _given(parameters)
+    given = (
+        func.unnest(parameters.take(ARRAY(Text)), parameters.take(ARRAY(Boolean)))
+        .table_valued(column("word", Text), column("is_property", Boolean), with_ordinality="place")
+        .render_derived("given")
+    )
+    weight: ColumnElement[Any] = literal_column("CASE WHEN given.is_property THEN 'B' ELSE 'D' END::\"char\"")
+    vector = func.setweight(
+        func.to_tsvector(func.shared.search_language(), func.shared.search_text(given.c.word)), weight
+    )
+    words = select(given.c.place, vector.label("words")).cte("words").prefix_with("MATERIALIZED")
+    query = _tsquery(asked.c.word)
+    together: ColumnElement[Any] = func.string_agg(cast(words.c.place, Text), literal_column("' '"))
+    places = select(together).where(words.c.words.op("@@", is_comparison=True)(query))
+    empty: ColumnElement[Any] = func.numnode(query) == 0
+    statement = select(empty.label("is_empty"), places.scalar_subquery().label("places"))
+    return compile_select(statement.select_from(asked).order_by(asked.c.place))
 
 
 @lru_cache(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -12,15 +13,47 @@ from api.designs.types import Design
 from api.fields.connections import PageInfo
 from api.fields.context import Context
 from api.fields.lookups import load_view
+from api.search.highlights import LONGEST, MOST_HIGHLIGHTS, MOST_RANGES, Highlight
 from api.search.store import SCALE, Found, Question, count
 
 SearchResult = Annotated[CatalogItem | Design, strawberry.union("SearchResult", description="What a search finds.")]
+
+
+@strawberry.enum(description="Fields that a search finds words in.")
+class SearchField(Enum):
+    NAME = strawberry.enum_value("name", description="The name of an item or a design.")
+    COLOR = strawberry.enum_value("color", description="The colour of an item.")
+    MATERIAL = strawberry.enum_value("material", description="What an item is made of.")
+    TEXTURE = strawberry.enum_value("texture", description="How an item feels.")
+    PATTERN_TYPE = strawberry.enum_value("pattern_type", description="The kind of an item's pattern.")
+    TAGS = strawberry.enum_value("tags", description="One of the tags of an item or a design.")
+    DESCRIPTION = strawberry.enum_value("description", description="The description of an item or a design.")
+
+
+@strawberry.type(
+    description="A part of a text. Both ends are counted in UTF-16 code units, as JavaScript's `slice` counts them."
+)
+class SearchRange:
+    start: int = strawberry.field(description="Where it begins; the text begins with 0.")
+    end: int = strawberry.field(description="Where what follows it begins.")
+
+
+@strawberry.type(description="Where words of the query stand in a field of what was found.")
+class SearchHighlight:
+    field: SearchField = strawberry.field(description="Which field.")
+    text: str = strawberry.field(
+        description=f"The text that the ranges are parts of: the field, or one tag; at most {LONGEST} characters of it."
+    )
+    ranges: list[SearchRange] = strawberry.field(
+        description="The words, from the first to the last; whole ones, also where a part of them was typed."
+    )
 
 
 @strawberry.type(description="Something that was found, and its place in the ranking.")
 class SearchEdge:
     found: strawberry.Private[Found]
     place: strawberry.Private[str]
+    highlighted: strawberry.Private[list[Highlight]]
 
     @strawberry.field(description="What was found; null where it has just been deleted.")
     async def node(self, info: strawberry.Info[Context]) -> SearchResult | None:
@@ -33,6 +66,20 @@ class SearchEdge:
     @strawberry.field(description="How well it fits: the higher the better, to compare within one search.")
     def score(self) -> float:
         return self.found.score / SCALE
+
+    @strawberry.field(
+        description="Where words of the query stand in it, as search knows it (a design as it was a second ago): "
+        f"at most {MOST_HIGHLIGHTS} texts with {MOST_RANGES} words each."
+    )
+    def highlights(self) -> list[SearchHighlight]:
+        return [
+            SearchHighlight(
+                field=SearchField(each.field),
+                text=each.text,
+                ranges=[SearchRange(start=start, end=end) for start, end in each.ranges],
+            )
+            for each in self.highlighted
+        ]
 
 
 async def _load(found: Found, info: strawberry.Info[Context]) -> CatalogItem | Design | None:

@@ -75,6 +75,10 @@ FIELDS: Final = table(
             PostgresHealth: healthy responseTime connections
             ConnectionCounts: total active idle
             MongodbHealth: healthy responseTime state
+            SearchConnection: nodes edges pageInfo totalCount correctedQuery
+            SearchEdge: node cursor score highlights
+            SearchHighlight: field text ranges
+            SearchRange: start end
         """,
         OWNER: """
             User: email role isActive emailVerified updatedAt createdBy updatedBy defaultAvatar
@@ -141,6 +145,7 @@ QUERIES: Final[Mapping[str, Outcomes]] = {
     "designs": FOR_EVERYONE,
     "auditLog": FOR_ADMINS,
     "health": FOR_EVERYONE,
+    "search": FOR_EVERYONE,
     "deletionPreview": FOR_ADMINS,
 }
 
@@ -154,6 +159,8 @@ def arguments(field: str, world: World) -> str:
             return f'(ids: ["{SUBJECTS["Design"](world)}"])'
         case "deletionPreview":
             return f'(id: "{SUBJECTS["User"](world)}")'
+        case "search":
+            return '(query: "premum")'
         case "auditLog":
             return "(first: 100)"
         case "user" | "avatar" | "catalogItem" | "design":

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     get_named_type,
     is_leaf_type,
 )
@@ -66,6 +67,8 @@ def selection(named: Any) -> str:
             return "{ __typename }"
         inner = " ".join(f"... on {one.name} {everything(one)}" for one in SCHEMA.get_possible_types(named))
         return f"{{ __typename {inner} }}"
+    if isinstance(named, GraphQLUnionType):
+        return "{ __typename }"
     assert isinstance(named, GraphQLObjectType)
     return everything(named)
 
