@@ -40,7 +40,7 @@ class SearchRange:
 
 @strawberry.type(description="Where words of the query stand in a field of what was found.")
 class SearchHighlight:
-    field: SearchField = strawberry.field(description="Which field.")
+    field: SearchField = strawberry.field(description="The field that they stand in.")
     text: str = strawberry.field(
         description=f"The text that the ranges are parts of: the field, or one tag; at most {LONGEST} characters of it."
     )
