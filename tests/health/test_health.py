@@ -39,6 +39,8 @@ from api.stores.stores import Stores, open_stores
 from models.external_pooler import autocommit
 from models.statements import StatementRunner
 from tests.support.applications import running
+from tests.support.servers import POSTGRES_BIN
+from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.databases import end_sessions
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +115,8 @@ def freezable() -> Iterator[EmbeddedStores]:
     """Servers that no other module uses, so that they can be stopped; SecantusDB takes fail points."""
     with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
         arguments = ("--cache-size", "64M", "--log-level", "WARNING", "--enable-test-commands")
-        with embedded_stores(Path(folder), durable=False, secantus_args=arguments) as own:
+        copy_cluster(Path(folder), POSTGRES_BIN)
+        with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=arguments) as own:
             yield own
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from api.config.settings import Settings
 from api.stores.schema_revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.support.failures.restartable import restartable_stores
-from tests.support.processes import COMMAND, run
+from tests.support.processes import run, start
 from tests.support.servers import Server, children, command, ended, environment, serving, wait_until
 from tests.support.stores.databases import HEAD, REVISIONS, fresh_database, sql
 
@@ -187,25 +186,20 @@ def test_the_death_of_a_worker_is_told_and_it_is_replaced(
 def test_a_log_that_nobody_reads_stops_nothing(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
     variables = environment(settings.model_copy(update={"log_level": "info"}), LOG_FORMAT="json")
     # a request's line has some 300 bytes, so 400 of them fill the pipe twice
-    with subprocess.Popen(
-        [COMMAND, "serve", "--port", "0"],
-        cwd=tmp_path,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert process.stderr is not None
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as log, Path(os.devnull).open("r+b") as nothing:
+        streams = {"stdin": nothing.fileno(), "stdout": nothing.fileno(), "stderr": writing}
+        process = start("serve", "--port", "0", folder=tmp_path, variables=variables, **streams)
+        os.close(writing)
         try:
-            url = orjson.loads(process.stderr.readline())["address"]
+            url = orjson.loads(log.readline())["address"]
             server = Server(process, tmp_path, url)
             wait_until(lambda: answers(server), "an answer")
             with httpx.Client(base_url=url, timeout=30) as client:
                 for _ in range(400):
                     assert client.post("/graphql", json={"query": "{ __typename }"}).status_code == 200
             process.terminate()
-            rest = process.stderr.read().splitlines()
+            rest = log.read().splitlines()
             assert process.wait(30) == 0
         finally:
             process.kill()

@@ -72,7 +72,7 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Value of the expression as soon as it is truthy; it is looked at in every frame."""
+        """Value of the expression as soon as it is truthy."""
         return self.evaluate(
             f"""new Promise((resolve, reject) => {{
                 const end = performance.now() + {WAIT * 900};
@@ -80,7 +80,7 @@ class Page:
                     const value = {expression};
                     if (value) resolve(value);
                     else if (performance.now() > end) reject(new Error("never true: " + {json.dumps(expression)}));
-                    else requestAnimationFrame(look);
+                    else setTimeout(look, 20);  // a frame would have to be drawn
                 }};
                 look();
             }})"""

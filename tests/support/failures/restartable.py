@@ -22,6 +22,7 @@ from api.embedded import servers as embedded
 from api.embedded.daemons import HOST, Daemon, DaemonError
 from api.embedded.postgres import create_database, postgres_daemon
 from tests.support.servers import POSTGRES_BIN
+from tests.support.stores.cluster import copy_cluster
 
 START: Final = 60.0
 """Seconds that a server has for its start."""
@@ -113,6 +114,7 @@ def restartable_stores() -> Iterator[RestartableStores]:
         stack.callback(mongodb.stop, START)
         servers = {"MongoDB": Restartable(mongodb)}
         servers["MongoDB"].start()
+        copy_cluster(folder, POSTGRES_BIN)
         postgres = postgres_daemon(folder, False, POSTGRES_BIN)
         plain = postgres.command
         # of what is not durable, this alone would lose what was acknowledged
