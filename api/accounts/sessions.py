@@ -18,6 +18,8 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Executable, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.stores.stores import Stores
@@ -55,16 +57,21 @@ class Refusal(Enum):
     REUSED = "it came again, so the session was ended"
 
 
+_IS_ACTIVE: Final = (
+    Session.revoked_at.is_(None),
+    Session.expires_at > func.now(),
+    User.is_active,
+    User.deleted_at.is_(None),
+)
 _ACTIVE_SESSION: Final = (
     select(Session.user_id, User.role)
     .join(User, User.id == Session.user_id)
-    .where(
-        Session.id == bindparam("session_id"),
-        Session.revoked_at.is_(None),
-        Session.expires_at > func.now(),
-        User.is_active,
-        User.deleted_at.is_(None),
-    )
+    .where(Session.id == bindparam("session_id"), *_IS_ACTIVE)
+)
+_ACTIVE_SESSIONS: Final = (
+    select(Session.id, Session.user_id, User.role)
+    .join(User, User.id == Session.user_id)
+    .where(Session.id == func.any(bindparam("session_ids", type_=ARRAY(UUIDType(as_uuid=True)))), *_IS_ACTIVE)
 )
 
 
@@ -73,6 +80,13 @@ async def active_session(stores: Stores, session_id: UUID) -> ActiveSession | No
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
     rows = await repository.read_statement(_ACTIVE_SESSION.params(session_id=session_id))
     return ActiveSession(*rows[0]) if rows else None
+
+
+async def active_sessions(stores: Stores, session_ids: Sequence[UUID]) -> dict[UUID, ActiveSession]:
+    """Those of these sessions that have not ended and whose accounts are active, by their ids."""
+    repository = PostgresRepository(Session, stores.reads, stores.sessions)
+    rows = await repository.read_statement(_ACTIVE_SESSIONS.params(session_ids=list(session_ids)))
+    return {id: ActiveSession(user_id, role) for id, user_id, role in rows}
 
 
 async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Opened:

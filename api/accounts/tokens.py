@@ -41,10 +41,11 @@ class ExpiredToken(InvalidToken):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The account and the session of a token."""
+    """The account and the session of a token, and when it expires (in seconds since 1970)."""
 
     user_id: UUID
     session_id: UUID
+    expires_at: int
 
 
 class AccessTokens:
@@ -56,7 +57,7 @@ class AccessTokens:
         self._keys = {key_id(secret): OctKey.import_key(secret) for secret in secrets}
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
         self._lifetime = settings.access_token_lifetime
-        self._verified = BoundedDict[str, tuple[Claims, int]](REMEMBERED)
+        self._verified = BoundedDict[str, Claims](REMEMBERED)
         self._claims = JWTClaimsRegistry(
             iss={"essential": True, "value": self._issuer},
             aud={"essential": True, "value": self._audience},
@@ -89,14 +90,12 @@ class AccessTokens:
         known = self._verified.get(token)
         if known is None:
             known = self._verified[token] = self._verify(token)
-        claims, ends = known
-        if ends <= time.time():
+        if known.expires_at <= time.time():
             del self._verified[token]
             raise ExpiredToken
-        return claims
+        return known
 
-    def _verify(self, token: str) -> tuple[Claims, int]:
-        """The claims of a token, and when it expires."""
+    def _verify(self, token: str) -> Claims:
         if len(token) > MAX_LENGTH:
             raise InvalidToken
         try:
@@ -106,7 +105,7 @@ class AccessTokens:
                 raise InvalidToken
             # `iat` isn't checked: the clock of another instance may be a little ahead
             self._claims.validate({name: value for name, value in claims.items() if name != "iat"})
-            return Claims(UUID(claims["sub"]), UUID(claims["sid"])), int(claims["exp"])
+            return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
         except ExpiredTokenError:
             raise ExpiredToken from None
         except (JoseError, ValueError, TypeError, AttributeError, KeyError):

@@ -55,6 +55,12 @@ class HttpSettings(BaseSettings):
         ge=0,
         description="Bytes of answers that may wait for their clients, a process; those that wait longest are dropped",
     )
+    max_sockets: int = Field(500, ge=0, description="Open WebSockets, a process; 0 for none")
+    max_socket_operations: int = Field(100, ge=1, description="Operations under way on a WebSocket")
+    max_socket_queue: int = Field(
+        1024 * 1024, ge=0, description="Bytes that wait for the client of a WebSocket before it is answered more"
+    )
+    socket_init_timeout: float = Field(3.0, gt=0, description="Longest wait for the first message of a WebSocket")
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
     max_response_size: int = Field(
         10 * 1024 * 1024, ge=1024, description="Bytes of an answer before it is compressed, a batch's together"

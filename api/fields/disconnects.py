@@ -8,6 +8,10 @@ from typing import Final
 CLIENT_DISCONNECT: Final = "fashion_wallet.disconnect"
 """The key in an ASGI scope under which `api/server/protocol.py` puts the `ClientDisconnect` of the connection."""
 
+LEAVING: Final = "websocket.leaving"
+"""The type of the ASGI message by which `api/server/socket_protocol.py` tells a WebSocket that the process wants to
+end."""
+
 
 class ClientDisconnect:
     """Whether the client of a connection has gone, and the callbacks for when it goes."""

@@ -26,6 +26,7 @@ from api.http.endpoint import GraphQLEndpoint
 from api.http.health import routes as health_routes
 from api.http.hosts import Hosts
 from api.http.request import Incoming, wants_data
+from api.http.sockets import SocketEndpoint
 from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
 from api.log import logger
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> Starlette:
             finally:
                 await endpoint.meters.close()
 
+    sockets = SocketEndpoint(endpoint, settings)
     graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
     routes = health_routes()
     if settings.explorer:
@@ -62,11 +64,11 @@ def create_app(settings: Settings) -> Starlette:
     if settings.metrics:
         from api.http import metrics  # imported here, since its library takes a tenth of a second
 
-        routes += metrics.routes(endpoint.traffic)
+        routes += metrics.routes(endpoint.traffic, sockets)
     middleware = [Middleware(Cors, settings)]
     if ANY not in settings.allowed_host_names:
         middleware.insert(0, Middleware(Hosts, settings))
-    app = Application(graphql, middleware, routes, lifespan)
+    app = Application(graphql, sockets, middleware, routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     app.state.peers = ClientConnections(settings)
     app.state.unsent = UnsentResponses(settings)
@@ -82,6 +84,7 @@ class Application(Starlette):
     def __init__(
         self,
         graphql: ASGIApp,
+        sockets: ASGIApp,
         middleware: Sequence[Middleware],
         routes: Sequence[BaseRoute],
         lifespan: Lifespan[Starlette],
@@ -90,9 +93,10 @@ class Application(Starlette):
         super().__init__(routes=[Route(PATH, graphql), *routes], middleware=middleware, lifespan=lifespan)
         self.router.redirect_slashes = False
         self.state.draining = False
-        self._graphql = graphql
+        self._graphql, self._sockets = graphql, sockets
         for each, arguments, options in reversed(middleware):
             self._graphql = each(self._graphql, *arguments, **options)
+            self._sockets = each(self._sockets, *arguments, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -103,6 +107,10 @@ class Application(Starlette):
                 return
             if path.endswith("/") and path != "/":
                 scope = {**scope, "path": path[:-1]}
+        elif scope["type"] == "websocket" and scope["path"] in (PATH, f"{PATH}/"):
+            scope["app"] = self
+            await self._sockets(scope, receive, send)
+            return
         await super().__call__(scope, receive, send)
 
 

@@ -1,4 +1,8 @@
-"""CORS: Starlette's middleware, extended by patterns for headers and by log lines for refused pages."""
+"""CORS: Starlette's middleware, extended by patterns for headers and by log lines for refused pages.
+
+Browsers let any page open a WebSocket, without CORS: so a socket of a page is refused here unless its origin may use
+the API, or is this server's own.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +75,28 @@ class Cors(CORSMiddleware):
         self._hinted = BoundedDict[str, None](_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] == "http" and (self._allows_some or scope["method"] == "OPTIONS"):
             for name, _ in scope["headers"]:
                 if name == b"origin":
                     await super().__call__(scope, receive, send)
                     return
         await self.app(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        own = origin is not None and origin.partition("://")[2].lower() == headers.get("host", "").lower()
+        if origin is None or own or self.is_allowed_origin(origin):
+            await self.app(scope, receive, send)
+            return
+        shown = origin[:_SHOWN]
+        if shown not in self._hinted:
+            self._hinted[shown] = None
+            logger.warning("socket refused", origin=shown, reason=f"{shown} is not in CORS_ORIGINS")
+        await PlainTextResponse("Disallowed CORS origin", 403)(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """As in Starlette, but a refusal is logged, since browsers don't tell the page about it."""

@@ -1,14 +1,15 @@
 """GraphQL over HTTP: from a request to `schema.execute` and back, with one log line.
 
-`api.http.request` reads the request, `api.http.response` makes the response.
+`api.http.request` reads the request, `api.http.response` makes the response. What comes over a WebSocket is answered
+here, too, an operation like a request: `api.http.sockets`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
+from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
@@ -60,7 +62,8 @@ class Exchange:
     """A request that is being answered, with what is known of it so far.
 
     `operation` is the name of the executed operation, if it has one. `headers` are sent with the response, which must
-    fit into the `size_budget`.
+    fit into the `size_budget`. `is_admitted` says that the request has been read and its sender is known, so that what
+    is wrong from then on is told in a stream of events, where one was asked for.
     """
 
     settings: Settings
@@ -74,6 +77,7 @@ class Exchange:
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
     meter: Meter | None = None
+    is_admitted: bool = False
     size_budget: SizeBudget = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,14 +100,31 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer every request with a well-formed GraphQL response."""
-        started, cost = time.perf_counter(), Cost()
-        token = current_cost.set(cost)
         request = Incoming(scope, receive)
         accepted = response_type(request.header(b"accept"))
         exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
+        answer, content = await self.answer(exchange, self._answer)
+        media_type = exchange.media_type or JSON
+        if media_type == EVENT_STREAM:
+            if exchange.is_admitted:
+                content = event_stream(content)
+            else:
+                media_type = JSON
+        disconnect: ClientDisconnect | None = scope.get(CLIENT_DISCONNECT)
+        has_left = disconnect is not None and disconnect.gone
+        encodings = "" if has_left else request.header(b"accept-encoding")
+        await send_answer(answer, content, media_type, encodings, exchange.request_id, send)
+
+    async def answer(
+        self, exchange: Exchange, find: Callable[[Exchange], Awaitable[Answer]], **said: Any
+    ) -> tuple[Answer, bytes]:
+        """The answer that `find` gives and its JSON, or an answer with the error that it raises. It is counted,
+        charged and logged, together with what is `said`."""
+        started, cost = time.perf_counter(), Cost()
+        token = current_cost.set(cost)
         self.traffic.under_way += 1
         try:
-            answer = await self._answer(exchange)
+            answer = await find(exchange)
             answer.headers.update(exchange.headers)
             content = await self._written(answer, exchange.size_budget)
             if len(content) > self._settings.max_response_size:
@@ -121,9 +142,11 @@ class GraphQLEndpoint:
         finally:
             current_cost.reset(token)
             self.traffic.ended(cost)
+        if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
+            answer = replace(answer, status=200)  # the stream is there, whatever is in it
         self.traffic.answered(answer)
         if exchange.meter is not None:
-            await exchange.meter.finish(request.size)
+            await exchange.meter.finish(exchange.request.size)
             answer.headers.update(exchange.meter.headers())
         logger.info(
             "request",
@@ -137,11 +160,22 @@ class GraphQLEndpoint:
             request_id=exchange.request_id,
             **({"joined": cost.joined} if cost.joined else {}),
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
+            **said,
         )
-        disconnect: ClientDisconnect | None = scope.get(CLIENT_DISCONNECT)
-        has_left = disconnect is not None and disconnect.gone
-        encodings = "" if has_left else request.header(b"accept-encoding")
-        await send_answer(answer, content, exchange.media_type or JSON, encodings, exchange.request_id, send)
+        return answer, content
+
+    async def answer_one(self, exchange: Exchange, claims: Claims | None, operation: Operation) -> Answer:
+        """Execute an operation that came over a socket whose client has these claims. Raises AppError."""
+        exchange.meter = self.meters.of(claims.user_id if claims else None, exchange.address)
+        if exchange.meter is not None:
+            exchange.meter.require()
+        exchange.viewer = await self.viewer(exchange, claims)
+        asked = exchange.asked = await self._documents.resolve(operation, exchange.stores, for_old_client=False)
+        return await self._execute(exchange, asked)
+
+    def address_of(self, connection: HTTPConnection) -> str | None:
+        """The network address of a client."""
+        return self._addresses.of(connection)
 
     async def _written(self, answer: Answer, budget: SizeBudget) -> bytes:
         """The answer as JSON; a large one with turns of the event loop in between."""
@@ -154,14 +188,17 @@ class GraphQLEndpoint:
         exchange.address = self._addresses.of(HTTPConnection(exchange.request.scope))
         claims = self._admit(exchange)
         if exchange.media_type is None:
-            raise BadRequest(f"Accept must allow {RESPONSE_JSON} or {JSON}.", 406)
+            raise BadRequest(f"Accept must allow {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
-        exchange.viewer = await self._viewer(exchange, claims)
+        exchange.viewer = await self.viewer(exchange, claims)
         keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
         if isinstance(asked, list):
+            if exchange.media_type == EVENT_STREAM:
+                raise BadRequest(f"{EVENT_STREAM} is for one operation, not for a batch.")
             if keys:
                 raise BadRequest(f"{HEADER} is for one operation, not for a batch.")
             return of_batch(await asyncio.gather(*(self._one_of_batch(exchange, each) for each in asked)))
+        exchange.is_admitted = True
         asked = exchange.asked = await self._documents.resolve(
             asked, exchange.stores, for_old_client=exchange.media_type == JSON
         )
@@ -196,7 +233,7 @@ class GraphQLEndpoint:
             raise refused
         return claims
 
-    async def _viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
+    async def viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
         """The viewer. Raises Unauthenticated, or StoreUnavailable where the session can't be looked up."""
         try:
             return await self.auth.viewer_of(claims, exchange.stores)

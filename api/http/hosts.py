@@ -39,7 +39,7 @@ class Hosts:
         self._hinted = BoundedDict[str, None](_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             for name, value in scope["headers"]:
                 if name == b"host" and not self._admits(value[:_LONGEST]) and scope["path"] not in _PROBES:
                     await self._refuse(value)(scope, receive, send)

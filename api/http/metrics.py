@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.admission.document_cache import documents
+from api.http.sockets import SocketEndpoint
 from api.http.traffic import Traffic
 from api.schema import schema
 from api.stores.stores import Stores
@@ -25,11 +26,11 @@ _CLASSES: Final = (2, 4, 5)
 """Status classes that are shown from the start, with 0, so that Prometheus sees the first one as an increase."""
 
 
-def routes(traffic: Traffic) -> list[Route]:
+def routes(traffic: Traffic, sockets: SocketEndpoint) -> list[Route]:
     """`/metrics`, for GET and HEAD. It reads `stores` of `app.state`."""
 
     async def metrics(request: Request) -> Response:
-        content = generate_latest(Figures(traffic, request.app.state.stores))
+        content = generate_latest(Figures(traffic, sockets, request.app.state.stores))
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(content, headers={**headers, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
@@ -39,8 +40,8 @@ def routes(traffic: Traffic) -> list[Route]:
 class Figures(Collector):
     """The figures of this process; on Linux also its CPU time, memory and files."""
 
-    def __init__(self, traffic: Traffic, stores: Stores) -> None:
-        self._traffic = traffic
+    def __init__(self, traffic: Traffic, sockets: SocketEndpoint, stores: Stores) -> None:
+        self._traffic, self._sockets = traffic, sockets
         self._stores = stores
 
     def collect(self) -> Iterator[Metric]:
@@ -54,6 +55,7 @@ class Figures(Collector):
         yield _by_class("requests", "Requests to /graphql that were answered, by status.", traffic.requests)
         yield _by_class("operations", "Operations among them that got as far as the schema.", traffic.operations)
         yield _gauge("requests_under_way", "Requests to /graphql that are being answered.", traffic.under_way)
+        yield _gauge("sockets", "WebSockets that are open.", len(self._sockets))
         errors = _counter("errors", "Errors in responses, by code, and the limit that was exceeded.", "code", "limit")
         for labels, count in traffic.errors.items():
             errors.add_metric(labels, count)

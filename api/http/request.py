@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope
 from api.config.settings import Settings
 from api.errors import BadRequest, ClientLeft
 from api.execution.operation import Operation
+from api.http.event_stream import EVENT_STREAM
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -71,7 +72,7 @@ def request_id_of(request: Incoming) -> str:
 
 
 def response_type(accept: str) -> str | None:
-    """The media type of the response: whichever of the two the client prefers; None where it accepts neither."""
+    """The media type of the response: whichever of the three the client prefers; None where it accepts none."""
     return _negotiate(accept) if len(accept) <= _REMEMBERED_ACCEPT else _negotiate.__wrapped__(accept)
 
 
@@ -83,7 +84,7 @@ def _negotiate(accept: str) -> str | None:
         quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
         if name in ("*/*", "application/*"):
             name = JSON
-        if name in (JSON, RESPONSE_JSON) and quality > 0 and (best is None or quality > best[0]):
+        if name in (JSON, RESPONSE_JSON, EVENT_STREAM) and quality > 0 and (best is None or quality > best[0]):
             best = quality, name
     return best[1] if best else None
 
@@ -101,7 +102,7 @@ async def read_operations(request: Incoming, settings: Settings) -> Operation | 
     if request.method == "POST":
         return await _read_post(request, settings)
     if request.method == "GET":
-        return _operation(_read_get(request, settings))
+        return operation_of(_read_get(request, settings))
     raise BadRequest("Use POST, or GET for queries.", 405, {"allow": "GET, POST"})
 
 
@@ -111,12 +112,12 @@ async def _read_post(request: Incoming, settings: Settings) -> Operation | list[
         raise BadRequest("The body must be sent without a Content-Encoding.", 415, {"accept-encoding": "identity"})
     given = _parse(await _body(request, settings), "The body")
     if not isinstance(given, list):
-        return _operation(given)
+        return operation_of(given)
     if not settings.max_batch_size:
         raise BadRequest("The body must be a JSON object with a query: batches are switched off.")
     if not 0 < len(given) <= settings.max_batch_size:
         raise BadRequest(f"A batch has 1 to {settings.max_batch_size} operations, and this one {len(given)}.")
-    return [_operation(each) for each in given]
+    return [operation_of(each) for each in given]
 
 
 def _require_json(content_type: str) -> None:
@@ -157,7 +158,8 @@ def _read_get(request: Incoming, settings: Settings) -> dict[str, Any]:
     return given
 
 
-def _operation(given: Any) -> Operation:
+def operation_of(given: Any) -> Operation:
+    """The operation that a JSON value asks for. Raises BadRequest where it is none."""
     if not isinstance(given, dict):
         raise BadRequest("The body must be a JSON object with a query.")
     query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")

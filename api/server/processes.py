@@ -28,6 +28,7 @@ from api.embedded.daemons import die_with_parent
 from api.log import configure_logging, logger
 from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
+from api.server.socket_protocol import socket_options
 from api.server.workers import Workers
 from api.stores.mongodb import mongo_client, mongo_database, require_version
 from api.stores.postgres import postgres_engine
@@ -161,7 +162,7 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         reload_dirs=[str(root / package) for package in _PACKAGES] if reload else None,
         loop="uvloop",
         http=Protocol,
-        ws="none",  # an upgrade would leave the protocol that counts connections
+        **socket_options(settings),
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=settings.shutdown_timeout - settings.drain_delay,

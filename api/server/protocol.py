@@ -60,6 +60,8 @@ class Protocol(HttpToolsProtocol):
         self._began = 0.0
         self._late: asyncio.TimerHandle | None = None
         self._answer: bytes | None = None
+        self._upgrades = False
+        """Whether the connection becomes a WebSocket, which `api/server/socket_protocol.py` goes on with."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -112,7 +114,9 @@ class Protocol(HttpToolsProtocol):
             self._stop_clock()
             self._late = self.loop.call_at(self._began + self._body_timeout, self._expire)
         super().on_headers_complete()
-        if not self.parser.should_upgrade():  # uvicorn would look at the headers again
+        if self.parser.should_upgrade():  # uvicorn looks at the headers again
+            self._upgrades = self._should_upgrade()
+        else:
             self.headers = _Dropped()
 
     def on_body(self, body: bytes) -> None:
@@ -124,12 +128,22 @@ class Protocol(HttpToolsProtocol):
         if self._late is not None:
             self._stop_clock()
         super().on_message_complete()
+        if self._upgrades:
+            return
         if not self.cycle.response_complete:
             self._peers.works(self)
         if (
             self.flow.read_paused and not self.pipeline
         ):  # the long body has arrived; reading on shows when the client leaves
             self.flow.resume_reading()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._peers.leave(self)
+        super().handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        """Not while an earlier request is being answered."""
+        return (self.cycle is None or self.cycle.response_complete) and super()._should_upgrade()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import asyncpg
 import httpx
 import pytest
 
 from api.config.settings import Settings
+from api.stores.stores import Stores
+from tests.support.factories.users import create_user, users
+from tests.support.requests.sockets import socket
 from tests.support.servers import Server, command, environment, serving, wait_until
+from tests.support.signing_in import access_token, open_session
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +176,63 @@ def test_a_process_ends_though_a_client_hangs_and_a_task_cannot_be_cancelled(
     assert "store's client does not close" in said
     assert "tasks left behind" in said
     assert "Traceback" not in said
+
+
+RENAME = 'mutation { updateProfile(input: {firstName: "Ada"}) { user { firstName } } }'
+
+
+async def somebody_waits(locks: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Return once a statement waits for a lock."""
+    with anyio.fail_after(30):
+        while not await locks.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_sockets_are_answered_and_then_closed_with_1012(
+    settings: Settings, stores: Stores, locks: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    """One that waits for nothing at once, one whose mutation runs after its answer; new operations aren't begun."""
+    variables = environment(settings, SHUTDOWN_TIMEOUT="30")
+    with serving("serve", folder=tmp_path, variables=variables) as server:
+        port = int(server.url.rpartition(":")[2])
+        account = await create_user(stores)
+        token = access_token(settings, account.id, await open_session(stores, account.id))
+        async with socket(port) as idle, socket(port) as busy:
+            await idle.begin()
+            await busy.begin(authorization=f"Bearer {token}")
+            async with locks.transaction():
+                await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", account.id)
+                await busy.subscribe("1", RENAME)
+                await somebody_waits(locks)
+                server.process.send_signal(signal.SIGTERM)
+                assert (await idle.closed())[0] == 1012
+                await busy.subscribe("2", "{ __typename }")
+            assert await busy.receive() == {
+                "id": "1",
+                "type": "next",
+                "payload": {"data": {"updateProfile": {"user": {"firstName": "Ada"}}}},
+            }
+            assert await busy.receive() == {"id": "1", "type": "complete"}
+            assert await busy.closed() == (1012, "The server restarts: connect anew")
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
+
+
+async def test_a_process_that_can_wait_no_longer_closes_sockets_with_1012(
+    settings: Settings, stores: Stores, locks: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    """What still runs is cancelled, as over HTTP, and changes nothing."""
+    variables = environment(settings, SHUTDOWN_TIMEOUT="1")
+    with serving("serve", folder=tmp_path, variables=variables) as server:
+        account = await create_user(stores, first_name="Before")
+        token = access_token(settings, account.id, await open_session(stores, account.id))
+        async with locks.transaction(), socket(int(server.url.rpartition(":")[2])) as busy:
+            await busy.begin(authorization=f"Bearer {token}")
+            await locks.execute("SELECT FROM shared.users WHERE id = $1 FOR UPDATE", account.id)
+            await busy.subscribe("1", RENAME)
+            await somebody_waits(locks)
+            server.process.send_signal(signal.SIGTERM)
+            assert (await busy.closed())[0] == 1012
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
+    stored = await users(stores).find_by_id(account.id)
+    assert stored is not None
+    assert stored.first_name == "Before"

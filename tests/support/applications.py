@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from api.config.settings import Settings
 from api.http.application import create_app
 from api.server.protocol import Protocol
+from api.server.socket_protocol import socket_options
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +33,8 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[tuple[Sta
 async def listening(app: ASGIApp) -> AsyncIterator[int]:
     """The port of 127.0.0.1 on which this process serves an application, by the protocol that `serve` has."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "proxy_headers": False}
+        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "proxy_headers": False}
+        options |= socket_options(app.state.settings)  # type: ignore[attr-defined]  # of an application of ours
         server = uvicorn.Server(uvicorn.Config(app, http=Protocol, **options))
         serving = asyncio.create_task(server._serve([listener]))
         try:
