@@ -9,13 +9,13 @@ from typing import Any, Final
 import asyncpg
 from graphql import GraphQLField, GraphQLObjectType, is_non_null_type
 from strawberry import Schema
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from api.execution import Batch, Converted, Declaration, Plain, TextWeight
 from api.fields import odd_values
 from api.fields.connections import EXPRESSION
+from api.fields.conversion import Conversion, Convert
 from api.fields.costs import LEAVES, TEXT_SIZE, Costs
 from api.fields.declared import DeclaredField
 from api.fields.resolvers.base import BatchResolver
@@ -32,7 +32,7 @@ class StrawberryDeclarations:
     """How the fields of a Strawberry schema are executed, and what they cost."""
 
     def __init__(self, schema: Schema, costs: Costs) -> None:
-        self._converter = schema.schema_converter
+        self._conversion = Conversion(schema.schema_converter)
         self._costs = costs
 
     def field(self, parent: GraphQLObjectType, name: str, field: GraphQLField) -> Declaration | None:
@@ -48,7 +48,7 @@ class StrawberryDeclarations:
             if isinstance(declared, Stored):
                 expression = _stored_expression(class_of(parent), declared)
                 return Plain(declared.read, expression, substitute=odd_values.substitute_of(parent, definition))
-            prepare = partial(self._prepare, definition, declared)
+            prepare = partial(self._prepare, self._conversion.arguments(definition.arguments), declared)
             return Batch(declared.load, prepare, odd_values.substitute_of(parent, definition))
         if definition.is_basic_field:
             name, required = definition.python_name, is_non_null_type(field.type)
@@ -93,24 +93,25 @@ class StrawberryDeclarations:
 
     def _prepare(
         self,
-        definition: StrawberryField,
+        table: Mapping[str, tuple[str, Convert | None]],
         declared: BatchResolver,
         arguments: Mapping[str, Any],
         known: Converted,
     ) -> Any:
-        """Convert the arguments. Input objects are converted once an operation, since each takes some 30 us."""
-        converter, taken = self._converter, definition.arguments
+        """Convert the arguments. Input objects are converted once an operation."""
         found: dict[str, Any] = {}
-        for name in [name for name, value in arguments.items() if type(value) is dict]:
-            value = arguments[name]
-            if (key := (id(value), name)) not in known:
-                if name == "filter":
-                    require_bounded(value)
-                made = convert_arguments({name: value}, taken, converter.scalar_registry, converter.config)
-                known[key] = value, made
-            found |= known[key][1]
-        rest = {name: value for name, value in arguments.items() if type(value) is not dict}
-        found |= convert_arguments(rest, taken, converter.scalar_registry, converter.config)
+        for name, value in arguments.items():
+            python_name, convert = table[name]
+            if convert is None:
+                found[python_name] = value
+            elif type(value) is dict:
+                if (key := (id(value), name)) not in known:
+                    if name == "filter":
+                        require_bounded(value)
+                    known[key] = value, convert(value)
+                found[python_name] = known[key][1]
+            else:
+                found[python_name] = convert(value)
         return declared.prepare(found)
 
 

@@ -14,8 +14,10 @@ from tests.support.stores.answering import Store, busy, reader, turns
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_read_alone_goes_at_once() -> None:
+@pytest.mark.parametrize("readers", [0, 1])
+async def test_a_read_alone_goes_at_once(readers: int) -> None:
     coalescer, store = Coalescer(), Store()
+    coalescer.readers = readers
 
     reading = coalescer.read("k", [1], store.read)
     answer = reading.send(None)
@@ -246,3 +248,19 @@ async def test_who_is_to_go_alone_may_leave_at_any_step(steps: int) -> None:
 
     assert coalescer._kinds == {}
     assert store.cancelled == store.sent
+
+
+async def test_the_last_reader_is_not_sent_past_one_who_waits() -> None:
+    coalescer, store = Coalescer(), Store()
+    coalescer.readers = 2
+    first, second = coalescer.read("k", [1], store.read), coalescer.read("k", [2], store.read)
+    reading = [asyncio.ensure_future(first)]
+    await asyncio.sleep(0)
+    coalescer.readers = 1
+    second.send(None)
+    second.close()
+    assert store.sent == []  # it was not sent past the one before
+
+    await turns()
+    await store.answer(0)
+    assert await reading[0] == ["1"]
