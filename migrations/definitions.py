@@ -53,8 +53,13 @@ class Pair:
 
     def candidates(self, name: Name) -> list[Name]:
         """Those of the database that may be the wanted one: they have its name, or its name with a number."""
-        pattern = re.compile(rf"{re.escape(name[2])}(_\d+)?$")
-        return sorted(found for found in self.found if found[:2] == name[:2] and pattern.match(found[2]))
+        return sorted(
+            found
+            for found in self.found
+            if found[:2] == name[:2]
+            and found[2].startswith(name[2])
+            and re.fullmatch(r"(_\d+)?", found[2].removeprefix(name[2]))
+        )
 
     def stand_ins(self) -> set[Name]:
         """Those of the database that serve as one of the models', under another name."""
@@ -107,11 +112,13 @@ def read_definitions(connection: sa.Connection, metadata: sa.MetaData) -> Defini
     schemas = sorted({table.schema for table in metadata.sorted_tables if table.schema})
     scratch = sa.MetaData()
     for table in metadata.sorted_tables:
-        table.to_metadata(
+        copy = table.to_metadata(
             scratch,
             schema=f"{SCRATCH}{table.schema}",
             referred_schema_fn=lambda _table, _to, _constraint, referred: f"{SCRATCH}{referred}",
         )
+        for commented in (copy, *copy.columns):
+            commented.comment = None  # half of all statements, for what nobody reads
     transaction = connection.begin_nested()
     try:
         for schema in schemas:

@@ -7,8 +7,9 @@ ConfigurationError (no server configured). PostgreSQL's part of a run is one tra
 from __future__ import annotations
 
 import asyncio
+import functools
 from argparse import Namespace
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeVar
 import pymongo
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
@@ -113,7 +115,7 @@ def generate(settings: Settings, message: str) -> Path | None:
 
 def create(message: str) -> Path:
     """Write an empty revision, to be filled in by hand."""
-    return _path(command.revision(_source_config(), message=message))
+    return _written(command.revision(_source_config(), message=message))
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -161,7 +163,8 @@ async def _upgrade(
             def run(sync: Connection) -> None:
                 _refuse_contradictions(sync, scripts, revision, zone)
                 attributes = {"notes": notes, "timestamps_in": zone, "database_time_zone": assumed}
-                command.upgrade(_config(connection=sync, on_version_apply=applied, **attributes), revision)
+                config = _config(connection=sync, on_version_apply=applied, **attributes)
+                _apply(config, scripts, revision, lambda at, _: scripts._upgrade_revs(revision, at))
 
             await connection.run_sync(run)
             notes += await connection.run_sync(_complete_grants, scripts, settings)
@@ -178,8 +181,10 @@ async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wai
     async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
 
         def run(sync: Connection) -> None:
-            _heads(sync, _scripts())
-            command.downgrade(_config(connection=sync, on_version_apply=undone), revision)
+            scripts = _scripts()
+            _heads(sync, scripts)
+            config = _config(connection=sync, on_version_apply=undone)
+            _apply(config, scripts, revision, lambda at, _: scripts._downgrade_revs(revision, at))
 
         await connection.run_sync(run)
 
@@ -238,14 +243,26 @@ async def _generate(settings: Settings, message: str) -> Path | None:
             if _heads(sync, scripts) != tuple(scripts.get_heads()):
                 raise MigrationError("the database is not at the newest revision: run `migrate run` first")
             written = command.revision(config, message=message, autogenerate=True)
-            return _path(written) if written else None
+            return _written(written) if written else None
 
         return await connection.run_sync(run)
 
 
+def _apply(config: Config, scripts: ScriptDirectory, target: str, steps: Callable[..., Any]) -> None:
+    """Run these steps, as the commands of Alembic do, which would read all revisions once more."""
+    with EnvironmentContext(config, scripts, fn=steps, destination_rev=target):
+        scripts.run_env()
+
+
 def _scripts() -> ScriptDirectory:
-    """The revisions that there are. Reading them takes a while: a run does it once, and Alembic once more."""
-    return ScriptDirectory.from_config(_config())
+    """The revisions that there are."""
+    return _read(FOLDER)
+
+
+@functools.cache
+def _read(folder: Path) -> ScriptDirectory:
+    """Reading all revisions takes a while: a process does it once."""
+    return ScriptDirectory(str(folder))
 
 
 def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, revision: str, zone: str | None) -> None:
@@ -300,6 +317,7 @@ def _message(revision: Script) -> str:
     return revision.doc.splitlines()[0]
 
 
-def _path(written: Script | list[Script | None] | None) -> Path:
-    assert isinstance(written, Script)
-    return Path(written.path)
+def _written(revision: Script | list[Script | None] | None) -> Path:
+    assert isinstance(revision, Script)
+    _read.cache_clear()
+    return Path(revision.path)

@@ -9,7 +9,8 @@ import pytest
 
 from api.config.settings import Settings
 from migrations import runner
-from tests.support.stores.databases import copy_source_tree, create_from_models, fresh_database
+from tests.support.stores import original
+from tests.support.stores.databases import copy_source_tree, create_from_models, fresh_database, sql
 
 
 @pytest.fixture
@@ -41,9 +42,30 @@ def migrated(request: pytest.FixtureRequest, postgres_url: str, mongodb_url: str
         yield settings
 
 
+@pytest.fixture(scope="session")
+def adopted_template(postgres_url: str, mongodb_url: str) -> Iterator[tuple[Settings, list[str]]]:
+    """As `template`, of a database of the original service; and what the run said of it."""
+    with fresh_database(postgres_url, mongodb_url) as settings:
+        sql(settings, original.USERS, original.REST)
+        yield settings, runner.upgrade(settings)
+
+
 @pytest.fixture
+def adopted(
+    request: pytest.FixtureRequest, adopted_template: tuple[Settings, list[str]], postgres_url: str, mongodb_url: str
+) -> Iterator[Settings]:
+    """Settings of a fresh database whose PostgreSQL is the original service's and migrated, copied as `migrated` is."""
+    copied = request.config.getoption("--postgres") != "citus"
+    with fresh_database(postgres_url, mongodb_url, template=adopted_template[0] if copied else None) as settings:
+        if not copied:
+            sql(settings, original.USERS, original.REST)
+            runner.upgrade(settings)
+        yield settings
+
+
+@pytest.fixture(scope="session")
 def modelled(postgres_url: str, mongodb_url: str) -> Iterator[Settings]:
-    """Settings of a database made from the models, without any revision."""
+    """Settings of a database made from the models, without any revision, for tests that only look at it."""
     with fresh_database(postgres_url, mongodb_url) as settings:
         create_from_models(settings)
         yield settings

@@ -25,34 +25,28 @@ def indexes_named(settings: Settings, pattern: str) -> dict[str, str]:
     )
 
 
-def test_a_database_of_the_original_service_is_adopted(settings: Settings, modelled: Settings) -> None:
-    # given
-    sql(settings, original.USERS, original.REST)
-
-    # when
-    runner.upgrade(settings)
-
-    # then: nothing that the models say is missing
-    adopted, expected = structure(settings), structure(modelled)
-    assert expected["tables"] <= adopted["tables"]
-    assert {row[2] for row in expected["columns"] - adopted["columns"]} == {"name"}  # of an avatar; has a default
-    assert {row[2] for row in adopted["columns"] - expected["columns"]} == {"lastLogin", "id", "user_id", "name"}
-    missing = {row[2] for row in expected["constraints"] - adopted["constraints"]}
+def test_a_database_of_the_original_service_is_adopted(adopted: Settings, modelled: Settings) -> None:
+    # nothing that the models say is missing
+    found, expected = structure(adopted), structure(modelled)
+    assert expected["tables"] <= found["tables"]
+    assert {row[2] for row in expected["columns"] - found["columns"]} == {"name"}  # of an avatar; has a default
+    assert {row[2] for row in found["columns"] - expected["columns"]} == {"lastLogin", "id", "user_id", "name"}
+    missing = {row[2] for row in expected["constraints"] - found["constraints"]}
     assert {name for name in missing if not re.search("_not_null$", name)} == {
         *("pk_users", "pk_avatars", "pk_catalog_items"),  # theirs serve
         *("fk_catalog_items_created_by", "fk_avatars_user_id"),
     }
-    assert {row[2] for row in expected["indexes"] - adopted["indexes"]} == {
+    assert {row[2] for row in expected["indexes"] - found["indexes"]} == {
         *("pk_users", "pk_avatars", "pk_catalog_items"),
         "idx_users_email",  # an index of theirs has the name
     }
-    assert indexes_named(settings, "idx_users_email%") == {
+    assert indexes_named(adopted, "idx_users_email%") == {
         "idx_users_email": "CREATE INDEX idx_users_email ON shared.users USING btree (email)",
         "idx_users_email_2": "CREATE INDEX idx_users_email_2 ON shared.users USING btree (email, id) "
         "WHERE (deleted_at IS NULL)",
     }
     # and the rows are what they were
-    users = sql(settings, "SELECT * FROM shared.users ORDER BY email")
+    users = sql(adopted, "SELECT * FROM shared.users ORDER BY email")
     assert [(str(row["id"]), row["email"], row["role"], row["is_active"]) for row in users] == [
         (original.ALICE, "Alice@example.com", "admin", True),
         (original.BOB, "bob@example.com", "user", True),
@@ -61,19 +55,17 @@ def test_a_database_of_the_original_service_is_adopted(settings: Settings, model
     assert users[0]["updated_at"].isoformat() == "2024-03-02T12:00:00+00:00"
     assert users[0]["email_verified"] is False
     assert users[1]["updated_at"] == users[1]["created_at"]
-    assert scalar(settings, "SELECT measurements ->> 'height' FROM avatar.avatars") == "172.5"
-    assert scalar(settings, "SELECT gender FROM avatar.avatars") == "female"
-    assert scalar(settings, "SELECT price FROM catalog.catalog_items") == 1250
+    assert scalar(adopted, "SELECT measurements ->> 'height' FROM avatar.avatars") == "172.5"
+    assert scalar(adopted, "SELECT gender FROM avatar.avatars") == "female"
+    assert scalar(adopted, "SELECT price FROM catalog.catalog_items") == 1250
     # and what was theirs is still there
-    assert scalar(settings, "SELECT name FROM public.migrations") == "InitialSchema1699000000000"
-    kept = {row[2] for row in adopted["indexes"]} | {row[2] for row in adopted["constraints"]}
+    assert scalar(adopted, "SELECT name FROM public.migrations") == "InitialSchema1699000000000"
+    kept = {row[2] for row in found["indexes"]} | {row[2] for row in found["constraints"]}
     assert {"UQ_97672ac88f789774dd47f7c8be3", "IDX_ace513fa30d485cfd25c11a9e4", "sessions_pkey"} <= kept
 
 
-def test_an_adopted_database_has_no_drift(settings: Settings, versions: Path) -> None:
-    sql(settings, original.USERS, original.REST)
-    runner.upgrade(settings)
-    assert runner.generate(settings, "nothing") is None
+def test_an_adopted_database_has_no_drift(adopted: Settings, versions: Path) -> None:
+    assert runner.generate(adopted, "nothing") is None
 
 
 def test_an_adopted_database_still_shows_its_own_drift(settings: Settings, versions: Path) -> None:
@@ -85,15 +77,15 @@ def test_an_adopted_database_still_shows_its_own_drift(settings: Settings, versi
     assert "op.drop_column('users', 'stray', schema='shared')" in path.read_text()
 
 
-def test_foreign_keys_of_the_original_service_serve_as_they_are(settings: Settings) -> None:
-    sql(settings, original.USERS, original.REST)
-    lines = runner.upgrade(settings)
+def test_foreign_keys_of_the_original_service_serve_as_they_are(
+    adopted: Settings, adopted_template: tuple[Settings, list[str]]
+) -> None:
     assert (
         "PostgreSQL: avatar.avatars keeps FK_b4c4a2b7e0a1d2ff8d3a1d3c0aa: NO ACTION instead of CASCADE where the row "
         "that user_id names is deleted"
-    ) in lines
+    ) in adopted_template[1]
     found = sql(
-        settings,
+        adopted,
         "SELECT conname, confdeltype::text FROM pg_constraint WHERE contype = 'f' "
         "AND conrelid = 'avatar.avatars'::regclass AND conkey[1] = 2",
     )
@@ -188,38 +180,31 @@ TRIGGERS = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
 WALLED = "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1"
 
 
-def test_adopted_tables_get_triggers_and_policies_and_lose_them(settings: Settings) -> None:
-    # given
-    sql(settings, original.USERS, original.REST)
-
-    # when
-    runner.upgrade(settings)
-
-    # then
+def test_adopted_tables_get_triggers_and_policies_and_lose_them(adopted: Settings) -> None:
     tables = ("avatars", "catalog_items", "users")
-    assert [row[0] for row in sql(settings, TRIGGERS)] == sorted(
+    assert [row[0] for row in sql(adopted, TRIGGERS)] == sorted(
         [f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")]
         + [f"trg_catalog_items_search_{event}" for event in ("insert", "update")]
     )
-    assert [row[0] for row in sql(settings, WALLED)] == ["audit_log", "avatars", "users"]
-    assert scalar(settings, "SELECT count(*) FROM audit.audit_log") == 0
-    sql(settings, f"UPDATE shared.users SET \"lastLogin\" = now(), role = 'brand' WHERE id = '{original.BOB}'")
-    [entry] = sql(settings, "SELECT record_id::text, new_values ->> 'role' AS role, new_values FROM audit.audit_log")
+    assert [row[0] for row in sql(adopted, WALLED)] == ["audit_log", "avatars", "users"]
+    assert scalar(adopted, "SELECT count(*) FROM audit.audit_log") == 0
+    sql(adopted, f"UPDATE shared.users SET \"lastLogin\" = now(), role = 'brand' WHERE id = '{original.BOB}'")
+    [entry] = sql(adopted, "SELECT record_id::text, new_values ->> 'role' AS role, new_values FROM audit.audit_log")
     assert (entry["record_id"], entry["role"]) == (original.BOB, "brand")
     assert "lastLogin" not in entry["new_values"]
     assert "bob" in entry["new_values"]
     assert "$2b$10$bob" not in entry["new_values"]
 
     # and when
-    runner.downgrade(settings, "base")
+    runner.downgrade(adopted, "base")
 
     # then
-    assert sql(settings, TRIGGERS) == []
-    assert sql(settings, WALLED) == []
-    assert sql(settings, "SELECT polname FROM pg_policy") == []
+    assert sql(adopted, TRIGGERS) == []
+    assert sql(adopted, WALLED) == []
+    assert sql(adopted, "SELECT polname FROM pg_policy") == []
     grants = "SELECT 1 FROM information_schema.table_privileges WHERE grantee = 'fashion_wallet_app'"
-    assert sql(settings, grants) == []
-    sql(settings, "UPDATE shared.users SET role = 'user'")
+    assert sql(adopted, grants) == []
+    sql(adopted, "UPDATE shared.users SET role = 'user'")
 
 
 def moments(settings: Settings, query: str) -> list[str]:

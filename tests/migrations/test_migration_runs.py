@@ -151,20 +151,19 @@ def test_an_unknown_revision_is_one_line(settings: Settings) -> None:
     assert str(caught.value) == "Can't locate revision identified by 'nowhere'"
 
 
-def test_a_database_from_a_newer_version_is_named(settings: Settings) -> None:
-    runner.upgrade(settings)
-    sql(settings, "UPDATE shared.alembic_version SET version_num = 'feedfacefeed'")
+def test_a_database_from_a_newer_version_is_named(migrated: Settings) -> None:
+    sql(migrated, "UPDATE shared.alembic_version SET version_num = 'feedfacefeed'")
     message = (
         "PostgreSQL is at revision feedfacefeed, which another version of this program has applied and this one "
         "does not have: run that version, or use another database"
     )
     for refused in (runner.upgrade, lambda at: runner.downgrade(at, "base"), lambda at: runner.generate(at, "x")):
         with pytest.raises(MigrationError) as caught:
-            refused(settings)
+            refused(migrated)
         assert str(caught.value) == message
-    assert runner.show(settings).postgres_error == message
-    assert scalar(settings, "SELECT version_num FROM shared.alembic_version") == "feedfacefeed"
-    error = runner.show(settings).postgres_error
+    assert runner.show(migrated).postgres_error == message
+    assert scalar(migrated, "SELECT version_num FROM shared.alembic_version") == "feedfacefeed"
+    error = runner.show(migrated).postgres_error
     assert error is not None
     assert "feedfacefeed" in error
 

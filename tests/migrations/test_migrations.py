@@ -25,45 +25,42 @@ from tests.support.stores.databases import (
 USERS = "1daa78b4c618"
 
 
-def test_up_down_and_up_again(settings: Settings) -> None:
+def test_up_down_and_up_again(migrated: Settings) -> None:
     # given
-    runner.upgrade(settings)
-    first = structure(settings)
+    first = structure(migrated)
 
     # when
-    lines = runner.downgrade(settings, "base")
+    lines = runner.downgrade(migrated, "base")
 
     # then
     assert len(lines) == len(REVISIONS)
-    assert structure(settings) == {"tables": set(), "columns": set(), "constraints": set(), "indexes": set()}
-    left = sql(settings, f"SELECT nspname FROM pg_namespace WHERE nspname IN {SCHEMAS}")
+    assert structure(migrated) == {"tables": set(), "columns": set(), "constraints": set(), "indexes": set()}
+    left = sql(migrated, f"SELECT nspname FROM pg_namespace WHERE nspname IN {SCHEMAS}")
     assert [row[0] for row in left] == ["shared"]
-    assert scalar(settings, "SELECT count(*) FROM pg_proc WHERE proname = 'touch_updated_at'") == 0
-    assert scalar(settings, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'") == 1
+    assert scalar(migrated, "SELECT count(*) FROM pg_proc WHERE proname = 'touch_updated_at'") == 0
+    assert scalar(migrated, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'") == 1
 
     # and when
-    runner.upgrade(settings)
+    runner.upgrade(migrated)
 
     # then
-    assert structure(settings) == first
+    assert structure(migrated) == first
 
 
-def test_each_step_can_be_undone_and_redone(settings: Settings) -> None:
-    runner.upgrade(settings)
+def test_each_step_can_be_undone_and_redone(migrated: Settings) -> None:
     script = ScriptDirectory(str(runner.FOLDER))
     for revision in [found.revision for found in script.walk_revisions()]:
-        before = structure(settings)
-        runner.downgrade(settings, "-1")
-        runner.upgrade(settings, revision)
-        assert structure(settings) == before
-        runner.downgrade(settings, "-1")
+        before = structure(migrated)
+        runner.downgrade(migrated, "-1")
+        runner.upgrade(migrated, revision)
+        assert structure(migrated) == before
+        runner.downgrade(migrated, "-1")
 
 
-def test_revisions_make_exactly_what_the_models_say(settings: Settings, modelled: Settings) -> None:
-    runner.upgrade(settings)
-    migrated, expected = structure(settings), structure(modelled)
+def test_revisions_make_exactly_what_the_models_say(migrated: Settings, modelled: Settings) -> None:
+    made, expected = structure(migrated), structure(modelled)
     for kind, wanted in expected.items():
-        assert migrated[kind] == wanted
+        assert made[kind] == wanted
 
 
 def test_there_is_one_head() -> None:

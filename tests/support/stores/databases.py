@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,7 +94,15 @@ def structure(settings: Settings) -> dict[str, set[tuple[Any, ...]]]:
         "indexes": "SELECT schemaname, tablename, indexname, indexdef FROM pg_indexes "
         f"WHERE schemaname IN {SCHEMAS} AND tablename NOT IN ('alembic_version', 'adopted_objects')",
     }
-    return {name: {tuple(row) for row in sql(settings, query)} for name, query in queries.items()}
+    return asyncio.run(_rows(settings, queries))
+
+
+async def _rows(settings: Settings, queries: Mapping[str, str]) -> dict[str, set[tuple[Any, ...]]]:
+    connection = await asyncpg.connect(settings.postgres_url)
+    try:
+        return {name: {tuple(row) for row in await connection.fetch(query)} for name, query in queries.items()}
+    finally:
+        await connection.close()
 
 
 async def end_sessions(postgres_url: str, condition: str = "application_name = 'fashion-wallet'") -> int:
