@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import re
 import signal
 import statistics
@@ -35,10 +36,11 @@ from api.demo.seeded_random import EPOCH, START
 from api.errors import StoreUnfit
 from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores, open_stores
-from documents import Design, collection
+from documents import Design
 from documents.last_change import first_change
 from models import Base
 from tests.support.servers import command, environment, wait_until
+from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
@@ -68,19 +70,28 @@ def block() -> Block:
     return block
 
 
-@pytest.fixture
-async def stores(opened_stores: Stores, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> AsyncIterator[Stores]:
-    """Both stores, empty, to load into quickly: designs have no indexes, which take SecantusDB nine tenths of the time
-    of a load, and hashes are cheap in this process.
+@pytest.fixture(scope="module")
+def kept_block(block: Block) -> bytes:
+    """The block, for copies of it: a load may change what it loads."""
+    return pickle.dumps(block)
 
-    In `test_without_configured_stores_those_of_dev_are_filled` both are as they are.
+
+@pytest.fixture
+async def stores(
+    opened_stores: Stores, kept_block: bytes, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> AsyncIterator[Stores]:
+    """Both stores, empty, to load into quickly: designs have no indexes, which take SecantusDB nine tenths of the time
+    of a load, and in this process hashes are cheap and the block isn't generated anew.
+
+    In `test_without_configured_stores_those_of_dev_are_filled` all is as it is.
     """
     monkeypatch.setattr("api.demo.loader.PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=32))
+    monkeypatch.setattr("api.demo.loader.generate", lambda _: [pickle.loads(kept_block)])
     database = opened_stores.database
     await database["designs"].drop_indexes()
     yield opened_stores
     await database.drop_collection("designs")
-    await collection.ensure(database)
+    await make_collections(database)
 
 
 async def scalar(stores: Stores, statement: str, **values: Any) -> Any:
