@@ -49,9 +49,10 @@ sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--executor",
-        choices=["both", "compiled", "core"],
+        choices=["both", "each", "compiled", "core"],
         default="both",
-        help="which executor answers: the compiled one, compared with graphql-core (both), it alone, or graphql-core",
+        help="which executor answers: the compiled one, compared with graphql-core where an execution is not like one "
+        "before (both) or each time (each), it alone, or graphql-core",
     )
     parser.addoption("--postgres", choices=["embedded", "citus"], default="embedded", help="what PostgreSQL is")
     parser.addoption("--mongodb", choices=["embedded", "documentdb"], default="embedded", help="what MongoDB is")

@@ -5,6 +5,9 @@ own. A mutation can't be done twice: while it is executed, what its root fields'
 they return is recorded, and graphql-core gets the same from the record; everything below the root fields, which is
 all of the payload, is resolved again. `Query.health`, which measures time, is recorded in the same way.
 
+An execution that is like one before, in any test of the process, is not compared again; kinds.py says what is alike.
+With `--executor=each`, every execution is compared.
+
 The second execution counts for nothing: its statements, commands and log entries are left out of what tests see
 (`aside`). Where data were changed by another request in between, both are asked again.
 
@@ -15,7 +18,7 @@ would disturb, are marked `@pytest.mark.executed_once`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -32,6 +35,7 @@ from api.log import current_cost
 from api.rights.viewer import Viewer
 from api.schema import schema
 from tests.execution.comparison import assert_same, has_nulled_regions, without_propagation
+from tests.execution.kinds import kind_of
 
 aside: Final[ContextVar[bool]] = ContextVar("aside", default=False)
 """Whether what is done now is the second execution of something, which counts for nothing."""
@@ -98,7 +102,9 @@ class Both:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.comparing = True
+        self.each = mode == "each"
         self.compared = 0
+        self._kinds: set[Hashable] = set()
         self.differences: list[str] = []
 
     async def execute(self, document: DocumentNode, **given: Any) -> ExecutionResult:
@@ -111,8 +117,11 @@ class Both:
         context = copy_of(given["context_value"])
         with _recorded(record):
             result = await _compiled(document, **given)
-        with _set_aside():
-            await self._compare(document, given, context, record, result)
+        kind = kind_of(document, given | {"context_value": context}, result)
+        if self.each or kind not in self._kinds:
+            self._kinds.add(kind)
+            with _set_aside():
+                await self._compare(document, given, context, record, result)
         return result
 
     async def _compare(
@@ -149,7 +158,7 @@ def copy_of(context: Context) -> Context:
 
 @contextmanager
 def standing_in(mode: str) -> Iterator[Both]:
-    """Let the application's operations be executed in this mode: both, compiled or core."""
+    """Let the application's operations be executed in this mode: both, each, compiled or core."""
     both = Both(mode)
     captured = structlog.testing.LogCapture.__call__
 

@@ -10,9 +10,12 @@ import pytest
 from graphql import DocumentNode, ExecutionResult, GraphQLError
 
 from api.fields.context import Context
+from api.ids import encode_id
+from models import new_id
 from tests.execution import both
 from tests.execution.both import Both
-from tests.support.graphql import execute, respond
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.graphql import execute, gid, respond
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
@@ -22,10 +25,11 @@ CREATE = """mutation ($input: CreateDesignInput!) {
 
 
 @pytest.fixture
-def noting(both_executors: Both) -> Any:
-    """What notes differences; those that a test brings about are not held against it."""
-    if both_executors.mode != "both":
+def noting(both_executors: Both, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What notes differences, each time; those that a test brings about are not held against it."""
+    if both_executors.mode not in ("both", "each"):
         pytest.skip("nothing is compared in this mode")
+    monkeypatch.setattr(both_executors, "each", True)
     yield both_executors
     both_executors.differences.clear()
 
@@ -94,3 +98,28 @@ async def test_marked_tests_are_left_alone(client: httpx.AsyncClient, noting: Bo
 def test_contexts_share_nothing_that_was_loaded() -> None:
     names = {field.name for field in dataclasses.fields(Context)}
     assert {"_loaders", "headers"} <= names
+
+
+async def test_what_is_alike_is_compared_once(
+    client: httpx.AsyncClient, stores: Any, noting: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setattr(noting, "each", False)
+    monkeypatch.setattr(noting, "_kinds", set())
+    query = "query ($id: ID!, $with: Boolean!) { catalogItem(id: $id) { id name description @include(if: $with) } }"
+    silk, wool, plain = [gid(await create_catalog_item(stores, description=text)) for text in ("Soft", "Warm", None)]
+    missing = encode_id("CatalogItem", new_id())
+
+    async def compared(id: str, with_: bool = True) -> int:
+        before = noting.compared
+        await respond(client, query, **{"id": id, "with": with_})
+        return noting.compared - before
+
+    # then the same of another object is alike; a null for a text, nothing, another variable and an error are not
+    assert [await compared(id) for id in (silk, wool, plain, missing, silk)] == [1, 0, 1, 1, 0]
+    assert [await compared(silk, False), await compared("no id"), await compared(silk)] == [1, 1, 0]
+    # nor is what somebody else asks
+    user, _ = await signed_in(client, stores)
+    before = noting.compared
+    await respond(user, query, **{"id": silk, "with": True})
+    assert noting.compared == before + 1
