@@ -34,7 +34,7 @@ DIRECTIVE: Final = GraphQLDirective(
     description="The field is null only where an error in the response says why.",
 )
 _IN_CONNECTIONS: Final = ("edges", "nodes", "totalCount", "facets")
-_OF_QUERIES: Final = ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog", "search")
+_OF_QUERIES: Final = ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog", "search", "suggest")
 _TYPE: Final = re.compile(r"(?:type|interface) (\w+)")
 _FIELD: Final = re.compile(r"  (\w+)[(:]")
 

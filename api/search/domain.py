@@ -8,15 +8,20 @@ from api.fields.costs import Cost
 from api.fields.domain import Domain
 from api.search.highlights import MOST_HIGHLIGHTS, MOST_RANGES
 from api.search.queries import SearchQueries
+from api.search.suggestion_queries import SuggestionQueries
 
 SEARCH: Final = 20
 """What a search costs, without its objects: it ranks thousands of them, and may be asked again with other words."""
 
+SUGGEST: Final = 10
+"""What suggestions cost: the texts of thousands of objects are counted, and none is ranked."""
+
 domain: Final = Domain(
-    queries=(SearchQueries,),
+    queries=(SearchQueries, SuggestionQueries),
     costs={
         "Query.search": Cost(SEARCH),
         "SearchEdge.highlights": Cost(size=MOST_HIGHLIGHTS),
         "SearchHighlight.ranges": Cost(size=MOST_RANGES),
+        "Query.suggest": Cost(SUGGEST),
     },
 )

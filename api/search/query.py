@@ -71,6 +71,11 @@ class Query:
         )
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text that count, without quotes or anything else that parts them."""
+    return [word[:LONGEST_WORD] for word in _WORD.findall(text)[:MOST_TERMS]]
+
+
 def read_query(text: str) -> Query:
     """Read what somebody typed. Whatever is neither a letter nor a digit parts words, quotes and a minus aside.
 
@@ -83,7 +88,7 @@ def read_query(text: str) -> Query:
     found: list[tuple[Term, int]] = []
     for match in _TERM.finditer(text):
         spoken = match["word"] if match["phrase"] is None else match["phrase"]
-        words = tuple(word[:LONGEST_WORD] for word in _WORD.findall(spoken)[:MOST_TERMS])
+        words = tuple(words_of(spoken))
         if words:
             found.append((Term(words, excluded=match["minus"] is not None), match.end()))
         if len(found) == MOST_TERMS:

@@ -63,6 +63,7 @@ FIELDS: Final = table(
             DesignFacets: status tags
             DesignStatusCount: value count
             TextCount: value count
+            Suggestion: text count
             DesignEdge: node cursor
             DesignLayer: layerId type catalogItem position rotation scale color visible
             DesignMetadata: tags description thumbnailUrl canvasSize
@@ -146,6 +147,7 @@ QUERIES: Final[Mapping[str, Outcomes]] = {
     "auditLog": FOR_ADMINS,
     "health": FOR_EVERYONE,
     "search": FOR_EVERYONE,
+    "suggest": FOR_EVERYONE,
     "deletionPreview": FOR_ADMINS,
 }
 
@@ -161,6 +163,8 @@ def arguments(field: str, world: World) -> str:
             return f'(id: "{SUBJECTS["User"](world)}")'
         case "search":
             return '(query: "premum")'
+        case "suggest":
+            return '(prefix: "p")'
         case "auditLog":
             return "(first: 100)"
         case "user" | "avatar" | "catalogItem" | "design":

@@ -9,6 +9,7 @@ import pytest
 
 from tests.search.conftest import SEARCH, names
 from tests.search.following import copy_designs
+from tests.search.test_suggestions import SUGGEST
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.graphql import execute
@@ -31,7 +32,7 @@ FINDERS: Final[Mapping[str, frozenset[str]]] = {
 async def words(worlds: Mapping[str, World]) -> None:
     world = worlds[OPEN]
     ada, stores = world.users["ada"].id, world.stores
-    await create_design(stores, user_id=ada, name="Draft of zebrawood")
+    await create_design(stores, user_id=ada, name="Zebrawood draft")
     await create_design(stores, user_id=ada, name="Old", status="archived", metadata={"tags": ["quetzalia"]})
     await create_design(stores, user_id=ada, name="Narwhalia", status="published", deleted_at=DELETED)
     await create_catalog_item(stores, name="Okapia", is_active=False, created_by=world.users["cleo"].id)
@@ -47,6 +48,8 @@ async def test_who_finds_a_word(words: None, world: World, viewer: str, word: st
     found = (await execute(client, SEARCH, text=word))["search"]
     mistyped = (await execute(client, SEARCH, text=word[:3] + word[4:]))["search"]
     begun = (await execute(client, SEARCH, text=word[:-1]))["search"]
+    suggested = (await execute(client, SUGGEST, prefix=word[:4]))["suggest"]
+    assert bool(suggested) is (viewer in FINDERS[word])
     if viewer in FINDERS[word]:
         assert found["totalCount"] == len(found["edges"]) > 0
         assert mistyped["correctedQuery"] == word
