@@ -1,6 +1,15 @@
 """A GraphQL executor that compiles operations into plans. See README.md beside this file."""
 
-from api.execution.declarations import Batch, Converted, Declaration, Declarations, Loading, Plain, TextWeight
+from api.execution.declarations import (
+    Batch,
+    Converted,
+    Declaration,
+    Declarations,
+    Loading,
+    Plain,
+    ReadColumns,
+    TextWeight,
+)
 from api.execution.executor import Executor
 from api.execution.sizes import SizeBudget, TooLarge
 
@@ -12,6 +21,7 @@ __all__ = [
     "Executor",
     "Loading",
     "Plain",
+    "ReadColumns",
     "SizeBudget",
     "TextWeight",
     "TooLarge",

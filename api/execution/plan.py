@@ -28,7 +28,7 @@ from graphql import (
 
 from api.execution import resolving
 from api.execution.arguments import Arguments
-from api.execution.codegen import MAX_FIELDS, Column, Reader, Shape, is_inline, reader_of, shape_of, sizes_of
+from api.execution.codegen import GENERATED_FROM, Column, LevelCode, Reader, is_inline, reader_of, sizes_of
 from api.execution.completion.abstract import AbstractCompletion
 from api.execution.completion.base import Completion, Deliver
 from api.execution.completion.leaves import LeafCompletion
@@ -43,11 +43,9 @@ if TYPE_CHECKING:
 
 Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str, list[FieldNode]]]
 
-GENERATED_FROM: Final = 1
-"""How often a level is executed before code is generated for it: most documents that nobody registered are sent
-once."""
-GENERATED_AT: Final = 200
-"""The number of objects in a level for which code is generated at once: making so many without it takes as long."""
+BY_COLUMN: Final = 10
+"""The number of objects in a level from which rows are read, completed and counted by column, which costs a part of
+what each value does, but something for each column."""
 
 
 class SelectionPlans:
@@ -146,6 +144,17 @@ class FieldPlan:
         except Exception:
             return None  # one of them fails: which, and with which error, is found out one by one
 
+    def of_columns(self, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[Any] | None:
+        """The same as `column` of a field that generated code completes, where all `count` sources have been read."""
+        if self.constant is not None:
+            return [self.constant] * count
+        assert isinstance(self.declaration, Plain)
+        assert self.declaration.column is not None
+        try:
+            return self.completion.column(columns[self.declaration.column])
+        except Exception:
+            return None
+
     def values(
         self, execution: Execution, sources: Sequence[Any], paths: Paths, waiting: list[Column]
     ) -> Sequence[Any]:
@@ -190,7 +199,6 @@ class ObjectPlan:
             for key, nodes in selections.collect(type_, sets).items()
             if (definition := selections.schema.get_field(type_, nodes[0].name.value)) is not None
         ]
-        self._keys = [field.key for field in self.fields]
         self._inline = [field for field in self.fields if is_inline(field)]
         self._apart = [field for field in self.fields if not is_inline(field)]
         self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
@@ -200,8 +208,8 @@ class ObjectPlan:
         self._texts = [field for field in self._inline if field.constant is None]
         self._heavy = [field for field in self._texts if field.text_weight is not None]
         self._sizes = sizes_of([field for field in self._texts if field.text_weight is None])
-        self._shape: Shape | None = None
-        self._runs = 0
+        self._code = LevelCode(self.fields, [*self._apart, *self._inline])
+        self._read_columns = selections.declarations.columns(type_) if all(map(_has_column, self._inline)) else None
 
     def run(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
         """The objects of a level. Fields that have to be waited for are put into them later."""
@@ -210,15 +218,12 @@ class ObjectPlan:
         execution.size_budget.take(self._size * count_of(counts, sources))
         waiting: list[Column] = []
         columns = [field.values(execution, sources, paths, waiting) for field in self._apart]
-        objects = self._shaped(sources, columns)
+        self._code.reached(len(sources))
+        inline = self._by_column(execution, sources, counts)
+        objects = self._code.shaped(sources, columns) if inline is None else None
         if objects is None:
-            columns += [field.values(execution, sources, paths, waiting) for field in self._inline]
-            by_key = dict(zip([field.key for field in (*self._apart, *self._inline)], columns, strict=True))
-            if by_key:
-                rows = zip(*[by_key[key] for key in self._keys], strict=True)
-                objects = [dict(zip(self._keys, row, strict=True)) for row in rows]
-            else:
-                objects = [{} for _ in sources]
+            columns += inline or [field.values(execution, sources, paths, waiting) for field in self._inline]
+            objects = self._code.joined(columns, len(sources))
         else:
             self._measure_inline(execution, objects, counts)
         for column in waiting:
@@ -234,6 +239,24 @@ class ObjectPlan:
             field.run(execution, [source], ROOT, partial(_put, made, field.key))
             yield field, made
 
+    def _by_column(
+        self, execution: Execution, sources: Sequence[Any], counts: Sequence[int] | None
+    ) -> list[Sequence[Any]] | None:
+        """The columns of inline fields, where the sources are read by column. None where a value doesn't complete."""
+        if self._read_columns is None or len(sources) < BY_COLUMN or not self._inline:
+            return None
+        read = self._read_columns(sources)
+        if read is None:
+            return None
+        found = []
+        for field in self._inline:
+            if (values := field.of_columns(read, len(sources))) is None:
+                return None
+            found.append(values)
+        for field, values in zip(self._inline, found, strict=True):
+            field.measure(execution, values, counts)
+        return found
+
     def _measure_inline(
         self, execution: Execution, objects: Sequence[dict[str, Any]], counts: Sequence[int] | None
     ) -> None:
@@ -241,7 +264,7 @@ class ObjectPlan:
         if self._sizes is not None:
             try:
                 sizes = self._sizes(objects)
-            except TypeError:  # some of them are null
+            except TypeError:  # some items of lists are null
                 long = self._texts
             else:
                 if sum(sizes) < LONG * len(objects):
@@ -257,19 +280,9 @@ class ObjectPlan:
             nodes = selections.collect(self.type, [each]).values()
             yield sum(1 for field in nodes if field[0].selection_set is None)
 
-    def _shaped(self, sources: Sequence[Any], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]] | None:
-        """The objects, made by generated code. None where there is none yet, or a value doesn't complete in it."""
-        shape = self._shape
-        if shape is None:
-            self._runs += 1
-            once = self._runs <= GENERATED_FROM and len(sources) < GENERATED_AT
-            if once or len(self.fields) > MAX_FIELDS:
-                return None
-            shape = self._shape = shape_of(self.fields)
-        try:
-            return shape(sources, columns)
-        except Exception:
-            return None  # one of them fails: which, and with which error, is found out field by field
+
+def _has_column(field: FieldPlan) -> bool:
+    return field.constant is not None or (isinstance(field.declaration, Plain) and field.declaration.column is not None)
 
 
 def _least_size(field: FieldPlan) -> int:

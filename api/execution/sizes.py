@@ -49,6 +49,8 @@ def count_of(counts: Sequence[int] | None, values: Sequence[Any]) -> int:
 
 def size_of_texts(texts: Sequence[Any], counts: Sequence[int] | None) -> int:
     """The bytes of a column of texts. Some of them may be null or failures."""
+    if counts is None:
+        texts = list(filter(None, texts))
     try:
         sizes = list(map(len, texts))
     except TypeError:

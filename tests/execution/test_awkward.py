@@ -94,6 +94,14 @@ def test_difficult_declared_fields(source: str) -> None:
     assert_equal_responses(KINDS["declared"], Operation(source))
 
 
+@pytest.mark.parametrize("last", ["GOOD", "NULLS", "WRONG", "ODD", "ERRORS", "EMPTY", "null"])
+def test_so_many_rows_that_they_are_read_by_column(last: str) -> None:
+    kinds = ", ".join(["GOOD"] * 10 + [last])
+    leaves = "a: id __typename int string stringList colour odd"
+    for fields in (f"{leaves} next {{ {leaves} }}", "intRequired string", "__typename", "next { id }"):
+        assert_equal_responses(KINDS["declared"], Operation(f"{{ rows(kinds: [{kinds}]) {{ {fields} }} }}"))
+
+
 def assert_equal_responses(kind: Kind, operation: Operation) -> None:
     """Fail with the smallest operation that shows a difference."""
 

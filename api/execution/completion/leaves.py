@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import (
     GraphQLBoolean,
@@ -31,9 +31,21 @@ Values = Sequence[Any]
 
 _MIN_INT: Final = -(2**31)
 _MAX_INT: Final = 2**31 - 1
-_TEXT: Final = frozenset((str,))
+_TEXT_OR_NULL: Final = frozenset((str, NoneType))
+_NULL: Final = frozenset((None,))
 _NOTHING: Final = frozenset((NoneType, type(Undefined)))
 _ABSENT: Final = (Failure, Exception, type(Undefined))
+
+
+class Known(NamedTuple):
+    """The values that generated code completes by itself: an expression that tests `{value}` and calls it `v`.
+
+    `result` is what they become, and `names` what other names in both stand for.
+    """
+
+    test: str
+    result: str = "v"
+    names: Mapping[str, Any] = {}
 
 
 class Leaf:
@@ -60,11 +72,8 @@ class Leaf:
             raise invalid_leaf(self._type, value, completed)
         return completed
 
-    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
-        """How generated code completes a value; None where completing a whole column is as quick.
-
-        `complete` is a function that completes any value.
-        """
+    def inline(self) -> Known | None:
+        """The values that generated code completes by itself; None where completing a whole column is as quick."""
         return None
 
     def all(self, values: Values) -> Values | None:
@@ -93,10 +102,9 @@ class _Unchanged(Leaf):
         self.unchanged = class_
         self._or_null = frozenset((class_, NoneType))
 
-    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+    def inline(self) -> Known | None:
         assert self.unchanged is not None
-        code = f"(v if type(v := {{value}}) is {self.unchanged.__name__} else {{complete}}(v))"
-        return Inline(code, {"complete": complete})
+        return Known(f"type(v := {{value}}) is {self.unchanged.__name__}")
 
     def all(self, values: Values) -> Values | None:
         return values if self._or_null.issuperset(map(type, values)) else super().all(values)
@@ -115,9 +123,8 @@ class _Int(Leaf):
     __slots__ = ()
     is_short = True
 
-    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
-        test = f"type(v := {{value}}) is int and {_MIN_INT} <= v <= {_MAX_INT}"
-        return Inline(f"(v if {test} else {{complete}}(v))", {"complete": complete})
+    def inline(self) -> Known | None:
+        return Known(f"type(v := {{value}}) is int and {_MIN_INT} <= v <= {_MAX_INT}")
 
     def _whole(self, values: Values, kinds: set[type]) -> Values | None:
         if kinds == {int} and min(values) >= _MIN_INT and max(values) <= _MAX_INT:
@@ -131,10 +138,9 @@ class _Float(Leaf):
     __slots__ = ()
     is_short = True
 
-    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
+    def inline(self) -> Known | None:
         # infinity minus infinity, and NaN minus NaN, are NaN
-        code = "(v if type(v := {value}) is float and v - v == 0.0 else {complete}(v))"
-        return Inline(code, {"complete": complete})
+        return Known("type(v := {value}) is float and v - v == 0.0")
 
     def _whole(self, values: Values, kinds: set[type]) -> Values | None:
         if kinds == {float} and all(map(isfinite, values)):
@@ -163,13 +169,12 @@ class _Enum(Leaf):
             name = self._known[value] = super().one(value)
         return name
 
-    def inline(self, complete: Callable[[Any], Any]) -> Inline | None:
-        code = "({known}[v] if type(v := {value}) is str and v in {known} else {complete}(v))"
-        return Inline(code, {"complete": complete, "known": self._known})
+    def inline(self) -> Known | None:
+        return Known("type(v := {value}) is str and v in {known}", "{known}[v]", {"known": self._known})
 
     def _whole(self, values: Values, kinds: set[type]) -> Values | None:
-        if kinds == _TEXT and self._known.keys() >= set(values):
-            return list(map(self._known.__getitem__, values))
+        if kinds <= _TEXT_OR_NULL and self._known.keys() >= set(values) - _NULL:
+            return list(map(self._known.get, values))
         return list(map(self.one, values)) if NoneType not in kinds else super()._whole(values, kinds)
 
 
@@ -196,8 +201,15 @@ class LeafCompletion(Completion):
     def __init__(self, field: FieldPlan, type_: GraphQLLeafType, *, non_null: bool) -> None:
         super().__init__(field, non_null=non_null)
         self._leaf = leaf(type_)
-        self.inline, self.unchanged = self._leaf.inline(self.value), self._leaf.unchanged
+        self.inline, self.unchanged = self._inline(), self._leaf.unchanged
         self._text = field.text_weight
+
+    def _inline(self) -> Inline | None:
+        known = self._leaf.inline()
+        if known is None:
+            return None
+        others = "{complete}(v)" if self.non_null else "None if v is None else {complete}(v)"
+        return Inline(f"({known.result} if {known.test} else {others})", {"complete": self.value, **known.names})
 
     def column(self, values: Sequence[Any]) -> Sequence[Any] | None:
         return None if self.non_null and None in values else self._leaf.all(values)
