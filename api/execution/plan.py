@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from operator import mul
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
@@ -28,24 +27,24 @@ from graphql import (
 
 from api.execution import resolving
 from api.execution.arguments import Arguments
-from api.execution.codegen import GENERATED_FROM, Column, LevelCode, Reader, is_inline, reader_of, sizes_of
+from api.execution.codegen import GENERATED_FROM, Column, Reader, reader_of
 from api.execution.completion.abstract import AbstractCompletion
 from api.execution.completion.base import Completion, Deliver
 from api.execution.completion.leaves import LeafCompletion
 from api.execution.completion.lists import ListCompletion
 from api.execution.completion.objects import ObjectCompletion
 from api.execution.declarations import Batch, Declaration, Declarations, Plain, Substitute
+from api.execution.level import Level
 from api.execution.paths import ROOT, Paths
-from api.execution.sizes import LONG, count_of
+from api.execution.sizes import count_of
 
 if TYPE_CHECKING:
     from api.execution.execution import Execution
 
 Collect = Callable[[GraphQLObjectType, Iterable[SelectionSetNode]], Mapping[str, list[FieldNode]]]
 
-BY_COLUMN: Final = 10
-"""The number of objects in a level from which rows are read, completed and counted by column, which costs a part of
-what each value does, but something for each column."""
+PIECE: Final = 2000
+"""The number of objects whose leaves are made in one step of the event loop: a few milliseconds."""
 
 
 class SelectionPlans:
@@ -199,35 +198,46 @@ class ObjectPlan:
             for key, nodes in selections.collect(type_, sets).items()
             if (definition := selections.schema.get_field(type_, nodes[0].name.value)) is not None
         ]
-        self._inline = [field for field in self.fields if is_inline(field)]
-        self._apart = [field for field in self.fields if not is_inline(field)]
         self._weight = sum(selections.declarations.weight(type_, field.name) for field in self.fields)
-        self._weight += sum(selections.declarations.leaves_weight(count) for count in self._leaves(selections, sets))
+        self._weight += sum(
+            selections.declarations.leaves_weight(count) for count in self._counts_of_leaves(selections, sets)
+        )
         self._size = 1 + sum(map(_least_size, self.fields))
         """The bytes of an object, not counting its texts and the objects in it."""
-        self._texts = [field for field in self._inline if field.constant is None]
-        self._heavy = [field for field in self._texts if field.text_weight is not None]
-        self._sizes = sizes_of([field for field in self._texts if field.text_weight is None])
-        self._code = LevelCode(self.fields, [*self._apart, *self._inline])
-        self._read_columns = selections.declarations.columns(type_) if all(map(_has_column, self._inline)) else None
+        self._read_columns = selections.declarations.columns(type_)
+        self._level = Level(self.fields, self._read_columns)
+        self._leaves: Level | None = None
 
     def run(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
         """The objects of a level. Fields that have to be waited for are put into them later."""
         counts = paths.counts
         execution.weight += self._weight * len(sources)
         execution.size_budget.take(self._size * count_of(counts, sources))
-        waiting: list[Column] = []
-        columns = [field.values(execution, sources, paths, waiting) for field in self._apart]
-        self._code.reached(len(sources))
-        inline = self._by_column(execution, sources, counts)
-        objects = self._code.shaped(sources, columns) if inline is None else None
-        if objects is None:
-            columns += inline or [field.values(execution, sources, paths, waiting) for field in self._inline]
-            objects = self._code.joined(columns, len(sources))
-        else:
-            self._measure_inline(execution, objects, counts)
-        for column in waiting:
-            column.objects = objects
+        if len(sources) > PIECE:
+            return self._in_pieces(execution, sources, paths)
+        return self._level.objects(execution, sources, paths)
+
+    def _in_pieces(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
+        """The objects of a large level. Their leaves are put into them a piece at a time: others have turns between."""
+        empty = dict.fromkeys([field.key for field in self.fields])
+        objects = [empty.copy() for _ in sources]
+        leaves = [field for field in self.fields if field.is_leaf or field.constant is not None]
+        if self._leaves is None:
+            self._leaves = Level(leaves, self._read_columns)
+        level = self._leaves
+
+        def piece(start: int) -> None:
+            end = min(start + PIECE, len(sources))
+            level.objects(execution, sources[start:end], paths.some(range(start, end)), objects[start:end])
+            if end < len(sources):
+                execution.in_turn(partial(piece, end))
+
+        piece(0)
+        for field in self.fields:
+            if field not in leaves:
+                column = Column(field.key)
+                column.objects = objects
+                field.run(execution, sources, paths, column.deliver)
         return objects
 
     def run_serially(self, execution: Execution, source: Any) -> Iterable[tuple[FieldPlan, dict[str, Any]]]:
@@ -239,50 +249,11 @@ class ObjectPlan:
             field.run(execution, [source], ROOT, partial(_put, made, field.key))
             yield field, made
 
-    def _by_column(
-        self, execution: Execution, sources: Sequence[Any], counts: Sequence[int] | None
-    ) -> list[Sequence[Any]] | None:
-        """The columns of inline fields, where the sources are read by column. None where a value doesn't complete."""
-        if self._read_columns is None or len(sources) < BY_COLUMN or not self._inline:
-            return None
-        read = self._read_columns(sources)
-        if read is None:
-            return None
-        found = []
-        for field in self._inline:
-            if (values := field.of_columns(read, len(sources))) is None:
-                return None
-            found.append(values)
-        for field, values in zip(self._inline, found, strict=True):
-            field.measure(execution, values, counts)
-        return found
-
-    def _measure_inline(
-        self, execution: Execution, objects: Sequence[dict[str, Any]], counts: Sequence[int] | None
-    ) -> None:
-        long = self._heavy
-        if self._sizes is not None:
-            try:
-                sizes = self._sizes(objects)
-            except TypeError:  # some items of lists are null
-                long = self._texts
-            else:
-                if sum(sizes) < LONG * len(objects):
-                    execution.size_budget.take(sum(sizes) if counts is None else sum(map(mul, sizes, counts)))
-                else:
-                    long = self._texts
-        for field in long:
-            field.measure(execution, [made[field.key] for made in objects], counts)
-
-    def _leaves(self, selections: SelectionPlans, sets: Sequence[SelectionSetNode]) -> Iterable[int]:
+    def _counts_of_leaves(self, selections: SelectionPlans, sets: Sequence[SelectionSetNode]) -> Iterable[int]:
         """How many leaves each selection set has. Their cost is rounded for each set, as the estimate does."""
         for each in sets:
             nodes = selections.collect(self.type, [each]).values()
             yield sum(1 for field in nodes if field[0].selection_set is None)
-
-
-def _has_column(field: FieldPlan) -> bool:
-    return field.constant is not None or (isinstance(field.declaration, Plain) and field.declaration.column is not None)
 
 
 def _least_size(field: FieldPlan) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from graphql import build_schema, execute_sync, parse
 
-from api.execution import Executor
+from api.execution import Executor, SizeBudget, plan
 from api.execution.completion import base
+from api.execution.fallback import execute_with_graphql_core
+from tests.execution import declared
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +58,24 @@ async def test_what_fails_in_a_large_level_fails_as_in_a_small_one(monkeypatch: 
     core = execute_sync(SCHEMA, QUERY, root)
     assert result.data == core.data == {"lists": [[{"id": 1, "item": None}, None], [{"id": 2, "item": None}]]}
     assert [error.formatted for error in result.errors or ()] == [error.formatted for error in core.errors or ()]
+
+
+@pytest.mark.parametrize("odd", ["GOOD", "NULLS", "ERRORS", "WRONG", "EMPTY"])
+async def test_the_leaves_of_a_large_level_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+    monkeypatch.setattr(plan, "PIECE", 2)
+    kinds = f"kinds: [GOOD, GOOD, GOOD, {odd}, NULLS, GOOD, GOOD]"
+    leaves = "a: id __typename int colour stringList intListOfRequired"
+    query = parse(f"{{ rows({kinds}) {{ {leaves} next {{ {leaves} nextLater {{ idRequired }} }} string }} }}")
+    executor = Executor(declared.SCHEMA, declared.Declared())
+    turns: list[int] = []
+    executing = asyncio.ensure_future(executor.execute(query))
+    while not executing.done():
+        turns.append(1)
+        await asyncio.sleep(0)
+
+    result = await executing
+
+    core = await execute_with_graphql_core(declared.SCHEMA, query, SizeBudget())
+    assert orjson.dumps(result.data) == orjson.dumps(core.data)
+    assert [error.formatted for error in result.errors or ()] == [error.formatted for error in core.errors or ()]
+    assert len(turns) > 4
