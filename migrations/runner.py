@@ -32,6 +32,7 @@ from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection,
 from migrations.errors import AdoptionError, MigrationError, explain
 from migrations.examination import examine, require_time_zone
 from migrations.grants import complete_grants
+from migrations.search_language import adopt_language
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, not_ours
 
 FOLDER: Final = Path(__file__).parent
@@ -168,6 +169,7 @@ async def _upgrade(
 
             await connection.run_sync(run)
             notes += await connection.run_sync(_complete_grants, scripts, settings)
+            notes += await connection.run_sync(adopt_language, settings.search_language)
             lines += [f"PostgreSQL: {note}" for note in notes]
             lines += [f"MongoDB: {line}" for line in await collection.ensure(mongo_database(settings, client))]
     finally:

@@ -11,10 +11,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrations.errors import MigrationError
 from migrations.folding import lower_of
+from migrations.search_language import LANGUAGE, set_language
 
-LANGUAGE: Final = "shared.search_language()"
 PLAIN: Final = "shared.search_text(text)"
 WORDS: Final = "shared.search_words(text,text,text,text)"
 SPELLINGS: Final = "shared.search_spellings_of(text)"
@@ -57,21 +56,6 @@ def create_functions(connection: sa.Connection, language: str) -> None:
     connection.exec_driver_sql(f"REVOKE ALL ON FUNCTION {INDEX_CHANGED} FROM PUBLIC")
     for function, comment in COMMENTS.items():
         connection.exec_driver_sql(f"COMMENT ON FUNCTION {function} IS '{comment}'")
-
-
-def set_language(connection: sa.Connection, language: str) -> None:
-    """Let words be stemmed in this language from now on; what is indexed stays until it is indexed again.
-
-    Raises MigrationError where PostgreSQL doesn't know the language.
-    """
-    known = sa.text("SELECT cfgname FROM pg_ts_config WHERE cfgnamespace = 'pg_catalog'::regnamespace ORDER BY 1")
-    languages = list(connection.scalars(known))
-    if language not in languages:
-        raise MigrationError(f"SEARCH_LANGUAGE must be one of {', '.join(languages)}, not {language}")
-    connection.exec_driver_sql(
-        f"CREATE OR REPLACE FUNCTION {LANGUAGE} RETURNS regconfig LANGUAGE sql IMMUTABLE PARALLEL SAFE "
-        f"AS $$ SELECT 'pg_catalog.{language}'::regconfig $$"
-    )
 
 
 def _plain(connection: sa.Connection) -> str:
@@ -205,8 +189,45 @@ SELECT shared.learn_search_words(ARRAY(
 ))
 """
 
+_OF_THESE: Final = """
+WITH those AS MATERIALIZED (
+    SELECT id, name, description, properties FROM catalog.catalog_items
+    WHERE id = ANY (CAST(:ids AS uuid[])) FOR SHARE {skipping}
+), written AS (
+    INSERT INTO catalog.item_search (item_id, words)
+    SELECT id, shared.search_words(name, shared.search_looks(properties), shared.search_tags(properties -> 'tags'),
+                                   description)
+    FROM those
+    ON CONFLICT (item_id) DO UPDATE SET words = excluded.words WHERE item_search.words <> excluded.words
+)
+SELECT id, shared.search_text(left(concat_ws(' ', name, shared.search_looks(properties),
+                                             shared.search_tags(properties -> 'tags'), description), 50000)) AS text
+FROM those
+"""
+_AFTER: Final = sa.text("SELECT id FROM catalog.catalog_items WHERE id > CAST(:after AS uuid) ORDER BY id LIMIT :size")
+_LEARN_TEXTS: Final = sa.text("SELECT shared.learn_search_words(CAST(:texts AS text[]))")
+FIRST: Final = "00000000-0000-0000-0000-000000000000"
+"""Comes before the ids of all items."""
+
 
 def index_items(connection: sa.Connection) -> None:
-    """Make the words of all catalog items anew."""
+    """Make the words of all catalog items anew, in this transaction."""
     connection.exec_driver_sql(_ITEMS)
     connection.exec_driver_sql(_WORDS_OF_ITEMS)
+
+
+def items_after(connection: sa.Connection, after: str, size: int) -> list[str]:
+    """The next items in the order of their ids."""
+    return [str(each) for each in connection.scalars(_AFTER, {"after": after, "size": size})]
+
+
+def index_these(connection: sa.Connection, ids: list[str], *, wait: bool) -> list[str]:
+    """Make the words of these items anew, and keep the items from being changed until the transaction ends.
+
+    Items that somebody is changing are waited for, or else skipped. Returns those: waiting for many at a time could end
+    in a deadlock.
+    """
+    statement = sa.text(_OF_THESE.format(skipping="" if wait else "SKIP LOCKED"))
+    rows = connection.execute(statement, {"ids": ids}).all()
+    connection.execute(_LEARN_TEXTS, {"texts": [row.text for row in rows]})
+    return sorted(set(ids) - {str(row.id) for row in rows})

@@ -39,7 +39,7 @@ def status() -> None:
     with reported():
         from api.search import feed
 
-        found = _run(lambda stores: feed.status(stores.engine))
+        found = _run(lambda stores, _: feed.status(stores.engine))
     if found is None or found.behind is None:
         typer.echo("Search knows no designs yet: a running server copies them, or `fashion-wallet search rebuild`.")
     else:
@@ -47,15 +47,15 @@ def status() -> None:
     raise typer.Exit(0 if found is not None and found.is_followed else 1)
 
 
-async def _rebuild(stores: Stores) -> tuple[int, int]:
+async def _rebuild(stores: Stores, settings: Settings) -> tuple[int, int]:
     from api.commands.progress import shown
     from api.search.rebuilding import rebuild
 
     with shown(kinds=("catalog items", "designs")) as progress:
-        return await rebuild(stores, progress)
+        return await rebuild(stores, settings.search_language, progress)
 
 
-def _run(work: Callable[[Stores], Awaitable[T]]) -> T:
+def _run(work: Callable[[Stores, Settings], Awaitable[T]]) -> T:
     """Work on the configured stores; where none is configured, on those that `dev` uses."""
     import asyncio
 
@@ -71,7 +71,7 @@ def _run(work: Callable[[Stores], Awaitable[T]]) -> T:
 
     async def work_on(complete: Settings) -> T:
         async with open_stores(complete) as stores:
-            return await work(stores)
+            return await work(stores, complete)
 
     with development.development_stores(settings) as complete:
         return asyncio.run(work_on(complete))

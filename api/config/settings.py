@@ -52,6 +52,14 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
         True, description="Follow designs in MongoDB, so that they are found; one process does it at a time"
     )
 
+    search_language: str = Field(
+        "english",
+        min_length=1,
+        max_length=127,
+        description="Text search configuration of PostgreSQL that words are stemmed by (german, simple ...); "
+        "to change it, run `fashion-wallet search rebuild`",
+    )
+
     trusted_documents: Literal["off", "log", "enforce"] = Field(
         "off",
         description="Documents that aren't registered (`fashion-wallet documents`): run, run and logged, or refused",

@@ -31,6 +31,7 @@ from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
 from api.log import logger
 from api.schema import schema
+from api.search import language as search_language
 from api.search.following import following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
             app.state.stores = stores
             await _verify(stores, settings)
             try:
-                async with sweeping(stores, settings), following(stores, settings):
+                async with sweeping(stores, settings), following(stores, settings) as app.state.search_lag:
                     yield
             finally:
                 await endpoint.meters.close()
@@ -156,6 +157,8 @@ async def _verify(stores: Stores, settings: Settings) -> None:
     require_version(stores.spare_mongo)
     if settings.row_level_security and health.postgres.healthy:
         await row_level_security.verify(stores.engine)
+    if health.postgres.healthy:
+        await search_language.verify(stores.engine, settings.search_language)
     for name, store in (("PostgreSQL", health.postgres), ("MongoDB", health.mongodb)):
         if not store.healthy:
             logger.error("store does not answer", store=name, error=store.error)

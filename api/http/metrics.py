@@ -20,6 +20,7 @@ from api.admission.document_cache import documents
 from api.http.sockets import SocketEndpoint
 from api.http.traffic import Traffic
 from api.schema import schema
+from api.search.following import Lag
 from api.stores.stores import Stores
 
 _CLASSES: Final = (2, 4, 5)
@@ -27,10 +28,11 @@ _CLASSES: Final = (2, 4, 5)
 
 
 def routes(traffic: Traffic, sockets: SocketEndpoint) -> list[Route]:
-    """`/metrics`, for GET and HEAD. It reads `stores` of `app.state`."""
+    """`/metrics`, for GET and HEAD. It reads `stores` and `search_lag` of `app.state`."""
 
     async def metrics(request: Request) -> Response:
-        content = generate_latest(Figures(traffic, sockets, request.app.state.stores))
+        state = request.app.state
+        content = generate_latest(Figures(traffic, sockets, state.stores, state.search_lag))
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(content, headers={**headers, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
@@ -40,8 +42,8 @@ def routes(traffic: Traffic, sockets: SocketEndpoint) -> list[Route]:
 class Figures(Collector):
     """The figures of this process; on Linux also its CPU time, memory and files."""
 
-    def __init__(self, traffic: Traffic, sockets: SocketEndpoint, stores: Stores) -> None:
-        self._traffic, self._sockets = traffic, sockets
+    def __init__(self, traffic: Traffic, sockets: SocketEndpoint, stores: Stores, lag: Lag) -> None:
+        self._traffic, self._sockets, self._lag = traffic, sockets, lag
         self._stores = stores
 
     def collect(self) -> Iterator[Metric]:
@@ -88,6 +90,8 @@ class Figures(Collector):
         for breaker in self._stores.breakers:
             cut_off.add_metric([breaker.store], breaker.is_open)
         yield cut_off
+        if (behind := self._lag.seconds) is not None:
+            yield _gauge("search_behind_seconds", "Time since search knew every design.", behind)
 
 
 def _counter(name: str, meaning: str, *labels: str) -> CounterMetricFamily:
@@ -102,7 +106,7 @@ def _labelled(name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"fashion_wallet_{name}", meaning, labels=labels)
 
 
-def _gauge(name: str, meaning: str, value: int) -> GaugeMetricFamily:
+def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"fashion_wallet_{name}", meaning, value=value)
 
 

@@ -27,23 +27,40 @@ RETRY: Final = 1.0
 """Seconds until it is tried again, when a store is not available."""
 
 
+class Lag:
+    """How far search is behind designs, as far as this process knows: it follows, or asks from time to time."""
+
+    def __init__(self) -> None:
+        self._caught_up: float | None = None
+
+    def note(self, behind: float) -> None:
+        """Search knew every design so many seconds ago."""
+        self._caught_up = time.monotonic() - behind
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds since search knew every design; None where that isn't known."""
+        return None if self._caught_up is None else time.monotonic() - self._caught_up
+
+
 @contextlib.asynccontextmanager
-async def following(stores: Stores, settings: Settings) -> AsyncIterator[None]:
+async def following(stores: Stores, settings: Settings) -> AsyncIterator[Lag]:
     """Follow, or be ready to take over, as long as the block runs; never without SEARCH_INDEXING."""
+    lag = Lag()
     if not settings.search_indexing:
-        yield
+        yield lag
         return
-    task = asyncio.create_task(_follow_on(stores))
+    task = asyncio.create_task(_follow_on(stores, lag))
     try:
-        yield
+        yield lag
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-async def _follow_on(stores: Stores) -> None:
-    follower = Follower(stores)
+async def _follow_on(stores: Stores, lag: Lag) -> None:
+    follower = Follower(stores, lag)
     failing = False
     while True:
         try:
@@ -51,6 +68,8 @@ async def _follow_on(stores: Stores) -> None:
             if place is not None:
                 failing = False
                 await follower.follow(place)
+            elif (status := await feed.status(stores.engine)) is not None and status.behind is not None:
+                lag.note(status.behind)
         except LeaseLost:
             pass
         except PlaceGone:
@@ -73,8 +92,9 @@ async def _follow_on(stores: Stores) -> None:
 class Follower:
     """Takes designs over into PostgreSQL, in transactions that say how far it is."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, lag: Lag | None = None) -> None:
         self.stores = stores
+        self.lag = lag or Lag()
         self.name = str(uuid4())
         self.is_lost = False
         """Whether the place that is stored leads nowhere."""
@@ -127,3 +147,5 @@ class Follower:
             if found.keys:
                 await projection.write(connection, designs, found.keys)
             await feed.advance(connection, self.name, found.place, caught_up=found.all_known)
+        if found.all_known:
+            self.lag.note(0)

@@ -198,7 +198,7 @@ async def test_rebuilding(settings: Settings, clean_stores: None, stores: Stores
             async with stores.engine.begin() as connection:
                 await connection.execute(text(f"DELETE FROM {table}"))
         told: list[tuple[str, int, int]] = []
-        assert await rebuild(stores, lambda *progress: told.append(progress)) == (1, 1)
+        assert await rebuild(stores, "english", lambda *progress: told.append(progress)) == (1, 1)
         assert told == [("catalog items", 1, 1), ("designs", 1, 1), ("designs", 1, 1)]
         for word, name in (("velvet", "Velvet"), ("linen", "Linen"), ("lnien", "Linen"), ("vevlet", "Velvet")):
             assert await found(client, word) == [name]
