@@ -49,16 +49,17 @@ def language_differs(connection: sa.Connection, language: str) -> bool:
 
 
 def adopt_language(connection: sa.Connection, language: str) -> list[str]:
-    """Take the language over where nothing is indexed yet. Otherwise, a line that says what to do.
+    """Take the language over where nothing is indexed yet, in a transaction. Otherwise, a line that says what to do.
 
     Raises MigrationError where PostgreSQL doesn't know the language.
     """
-    if not language_differs(connection, language):
-        return []
-    if connection.scalar(_IS_INDEXED):
-        return [f"search is indexed in another language than {language}: run `fashion-wallet search rebuild`"]
-    set_language(connection, language)
-    return [f"search is indexed in {language}"]
+    with connection.begin():
+        if not language_differs(connection, language):
+            return []
+        if connection.scalar(_IS_INDEXED):
+            return [f"search is indexed in another language than {language}: run `fashion-wallet search rebuild`"]
+        set_language(connection, language)
+        return [f"search is indexed in {language}"]
 
 
 def _configuration(connection: sa.Connection, language: str) -> str:

@@ -32,7 +32,7 @@ from api.idempotency.sweeping import sweeping
 from api.log import logger
 from api.schema import schema
 from api.search import language as search_language
-from api.search.following import following
+from api.search.following import Lag, following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
 from api.stores.stores import Stores, open_stores
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
             app.state.stores = stores
             await _verify(stores, settings)
             try:
-                async with sweeping(stores, settings), following(stores, settings) as app.state.search_lag:
+                async with sweeping(stores, settings), following(stores, settings, app.state.search_lag):
                     yield
             finally:
                 await endpoint.meters.close()
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Application(graphql, sockets, middleware, routes, lifespan)
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     app.state.peers = ClientConnections(settings)
+    app.state.search_lag = Lag()
     app.state.unsent = UnsentResponses(settings)
     return app
 

@@ -20,7 +20,7 @@ from api.log import logger
 
 
 def routes() -> list[Route]:
-    """The probes' routes. They read `stores`, `settings`, `search_lag` and `draining` (if any) of `app.state`."""
+    """The probes' routes. They read `stores`, `settings`, and if any `draining` and `search_lag` of `app.state`."""
     return [
         Route("/health", _health),
         Route("/health/database", _database),
@@ -49,8 +49,9 @@ async def _database(request: Request) -> Response:
     health = await _check(request, detailed=may)
     if may:
         checks = {"postgres": _postgres(health.postgres), "mongodb": _mongodb(health.mongodb)}
-        if (behind := request.app.state.search_lag.seconds) is not None:
-            checks["search"] = {"secondsBehind": round(behind, 1)}
+        lag = getattr(request.app.state, "search_lag", None)
+        if lag is not None and lag.seconds is not None:
+            checks["search"] = {"secondsBehind": round(lag.seconds, 1)}
     else:
         checks = {"postgres": _outcome(health.postgres), "mongodb": _outcome(health.mongodb)}
     return _answer(health.healthy, {**_summary(health), "checks": checks})

@@ -6,6 +6,7 @@ The library's counters would cost a lock and a lookup for each count. Instead, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import nan
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
@@ -90,8 +91,8 @@ class Figures(Collector):
         for breaker in self._stores.breakers:
             cut_off.add_metric([breaker.store], breaker.is_open)
         yield cut_off
-        if (behind := self._lag.seconds) is not None:
-            yield _gauge("search_behind_seconds", "Time since search knew every design.", behind)
+        behind = self._lag.seconds
+        yield _gauge("search_behind_seconds", "Time since search knew every design.", nan if behind is None else behind)
 
 
 def _counter(name: str, meaning: str, *labels: str) -> CounterMetricFamily:

@@ -44,15 +44,14 @@ class Lag:
 
 
 @contextlib.asynccontextmanager
-async def following(stores: Stores, settings: Settings) -> AsyncIterator[Lag]:
+async def following(stores: Stores, settings: Settings, lag: Lag) -> AsyncIterator[None]:
     """Follow, or be ready to take over, as long as the block runs; never without SEARCH_INDEXING."""
-    lag = Lag()
     if not settings.search_indexing:
-        yield lag
+        yield
         return
     task = asyncio.create_task(_follow_on(stores, lag))
     try:
-        yield lag
+        yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

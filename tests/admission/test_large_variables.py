@@ -23,8 +23,8 @@ from api.errors import BadUserInput
 from api.execution import Batch, Converted, Declaration, Executor
 from api.execution.declarations import NothingDeclared
 from api.execution.turns import LARGE, is_large
-from api.fields import compiled
 from api.fields.compiled import StrawberryDeclarations
+from api.fields.conversion import Conversion
 from api.schema import schema
 
 pytestmark = pytest.mark.anyio
@@ -58,26 +58,24 @@ def _named(*names: str) -> dict[str, Any]:
 
 
 def test_a_variable_is_converted_once_however_often_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    converted: list[dict[str, Any]] = []
-    convert = compiled.convert_arguments  # type: ignore[attr-defined]
+    converted: list[str] = []
+    convert = Conversion._object
 
-    def counted(value: dict[str, Any], *given: Any) -> Any:
-        converted.append(value)
-        return convert(value, *given)
+    def counted(self: Conversion, definition: Any, value: Any) -> Any:
+        if "or" in value:
+            converted.append(value["or"][0]["name"]["contains"])
+        return convert(self, definition, value)
 
-    monkeypatch.setattr(compiled, "convert_arguments", counted)
+    monkeypatch.setattr(Conversion, "_object", counted)
     first, more, other = _prepared(filter=_named("linen", "wool"), other=_named("silk"))
 
-    assert [value["filter"]["or"][0]["name"]["contains"] for value in converted if "filter" in value] == [
-        "linen",
-        "silk",
-    ]
+    assert converted == ["linen", "silk"]
     assert first.condition == more.condition != other.condition
     assert (first.first, more.first) == (None, 1)
 
 
 def test_a_filter_is_bounded_before_it_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "convert_arguments", lambda value, *_: pytest.fail(str(value)[:100]))
+    monkeypatch.setattr(Conversion, "_object", lambda *given: pytest.fail(str(given)[:100]))
     deep: dict[str, Any] = {}
     for _ in range(9):
         deep = {"not": deep}

@@ -114,7 +114,18 @@ def test_it_answers_without_internet(page: Page, api: Server) -> None:
     # and the settings, whose dialog brings a style of its own, open
     page.evaluate("[...document.querySelectorAll('.graphiql-sidebar button')].at(-1).click()")
     page.wait_for("document.querySelector('[role=dialog]')?.textContent.includes('Theme')")
-    assert tabs == ["Catalog", "Search", "Facets", "WhoAmI", "Designs", "Similar", "Paging", "Patch", "History", "Users"]
+    assert tabs == [
+        "Catalog",
+        "Search",
+        "Facets",
+        "WhoAmI",
+        "Designs",
+        "Similar",
+        "Paging",
+        "Patch",
+        "History",
+        "Users",
+    ]
     assert page.evaluate("document.title") == "Fashion Wallet · GraphiQL"
     assert page.evaluate("[...document.querySelectorAll('button')].some(b => b.textContent == 'Headers')") is True
     assert {url.partition("/graphql")[0] for url in page.requests if not url.startswith("data:")} == {api.url}

@@ -292,7 +292,10 @@ def test_what_only_an_error_makes_null_says_so() -> None:
     assert marked == {
         *(f"{name}.{field}" for name in connections for field in ("edges", "nodes", "totalCount")),
         *(f"{name}Connection.facets" for name in ("CatalogItem", "Design")),
-        *(f"Query.{field}" for field in ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog", "search")),
+        *(
+            f"Query.{field}"
+            for field in ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog", "search", "suggest")
+        ),
         *(f"Mutation.{field}" for field in fields("Mutation")),
     }
     assert not any(fields(path.split(".")[0])[path.split(".")[1]].endswith("!") for path in marked)

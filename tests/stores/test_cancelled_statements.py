@@ -65,6 +65,7 @@ async def test_wherever_who_asks_postgresql_leaves_the_pool_is_whole(
     cold: bool,
 ) -> None:
     """There is one connection, which somebody else has taken just before, so that it is waited for."""
+    before_all = await locks.fetchval("SELECT clock_timestamp()")
     async with open_stores(settings.model_copy(update={"postgres_pool_size": 1})) as stores:
         await create_user(stores)
 
@@ -90,10 +91,12 @@ async def test_wherever_who_asks_postgresql_leaves_the_pool_is_whole(
 
         async def own() -> list[str]:
             await locks.execute("SELECT pg_stat_clear_snapshot()")
-            question = "SELECT state FROM pg_stat_activity WHERE application_name = 'fashion-wallet' AND datname = $1"
-            return [
-                row["state"] for row in await locks.fetch(question, await locks.fetchval("SELECT current_database()"))
-            ]
+            # other tests' connections last
+            question = """
+                SELECT state FROM pg_stat_activity
+                WHERE application_name = 'fashion-wallet' AND datname = current_database() AND backend_start > $1
+            """
+            return [row["state"] for row in await locks.fetch(question, before_all)]
 
         async with asyncio.timeout(PATIENCE):
             while await own() != ["idle"]:  # no connection is left open that the pool doesn't know

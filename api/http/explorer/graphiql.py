@@ -24,7 +24,18 @@ from api.log import logger
 
 ASSETS_PATH: Final = "/graphql/assets"
 
-SAMPLES: Final = ("catalog", "search", "facets", "who-am-i", "designs", "similar", "paging", "patch", "history", "users")
+SAMPLES: Final = (
+    "catalog",
+    "search",
+    "facets",
+    "who-am-i",
+    "designs",
+    "similar",
+    "paging",
+    "patch",
+    "history",
+    "users",
+)
 """The files in samples/, one for each tab; some have a file of variables beside them."""
 
 _KNOWN_PASSWORD: Final[str] = Settings.model_fields["demo_password"].default.get_secret_value()
