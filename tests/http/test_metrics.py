@@ -231,7 +231,10 @@ async def test_answer_is_what_prometheus_reads(measured: tuple[Starlette, httpx.
         *("requests", "operations", "errors", "executor_fallbacks", "sql_statements", "mongodb_commands"),
         *("reads", "reads_sent", "keys_saved", "reads_waited_seconds"),
     )
-    gauges = ("requests_under_way", "sockets", "documents", "documents_bytes", "postgres_connections", "store_cut_off")
+    gauges = (
+        *("requests_under_way", "sockets", "documents", "documents_bytes", "postgres_connections", "store_cut_off"),
+        "search_behind_seconds",
+    )
     assert own == {
         **{f"fashion_wallet_{name}": "counter" for name in counters},
         **{f"fashion_wallet_{name}": "gauge" for name in gauges},
