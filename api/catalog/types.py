@@ -18,7 +18,7 @@ from api.fields.declared import EPOCH, always, batched, connection, guarded, ref
 from api.fields.facets import FACETS, OF_PAGE
 from api.fields.node import Node
 from api.lists.pagination import MAX_SIZE
-from api.similarity.types import SimilarityReason
+from api.similarity.types import Similar
 from api.stores.views import Part
 
 if TYPE_CHECKING:
@@ -44,13 +44,9 @@ NO_PROPERTIES: Final[dict[str, Any]] = {}
 
 
 @strawberry.type(description="An item that is similar to another one.")
-class SimilarCatalogItem(Part):
+class SimilarCatalogItem(Similar):
     item: CatalogItem | None = reference(
         "catalog_item", key="item_id", description="The item; null where it was deleted in this moment."
-    )
-    score: float = strawberry.field(description="How similar it is, from 0 to 1: the scores of the reasons together.")
-    reasons: list[SimilarityReason] = strawberry.field(
-        description="Why it is similar, what counts most first; what isn't close at all is left out."
     )
 
 

@@ -25,8 +25,7 @@ from api.fields.facets import FACETS, OF_PAGE
 from api.fields.node import Node
 from api.fields.selection import columns_of
 from api.lists.pagination import MAX_SIZE
-from api.similarity.types import SimilarityReason
-from api.stores.views import Part
+from api.similarity.types import Similar
 from api.users.types import User
 from documents.last_change import FIRST, made_at
 
@@ -35,13 +34,9 @@ _COMPARED = frozenset(("name", "status", "layers", "metadata", "avatar_id"))
 
 
 @strawberry.type(description="A design that is similar to another one.")
-class SimilarDesign(Part):
+class SimilarDesign(Similar):
     design: Design | None = reference(
         "design", key="design_id", description="The design; null where it was deleted in this moment."
-    )
-    score: float = strawberry.field(description="How similar it is, from 0 to 1: the scores of the reasons together.")
-    reasons: list[SimilarityReason] = strawberry.field(
-        description="Why it is similar, what counts most first; what isn't close at all is left out."
     )
 
 

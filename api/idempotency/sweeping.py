@@ -18,6 +18,7 @@ from api.config.settings import Settings
 from api.errors import as_app_error
 from api.idempotency import claims
 from api.log import logger
+from api.stores.background import in_background
 from api.stores.stores import Stores
 from models import Session
 
@@ -51,13 +52,8 @@ async def sweeping(stores: Stores, settings: Settings) -> AsyncIterator[None]:
     if not settings.sweep_interval:
         yield
         return
-    task = asyncio.create_task(_sweep_regularly(stores, settings))
-    try:
+    async with in_background(_sweep_regularly(stores, settings)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _sweep_regularly(stores: Stores, settings: Settings) -> None:

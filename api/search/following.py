@@ -19,6 +19,7 @@ from api.log import logger
 from api.search import feed, projection
 from api.search.changes import MOST, Changes, PlaceGone, changes, current_place, has_change_streams
 from api.search.feed import LEASE, LeaseLost, Place
+from api.stores.background import in_background
 from api.stores.stores import Stores
 
 QUIET: Final = 1.0
@@ -49,13 +50,8 @@ async def following(stores: Stores, settings: Settings, lag: Lag) -> AsyncIterat
     if not settings.search_indexing:
         yield
         return
-    task = asyncio.create_task(_follow_on(stores, lag))
-    try:
+    async with in_background(_follow_on(stores, lag)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _follow_on(stores: Stores, lag: Lag) -> None:

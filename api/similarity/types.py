@@ -36,6 +36,14 @@ class SimilarityReason(Part):
     )
 
 
+@strawberry.type(description="How similar something is, and why.")
+class Similar(Part):
+    score: float = strawberry.field(description="How similar it is, from 0 to 1: the scores of the reasons together.")
+    reasons: list[SimilarityReason] = strawberry.field(
+        description="Why it is similar, what counts most first; what isn't close at all is left out."
+    )
+
+
 def parts_of(matches: Sequence[Match], key: str) -> list[dict[str, Any]]:
     """What was found, as the parts that GraphQL shows; the id of the object is under this key."""
     return [
