@@ -7,7 +7,6 @@ from api.execution.declarations import (
     Declarations,
     Loading,
     Plain,
-    ReadColumns,
     TextWeight,
 )
 from api.execution.executor import Executor
@@ -21,7 +20,6 @@ __all__ = [
     "Executor",
     "Loading",
     "Plain",
-    "ReadColumns",
     "SizeBudget",
     "TextWeight",
     "TooLarge",

@@ -34,15 +34,13 @@ class Plain:
 
     `expression` says the same as `read`, as a Python expression of the name `source` and builtins; generated code is
     made of it. `read_all` reads all sources of a level at once, where that is quicker, and gives one value a source.
-    `column` names what the declarations' `columns` have for it. All may raise where `read` would not (the sources are
-    then read one by one), but they never give another value.
+    Both may raise where `read` would not (the sources are then read one by one), but they never give another value.
     """
 
     read: Callable[[Any], Any]
     expression: str | None = None
     read_all: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     substitute: Substitute | None = None
-    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,6 @@ class TextWeight:
         return min(size // self.size, self.most * count)
 
 
-ReadColumns = Callable[[Sequence[Any]], Mapping[str, Sequence[Any]] | None]
-"""Gives the values of all sources by column, one for each source. None where these sources have no columns."""
-
-
 class Declarations(Protocol):
     """The declarations of a schema's fields, and what the fields cost."""
 
@@ -122,10 +116,6 @@ class Declarations(Protocol):
 
         None where resolvers get it as it is.
         """
-        ...
-
-    def columns(self, type_: GraphQLObjectType) -> ReadColumns | None:
-        """The function that reads whole columns of this type's sources; None where reading each is as quick."""
         ...
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
@@ -155,9 +145,6 @@ class NothingDeclared:
         return False
 
     def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
-        return None
-
-    def columns(self, type_: GraphQLObjectType) -> ReadColumns | None:
         return None
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:

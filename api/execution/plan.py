@@ -143,17 +143,6 @@ class FieldPlan:
         except Exception:
             return None  # one of them fails: which, and with which error, is found out one by one
 
-    def of_columns(self, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[Any] | None:
-        """The same as `column` of a field that generated code completes, where all `count` sources have been read."""
-        if self.constant is not None:
-            return [self.constant] * count
-        assert isinstance(self.declaration, Plain)
-        assert self.declaration.column is not None
-        try:
-            return self.completion.column(columns[self.declaration.column])
-        except Exception:
-            return None
-
     def values(
         self, execution: Execution, sources: Sequence[Any], paths: Paths, waiting: list[Column]
     ) -> Sequence[Any]:
@@ -204,8 +193,7 @@ class ObjectPlan:
         )
         self._size = 1 + sum(map(_least_size, self.fields))
         """The bytes of an object, not counting its texts and the objects in it."""
-        self._read_columns = selections.declarations.columns(type_)
-        self._level = Level(self.fields, self._read_columns)
+        self._level = Level(self.fields)
         self._leaves: Level | None = None
 
     def run(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
@@ -223,7 +211,7 @@ class ObjectPlan:
         objects = [empty.copy() for _ in sources]
         leaves = [field for field in self.fields if field.is_leaf or field.constant is not None]
         if self._leaves is None:
-            self._leaves = Level(leaves, self._read_columns)
+            self._leaves = Level(leaves)
         level = self._leaves
 
         def piece(start: int) -> None:

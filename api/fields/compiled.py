@@ -12,7 +12,7 @@ from strawberry import Schema
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from api.execution import Batch, Converted, Declaration, Plain, ReadColumns, TextWeight
+from api.execution import Batch, Converted, Declaration, Plain, TextWeight
 from api.fields import odd_values
 from api.fields.connections import EXPRESSION
 from api.fields.conversion import Conversion, Convert
@@ -23,7 +23,7 @@ from api.fields.resolvers.values import GlobalId, Stored
 from api.fields.schema_types import DEFINITION, class_of, from_source
 from api.ids import encode_id, encode_ids
 from api.lists.filters import require_bounded
-from api.stores.views import Part, View, camel, read, read_all, read_columns
+from api.stores.views import Part, View, camel, read, read_all
 
 _CONSTANTS: Final = (bool, int, float, str)
 
@@ -54,9 +54,8 @@ class StrawberryDeclarations:
             name, required = definition.python_name, is_non_null_type(field.type)
             origin = class_of(parent)
             expression = _expression(origin, name, required=required)
-            column = name if _is_of_rows(origin) else None
             substitute = odd_values.substitute_of(parent, definition)
-            return Plain(partial(_read, name), expression, substitute=substitute, column=column)
+            return Plain(partial(_read, name), expression, substitute=substitute)
         if definition.metadata.get("computed"):
             assert definition.base_resolver is not None
             compute: Any = definition.base_resolver.wrapped_func
@@ -75,10 +74,6 @@ class StrawberryDeclarations:
     def from_source(self, type_: GraphQLObjectType) -> Callable[[Any], Any] | None:
         """The function that makes a view, a connection or an edge from its source."""
         return from_source(type_)
-
-    def columns(self, type_: GraphQLObjectType) -> ReadColumns | None:
-        """Rows of PostgreSQL can be read a column at a time."""
-        return read_columns if DEFINITION in type_.extensions and _is_of_rows(class_of(type_)) else None
 
     def weight(self, parent: GraphQLObjectType, name: str) -> int:
         """What the field costs for each object that has it."""
@@ -121,11 +116,6 @@ class StrawberryDeclarations:
         return declared.prepare(found)
 
 
-def _is_of_rows(origin: type) -> bool:
-    """Whether objects of this class are stored as rows of PostgreSQL alone."""
-    return issubclass(origin, View) and origin.sources == (asyncpg.Record,)
-
-
 def _read(name: str, source: Any) -> Any:
     return read(source, name)
 
@@ -144,7 +134,7 @@ def _expression(origin: type, name: str, *, required: bool = False) -> str:
     The expression raises where a `required` value is missing.
     """
     if issubclass(origin, View):
-        if _is_of_rows(origin):
+        if origin.sources == (asyncpg.Record,):
             return f"source[{name!r}]"
         if origin.sources == (dict,):
             return "source['_id']" if name == "id" else _item(camel(name), required=required)

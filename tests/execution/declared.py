@@ -27,7 +27,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from api.execution import Batch, Converted, Declaration, Loading, Plain, ReadColumns, TextWeight
+from api.execution import Batch, Converted, Declaration, Loading, Plain, TextWeight
 from tests.execution.awkward import LEAVES, WRAPPERS, Number
 from tests.execution.behaviour import Failure, named
 
@@ -197,14 +197,6 @@ def _make() -> GraphQLSchema:
     )
 
 
-def _columns(sources: Sequence[Row]) -> Mapping[str, Sequence[Any]] | None:
-    """Rows that all have the same values have columns."""
-    names = sources[0].keys()
-    if any(source.keys() != names for source in sources):
-        return None
-    return {name: [source[name] for source in sources] for name in names}
-
-
 class Declared:
     """What is declared: some fields with an expression or `read_all`, which raise where a value is missing."""
 
@@ -215,18 +207,13 @@ class Declared:
             return BATCHES[name]
         if name[0] == "f":
             return Plain(lambda source: source.get(name), read_all=lambda sources: [source[name] for source in sources])
-        if name[0] == "b":
-            return Plain(lambda source: source.get(name))
-        return Plain(lambda source: source.get(name), f"source[{name!r}]", column=name)
+        return Plain(lambda source: source.get(name), None if name[0] == "b" else f"source[{name!r}]")
 
     def is_source(self, type_: GraphQLObjectType, class_: type) -> bool:
         return type_.name == "Row" and class_ is Row
 
     def from_source(self, _type: GraphQLObjectType) -> None:
         return None
-
-    def columns(self, type_: GraphQLObjectType) -> ReadColumns | None:
-        return _columns if type_.name == "Row" else None
 
     def weight(self, _parent: GraphQLObjectType, _name: str) -> int:
         return 1

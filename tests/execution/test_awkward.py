@@ -95,7 +95,7 @@ def test_difficult_declared_fields(source: str) -> None:
 
 
 @pytest.mark.parametrize("last", ["GOOD", "NULLS", "WRONG", "ODD", "ERRORS", "EMPTY", "null"])
-def test_so_many_rows_that_they_are_read_by_column(last: str) -> None:
+def test_many_rows_and_one_that_differs(last: str) -> None:
     kinds = ", ".join(["GOOD"] * 10 + [last])
     leaves = "a: id __typename int string stringList colour odd"
     for fields in (f"{leaves} next {{ {leaves} }}", "intRequired string", "__typename", "next { id }"):
