@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +21,11 @@ from api.admission.refusals import TimedOut, TooComplex, answer_too_large, requi
 from api.admission.variables import require_variables
 from api.config.settings import Settings
 from api.errors import AppError, BadOperation, ClientLeft, RateLimited
-from api.execution import Executor, TooLarge
+from api.execution import Executor, SizeBudget, TooLarge
 from api.fields.compiled import StrawberryDeclarations
 from api.fields.context import Context
 from api.fields.costs import Cost, Costs
+from api.fields.equal_queries import execute_together
 from api.log import current_cost, logger
 
 
@@ -102,14 +103,19 @@ class LimitedSchema(strawberry.Schema):
         """
         context = execution_context
         assert context.graphql_document is not None
-        result = await self.executor.execute(
-            context.graphql_document,
-            root_value=context.root_value,
-            context_value=context.context,
-            variable_values=context.variables,
-            operation_name=context.operation_name,
-            size_budget=context.context.size_budget,
-        )
+        document, name, variables = context.graphql_document, context.operation_name, context.variables
+
+        def execute(size_budget: SizeBudget) -> Awaitable[GraphQLExecutionResult]:
+            return self.executor.execute(
+                document,
+                root_value=context.root_value,
+                context_value=context.context,
+                variable_values=variables,
+                operation_name=name,
+                size_budget=size_budget,
+            )
+
+        result = await execute_together(context.context, document, name, variables or {}, execute)
         cost = context.extensions_results.get("cost")
         if result.extensions:
             context.context.spent = result.extensions["weight"] + context.context.surcharge

@@ -45,7 +45,10 @@ class StoreSettings(BaseSettings):
     )
     row_level_security: bool = Field(False, description="Let PostgreSQL check rights too, a transaction a read")
     statement_timeout: float = Field(10.0, gt=0, description="Longest a statement or MongoDB command may run")
-    coalescing: bool = Field(True, description="Send reads of different requests together where they would queue up")
+    coalescing: bool = Field(
+        True,
+        description="Send reads that would queue up together, and execute equal queries once",
+    )
 
     mongodb_uri: MongoUri | None = Field(None, description="MongoDB URI")
     mongodb_database: str | None = Field(None, description="MongoDB database; else the URI's, else fashion_wallet")

@@ -12,6 +12,7 @@ from api.config.settings import Settings
 from api.execution import SizeBudget
 from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
+from api.fields.equal_queries import Outcome
 from api.fields.loaders import Fetch, Loader
 from api.idempotency.claims import Claim
 from api.rates.meter import Meter
@@ -29,8 +30,10 @@ class Context:
     `claim` is that of a mutation that must run once. `headers` go out with the response. `operation_name` is known once
     the document has been read. `charged` is what the operation may cost, where `meter` limits it, and `spent` what it
     has cost, once that is known; `surcharge` is the part of it that lists cost beyond their fields. `size_budget` is
-    what its answer must fit into. `deadline` is that of the operation, `has_left` whether it was brought forward
-    because its client has left. `only_reads` says that it is a query, whose reads may go out with those of others.
+    what its answer must fit into, together with those of its batch where it is `of_batch`. `deadline` is that of the
+    operation, `has_left` whether it was brought forward because its client has left. `only_reads` says that it is a
+    query, whose reads may go out with those of others. `outcome` is what it has given, where others may have been given
+    the same.
     """
 
     stores: Stores
@@ -51,6 +54,8 @@ class Context:
     disconnect: ClientDisconnect | None = None
     deadline: asyncio.Timeout | None = None
     has_left: bool = False
+    of_batch: bool = False
+    outcome: Outcome | None = None
     only_reads: bool = False
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+import orjson
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -179,9 +180,13 @@ class GraphQLEndpoint:
 
     async def _written(self, answer: Answer, budget: SizeBudget) -> bytes:
         """The answer as JSON; a large one with turns of the event loop in between."""
-        if budget.size - budget.left < LARGE:
-            return answer.content()
-        return await written(answer.body, self._schema.executor.turns)
+        is_large, outcome, turns = budget.size - budget.left >= LARGE, answer.outcome, self._schema.executor.turns
+        if outcome is None or isinstance(answer.body, list):
+            return await written(answer.body, turns) if is_large else answer.content()
+        if outcome.json is None:
+            data = answer.body["data"]
+            outcome.json = await written(data, turns) if is_large else orjson.dumps(data)
+        return orjson.dumps(answer.body | {"data": orjson.Fragment(outcome.json)})
 
     async def _answer(self, exchange: Exchange) -> Answer:
         """Read and execute the request. Raises AppError where it is refused as a whole."""
@@ -275,6 +280,7 @@ class GraphQLEndpoint:
             claim,
         )
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
+        context.of_batch = isinstance(exchange.asked, list)
         context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
             result = await self._schema.execute(
@@ -289,11 +295,13 @@ class GraphQLEndpoint:
         except CannotGetOperationTypeError:
             named = " of this name" if operation.name else ""
             raise BadOperation(f"The document has no operation{named}.") from None
-        if not isinstance(exchange.asked, list):
+        if not context.of_batch:
             exchange.operation = context.operation_name
         if exchange.meter is not None and context.charged and context.spent is not None:
             await exchange.meter.settle(context.charged, context.spent)
         answer = executed(result, exchange.media_type or JSON, exchange.request_id)
+        if "data" in answer.body:
+            answer.outcome = context.outcome
         if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code.name for error in answer.errors):
             security_log.note(
                 context,

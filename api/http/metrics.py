@@ -81,6 +81,9 @@ class Figures(Collector):
             yield _counted("reads_sent", "Those that went to a store, with others' in them.", shared.sent)
             yield _counted("keys_saved", "Keys that others had asked for in the same read.", shared.keys_saved)
             yield _counted("reads_waited_seconds", "Time that they have waited for each other.", shared.waited)
+        if (answers := self._stores.answers) is not None:
+            joined = answers.sharing.keys_saved
+            yield _counted("queries_joined", "Queries that were answered with what an equal one was given.", joined)
         pool = self._stores.engine.pool
         assert isinstance(pool, QueuePool)
         connections = _labelled("postgres_connections", "Connections of the pool to PostgreSQL, by state.", "state")

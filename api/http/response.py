@@ -15,6 +15,7 @@ from api.admission.refusals import answer_too_large
 from api.config.settings import Settings
 from api.error_codes import ErrorCode
 from api.errors import AppError, as_app_error, reported
+from api.fields.equal_queries import Outcome
 from api.http.compression import LEAST, compressed, encoding_of
 from api.http.masking import without_values
 from api.http.request import RESPONSE_JSON
@@ -25,11 +26,15 @@ Body = dict[str, Any]
 
 @dataclass(slots=True)
 class Answer:
-    """A response: its HTTP status, its body (a list for a batch), and headers beside those of every response."""
+    """A response: its HTTP status, its body (a list for a batch), and headers beside those of every response.
+
+    `outcome` is where its data is from, which others may be answered with, too.
+    """
 
     status: int
     body: Body | list[Body]
     headers: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome | None = None
 
     def content(self) -> bytes:
         """The body as JSON. Raises TypeError where JSON can't express it."""

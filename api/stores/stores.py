@@ -46,6 +46,8 @@ class Stores:
     row_level_security: bool = False
     coalescer: Coalescer | None = None
     """Where reads of different requests go out together; None where each goes by itself."""
+    answers: Coalescer | None = None
+    """Where equal queries go together, for one answer; None where each goes by itself."""
 
     def is_cut_off(self, store: str) -> bool:
         """Whether this store's breaker is open."""
@@ -99,6 +101,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             await _OfflineInitializer(database=database, document_models=[Design], skip_indexes=True)
             if settings.row_level_security:
                 enforce(engine)
+            # what a statement shows depends on who asks, behind row-level security
+            together = settings.coalescing and not settings.row_level_security
             async with guard.breaker.watching(), client.breaker.watching(), client.watching():
                 yield Stores(
                     engine=engine,
@@ -111,8 +115,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     database=database,
                     breakers=(guard.breaker, client.breaker),
                     row_level_security=settings.row_level_security,
-                    # what a statement shows depends on who asks there
-                    coalescer=Coalescer() if settings.coalescing and not settings.row_level_security else None,
+                    coalescer=Coalescer() if together else None,
+                    answers=Coalescer() if together else None,
                 )
         finally:
             await client.close()

@@ -61,3 +61,4 @@ async def test_whoever_changes_what_is_shared_is_found_out(
 @pytest.mark.parametrize("world", [WALLED], indirect=True)
 async def test_behind_row_level_security_nothing_is_shared(world: World) -> None:
     assert world.stores.coalescer is None
+    assert world.stores.answers is None

@@ -120,7 +120,8 @@ async def test_reads_that_go_together_are_counted(measured: tuple[Starlette, htt
 
     await post(client, ITEMS)
     alone = await lines(client, "reads_total", "reads_sent_total", "keys_saved_total", "reads_waited_seconds_total")
-    await asyncio.gather(*(post(client, ITEMS) for _ in range(20)))
+    alike = [{"query": ITEMS["query"] + " " * number} for number in range(20)]  # equal queries have one answer
+    await asyncio.gather(*(post(client, each) for each in alike))
     (asked, sent, saved), (waited,) = [
         [float(line.split()[1]) for line in await lines(client, *names)]
         for names in (("reads_total", "reads_sent_total", "keys_saved_total"), ("reads_waited_seconds_total",))
@@ -131,6 +132,22 @@ async def test_reads_that_go_together_are_counted(measured: tuple[Starlette, htt
     assert asked - sent > 10
     assert saved == asked - sent  # everybody asks for the same page
     assert waited > 0
+    assert await lines(client, "queries_joined_total") == ["fashion_wallet_queries_joined_total 0.0"]
+
+
+@pytest.mark.executed_once
+async def test_equal_queries_that_go_together_are_counted(measured: tuple[Starlette, httpx.AsyncClient]) -> None:
+    app, client = measured
+    await create_catalog_item(app.state.stores)
+
+    await asyncio.gather(*(post(client, ITEMS) for _ in range(20)))
+    (reads,), (joined,) = [
+        [float(line.split()[1]) for line in await lines(client, name)]
+        for name in ("reads_total", "queries_joined_total")
+    ]
+
+    assert joined > 10
+    assert reads == 20 - joined
 
 
 @contextlib.asynccontextmanager
@@ -229,7 +246,7 @@ async def test_answer_is_what_prometheus_reads(measured: tuple[Starlette, httpx.
     own = {name: family.type for name, family in families.items() if name.startswith("fashion_wallet_")}
     counters = (
         *("requests", "operations", "errors", "executor_fallbacks", "sql_statements", "mongodb_commands"),
-        *("reads", "reads_sent", "keys_saved", "reads_waited_seconds"),
+        *("reads", "reads_sent", "keys_saved", "reads_waited_seconds", "queries_joined"),
     )
     gauges = (
         *("requests_under_way", "sockets", "documents", "documents_bytes", "postgres_connections", "store_cut_off"),

@@ -112,6 +112,13 @@ class Race:
         return coalescer
 
     @property
+    def coalescers(self) -> tuple[Coalescer, Coalescer]:
+        """That of reads, and that of whole answers."""
+        answers: Coalescer | None = self.app.state.stores.answers
+        assert answers is not None
+        return self.coalescer, answers
+
+    @property
     def is_stalled(self) -> bool:
         return any(proxy.is_stalled for proxy in self.proxies.values())
 
@@ -194,7 +201,7 @@ class Race:
         for question in questions:
             self.ask(question)
         await self.go_on(10)
-        await until(lambda: not any(kind.waiting for kind in self.coalescer._kinds.values()))
+        await until(lambda: not any(kind.waiting for each in self.coalescers for kind in each._kinds.values()))
 
     def thaw(self) -> None:
         for proxy in self.proxies.values():
@@ -210,7 +217,7 @@ class Race:
         if self.is_shaken:  # the first one finds out, and the pools drop their other connections
             self.is_shaken = False
             await self._answer(self.here, Question("anonymous", "whole", "evening"))
-        assert self.coalescer._kinds == {}
+        assert [each._kinds for each in self.coalescers] == [{}, {}]
 
     async def compare(self) -> None:
         """Ask each question alone in the present state, and compare those that are answered."""

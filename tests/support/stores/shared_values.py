@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.fields.equal_queries import Outcome
 from api.stores.coalescing import Coalescer, Send
 
 
@@ -38,7 +39,10 @@ def _held(values: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Rows as dictionaries: the driver's own class can't be pickled."""
+    """Rows as dictionaries: the driver's own class can't be pickled. Of outcomes the data: their JSON is written later,
+    and errors can't be pickled."""
+    if isinstance(value, Outcome):
+        return None if value.result is None else value.result.data
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return dict(value) if hasattr(value, "keys") and not isinstance(value, dict) else value
