@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from api.config.settings import Settings
 from api.log import logger
+
+QUEUED: Final = "fashion_wallet.queued"
+"""In the scope of a WebSocket: called with the number of bytes that wait for the client before the transport."""
 
 
 class Connection(Protocol):
@@ -15,6 +18,10 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def unsent(self) -> int:
+        """The number of bytes that wait for the client."""
 
 
 class UnsentResponses:
@@ -34,17 +41,21 @@ class UnsentResponses:
     @property
     def size(self) -> int:
         """The number of waiting bytes."""
-        return sum(each.transport.get_write_buffer_size() for each in self._waiting)
+        return sum(each.unsent for each in self._waiting)
 
     def begin(self, connection: Connection) -> None:
         """The client has to read before more can be sent."""
         self.end(connection)
         expire = partial(self._drop, connection, "SEND_TIMEOUT")
         self._waiting[connection] = connection.loop.call_later(self._timeout, expire)
+        self.bound()
+
+    def bound(self) -> None:
+        """More waits than before: drop those that have waited longest where it is too much."""
         size = self.size
         while size > self._most and len(self._waiting) > 1:
             longest = next(iter(self._waiting))
-            size -= longest.transport.get_write_buffer_size()
+            size -= longest.unsent
             self._drop(longest, "MAX_UNSENT_SIZE")
 
     def end(self, connection: Connection) -> None:
@@ -55,5 +66,5 @@ class UnsentResponses:
 
     def _drop(self, connection: Connection, setting: str) -> None:
         self.end(connection)
-        logger.info("client doesn't read", limit=setting, unsent=connection.transport.get_write_buffer_size())
+        logger.info("client doesn't read", limit=setting, unsent=connection.unsent)
         connection.transport.abort()  # closing would wait for it

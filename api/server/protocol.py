@@ -63,6 +63,10 @@ class Protocol(HttpToolsProtocol):
         self._upgrades = False
         """Whether the connection becomes a WebSocket, which `api/server/socket_protocol.py` goes on with."""
 
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         refusal = self._peers.enter(self)

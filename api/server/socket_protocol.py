@@ -13,7 +13,7 @@ from websockets.protocol import State
 from api.config.settings import Settings
 from api.fields.disconnects import LEAVING
 from api.http.client_connections import ClientConnections
-from api.http.unsent_responses import UnsentResponses
+from api.http.unsent_responses import QUEUED, UnsentResponses
 
 _MOST_FRAGMENTS: Final = 1000
 """The most frames of a message; clients send one, or one for each buffer."""
@@ -37,9 +37,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._peers: ClientConnections = state.peers
         self._unsent: UnsentResponses = state.unsent
         self._write_paused = False
+        self._queued = 0
         # while the process drains, these say that the connection is closed
         self.default_headers = [header for header in self.default_headers if header[0] != b"connection"]
         self.close_timeout = _CLOSING
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size() + self._queued
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -105,6 +110,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unsent.end(self)
         if not self.read_paused:
             self.transport.resume_reading()
+
+    async def run_asgi(self) -> None:
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope[QUEUED] = self._wait
+        await super().run_asgi()
+
+    def _wait(self, size: int) -> None:
+        more, self._queued = size > self._queued, size
+        if more and self._write_paused:
+            self._unsent.bound()
 
     async def send(self, message: Any) -> None:
         if self.handshake_complete and self.close_sent:

@@ -17,11 +17,14 @@ from starlette.applications import Starlette
 from websockets.exceptions import InvalidStatus
 
 from api.config.settings import Settings
+from api.embedded.daemons import free_port
+from api.http.sockets import messages
 from api.stores.stores import Stores
-from models import Session, User
+from models import Session, User, new_id
 from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user, users
+from tests.support.failures.proxies import through
 from tests.support.graphql import gid
 from tests.support.requests.sockets import GraphQLSocket, socket, subscribe
 from tests.support.signing_in import access_token, open_session, signed_in
@@ -359,6 +362,36 @@ async def test_the_end_of_a_session_is_that_of_its_sockets_wherever_it_was_ended
 
         assert await of_ada.closed() == (4403, "The session has ended: sign in anew")
         assert await of_bob.execute("{ __typename }") == {"__typename": "Query"}
+
+
+async def test_a_session_that_nobody_can_look_up_ends_the_socket_with_1013(
+    settings: Settings, clean_stores: None
+) -> None:
+    assert settings.postgres_url is not None
+    url = through(settings.postgres_url, free_port())
+    async with running(settings, database_url=url) as (app, _), listening(app) as port:
+        async with socket(port) as one:
+            await one.send(
+                {**INIT, "payload": {"authorization": f"Bearer {access_token(settings, new_id(), new_id())}"}}
+            )
+            code, reason = await one.closed()
+        async with socket(port) as anonymous:  # of whom nothing has to be known
+            await anonymous.begin()
+            assert await anonymous.execute("{ __typename }") == {"__typename": "Query"}
+
+    assert (code, reason) == (1013, "PostgreSQL is not available; try again later.")
+
+
+async def test_a_bug_ends_the_socket_with_4500(begun: GraphQLSocket, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(id: str, content: bytes) -> bytes:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(messages, "next_result", broken)
+    with structlog.testing.capture_logs() as logs:
+        await begun.subscribe("one", "{ __typename }")
+        assert await begun.closed() == (4500, "Internal error")
+
+    assert [str(line["exc_info"]) for line in logs if line["event"] == "internal error"] == ["a secret"]
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,28 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
+import orjson
 import pytest
 import structlog
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from api.config.settings import Settings
 from api.http.application import create_app
-from tests.support.applications import listening
+from tests.support.applications import listening, running
 from tests.support.requests.connections import LIVE, STORELESS, answer_to, until
+from tests.support.requests.sockets import HANDSHAKE, TEXT, frame, subscribe
 
 pytestmark = pytest.mark.anyio
 
 LARGE: Final = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n"
 SIZE: Final = 8 * 1024 * 1024
 """More than a system keeps for both ends of a connection, whose buffers are small here."""
+
+OPERATIONS: Final = 60
+QUERY: Final = "{ __schema { types { " + "a" * 1000 + ": name } } }"
+ANSWER: Final = 190_000
+"""Somewhat less than the bytes of an answer to `QUERY`, which has the long name for each type."""
 
 
 class Large:
@@ -106,3 +114,33 @@ async def test_what_waits_is_bounded_and_who_has_waited_longest_goes() -> None:
                     assert (await read(first, SIZE) < SIZE) == gone
                     assert await read(second, SIZE) >= SIZE
     assert [line["limit"] for line in logs if line["event"] == "client doesn't read"] == ["MAX_UNSENT_SIZE"]
+
+
+@asynccontextmanager
+async def upgraded(port: int) -> AsyncIterator[socket.socket]:
+    """A WebSocket that has asked for a lot of operations, and reads nothing by itself."""
+    subscribed = [orjson.dumps(subscribe(str(number), QUERY)) for number in range(OPERATIONS)]
+    loop = asyncio.get_running_loop()
+    async with asking(port, HANDSHAKE, b"sec-websocket-protocol: graphql-transport-ws\r\n\r\n") as client:
+        await read(client, 1)
+        for each in (b'{"type": "connection_init"}', *subscribed):
+            await loop.sock_sendall(client, frame(TEXT, each))
+        yield client
+
+
+async def test_what_waits_for_websockets_counts_before_it_reaches_the_transport(settings: Settings) -> None:
+    """Sockets that don't read keep a transport's buffer each, and answers behind it: these are far more."""
+    most = 4_000_000  # a socket keeps some 3 MB, the system 3 MB more; a transport keeps 0.2
+    app_of = running(settings, max_unsent_size=most, max_socket_queue=2 * OPERATIONS * ANSWER, max_body_size=1 << 20)
+    with structlog.testing.capture_logs() as logs:
+        async with app_of as (app, _), listening(app) as port, upgraded(port) as first:
+            await until(lambda: app.state.unsent.size > most // 2)
+            assert [line for line in logs if line["event"] == "client doesn't read"] == []
+            async with upgraded(port) as second:
+                await until(lambda: any(line["event"] == "client doesn't read" for line in logs))
+                await until(lambda: len(app.state.unsent) == 1 and app.state.unsent.size > most // 2)
+                assert await read(first) < OPERATIONS * ANSWER
+                assert await read(second, OPERATIONS * ANSWER) >= OPERATIONS * ANSWER
+    (line,) = [line for line in logs if line["event"] == "client doesn't read"]
+    assert line["limit"] == "MAX_UNSENT_SIZE"
+    assert line["unsent"] > most // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 
 from starlette.types import Send
 
@@ -13,11 +14,11 @@ class Outbox:
     """The frames of one socket, in the order in which they are sent, and its end.
 
     Whoever has a frame waits until there is `room`. The frames that wait have about `most` bytes, and those of
-    answers that were begun before it was full.
+    answers that were begun before it was full. `queued` is told how many bytes wait.
     """
 
-    def __init__(self, send: Send, most: int) -> None:
-        self._send, self._most = send, most
+    def __init__(self, send: Send, most: int, queued: Callable[[int], None]) -> None:
+        self._send, self._most, self._queued = send, most, queued
         self._frames: deque[bytes] = deque()
         self._size = 0
         self._ending: tuple[int, str] | None = None
@@ -37,13 +38,16 @@ class Outbox:
         if self._size > self._most:
             self._room.clear()
         self._filled.set()
+        self._queued(self._size)
 
     def end(self, code: int, reason: str, *, at_once: bool = True) -> None:
         """Close the socket, at once or after what waits. The first one counts."""
         if self._ending is None:
             self._ending = code, reason
             if at_once:
+                self._size -= sum(map(len, self._frames))
                 self._frames.clear()
+                self._queued(self._size)
             self._room.set()
             self._filled.set()
 
@@ -56,6 +60,7 @@ class Outbox:
                     frame = self._frames.popleft()
                     await self._send({"type": "websocket.send", "text": frame.decode()})
                     self._size -= len(frame)
+                    self._queued(self._size)
                     if self._size <= self._most:
                         self._room.set()
                 if self._ending is None:

@@ -27,6 +27,7 @@ from api.http.sockets import messages
 from api.http.sockets.messages import BadMessage, Code, Complete, Init, Message, Ping, Subscribe
 from api.http.sockets.outbox import Outbox
 from api.http.sockets.sessions import Sessions
+from api.http.unsent_responses import QUEUED
 from api.log import logger
 
 _AT_ONCE: Final = 10
@@ -59,7 +60,7 @@ class Socket:
         self._stores, self._settings = scope["app"].state.stores, scope["app"].state.settings
         self._address = endpoint.address_of(HTTPConnection(scope))
         self._receive = receive
-        self._outbox = Outbox(send, self._settings.max_socket_queue)
+        self._outbox = Outbox(send, self._settings.max_socket_queue, scope[QUEUED])
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._initialised = self._acknowledged = self._leaves = False
         self._claims: Claims | None = None
