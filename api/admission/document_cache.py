@@ -76,6 +76,7 @@ class Document:
         self.tokens = self.node.token_count
         self.bytes = len(text) + self.tokens * TOKEN_BYTES
         self.structure = structure_of(self.node)
+        self._within: Settings | None = None
         self._introspects = introspects(text)
         self._introspection: list[GraphQLError] | None = None
         self._verdicts: dict[bool, list[GraphQLError]] = {}
@@ -93,8 +94,11 @@ class Document:
 
     def require(self, settings: Settings) -> None:
         """Raise TooComplex where the document has more than these settings allow."""
+        if self._within is settings:
+            return
         require("Too many tokens", "max_tokens", settings.max_tokens, self.tokens)
         self.structure.require(settings)
+        self._within = settings
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation with this name; without a name, the only operation."""

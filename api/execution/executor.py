@@ -27,6 +27,7 @@ from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.sizes import SizeBudget
 from api.execution.turns import Turns, is_large
+from api.execution.variables import reader_of
 
 MAX_PLANS: Final = 1000
 """The number of operations whose plans are kept."""
@@ -58,6 +59,8 @@ class OperationPlan:
         assert root_type is not None
         self._schema, self._declarations, self._root_type = schema, declarations, root_type
         self._conditions = condition_variables(directives)
+        definitions = self.node.variable_definitions
+        self._read_variables = reader_of(schema, definitions) if definitions else None
         self._variants: OrderedDict[tuple[Any, ...], ObjectPlan] = OrderedDict()
 
     def variables(self, given: Mapping[str, Any], *, hide_suggestions: bool) -> VariableValues | list[GraphQLError]:
@@ -65,6 +68,8 @@ class OperationPlan:
         definitions = self.node.variable_definitions
         if not definitions:
             return _NO_VARIABLES
+        if self._read_variables is not None and (values := self._read_variables(given)) is not None:
+            return values
         return get_variable_values(
             self._schema, definitions, dict(given), _MAX_COERCION_ERRORS, hide_suggestions=hide_suggestions
         )

@@ -99,6 +99,8 @@ def _stored(graphql_type: Any) -> bool:
 _Walked = tuple[tuple[Any, ...], frozenset[str], bool]
 """The nodes, the columns below them, and whether there are cursors."""
 _cache: BoundedDict[tuple[int | str | None, ...], _Walked] = BoundedDict(_MAX_CACHED)
+_selected: BoundedDict[tuple[frozenset[str], tuple[int, ...]], tuple[tuple[Any, ...], bool]] = BoundedDict(_MAX_CACHED)
+"""Whether some fields are asked for below these nodes, which it keeps alive for the same reason."""
 
 
 def columns_of(info: ResolveInfo, type_name: str | None = None) -> frozenset[str]:
@@ -134,12 +136,18 @@ def forget(document: DocumentNode) -> None:
     """Let go of a document's nodes. The cache doesn't know whose nodes it has, so it is cleared; it soon fills
     again."""
     _cache.clear()
+    _selected.clear()
 
 
 def selects_any(info: ResolveInfo, names: Iterable[str]) -> bool:
     """Whether the field's selection has any of these fields, fragments included."""
-    wanted = frozenset(names)
-    return any(_selects(node.selection_set, wanted, info.fragments, frozenset()) for node in info.field_nodes)
+    wanted, nodes = frozenset(names), info.field_nodes
+    key = wanted, tuple(map(id, nodes))
+    cached = _selected.get(key)
+    if cached is None:
+        found = any(_selects(node.selection_set, wanted, info.fragments, frozenset()) for node in nodes)
+        cached = _selected[key] = tuple(nodes), found
+    return cached[1]
 
 
 def _selects(

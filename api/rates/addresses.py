@@ -37,7 +37,7 @@ class Addresses:
         """
         peer = self.peer(request.scope.get("client"))
         if peer is None or not self._proxies:
-            return str(peer) if peer is not None else None
+            return _text(peer) if peer is not None else None
         return str(self._first_untrusted([*request.headers.getlist("x-forwarded-for")], peer))
 
     def peer(self, client: tuple[str, int] | None) -> Address | None:
@@ -58,12 +58,16 @@ class Addresses:
         return peer
 
 
+@lru_cache(1024)
 def site(address: str) -> str:
     """The key by which limits count an address: an IPv4 address, or the /64 network of an IPv6 address."""
     parsed = ipaddress.ip_address(address)
     if parsed.version == 4:
         return address
     return str(ipaddress.ip_network((parsed, _IPV6_SITE), strict=False))
+
+
+_text: Final = lru_cache(1024)(str)
 
 
 def _parse(text: str) -> Address | None:
