@@ -88,6 +88,10 @@ class ErrorCode(Enum):
         "RATE_LIMITED",
         description="Too much at once, or again and again: come again after the seconds of `extensions.retryAfter`.",
     )
+    RESUME_TOKEN_EXPIRED = strawberry.enum_value(
+        "RESUME_TOKEN_EXPIRED",
+        description="Too much has changed since the resume token: read anew, and subscribe without it.",
+    )
     STORE_UNAVAILABLE = strawberry.enum_value(
         "STORE_UNAVAILABLE",
         description="The store that `extensions.store` names does not answer; trying again later may help. What needs "
@@ -102,6 +106,10 @@ class ErrorCode(Enum):
         "TOO_COMPLEX",
         description="More than a limit allows: `extensions` has its name (`limit`), its value (`maximum`) and what was "
         "asked for (`value`).",
+    )
+    TOO_SLOW = strawberry.enum_value(
+        "TOO_SLOW",
+        description="The events of a subscription are taken too slowly: subscribe again with the last resume token.",
     )
     UNAUTHENTICATED = strawberry.enum_value(
         "UNAUTHENTICATED",

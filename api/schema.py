@@ -69,6 +69,7 @@ schema: Final = LimitedSchema(
         DOMAINS.mutations,
         "Everything that can be changed. Errors that a client can cause are in the payloads.",
     ),
+    subscription=_root("Subscription", DOMAINS.subscriptions, "What can be followed, event by event."),
     types=[InvalidInput, NotFoundError, ConflictError, *DOMAINS.types, ErrorCode],  # no field's type names them
     config=StrawberryConfig(default_resolver=read),
 )

@@ -73,10 +73,15 @@ class Comparison:
         return kind != "index" or full_name not in self._indexes.wanted or self._indexes.serving(full_name) is None
 
     def compare_server_default(
-        self, _context: Any, found: sa.Column[Any], _wanted: Any, _rendered: Any, _own: Any, wanted: str | None
+        self, _context: Any, found: sa.Column[Any], _wanted: Any, had: str | None, _own: Any, wanted: str | None
     ) -> bool | None:
-        """An adopted table keeps defaults of its own; everything else is left to Alembic."""
+        """An adopted table keeps defaults of its own; everything else is left to Alembic.
+
+        It would ask whether the next values of a sequence are equal, which they never are.
+        """
         table = found.table
+        if wanted is not None and had is not None and had.startswith("nextval(") and wanted.startswith("nextval("):
+            return False
         return False if wanted is None and ("table", table.schema, table.name, table.name) in self._adopted else None
 
     def add_differences(self, _context: Any, _revision: Any, scripts: list[ops.MigrationScript]) -> None:

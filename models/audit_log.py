@@ -6,11 +6,13 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Sequence, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identified
+
+Sequence("audit_log_positions", schema="audit", metadata=Base.metadata)
 
 
 class AuditEntry(Identified, Base):
@@ -23,6 +25,7 @@ class AuditEntry(Identified, Base):
         Index("idx_audit_log_record_id", "table_name", "record_id", "at"),
         Index("idx_audit_log_actor_id", "actor_id", "at"),
         Index("idx_audit_log_request_id", "request_id", "at"),
+        Index("idx_audit_log_log_position", "log_position"),
         {"schema": "audit", "comment": "Who changed what, and when"},
     )
 
@@ -34,3 +37,8 @@ class AuditEntry(Identified, Base):
     actor_id: Mapped[uuid.UUID | None] = mapped_column(comment="User who did it, null for the system")
     request_id: Mapped[str | None] = mapped_column(Text, comment="Id of the HTTP request that caused it")
     at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"), comment="When it happened")
+    log_position: Mapped[int | None] = mapped_column(
+        BigInteger,
+        server_default=text("nextval('audit.audit_log_positions'::regclass)"),
+        comment="Place in the order of entries, by which live updates follow them; null for those before there was one",
+    )

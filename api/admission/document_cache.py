@@ -188,6 +188,14 @@ class DocumentCache:
         document.require(settings)
         return document
 
+    def is_subscription(self, text: str, name: str | None, settings: Settings) -> bool:
+        """Whether a request asks for a subscription."""
+        try:
+            operation = self.get(text, settings).operation(name)
+        except (GraphQLError, TooComplex):
+            return False  # the error is reported when it is executed
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
     def mutations(self, text: str, name: str | None, settings: Settings) -> frozenset[str]:
         """The names of the mutations that a request asks for; none for other operations and for invalid documents."""
         try:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import graphql
+import orjson
 import strawberry
-from graphql import DocumentNode, GraphQLError
+from graphql import DocumentNode, GraphQLError, create_source_event_stream
 from graphql import ExecutionResult as GraphQLExecutionResult
+from graphql.pyutils import is_awaitable
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -22,11 +26,25 @@ from api.admission.variables import require_variables
 from api.config.settings import Settings
 from api.errors import AppError, BadOperation, ClientLeft, RateLimited
 from api.execution import Executor, SizeBudget, TooLarge
+from api.execution.operation import Operation
 from api.fields.compiled import StrawberryDeclarations
 from api.fields.context import Context
 from api.fields.costs import Cost, Costs
 from api.fields.equal_queries import execute_together
 from api.log import current_cost, logger
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A subscription that may run: where its events come from, and what each of them costs at most.
+
+    Those with the same `question` have the same answer to an event, for the same viewer.
+    """
+
+    events: AsyncGenerator[Any, None]
+    document: DocumentNode
+    price: int
+    question: Hashable
 
 
 class LimitedSchema(strawberry.Schema):
@@ -81,6 +99,82 @@ class LimitedSchema(strawberry.Schema):
             return _refused(TimedOut(settings.execution_timeout))
         except TooLarge as large:
             return _refused(answer_too_large(large.size, settings))
+
+    async def open(self, operation: Operation, context: Context) -> Opened | ExecutionResult | PreExecutionError:
+        """Prepare a subscription and ask for its events, or say why there are none."""
+        execution = self._create_execution_context(
+            query=operation.query,
+            allowed_operation_types=[OperationType.SUBSCRIPTION],
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.name,
+        )
+        settings = context.settings
+        try:
+            async with asyncio.timeout(settings.execution_timeout) as deadline:
+                try:
+                    refused = await self._prepare(execution)
+                except GraphQLError as error:
+                    refused = PreExecutionError(data=None, errors=[error])
+                except (TooComplex, RateLimited) as error:
+                    refused = _refused(error)
+                if refused is not None:
+                    return refused
+                node = execution.graphql_document
+                assert node is not None
+                core = graphql.Executor.build(
+                    self._schema,
+                    node,
+                    context_value=context,
+                    raw_variable_values=operation.variables,
+                    operation_name=operation.name,
+                    hide_suggestions=not settings.suggestions,
+                )
+                if isinstance(core, list):  # what is wrong with the variables
+                    return ExecutionResult(data=None, errors=core)
+                events: Any = create_source_event_stream(core)
+                if is_awaitable(events):
+                    events = await events
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return _refused(TimedOut(settings.execution_timeout))
+        if isinstance(events, GraphQLExecutionResult):
+            return PreExecutionError(data=None, errors=events.errors)
+        document = documents.get(operation.query, settings)
+        definition = document.operation(operation.name)
+        assert definition is not None
+        price = document.price(definition, self.costs).of(operation.variables)
+        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS) if operation.variables else b""
+        return Opened(events, node, price, (operation.query, operation.name, variables))
+
+    async def execute_event(self, opened: Opened, operation: Operation, event: Any, context: Context) -> Any:
+        """The result of an event of a subscription."""
+        settings, coalescer = context.settings, context.stores.coalescer
+        context.only_reads = True
+        try:
+            async with asyncio.timeout(settings.execution_timeout) as deadline:
+                if coalescer is not None:
+                    coalescer.readers += 1
+                try:
+                    result = await self.executor.execute(
+                        opened.document,
+                        root_value=event,
+                        context_value=context,
+                        variable_values=operation.variables,
+                        operation_name=operation.name,
+                        size_budget=SizeBudget(settings.max_response_size),
+                    )
+                finally:
+                    if coalescer is not None:
+                        coalescer.readers -= 1
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return _refused(TimedOut(settings.execution_timeout))
+        except TooLarge as large:
+            return _refused(answer_too_large(large.size, settings))
+        return ExecutionResult(data=result.data, errors=result.errors)
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
@@ -139,7 +233,8 @@ class LimitedSchema(strawberry.Schema):
         if operation is None and (name is not None or document.structure.operations == 0):
             raise CannotGetOperationTypeError(name)
         kind = OperationType(operation.operation.value) if operation is not None else None
-        if kind is not None and kind not in context.allowed_operations:
+        if kind not in (None, OperationType.SUBSCRIPTION, *context.allowed_operations):
+            assert kind is not None
             raise InvalidOperationTypeError(kind)
         is_new = document.is_new
         if is_new:  # each step takes up to tens of ms: the others get their turn in between
@@ -156,6 +251,8 @@ class LimitedSchema(strawberry.Schema):
         if errors:
             return PreExecutionError(data=None, errors=errors)
         assert operation is not None
+        if kind is OperationType.SUBSCRIPTION and kind not in context.allowed_operations:
+            raise InvalidOperationTypeError(kind)
         if context.variables:
             require_variables(context.variables, settings)
         requested = document.price(operation, self.costs).of(context.variables)

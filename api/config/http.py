@@ -61,6 +61,13 @@ class HttpSettings(BaseSettings):
         1024 * 1024, ge=0, description="Bytes that wait for the client of a WebSocket before it is answered more"
     )
     socket_init_timeout: float = Field(3.0, gt=0, description="Longest wait for the first message of a WebSocket")
+    max_subscriptions: int = Field(2000, ge=0, description="Open subscriptions, a process")
+    max_subscriptions_per_account: int = Field(
+        100, ge=0, description="Those of one account, a process, or of one address where nobody is signed in"
+    )
+    max_events_behind: int = Field(
+        10_000, ge=1, description="Changes that a subscription may be behind, before it is refused or ended"
+    )
     max_batch_size: int = Field(10, ge=0, le=1000, description="Operations of a batch; 0 switches batches off")
     max_response_size: int = Field(
         10 * 1024 * 1024, ge=1024, description="Bytes of an answer before it is compressed, a batch's together"

@@ -13,7 +13,6 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
     Undefined,
     assert_valid_schema,
 )
@@ -127,7 +126,9 @@ class Executor:
         operation_name: str | None = None,
         size_budget: SizeBudget | None = None,
     ) -> ExecutionResult:
-        """The response, as `graphql.execute` gives it; the weight of what was executed is in `extensions["weight"]`.
+        """The response, as `graphql.execute` gives it: of a subscription, that to the event which is the root value.
+
+        The weight of what was executed is in `extensions["weight"]`.
 
         Raises TooLarge where the response is larger than the budget.
         """
@@ -201,8 +202,6 @@ def _require_supported(
     fragments: Mapping[str, FragmentDefinitionNode],
     directives: set[str],
 ) -> None:
-    if node.operation is OperationType.SUBSCRIPTION:
-        raise Unsupported("subscription")
     if schema.get_root_type(node.operation) is None:
         raise Unsupported("no such root type")
     if directives & INCREMENTAL:

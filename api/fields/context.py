@@ -15,6 +15,7 @@ from api.fields.domain import Domains
 from api.fields.equal_queries import Outcome
 from api.fields.loaders import Fetch, Loader
 from api.idempotency.claims import Claim
+from api.live.live import Live
 from api.rates.meter import Meter
 from api.rights.identity import identity_of
 from api.rights.policies import Policy
@@ -34,6 +35,7 @@ class Context:
     operation, `has_left` whether it was brought forward because its client has left. `only_reads` says that it is a
     query, whose reads may go out with those of others. `outcome` is what it has given, where others may have been given
     the same.
+    `live` is what subscriptions follow.
     """
 
     stores: Stores
@@ -57,6 +59,7 @@ class Context:
     of_batch: bool = False
     outcome: Outcome | None = None
     only_reads: bool = False
+    live: Live | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

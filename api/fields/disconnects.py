@@ -14,12 +14,16 @@ end."""
 
 
 class ClientDisconnect:
-    """Whether the client of a connection has gone, and the callbacks for when it goes."""
+    """Whether the client of a connection has gone, and the callbacks for when it goes.
 
-    __slots__ = ("_callbacks", "gone")
+    `leave` is called when the process wants to end, where an answer has no end of its own.
+    """
+
+    __slots__ = ("_callbacks", "gone", "leave")
 
     def __init__(self) -> None:
         self.gone = False
+        self.leave: Callable[[], None] | None = None
         self._callbacks: dict[Callable[[], None], None] = {}
 
     def add_callback(self, callback: Callable[[], None]) -> None:

@@ -64,14 +64,15 @@ class Belongings(Protocol):
 class Domain:
     """What a domain has for the others to work with.
 
-    `queries` and `mutations` are classes of root fields. `objects` and `records` are its types with global ids, by
-    name. `loaders` say, by the name of each loader, where its values come from. `costs` are those of its fields that
-    can't be read off the schema, by `Type.field`. `types` are those that no field names, such as members of interfaces.
-    `belongings` are what it keeps for users outside of PostgreSQL.
+    `queries`, `mutations` and `subscriptions` are classes of root fields. `objects` and `records` are its types with
+    global ids, by name. `loaders` say, by the name of each loader, where its values come from. `costs` are those of its
+    fields that can't be read off the schema, by `Type.field`. `types` are those that no field names, such as members of
+    interfaces. `belongings` are what it keeps for users outside of PostgreSQL.
     """
 
     queries: Sequence[type] = ()
     mutations: Sequence[type] = ()
+    subscriptions: Sequence[type] = ()
     objects: Mapping[str, ObjectType] = field(default_factory=dict)
     records: Mapping[str, RecordType] = field(default_factory=dict)
     loaders: Mapping[str, Source] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Domains:
         """Raises ValueError where two domains claim the same name."""
         self.queries = tuple(each for domain in domains for each in domain.queries)
         self.mutations = tuple(each for domain in domains for each in domain.mutations)
+        self.subscriptions = tuple(each for domain in domains for each in domain.subscriptions)
         self.types = tuple(each for domain in domains for each in domain.types)
         self.objects = _joined([domain.objects for domain in domains])
         self.records = _joined([domain.records for domain in domains])

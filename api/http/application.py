@@ -29,6 +29,7 @@ from api.http.request import Incoming, wants_data
 from api.http.sockets import SocketEndpoint
 from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
+from api.live.live import Live
 from api.log import logger
 from api.schema import schema
 from api.search import language as search_language
@@ -48,11 +49,13 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_stores(settings) as stores:
             app.state.stores = stores
+            app.state.live = live = Live(stores, settings)
             await _verify(stores, settings)
             try:
                 async with sweeping(stores, settings), following(stores, settings, app.state.search_lag):
                     yield
             finally:
+                await live.close()
                 await endpoint.meters.close()
 
     sockets = SocketEndpoint(endpoint, settings)

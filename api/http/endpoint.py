@@ -37,6 +37,9 @@ from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
+from api.http.sessions import Sessions
+from api.http.subscription_stream import follow
+from api.http.subscriptions import open_subscription
 from api.http.traffic import Traffic
 from api.idempotency.claims import Claim
 from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of, may_be_replayed
@@ -51,11 +54,12 @@ from api.stores.stores import Stores
 
 _AUTHORIZATION: Final = b"authorization"
 _KEY: Final = HEADER.lower().encode()
+_NOT_ONE_ANSWER: Final = f"A subscription is followed over a WebSocket, or by POST as {EVENT_STREAM}."
 _NOTHING: Final[Mapping[str, Any]] = {}
 _LOGGED: Final = 100
 """The most characters of an operation's name that are logged."""
 _READS: Final = frozenset({OperationType.QUERY})
-_ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION})
+_WRITES: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ class GraphQLEndpoint:
     """The ASGI application of `/graphql`: POST, and GET for queries."""
 
     def __init__(self, schema: LimitedSchema, settings: Settings) -> None:
-        self._schema = schema
+        self.schema = schema
         self._settings = settings
         counts = counts_of(settings)
         self.auth = Auth(settings, counts)
@@ -98,6 +102,7 @@ class GraphQLEndpoint:
         self._documents = Documents(settings)
         self.meters = Meters(settings, counts)
         self.traffic = Traffic()
+        self.sessions = Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer every request with a well-formed GraphQL response."""
@@ -105,6 +110,9 @@ class GraphQLEndpoint:
         accepted = response_type(request.header(b"accept"))
         exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
         answer, content = await self.answer(exchange, self._answer)
+        if answer.subscription is not None:
+            await follow(answer.subscription, self.sessions, scope, send)
+            return
         media_type = exchange.media_type or JSON
         if media_type == EVENT_STREAM:
             if exchange.is_admitted:
@@ -172,6 +180,8 @@ class GraphQLEndpoint:
             exchange.meter.require()
         exchange.viewer = await self.viewer(exchange, claims)
         asked = exchange.asked = await self._documents.resolve(operation, exchange.stores, for_old_client=False)
+        if documents.is_subscription(asked.query, asked.name, self._settings):
+            return await open_subscription(self, exchange, claims, asked)
         return await self._execute(exchange, asked)
 
     def address_of(self, connection: HTTPConnection) -> str | None:
@@ -180,7 +190,7 @@ class GraphQLEndpoint:
 
     async def _written(self, answer: Answer, budget: SizeBudget) -> bytes:
         """The answer as JSON; a large one with turns of the event loop in between."""
-        is_large, outcome, turns = budget.size - budget.left >= LARGE, answer.outcome, self._schema.executor.turns
+        is_large, outcome, turns = budget.size - budget.left >= LARGE, answer.outcome, self.schema.executor.turns
         if outcome is None or isinstance(answer.body, list):
             return await written(answer.body, turns) if is_large else answer.content()
         if outcome.json is None:
@@ -207,6 +217,8 @@ class GraphQLEndpoint:
         asked = exchange.asked = await self._documents.resolve(
             asked, exchange.stores, for_old_client=exchange.media_type == JSON
         )
+        if exchange.media_type == EVENT_STREAM and documents.is_subscription(asked.query, asked.name, self._settings):
+            return await open_subscription(self, exchange, claims, asked)
         key = key_of(keys) if keys and exchange.request.method == "POST" else None
         if key is None or not may_be_replayed(documents.mutations(asked.query, asked.name, self._settings)):
             return await self._execute(exchange, asked)
@@ -267,30 +279,37 @@ class GraphQLEndpoint:
         assert isinstance(answer.body, dict)
         return answer.status, answer.body
 
-    async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
-        """Run one operation. Raises AppError where it is refused with an HTTP status."""
-        context = Context(
+    def context(self, exchange: Exchange, viewer: Viewer, claim: Claim | None = None) -> Context:
+        """The context of an operation of this exchange."""
+        return Context(
             exchange.stores,
             self._settings,
             exchange.request_id,
             DOMAINS,
             self.auth,
-            exchange.viewer,
+            viewer,
             exchange.address,
             claim,
+            live=exchange.request.scope["app"].state.live,
         )
+
+    async def _execute(self, exchange: Exchange, operation: Operation, claim: Claim | None = None) -> Answer:
+        """Run one operation. Raises AppError where it is refused with an HTTP status."""
+        context = self.context(exchange, exchange.viewer, claim)
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
         context.of_batch = isinstance(exchange.asked, list)
         context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
-            result = await self._schema.execute(
+            result = await self.schema.execute(
                 operation.query,
                 variable_values=operation.variables,
                 operation_name=operation.name,
                 context_value=context,
-                allowed_operation_types=_READS if exchange.request.method == "GET" else _ALL,
+                allowed_operation_types=_READS if exchange.request.method == "GET" else _WRITES,
             )
-        except InvalidOperationTypeError:
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                raise BadRequest(_NOT_ONE_ANSWER) from None
             raise BadRequest("Mutations are sent with POST.", 405, {"allow": "POST"}) from None
         except CannotGetOperationTypeError:
             named = " of this name" if operation.name else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import GraphQLError, GraphQLSyntaxError, IntValueNode
@@ -21,6 +21,9 @@ from api.http.masking import without_values
 from api.http.request import RESPONSE_JSON
 from api.log import logger
 
+if TYPE_CHECKING:
+    from api.http.subscriptions import Subscription
+
 Body = dict[str, Any]
 
 
@@ -29,12 +32,14 @@ class Answer:
     """A response: its HTTP status, its body (a list for a batch), and headers beside those of every response.
 
     `outcome` is where its data is from, which others may be answered with, too.
+    Where a `subscription` has been opened, there is no body: its results follow.
     """
 
     status: int
     body: Body | list[Body]
     headers: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None
+    subscription: Subscription | None = None
 
     def content(self) -> bytes:
         """The body as JSON. Raises TypeError where JSON can't express it."""

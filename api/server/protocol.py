@@ -154,6 +154,12 @@ class Protocol(HttpToolsProtocol):
         if not self.pipeline:
             self._peers.waits(self)
 
+    def shutdown(self) -> None:
+        """Called by uvicorn when the process wants to end: a stream of events ends at once, other answers first."""
+        super().shutdown()
+        if self._disconnect.leave is not None:
+            self._disconnect.leave()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unsent.begin(self)

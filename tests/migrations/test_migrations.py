@@ -150,8 +150,9 @@ def test_create_writes_an_empty_revision_after_the_head(versions: Path) -> None:
 
 def test_every_table_and_column_has_a_comment(migrated: Settings) -> None:
     found = structure(migrated)
-    assert len(found["tables"]) == len(Base.metadata.tables)
-    assert [row for row in found["tables"] if not row[-1]] == []
+    tables = [row for row in found["tables"] if row[2] != b"S"]  # beside a sequence
+    assert len(tables) == len(Base.metadata.tables)
+    assert [row for row in tables if not row[-1]] == []
     assert [row for row in found["columns"] if not row[-1]] == []
 
 

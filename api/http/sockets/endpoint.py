@@ -12,7 +12,6 @@ from api.config.settings import Settings
 from api.error_codes import ErrorCode
 from api.http.endpoint import GraphQLEndpoint
 from api.http.sockets.messages import PROTOCOL, Code
-from api.http.sockets.sessions import Sessions
 from api.http.sockets.socket import Socket
 
 _FULL: Final = "This process has as many sockets as it may have (MAX_SOCKETS): try again later."
@@ -23,7 +22,6 @@ class SocketEndpoint:
 
     def __init__(self, endpoint: GraphQLEndpoint, settings: Settings) -> None:
         self._endpoint, self._settings = endpoint, settings
-        self._sessions = Sessions()
         self._open = 0
 
     def __len__(self) -> int:
@@ -43,6 +41,6 @@ class SocketEndpoint:
         self._open += 1
         try:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            await Socket(self._endpoint, self._sessions, str(uuid_utils.uuid7()), scope, receive, send).serve()
+            await Socket(self._endpoint, self._endpoint.sessions, str(uuid_utils.uuid7()), scope, receive, send).serve()
         finally:
             self._open -= 1

@@ -39,6 +39,7 @@ class Code(IntEnum):
     SUBSCRIBER_EXISTS = 4409
     TOO_MANY_INITS = 4429
     INTERNAL_ERROR = 4500
+    TOO_SLOW = 4508
 
 
 class BadMessage(Exception):

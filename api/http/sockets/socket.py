@@ -22,12 +22,14 @@ from api.execution.operation import Operation
 from api.fields.disconnects import CLIENT_DISCONNECT, LEAVING, ClientDisconnect
 from api.http.endpoint import Exchange, GraphQLEndpoint
 from api.http.request import RESPONSE_JSON, Incoming
-from api.http.response import Answer
+from api.http.response import Answer, refusal
+from api.http.sessions import Sessions
 from api.http.sockets import messages
 from api.http.sockets.messages import BadMessage, Code, Complete, Init, Message, Ping, Subscribe
 from api.http.sockets.outbox import Outbox
-from api.http.sockets.sessions import Sessions
+from api.http.subscriptions import Subscription
 from api.http.unsent_responses import QUEUED
+from api.live.errors import TooFarBehind
 from api.log import logger
 
 _AT_ONCE: Final = 10
@@ -38,9 +40,13 @@ _RESTARTS: Final = "The server restarts: connect anew"
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """An operation that is being answered. `disconnect` tells whether its client still waits for it."""
+    """An operation that is being answered. `disconnect` tells whether its client still waits for it.
+
+    `lasts` says that it is a subscription that has begun.
+    """
 
     id: str
+    lasts: bool = False
     disconnect: ClientDisconnect = field(default_factory=ClientDisconnect)
 
 
@@ -172,7 +178,11 @@ class Socket:
             if running.disconnect.gone:
                 return
             answer, content = await self._endpoint.answer(exchange, find, socket=self.id)
-            await self._outbox.room()
+            if answer.subscription is None:
+                await self._outbox.room()
+        if answer.subscription is not None:
+            await self._follow(running, answer.subscription)
+            return
         if running.disconnect.gone:
             return
         del self._running[running.id]  # the client may use the id again as soon as it has read the end
@@ -181,6 +191,29 @@ class Socket:
         else:
             self._outbox.put(messages.error(running.id, answer.errors))
         self._leave_when_done()
+
+    async def _follow(self, running: Running, subscription: Subscription) -> None:
+        """Send the results of a subscription until it is completed. Its place among the ten is others' by now."""
+        running.lasts = True
+        self._leave_when_done()
+        task = asyncio.current_task()
+        assert task is not None
+        stop = partial(_cancel, task)
+        running.disconnect.add_callback(stop)
+        try:
+            async for content in subscription.results():
+                self._outbox.put(messages.next_result(running.id, content))
+                await self._outbox.room()
+        except TooFarBehind as error:
+            self.close(Code.TOO_SLOW, error.message)
+        except Unauthenticated as error:
+            self.close(Code.FORBIDDEN, error.message)
+        except AppError as error:
+            self._running.pop(running.id, None)
+            self._outbox.put(messages.error(running.id, refusal(error).errors))
+        finally:
+            running.disconnect.remove_callback(stop)
+            await subscription.close(socket=self.id)
 
     async def _execute(self, exchange: Exchange, operation: Operation) -> Answer:
         return await self._endpoint.answer_one(exchange, self._claims, operation)
@@ -216,7 +249,7 @@ class Socket:
             self.close(Code.INTERNAL_ERROR, "Internal error")
 
     def _leave_when_done(self) -> None:
-        if self._leaves and not self._running:
+        if self._leaves and all(running.lasts for running in self._running.values()):
             if self.code == _NORMAL:
                 self.code = Code.RESTART
             self._outbox.end(Code.RESTART, _RESTARTS, at_once=False)
@@ -243,3 +276,7 @@ class Socket:
             operations=self._operations,
             socket=self.id,
         )
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()

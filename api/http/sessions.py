@@ -1,4 +1,4 @@
-"""The sessions behind open sockets: a socket is closed within a second of the end of its session."""
+"""The sessions behind sockets and streams: they are closed within a second of the end of their session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Close = Callable[[], None]
 
 
 class Sessions:
-    """The sessions of a process's sockets, each with what closes its sockets.
+    """The sessions of a process's sockets and streams of events, each with what closes them.
 
     Where PostgreSQL doesn't answer, sockets stay: what they ask for is refused, or needs no session.
     """

@@ -1,0 +1,44 @@
+"""What a process has of live updates: its feeds, and who follows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+from api.config.settings import Settings
+from api.live.errors import TooManySubscriptions
+from api.live.feed import Feed
+from api.stores.stores import Stores
+
+
+class Live:
+    """The live updates of a process. `rows` are the changes of PostgreSQL's rows."""
+
+    def __init__(self, stores: Stores, settings: Settings) -> None:
+        self.rows = Feed(stores, settings)
+        self._most, self._most_of_one = settings.max_subscriptions, settings.max_subscriptions_per_account
+        self._open = Counter[UUID | str | None]()
+
+    def __len__(self) -> int:
+        return self._open.total()
+
+    def enter(self, account: UUID | None, address: str | None) -> Callable[[], None]:
+        """Count a subscription, until what is returned is called. Raises TooManySubscriptions."""
+        whose = account or address
+        if len(self) >= self._most:
+            raise TooManySubscriptions("MAX_SUBSCRIPTIONS")
+        if whose is not None and self._open[whose] >= self._most_of_one:
+            raise TooManySubscriptions("MAX_SUBSCRIPTIONS_PER_ACCOUNT")
+        self._open[whose] += 1
+        return partial(self._leave, whose)
+
+    def _leave(self, whose: UUID | str | None) -> None:
+        self._open[whose] -= 1
+        if not self._open[whose]:
+            del self._open[whose]
+
+    async def close(self) -> None:
+        """End the feeds."""
+        await self.rows.close()
