@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Index, String, Text, literal_column, text
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, Text, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +29,13 @@ def text_of_properties(key: str, table: str = "") -> str:
     kind, value = (f"{table}properties {operator} '{key}'" for operator in ("->", "->>"))
     return f"left(\nCASE\n WHEN jsonb_typeof({kind}) = 'string' THEN {value}\n ELSE NULL\nEND, 255)"
 
+
+# spelt as in the index; SQLAlchemy would write a subscript, which doesn't match the index
+TAGS: Final = literal_column("(catalog.catalog_items.properties -> 'tags')", JSONB)
+TEXTS: Final[Mapping[str, ColumnElement[str]]] = {
+    name: literal_column(text_of_properties(key, "catalog.catalog_items."), String()) for name, key in TEXT_KEYS.items()
+}
+"""The texts inside `properties`, by Python name."""
 
 SIZED: Final = text("deleted_at IS NULL AND jsonb_typeof(properties -> 'sizes'::text) = 'object'::text")
 """The live items that have a size table."""

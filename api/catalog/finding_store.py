@@ -32,11 +32,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 import models
 from api.catalog.sizes import SizeTable, table_of
-from api.catalog.store import TAGS, TEXTS
 from api.catalog.traits import traits_of
 from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
 from api.similarity.traits import Candidate
 from api.stores.stores import Stores
+from models.catalog_item import TAGS, TEXTS
 from models.statements import Parameters, Statement, compile_select
 
 MOST_OF_VALUE: Final = 50

@@ -1,26 +1,16 @@
 """Statements on `catalog.catalog_items`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, insert, literal_column
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import models
 from api.lists.rows import RowReader
 from api.stores.stores import Stores
 from models import PostgresRepository, new_id
-from models.catalog_item import TEXT_KEYS, text_of_properties
-
-# spelt as in the index; SQLAlchemy would write a subscript, which doesn't match the index
-TAGS: Final = literal_column("(catalog.catalog_items.properties -> 'tags')", JSONB)
-
-
-TEXTS: Final[Mapping[str, ColumnElement[str]]] = {
-    name: literal_column(text_of_properties(key, "catalog.catalog_items."), String()) for name, key in TEXT_KEYS.items()
-}
-"""The texts inside `properties`, by field."""
+from models.catalog_item import TAGS, TEXTS
 
 catalog_items = RowReader(models.CatalogItem, special={"tags": TAGS, **TEXTS})
 

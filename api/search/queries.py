@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated, Final
 
 import strawberry
@@ -12,22 +11,18 @@ from api.errors import BadUserInput
 from api.fields.connections import PageInfo
 from api.fields.context import Context
 from api.fields.selection import selects_any, selects_below
-from api.lists.conditions import Condition
+from api.lists.conditions import EVERYTHING, And, Condition
+from api.lists.costs import COUNTS, READS, Listing, weight_of_condition
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 from api.search import store
 from api.search.corrections import corrected
 from api.search.cursors import SearchCursors
 from api.search.highlights import Highlight, highlights
+from api.search.inputs import SearchFilter, SearchType, conditions_of
 from api.search.query import Query, read_query, to_tsquery
 from api.search.types import SearchConnection, SearchEdge
 
 NEEDS_RESULTS: Final = ("edges", "nodes", "pageInfo", "correctedQuery", "totalCount")
-
-
-@strawberry.enum(description="What may be searched.")
-class SearchType(Enum):
-    CATALOG_ITEM = strawberry.enum_value("CatalogItem", description="Items of the catalog.")
-    DESIGN = strawberry.enum_value("Design", description="Published designs, and one's own.")
 
 
 @strawberry.type
@@ -44,6 +39,10 @@ class SearchQueries:
         types: Annotated[
             list[SearchType] | None, strawberry.argument(description="Only these types; all where it is not given.")
         ] = None,
+        filter: Annotated[
+            SearchFilter | None,
+            strawberry.argument(description="Which of what has the words; all of it where it is not given."),
+        ] = None,
         first: Annotated[
             int | None, strawberry.argument(description=f"How many, at most {MAX_SIZE}; 20 where it is not given.")
         ] = None,
@@ -54,14 +53,24 @@ class SearchQueries:
         if not 0 <= size <= MAX_SIZE:
             raise BadUserInput(f"first must lie between 0 and {MAX_SIZE}.")
         asked = read_query(query)
-        names = [str(each.value) for each in SearchType if types is None or each in types]
-        scopes = tuple((name, context.policy(name).scope(context.viewer)) for name in names)
-        cursors = SearchCursors((asked, names))
+        conditions = conditions_of(filter, [each for each in SearchType if types is None or each in types])
+        policies = [(str(each.value), context.policy(str(each.value)).scope(context.viewer)) for each, _ in conditions]
+        scopes = tuple(
+            (name, scope if condition == EVERYTHING else And((condition, scope)))
+            for (name, scope), (_, condition) in zip(policies, conditions, strict=True)
+        )
+        listing = Listing(
+            whole=True, reads=selects_any(info._raw_info, READS), counts=selects_any(info._raw_info, (COUNTS,))
+        )
+        context.surcharge += listing.surcharge(sum(weight_of_condition(each) for _, each in conditions))
+        cursors = SearchCursors((asked, conditions))
         place = None if after is None else cursors.read(after)
         searched, question, found = asked, _question(asked, scopes), list[store.Found]()
         if question is not None and selects_any(info._raw_info, NEEDS_RESULTS):
             found = await store.page(context.stores, question, size, place)
-            if not found and (better := await corrected(context.stores, asked, scopes)) is not None:
+            # after the last page follows nothing else, and a word that there is stays, whatever the filter leaves
+            nothing = not found and (place is None or not await store.page(context.stores, question, 0, None))
+            if nothing and (better := await corrected(context.stores, asked, policies)) is not None:
                 searched, question = better, _question(better, scopes)
                 assert question is not None
                 found = await store.page(context.stores, question, size, place)

@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
 from api.stores.stores import Stores
 from models import CatalogItem, DesignWords, ItemWords, Spelling
+from models.catalog_item import TAGS, TEXTS
 from models.statements import Parameters, Record, Statement, compile_select
 
 CANDIDATES: Final = 2000
@@ -57,16 +58,21 @@ SEARCHED: Final[Mapping[str, Searched]] = {
         source=ItemWords.__table__.join(_items, _items.c.id == ItemWords.item_id),
         id=_items.c.id,
         words=ItemWords.__table__.c.words,
-        columns={each.key: each for each in _items.columns},
+        columns={**{each.key: each for each in _items.columns}, **TEXTS, "tags": TAGS},
     ),
     "Design": Searched(
         source=_designs,
         id=_designs.c.id,
         words=_designs.c.words,
-        columns={**{each.key: each for each in _designs.columns}, "deleted_at": null()},
+        columns={
+            **{each.key: each for each in _designs.columns},
+            "metadata.tags": _designs.c.tags,
+            "deleted_at": null(),
+        },
     ),
 }
-"""By the name of the GraphQL type. Deleted designs have no row."""
+"""By the name of the GraphQL type; columns by the names that its filters and policies use. Deleted designs have no
+row."""
 
 
 class Found(NamedTuple):
