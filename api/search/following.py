@@ -61,9 +61,9 @@ async def _follow_on(stores: Stores, lag: Lag) -> None:
         try:
             place = await feed.take(stores.engine, follower.name)
             if place is not None:
-                failing = False
                 await follower.follow(place)
-            elif (status := await feed.status(stores.engine)) is not None and status.behind is not None:
+            failing = False
+            if (status := await feed.status(stores.engine)) is not None and status.behind is not None:
                 lag.note(status.behind)
         except LeaseLost:
             pass
@@ -77,9 +77,9 @@ async def _follow_on(stores: Stores, lag: Lag) -> None:
         except Exception as error:
             if as_app_error(error) is None:
                 logger.exception("search doesn't follow designs")
-            elif not failing:
+            elif follower.has_followed or not failing:  # once an outage
                 logger.warning("search can't follow designs", error=repr(error))
-            failing = True
+            failing, follower.has_followed = True, False
         # so that not all processes ask at the same moment
         await asyncio.sleep(RETRY if failing else LEASE * random.uniform(0.3, 0.6))  # noqa: S311  no secret
 
@@ -93,6 +93,8 @@ class Follower:
         self.name = str(uuid4())
         self.is_lost = False
         """Whether the place that is stored leads nowhere."""
+        self.has_followed = False
+        """Whether it has taken anything over, until somebody says that it hasn't."""
         self.copied = 0
         """Designs of the last copy."""
 
@@ -132,6 +134,7 @@ class Follower:
             progress(self.copied)
             if upto is None:
                 self.is_lost = False
+                self._note_all_known()
                 return replace(place, copied=True)
             last = upto
 
@@ -142,5 +145,10 @@ class Follower:
             if found.keys:
                 await projection.write(connection, designs, found.keys)
             await feed.advance(connection, self.name, found.place, caught_up=found.all_known)
+        self.has_followed = True
         if found.all_known:
-            self.lag.note(0)
+            self._note_all_known()
+
+    def _note_all_known(self) -> None:
+        self.has_followed = True
+        self.lag.note(0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
+
+from bson import ObjectId
 
 from api.search import feed
 from api.search.changes import has_change_streams
 from api.search.following import Follower
 from api.stores.stores import Stores
+from tests.support.factories.designs import designs
 
 
 async def copy_designs(stores: Stores) -> None:
@@ -27,3 +31,16 @@ async def eventually(found: Callable[[], Awaitable[Any]], expected: Any) -> None
             return
         await asyncio.sleep(0.1)
     assert await found() == expected
+
+
+async def change_design(stores: Stores, id: ObjectId, **values: Any) -> None:
+    """Change a design as another program may, which notes the time."""
+    await designs(stores).collection.update_one({"_id": id}, {"$set": values | {"updatedAt": datetime.now(UTC)}})
+
+
+async def delete_design(stores: Stores, id: ObjectId) -> None:
+    """Delete a design; only mark it as deleted where nothing else is heard of, for want of change streams."""
+    if await has_change_streams(stores.database):
+        await designs(stores).collection.delete_one({"_id": id})
+    else:
+        await change_design(stores, id, deletedAt=datetime.now(UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from api.search.following import Follower
 from api.search.rebuilding import rebuild
 from api.stores.stores import Stores
 from tests.search.conftest import SEARCH, names
-from tests.search.following import copy_designs, eventually
+from tests.search.following import change_design, copy_designs, delete_design, eventually
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, designs, insert_design, object_id
@@ -46,14 +47,14 @@ async def test_a_running_server_follows(settings: Settings, clean_stores: None, 
     async with running(settings, search_indexing=True) as (_, client):
         search = partial(found, client)
         await eventually(partial(search, "velvet"), ["Velvet"])
-        inserted = await insert_design(stores, name="Tulle", status="published", version=1)
+        inserted = await insert_design(stores, name="Tulle", status="published", version=1, updatedAt=datetime.now(UTC))
         await eventually(partial(search, "tulle"), ["Tulle"])
-        await designs(stores).collection.update_one({"_id": inserted}, {"$set": {"name": "Satin"}})
+        await change_design(stores, inserted, name="Satin")
         await eventually(partial(search, "satin"), ["Satin"])
         assert await search("tulle") == []
-        await designs(stores).collection.delete_one({"_id": inserted})
+        await delete_design(stores, inserted)
         await eventually(partial(search, "satin"), [])
-        await designs(stores).collection.update_one({"_id": object_id(before)}, {"$set": {"status": "draft"}})
+        await change_design(stores, object_id(before), status="draft")
         await eventually(partial(search, "velvet"), [])
         # a node that may not be read is null before search knows of the change
         await eventually(partial(known, stores), [("Velvet", "draft")])
