@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import sys
@@ -15,12 +16,14 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 
 from api.accounts import passwords
 from api.config.settings import Settings
+from api.demo import loader
 from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
 from api.http.application import create_app
@@ -34,6 +37,7 @@ from migrations.runner import upgrade
 from tests.execution.both import Both, standing_in
 from tests.support import processes, servers
 from tests.support.applications import running
+from tests.support.clients import mend_clients
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
 from tests.support.stores.compiled import compiled_once
@@ -42,8 +46,7 @@ from tests.support.stores.shared_values import SharedValues
 from tests.support.stores.unindexed import drop_indexes, make_collections
 from tests.support.world import OPEN, WALLED, World, living, walled
 
-# httpx looks for it at each request without a socket; to find that it isn't there takes a tenth of the request's time
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+mend_clients()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,9 +153,16 @@ def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_BCRYPT_COST", 4)
 
 
+@pytest.fixture(autouse=True)
+def cheap_demo_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is loaded in this process has hashes that are quickly made; those of commands are as ever."""
+    monkeypatch.setattr(loader, "PasswordHasher", functools.partial(PasswordHasher, time_cost=1, memory_cost=32))
+
+
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The event loop that `serve` has."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,6 +26,7 @@ from tests.support.graphql import execute, is_empty, respond
 from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.servers import Server, environment, serving
 from tests.support.signing_in import signed_in, with_token
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -353,7 +354,7 @@ async def test_a_session_is_good_on_every_instance(settings: Settings, client: h
         await mutate(with_token(client, answer["accessToken"]), "signOut")
         with anyio.fail_after(2):
             while await status(elsewhere, answer) != 401:
-                await anyio.lowlevel.checkpoint()
+                await pause()
 
 
 async def test_the_actor_of_a_sign_up_is_the_account(stores: Stores, client: httpx.AsyncClient) -> None:

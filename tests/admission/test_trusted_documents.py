@@ -22,6 +22,7 @@ from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.graphql import sent
 from tests.support.signing_in import signed_in
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +125,7 @@ async def test_a_registration_and_a_removal_are_seen_without_a_restart(
 ) -> None:
     async def until(client: httpx.AsyncClient, expected: tuple[int, Any]) -> None:
         while await post(client, documentId=identifier_of(TYPENAME)) != expected:
-            await lowlevel.checkpoint()  # a client without a socket leaves no time for what runs in the background
+            await pause()  # a client without a socket leaves no time for what runs in the background
 
     monkeypatch.setattr(register, "CHECKED", 0.05)
     monkeypatch.setattr(register, "MISSED", 0.05)

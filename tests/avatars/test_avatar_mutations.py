@@ -20,6 +20,7 @@ from tests.support.factories.users import create_user, users
 from tests.support.graphql import error_of, execute, gid, respond, sent
 from tests.support.mutations.objects import NOT_FOUND, Mutations, invalid
 from tests.support.signing_in import signed_in
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -650,6 +651,7 @@ async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(client: htt
         async with asyncio.timeout(10):
             while not await waits():
                 assert not deletion.done()
+                await pause()
 
             # when: the owner, who is there until the deletion is done, changes the second
             changed = await change(mine, "updateAvatar", id=gid(second), name="Changed")

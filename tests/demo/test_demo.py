@@ -10,7 +10,6 @@ import signal
 import statistics
 from collections import Counter
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,11 +80,10 @@ async def stores(
     opened_stores: Stores, kept_block: bytes, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
 ) -> AsyncIterator[Stores]:
     """Both stores, empty, to load into quickly: designs have no indexes, which take SecantusDB nine tenths of the time
-    of a load, and in this process hashes are cheap and the block isn't generated anew.
+    of a load, and in this process the block isn't generated anew.
 
     In `test_without_configured_stores_those_of_dev_are_filled` all is as it is.
     """
-    monkeypatch.setattr("api.demo.loader.PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=32))
     monkeypatch.setattr("api.demo.loader.generate", lambda _: [pickle.loads(kept_block)])
     database = opened_stores.database
     await database["designs"].drop_indexes()

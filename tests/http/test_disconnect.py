@@ -20,14 +20,16 @@ import pytest
 import structlog
 from starlette.applications import Starlette
 
+from api.config.settings import Settings
 from api.stores.stores import Stores
 from models import Avatar, User
-from tests.support.applications import listening
+from tests.support.applications import listening, running
 from tests.support.factories.avatars import avatars, create_avatar
 from tests.support.factories.designs import create_design, designs
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import gid
 from tests.support.signing_in import signed_in
+from tests.support.waiting import pause
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -61,7 +63,7 @@ async def waiting(connection: Connection, statements: int | None = None) -> None
 async def until(condition: Any) -> None:
     with anyio.fail_after(30):
         while not await condition():
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def no_transaction_is_left(connection: Connection, stores: Stores) -> None:
@@ -108,26 +110,28 @@ ITEMS = {"query": "{ catalogItems { totalCount } avatars { totalCount } }"}
 
 
 async def test_a_query_whose_client_has_left_is_ended(
-    client: httpx.AsyncClient, stores: Stores, address: str, locks: Connection
+    settings: Settings, clean_stores: None, locks: Connection
 ) -> None:
     """However long its body was, and while what it waits for is still locked."""
-    admin, _ = await signed_in(client, stores, "admin")
-    with structlog.testing.capture_logs() as logs:
-        for body in (ITEMS, ITEMS | {"padding": "x" * 300_000}, [ITEMS, ITEMS]):
+    async with running(settings, coalescing=False) as (app, client), listening(app) as port:
+        admin, _ = await signed_in(client, app.state.stores, "admin")
+        address = f"http://127.0.0.1:{port}"
+        with structlog.testing.capture_logs() as logs:
+            for body in (ITEMS, ITEMS | {"padding": "x" * 300_000}, [ITEMS, ITEMS]):
+                async with locks.transaction():
+                    await locks.execute("LOCK TABLE catalog.catalog_items, avatar.avatars IN ACCESS EXCLUSIVE MODE")
+                    logs.clear()
+                    leave(await asked(address, admin.headers, body, locks, 2 * (1 + isinstance(body, list))))
+                    await waiting(locks, 0)
+                    await no_transaction_is_left(locks, app.state.stores)
+                    await until(partial(is_logged, logs))
+                assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
+            # and one that stays has its answer
             async with locks.transaction():
-                await locks.execute("LOCK TABLE catalog.catalog_items, avatar.avatars IN ACCESS EXCLUSIVE MODE")
-                logs.clear()
-                leave(await asked(address, admin.headers, body, locks, 2 * (1 + isinstance(body, list))))
-                await waiting(locks, 0)
-                await no_transaction_is_left(locks, stores)
-                await until(partial(is_logged, logs))
-            assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
-        # and one that stays has its answer
-        async with locks.transaction():
-            await locks.execute("LOCK TABLE avatar.avatars IN ACCESS EXCLUSIVE MODE")
-            stays = asyncio.create_task(admin.post(f"{address}/graphql", json=ITEMS))
-            await waiting(locks)
-        assert (await stays).json() == {"data": {"catalogItems": {"totalCount": 0}, "avatars": {"totalCount": 0}}}
+                await locks.execute("LOCK TABLE avatar.avatars IN ACCESS EXCLUSIVE MODE")
+                stays = asyncio.create_task(admin.post(f"{address}/graphql", json=ITEMS))
+                await waiting(locks)
+            assert (await stays).json() == {"data": {"catalogItems": {"totalCount": 0}, "avatars": {"totalCount": 0}}}
 
 
 async def test_of_a_batch_what_writes_is_carried_on(

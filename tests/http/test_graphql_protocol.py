@@ -8,7 +8,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-import anyio.lowlevel
+import anyio
 import asyncpg
 import httpx
 import pytest
@@ -23,6 +23,7 @@ from tests.support.applications import running
 from tests.support.factories.users import create_user
 from tests.support.graphql import gid
 from tests.support.signing_in import access_token, with_token
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -277,20 +278,23 @@ async def test_limits_are_settings(settings: Settings, clean_stores: None) -> No
     assert (query.status_code, query.json()) == (414, refused("The query string has more than 1024 bytes."))
 
 
-async def test_operations_of_a_batch_run_at_the_same_time(client: httpx.AsyncClient, postgres_url: str) -> None:
+async def test_operations_of_a_batch_run_at_the_same_time(
+    settings: Settings, clean_stores: None, postgres_url: str
+) -> None:
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fashion-wallet' AND wait_event_type = 'Lock'"
     )
     watcher, blocker = [await asyncpg.connect(postgres_url) for _ in range(2)]
-    async with blocker.transaction():
-        await blocker.execute("LOCK TABLE catalog.catalog_items IN ACCESS EXCLUSIVE MODE")
-        batch = asyncio.create_task(post(client, [{"query": "{ catalogItems { totalCount } }"}] * 3))
-        with anyio.fail_after(30):
-            while await watcher.fetchval(waiting) != 3:
-                await anyio.lowlevel.checkpoint()
-    await asyncio.gather(watcher.close(), blocker.close())
+    async with running(settings, coalescing=False) as (_, client):
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE catalog.catalog_items IN ACCESS EXCLUSIVE MODE")
+            batch = asyncio.create_task(post(client, [{"query": "{ catalogItems { totalCount } }"}] * 3))
+            with anyio.fail_after(30):
+                while await watcher.fetchval(waiting) != 3:
+                    await pause()
+        await asyncio.gather(watcher.close(), blocker.close())
 
-    assert (await batch).json() == [{"data": {"catalogItems": {"totalCount": 0}}}] * 3
+        assert (await batch).json() == [{"data": {"catalogItems": {"totalCount": 0}}}] * 3
 
 
 @pytest.mark.parametrize("given", ["abc", "4bf92f3577b34da6a3ce929d0e0e4736", "A.b_c-9", "x" * 64])

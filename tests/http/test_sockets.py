@@ -28,6 +28,7 @@ from tests.support.failures.proxies import through
 from tests.support.graphql import gid
 from tests.support.requests.sockets import GraphQLSocket, socket, subscribe
 from tests.support.signing_in import access_token, open_session, signed_in
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -234,7 +235,7 @@ async def waiting(connection: asyncpg.Connection[asyncpg.Record], statements: in
     """Return once so many statements wait for a lock."""
     with anyio.fail_after(30):
         while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") != statements:
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def test_an_id_is_free_again_once_its_operation_has_ended(
@@ -276,7 +277,7 @@ async def test_a_mutation_is_carried_on_but_not_answered_when_nobody_waits(
         # what comes next is the answer to the next operation
         with anyio.fail_after(30):
             while await of_ada.execute("{ viewer { firstName } }") != {"viewer": {"firstName": "Ada"}}:
-                await anyio.lowlevel.checkpoint()
+                await pause()
 
 
 async def test_more_operations_than_may_be_under_way_are_refused(

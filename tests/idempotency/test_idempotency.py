@@ -30,6 +30,7 @@ from tests.support.mutations.accounts import PASSWORD, mutation, sign_up
 from tests.support.mutations.designs import query as design_mutation
 from tests.support.requests.idempotency_keys import let_lapse, lose_answers, send
 from tests.support.signing_in import client_of, signed_in, with_token
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ async def waiting(connection: asyncpg.Connection[asyncpg.Record], number: int) -
     """Return once this many statements wait for a lock."""
     with anyio.fail_after(30):
         while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < number:
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def let_expire(stores: Stores, lifetime: int) -> None:
@@ -349,7 +350,7 @@ async def test_a_claim_is_renewed_while_it_runs(
         await let_lapse(stores)
         with anyio.fail_after(10):
             while not await locks.fetchval("SELECT locked_until > now() + '1s' FROM shared.idempotency_keys"):
-                await anyio.lowlevel.checkpoint()
+                await pause()
 
 
 async def test_a_write_whose_answer_is_lost_is_not_repeated(client: httpx.AsyncClient, stores: Stores) -> None:

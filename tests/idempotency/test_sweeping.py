@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import anyio
-import anyio.lowlevel
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -15,6 +14,7 @@ from api.stores.stores import Stores
 from models import IdempotencyKey, Session
 from tests.support.factories.users import create_user
 from tests.support.signing_in import open_session
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def test_ended_sessions_and_old_keys_are_removed_and_no_others(stores: Sto
     async with sweeping(stores, settings.model_copy(update={"sweep_interval": 0.01})):
         with anyio.fail_after(20):
             while await left(stores) != (1, 1):
-                await anyio.lowlevel.checkpoint()
+                await pause()
 
     # then
     async with stores.sessions() as session:

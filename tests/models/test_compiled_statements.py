@@ -27,6 +27,7 @@ from api.stores.stores import Stores, open_stores
 from models.statements import First, Parameters, Statement, compile_select
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.stores.databases import end_sessions
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +66,7 @@ async def pid_of(stores: Stores) -> int:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await condition():
-            pass
+            await pause()
 
 
 async def is_sleeping(admin: asyncpg.Connection[asyncpg.Record]) -> bool:

@@ -37,6 +37,7 @@ from tests.support.mutations.designs import query as design_mutation
 from tests.support.processes import Process, start
 from tests.support.servers import Server, environment
 from tests.support.signing_in import signed_in
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +99,7 @@ async def waiting(connection: Connection, number: int = 1) -> list[int]:
     """The processes of PostgreSQL that wait for a lock, once there are so many."""
     with anyio.fail_after(30):
         while len(rows := await connection.fetch("SELECT DISTINCT pid FROM pg_locks WHERE NOT granted")) < number:
-            await anyio.lowlevel.checkpoint()
+            await pause()
     return [row["pid"] for row in rows]
 
 
@@ -106,7 +107,7 @@ async def gone(connection: Connection, pids: list[int]) -> None:
     """Return once PostgreSQL has noticed that the client of these processes is no more."""
     with anyio.fail_after(30):
         while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", pids):
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def state(stores: Stores, user: User) -> State:

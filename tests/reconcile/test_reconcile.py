@@ -32,6 +32,7 @@ from tests.support.factories.designs import create_design, designs, insert_desig
 from tests.support.factories.users import create_user, users
 from tests.support.servers import command, environment
 from tests.support.signing_in import open_session
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +156,7 @@ async def test_a_restoration_that_begins_during_the_repair_wins(
             repair = tasks.create_task(run(stores, settings, repair=True))
             async with asyncio.timeout(30):
                 while not await beside.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    pass
+                    await pause()
             await beside.execute(
                 "INSERT INTO shared.operations (kind, subject_id, moment) VALUES ('restore_user', $1, $2)",
                 user.id,

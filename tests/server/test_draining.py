@@ -23,6 +23,7 @@ from tests.support.factories.users import create_user, users
 from tests.support.requests.sockets import socket
 from tests.support.servers import Server, command, environment, serving, wait_until
 from tests.support.signing_in import access_token, open_session
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +186,7 @@ async def somebody_waits(locks: asyncpg.Connection[asyncpg.Record]) -> None:
     """Return once a statement waits for a lock."""
     with anyio.fail_after(30):
         while not await locks.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def test_sockets_are_answered_and_then_closed_with_1012(

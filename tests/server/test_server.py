@@ -26,6 +26,7 @@ from api.config.settings import ConfigurationError, Settings
 from api.server.processes import listen, url_of
 from api.stores.startup_errors import ServerError
 from tests.support.servers import CLOSED, Server, children, ended, environment, is_alive, serving, wait_until
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def a_reader_waits(postgres_url: str) -> None:
         )
         with anyio.fail_after(30):
             while not await connection.fetchval(waiting):
-                await anyio.lowlevel.checkpoint()
+                await pause()
     finally:
         await connection.close()
 

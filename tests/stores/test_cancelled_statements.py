@@ -21,6 +21,7 @@ from models.statements import First, compile_select
 from tests.support.factories.users import create_user, users
 from tests.support.failures.stepping import PATIENCE, Cancellation, everywhere, until
 from tests.support.stores.redis_server import redis_server
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +101,7 @@ async def test_wherever_who_asks_postgresql_leaves_the_pool_is_whole(
 
         async with asyncio.timeout(PATIENCE):
             while await own() != ["idle"]:  # no connection is left open that the pool doesn't know
-                pass
+                await pause()
 
 
 async def work(ask: Callable[[Stores], Awaitable[None]], stores: Stores) -> None:

@@ -27,6 +27,7 @@ from tests.support.factories.designs import create_design
 from tests.support.failures.proxies import Proxy, proxying, through
 from tests.support.graphql import gid, is_empty, respond, sent
 from tests.support.signing_in import as_admin, signed_in
+from tests.support.waiting import pause
 
 pytestmark = [
     pytest.mark.anyio,
@@ -116,7 +117,7 @@ UNAVAILABLE: Final = (None, ["STORE_UNAVAILABLE"])
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     with anyio.fail_after(30):
         while not await condition():
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 def other(store: str) -> str:

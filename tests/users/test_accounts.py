@@ -21,6 +21,7 @@ from tests.support.factories.users import create_user, users
 from tests.support.graphql import execute, gid, is_empty, respond
 from tests.support.mutations.accounts import PASSWORD, mutate, mutation, refused, sign_in, sign_up
 from tests.support.signing_in import client_of, signed_in, with_token
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +44,7 @@ async def eventually(client: httpx.AsyncClient, status: int) -> None:
     """Return once requests are answered with this status, which has to be within a second (and a little)."""
     with anyio.fail_after(2):
         while (await client.post("/graphql", json={"query": VIEWER})).status_code != status:
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def code_of(client: httpx.AsyncClient, query: str, **variables: Any) -> str:
@@ -394,7 +395,7 @@ async def test_an_admin_gives_roles(
     assert await execute(mine, admin_only) == {"users": {"totalCount": 2}}
     with anyio.fail_after(2):
         while "errors" in (await respond(there, admin_only)):
-            await anyio.lowlevel.checkpoint()
+            await pause()
 
 
 async def test_an_admin_deactivates_and_reactivates(

@@ -23,6 +23,7 @@ from api.stores.postgres import postgres_engine
 from migrations import runner
 from migrations.folding import create_fold
 from models import SCHEMAS, Base
+from tests.support.waiting import pause
 
 _SCRIPTS = ScriptDirectory(str(runner.FOLDER))
 HEAD = _SCRIPTS.get_heads()[0]
@@ -118,7 +119,7 @@ async def end_sessions(postgres_url: str, condition: str = "application_name = '
         await admin.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
         async with asyncio.timeout(30):
             while await admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", pids):
-                pass
+                await pause()
         return len(pids)
     finally:
         await admin.close()
