@@ -23,6 +23,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -74,6 +75,19 @@ SEARCHED: Final[Mapping[str, Searched]] = {
 """By the name of the GraphQL type; columns by the names that its filters and policies use. Deleted designs have no
 row."""
 
+# OFFSET keeps PostgreSQL from joining: of a common word, it would read all items to find which of them match
+_each = select(_items).where(_items.c.id == ItemWords.item_id).offset(literal_column("0")).lateral("catalog_items")
+STEPWISE: Final[Mapping[str, Searched]] = {
+    **SEARCHED,
+    "CatalogItem": Searched(
+        source=ItemWords.__table__.join(_each, true()),
+        id=_each.c.id,
+        words=ItemWords.__table__.c.words,
+        columns={each.key: each for each in _each.c},
+    ),
+}
+"""For what ends when enough is found: each item is read when the words lead to it."""
+
 
 class Found(NamedTuple):
     """An object that was found, and its place in the ranking."""
@@ -105,7 +119,8 @@ async def page(stores: Stores, question: Question, size: int, after: Found | Non
     values: list[Any] = [question.matching, question.exactly, question.widely]
     shapes = question.shapes(values)
     values += () if after is None else after
-    rows = await stores.fetch(_page(shapes, after is not None), [*values, size + 1])
+    alike = question.exactly == question.widely
+    rows = await stores.fetch(_page(shapes, after is not None, alike), [*values, size + 1])
     return [Found(row["score"], row["type_name"], row["key"]) for row in rows]
 
 
@@ -159,14 +174,22 @@ def _tsquery(text: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.to_tsquery(func.shared.search_language(), func.shared.search_text(text))
 
 
+def once(query: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Read once for the statement, and not for each row; and since PostgreSQL plans without knowing it, the index is
+    asked whatever the words are."""
+    return select(query).scalar_subquery()
+
+
 @lru_cache(256)
-def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool) -> Statement:
+def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool, alike: bool) -> Statement:
+    """`alike` says that words are searched exactly and widely by the same query, which is asked once then."""
     parameters = Parameters()
-    matching, exactly, widely = (_tsquery(parameters.take(Text())) for _ in range(3))
+    matching, exactly, widely = (once(_tsquery(parameters.take(Text()))) for _ in range(3))
     parts = []
     for name, shape in shapes:
-        searched = SEARCHED[name]
-        rank = func.ts_rank(searched.words, exactly) + func.ts_rank(searched.words, widely)
+        searched = STEPWISE[name]
+        rank: ColumnElement[Any] = func.ts_rank(searched.words, exactly)
+        rank = rank * literal_column("2") if alike else rank + func.ts_rank(searched.words, widely)
         parts.append(
             select(
                 cast(func.round(rank * SCALE), Integer).label("score"),
@@ -304,7 +327,7 @@ def _frequencies(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
 
 
 def _frequency(typed: Any, name: str, shape: Shape, parameters: Parameters) -> Any:
-    searched = SEARCHED[name]
+    searched = STEPWISE[name]
     those: Select[Any] = (
         select(literal_column("1"))
         .select_from(searched.source)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from api.errors import BadUserInput
 from api.lists.conditions import Condition, Shape, shape_of, shape_to_sql
 from api.search.query import words_of
-from api.search.store import CANDIDATES, SEARCHED
+from api.search.store import STEPWISE, once
 from api.stores.stores import Stores
 from models.statements import Parameters, Statement, compile_select
 
@@ -24,6 +24,8 @@ SHORTEST_STEM: Final = 3
 LONGEST_ENDING: Final = 4
 """Letters that a stem lacks of what was typed: `dressin` begins *dressing*, which is indexed as `dress`."""
 LOOKS: Final = ("color", "material")
+LOOKED_AT: Final = 1000
+"""Objects of a type whose texts are looked at, which takes longer than to rank them."""
 
 
 class Suggested(NamedTuple):
@@ -64,11 +66,11 @@ def _begun(word: str) -> str:
 @lru_cache(256)
 def _suggested(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
     parameters = Parameters()
-    matching = _matching(parameters)
-    beginning = func.shared.search_text(parameters.take(Text()), type_=Text)
+    matching = once(_matching(parameters))
+    beginning = once(func.shared.search_text(parameters.take(Text()), type_=Text))
     parts = []
     for name, shape in shapes:
-        searched = SEARCHED[name]
+        searched = STEPWISE[name]
         parts.append(
             select(cast(searched.id, Text).label("key"), _texts(searched.columns).label("texts"))
             .select_from(searched.source)
@@ -76,17 +78,22 @@ def _suggested(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
                 searched.words.op("@@", is_comparison=True)(matching),
                 shape_to_sql(shape, searched.columns, parameters.take),
             )
-            .limit(literal_column(str(CANDIDATES)))
+            .limit(literal_column(str(LOOKED_AT)))
         )
     found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
     each = func.jsonb_array_elements(found.c.texts).table_valued("value", name="each", joins_implicitly=True)
-    text = func.btrim(each.c.value.op("#>>")(literal_column("'{}'")), type_=Text)
+    # OFFSET keeps PostgreSQL from working texts out again wherever they are named
+    not_merged: ColumnElement[Any] = literal_column("0")
+    texts = (
+        select(found.c.key, func.btrim(each.c.value.op("#>>")(literal_column("'{}'")), type_=Text).label("text"))
+        .where(func.jsonb_typeof(each.c.value) == literal_column("'string'"))
+        .offset(not_merged)
+        .subquery("texts")
+    )
     said = (
-        select(found.c.key, text.label("text"), func.shared.search_text(text, type_=Text).label("plain"))
-        .where(
-            func.jsonb_typeof(each.c.value) == literal_column("'string'"),
-            func.length(text) <= literal_column(str(LONGEST_TEXT)),
-        )
+        select(texts.c.key, texts.c.text, func.shared.search_text(texts.c.text, type_=Text).label("plain"))
+        .where(func.length(texts.c.text) <= literal_column(str(LONGEST_TEXT)))
+        .offset(not_merged)
         .subquery("said")
     )
     uses = func.count(said.c.key.distinct())

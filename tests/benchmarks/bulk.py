@@ -15,7 +15,8 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -34,6 +35,8 @@ BATCH: Final = 1000
 """Documents an insert."""
 TABLES: Final = ("shared.users", "avatar.avatars", "catalog.catalog_items", "audit.audit_log")
 
+COLOURS: Final = "{navy,teal,burgundy,crimson,olive}"
+"""Those of a tenth of the items; the others' are no names of colours."""
 TAGS: Final = 200
 """Distinct tags; `tag 0` is the most frequent."""
 
@@ -93,16 +96,23 @@ ROWS: Final = {
         SELECT pg_temp.key('{item}', n, $2),
                initcap(pg_temp.pick(n, 41, $4) || pg_temp.pick(n, 42, $4)) || ' ' || pg_temp.pick(n, 43, $3),
                CASE WHEN pg_temp.share(n, 44) < 0.7
-                    THEN 'Made of ' || pg_temp.pick(n, 45, $4) || pg_temp.pick(n, 46, $4) || ' in ' || n % 97 END,
+                    THEN 'Made of ' || pg_temp.pick(n, 45, $4) || pg_temp.pick(n, 46, $4) || ' in ' || n % 97
+                         || CASE n % 10 WHEN 3 THEN ', a dress' WHEN 7 THEN ', a long dress' ELSE '' END
+                         || CASE n % 50 WHEN 13 THEN ', an embroidered cardigan' ELSE '' END END,
                CASE WHEN pg_temp.share(n, 47) < 0.5 THEN 'fabric' WHEN pg_temp.share(n, 47) < 0.8 THEN 'pattern'
                     ELSE 'silhouette' END,
                CASE WHEN pg_temp.share(n, 48) < 0.6
                     THEN (ARRAY['top', 'top', 'top', 'bottom', 'bottom', 'dress', 'outerwear', 'accessory'])[1 + n % 8]
                END,
                jsonb_build_object(
-                   'color', pg_temp.pick(n, 49, $4), 'material', pg_temp.pick(n, 50, $3), 'tags', jsonb_build_array(
+                   'color', CASE WHEN pg_temp.share(n, 67) < 0.1 THEN pg_temp.pick(n, 49, '{colours}')
+                                 ELSE pg_temp.pick(n, 49, $4) END,
+                   'material', pg_temp.pick(n, 50, $3), 'tags', jsonb_build_array(
                        'tag ' || floor({tags} * pg_temp.share(n, 51) ^ 2),
-                       'tag ' || floor({tags} * pg_temp.share(n, 52)))),
+                       'tag ' || floor({tags} * pg_temp.share(n, 52))))
+               || CASE WHEN pg_temp.share(n, 68) < 0.05 THEN jsonb_build_object('sizes', jsonb_build_object(
+                       'M', jsonb_build_object('chest', 90 + n % 9, 'waist', 70 + n % 9, 'hips', 95 + n % 9)))
+                       ELSE '{{}}' END,
                'https://cdn.example.com/items/' || n || '.glb',
                CASE WHEN pg_temp.share(n, 53) < 0.9 THEN 'https://cdn.example.com/items/' || n || '.webp' END,
                pg_temp.share(n, 54) < 0.15, pg_temp.share(n, 55) > 0.08, (pg_temp.share(n, 56) ^ 2 * 500)::int * 100,
@@ -136,7 +146,7 @@ SYLLABLES: Final = [first + last for first in "bcdfghklmnprstvw" for last in ("a
 
 def key(kind: str, number: int, rows: int) -> UUID:
     """The id of the row of that number (from 0) in a data set of so many rows a table: `user`, `avatar`, `item`."""
-    return UUID(f"{_milliseconds(START) + number * _step(rows):012x}{KINDS[kind]}{number:012x}")
+    return UUID(f"{_milliseconds(START) + number * step(rows):012x}{KINDS[kind]}{number:012x}")
 
 
 async def load(database_url: str, rows: int) -> dict[str, float]:
@@ -145,51 +155,61 @@ async def load(database_url: str, rows: int) -> dict[str, float]:
     Raises ValueError where a table has rows.
     """
     took: dict[str, float] = {}
-    functions = FUNCTIONS.format(start=_milliseconds(START))
+    async with loading(database_url, TABLES) as connection:
+        for table in TABLES:
+            statement = ROWS[table].format(tags=TAGS, colours=COLOURS, **KINDS)
+            took[table] = await insert(connection, table, statement, rows, step(rows), FIRST, SYLLABLES)
+    return took
+
+
+@asynccontextmanager
+async def loading(database_url: str, tables: Iterable[str]) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that fills these tables, which are empty, without triggers. Raises ValueError where one has rows."""
     connection = await asyncpg.connect(database_url)
     try:
-        for table in TABLES:
+        for table in tables:
             if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):
                 raise ValueError(f"{table} has rows; this data set needs empty tables")
         await connection.execute(
             "SET session_replication_role = replica; SET maintenance_work_mem = '512MB'; SET work_mem = '256MB';"
-            "SET synchronous_commit = off; SET statement_timeout = 0;" + functions
+            "SET synchronous_commit = off; SET statement_timeout = 0;" + FUNCTIONS.format(start=_milliseconds(START))
         )
-        for table in TABLES:
-            began = time.monotonic()
-            # first the rows, then the indexes: several times as quick
-            indexes = await connection.fetch(
-                "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index "
-                "WHERE indrelid = $1::text::regclass "
-                "AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
-                table,
-            )
-            async with connection.transaction():
-                for index in indexes:
-                    await connection.execute(f"DROP INDEX {index['name']}")
-                await connection.execute(
-                    ROWS[table].format(tags=TAGS, **KINDS), rows, _step(rows), FIRST, SYLLABLES, timeout=None
-                )
-                for index in indexes:
-                    await connection.execute(index["definition"], timeout=None)
-            # the visibility map as well, so that counts need only read an index
-            await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=None)
-            took[table] = time.monotonic() - began
+        yield connection
     finally:
         await connection.close()
-    return took
+
+
+async def insert(connection: asyncpg.Connection[asyncpg.Record], table: str, statement: str, *values: Any) -> float:
+    """Fill a table by a statement; the seconds that it took."""
+    began = time.monotonic()
+    # first the rows, then the indexes: several times as quick
+    indexes = await connection.fetch(
+        "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index "
+        "WHERE indrelid = $1::text::regclass "
+        "AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
+        table,
+    )
+    async with connection.transaction():
+        for index in indexes:
+            await connection.execute(f"DROP INDEX {index['name']}")
+        await connection.execute(statement, *values, timeout=None)
+        for index in indexes:
+            await connection.execute(index["definition"], timeout=None)
+    # the visibility map as well, so that counts need only read an index
+    await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=None)
+    return time.monotonic() - began
 
 
 def designs(count: int, rows: int) -> Iterator[dict[str, Any]]:
     """So many design documents, of the users, avatars and items of `load(url, rows)`."""
     chance = random.Random(f"designs/{count}/{rows}")
-    step = SPAN // count
+    apart = SPAN // count
 
     def drawn(kind: str, power: int) -> str:
         return str(key(kind, int(rows * chance.random() ** power), rows))
 
     for number in range(count):
-        at = START + step * (number // 2 * 2)
+        at = START + apart * (number // 2 * 2)
         at -= timedelta(microseconds=at.microsecond % 1000)
         items = [drawn("item", 3) for _ in range(chance.choice((1, 2, 4, 6)))]
         owner = int(rows * chance.random() ** 3)
@@ -249,15 +269,15 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _step(rows: int) -> int:
+def step(rows: int) -> int:
     """Milliseconds between rows."""
     return SPAN // timedelta(milliseconds=1) // rows
 
 
 def main(rows: int = 100_000, designs: int = 10_000) -> None:
     """Load into the configured stores, which must be migrated and empty."""
-    for step, seconds in asyncio.run(fill(load_settings(), rows, designs)).items():
-        typer.echo(f"{step:24} {seconds:8.1f} s")
+    for name, seconds in asyncio.run(fill(load_settings(), rows, designs)).items():
+        typer.echo(f"{name:24} {seconds:8.1f} s")
 
 
 if __name__ == "__main__":
