@@ -27,7 +27,7 @@ from graphql import (
 
 from api.execution import resolving
 from api.execution.arguments import Arguments
-from api.execution.codegen import GENERATED_FROM, Column, Reader, reader_of
+from api.execution.codegen import GENERATED_AT, GENERATED_FROM, Column, Reader, reader_of
 from api.execution.completion.abstract import AbstractCompletion
 from api.execution.completion.base import Completion, Deliver
 from api.execution.completion.leaves import LeafCompletion
@@ -127,7 +127,7 @@ class FieldPlan:
         reader = self._reader
         if reader is None:
             self._reads += 1
-            if declared.expression is None or self._reads <= GENERATED_FROM:
+            if declared.expression is None or (self._reads <= GENERATED_FROM and len(sources) < GENERATED_AT):
                 return list(map(declared.read, sources))
             reader = self._reader = reader_of(declared.expression)
         return reader(sources)
@@ -206,7 +206,8 @@ class ObjectPlan:
         return self._level.objects(execution, sources, paths)
 
     def _in_pieces(self, execution: Execution, sources: Sequence[Any], paths: Paths) -> Sequence[dict[str, Any]]:
-        """The objects of a large level. Their leaves are put into them a piece at a time: others have turns between."""
+        """The objects of a large level. Their leaves are put into them a piece at a time, and each level below takes a
+        step of its own: others have turns between."""
         empty = dict.fromkeys([field.key for field in self.fields])
         objects = [empty.copy() for _ in sources]
         leaves = [field for field in self.fields if field.is_leaf or field.constant is not None]
@@ -221,11 +222,23 @@ class ObjectPlan:
                 execution.in_turn(partial(piece, end))
 
         piece(0)
+        loading: list[Callable[[], None]] = []
         for field in self.fields:
             if field not in leaves:
                 column = Column(field.key)
                 column.objects = objects
-                field.run(execution, sources, paths, column.deliver)
+                run = partial(field.run, execution, sources, paths, column.deliver)
+                if isinstance(field.declaration, Plain):
+                    execution.in_turn(run)
+                else:
+                    loading.append(run)
+
+        def load() -> None:
+            for run in loading:
+                run()
+
+        if loading:  # in one step, so that what they load goes together
+            execution.in_turn(load)
         return objects
 
     def run_serially(self, execution: Execution, source: Any) -> Iterable[tuple[FieldPlan, dict[str, Any]]]:
