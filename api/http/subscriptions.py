@@ -98,6 +98,8 @@ class Subscription:
         answer: asyncio.Task[bytes | None] | None = happening.answers.get(key)
         if answer is None:
             answer = happening.answers[key] = asyncio.create_task(self._execute(happening, viewer))
+        if answer.done():
+            return answer.result()
         return await asyncio.shield(answer)  # who leaves takes nothing from the others
 
     async def _execute(self, happening: Happening, viewer: Viewer) -> bytes | None:

@@ -184,7 +184,7 @@ def test_adopted_tables_get_triggers_and_policies_and_lose_them(adopted: Setting
     tables = ("avatars", "catalog_items", "users")
     assert [row[0] for row in sql(adopted, TRIGGERS)] == sorted(
         [f"trg_{table}_{what}" for table in tables for what in ("audit", "updated_at")]
-        + [f"trg_catalog_items_search_{event}" for event in ("insert", "update")]
+        + [f"trg_catalog_items_{what}" for what in ("notify", "search_insert", "search_update")]
     )
     assert [row[0] for row in sql(adopted, WALLED)] == ["audit_log", "avatars", "users"]
     assert scalar(adopted, "SELECT count(*) FROM audit.audit_log") == 0
