@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import strawberry
 
 from api.fields.connections import COMPUTED, EXPRESSION
 from api.fields.declared import batched
 from api.fields.resolvers.facets import FacetOf, RangeOf
-from api.lists.facets import NumberRange, ValueCount
+from api.lists.facets import Faceted, NumberRange, ValueCount
 from api.lists.histogram import Bucket
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE, Page
 
@@ -33,14 +33,22 @@ def range_of(field: str, description: str) -> Any:
     return batched(RangeOf(field), needs=(), description=description)
 
 
+class HasFacets(Protocol):
+    """A page of a list, or the result of a search."""
+
+    @property
+    def faceted(self) -> Faceted:
+        """How its facets are asked for."""
+
+
 class OfPage:
-    """A GraphQL type of the facets of a list, which is known by its page."""
+    """A GraphQL type of the facets of a list, which is known by its page, or of a search."""
 
     sources: ClassVar[tuple[type, ...]] = (Page,)
-    page: strawberry.Private[Page]
+    page: strawberry.Private[HasFacets]
 
     @classmethod
-    def of(cls, page: Page) -> Self:
+    def of(cls, page: HasFacets) -> Self:
         """The facets of the list that this is a page of."""
         facets = cls.__new__(cls)
         facets.page = page

@@ -62,13 +62,28 @@ def select_facets(table: Table, shape: FacetsShape) -> Statement:
     are counted.
     """
     parameters = Parameters()
+    return answering(matching(table, shape, parameters), shape, parameters)
+
+
+def matching(
+    table: Table, shape: FacetsShape, parameters: Parameters, values: Mapping[str, ColumnElement[Any]] | None = None
+) -> Select[Any]:
+    """The rows that facets are counted of, each with the fields, and with whether it is what is asked of each of them.
+
+    `values` are counted in place of the columns of these names.
+    """
     condition = shape_to_sql(shape.condition, table.columns, parameters.take)
     own = [shape_to_sql(asked, table.columns, parameters.take).label(f"own_{name}") for name, asked in shape.own]
-    fields = (*shape.counted, *shape.ranges)
-    columns = [table.columns[name].label(name) for name in fields]
-    rows = select(*columns, *own).select_from(table.columns["id"].table).where(condition).cte("matching")
+    counted = {**table.columns, **(values or {})}
+    columns = [counted[name].label(name) for name in (*shape.counted, *shape.ranges)]
+    return select(*columns, *own).select_from(table.columns["id"].table).where(condition)
+
+
+def answering(found: Select[Any], shape: FacetsShape, parameters: Parameters) -> Statement:
+    """The statement that answers facets from these rows."""
+    rows = found.cte("matching")
     answers: list[ColumnElement[Any]] = []
-    for name in fields:
+    for name in (*shape.counted, *shape.ranges):
         passes = and_(true(), *(rows.c[f"own_{other}"] for other, _ in shape.own if other != name))
         size = parameters.take(Integer()) if name in shape.counted else None
         answers.append(_answer(rows, rows.c[name], passes, size).label(name))

@@ -20,12 +20,23 @@ LONGEST: Final = 255
 class FacetQuestion(NamedTuple):
     """What facets are asked over: the lists of everything or of owners (by which field), and the objects in them.
 
-    `condition` is what the client asks for, `scope` what the viewer may see.
+    `condition` is what the client asks for, `scope` what the viewer may see. Of a search, `words` is PostgreSQL's text
+    of what is searched.
     """
 
     by: str | None
     condition: Condition
     scope: Condition
+    words: str | None = None
+
+
+class Faceted(NamedTuple):
+    """Whatever has facets: who loads them, what is asked, of which owner, and whether they go through everything."""
+
+    loader: str
+    question: FacetQuestion
+    owner: Any = None
+    whole: bool = False
 
 
 class FacetKey(NamedTuple):

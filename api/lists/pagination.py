@@ -23,6 +23,7 @@ from bson.errors import InvalidId
 from api.errors import BadCursor, BadUserInput, StoreUnavailable, as_app_error
 from api.lists.bson_order import nearest, odd, odd_of
 from api.lists.conditions import EVERYTHING, And, Condition
+from api.lists.facets import Faceted, FacetQuestion
 
 DEFAULT_SIZE: Final = 20
 MAX_SIZE: Final = 100
@@ -262,6 +263,13 @@ class Page(NamedTuple):
     def request(self) -> PageRequest:
         """The request for this page."""
         return self.cursors.request
+
+    @property
+    def faceted(self) -> Faceted:
+        """How facets of the whole list are asked for."""
+        request = self.request
+        question = FacetQuestion(self.by, request.condition, request.scope)
+        return Faceted(f"{request.list_name}_facets", question, self.owner, whole=self.by is None)
 
     def shown(self) -> Sequence[Any]:
         """The rows of the page without the surplus one, in the order of the list. Raises `error`."""

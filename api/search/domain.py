@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.fields import sources
 from api.fields.costs import Cost
 from api.fields.domain import Domain
+from api.search import facets
 from api.search.highlights import MOST_HIGHLIGHTS, MOST_RANGES
 from api.search.queries import SearchQueries
 from api.search.suggestion_queries import SuggestionQueries
@@ -18,6 +20,10 @@ SUGGEST: Final = 10
 
 domain: Final = Domain(
     queries=(SearchQueries, SuggestionQueries),
+    loaders={
+        facets.LOADERS["CatalogItem"]: sources.facets(facets.items),
+        facets.LOADERS["Design"]: sources.facets(facets.designs),
+    },
     costs={
         "Query.search": Cost(SEARCH),
         "SearchEdge.highlights": Cost(size=MOST_HIGHLIGHTS),

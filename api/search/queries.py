@@ -12,17 +12,18 @@ from api.fields.connections import PageInfo
 from api.fields.context import Context
 from api.fields.selection import selects_any, selects_below
 from api.lists.conditions import EVERYTHING, And, Condition
-from api.lists.costs import COUNTS, READS, Listing, weight_of_condition
+from api.lists.costs import COUNTS, FACETS, READS, Listing, weight_of_condition
 from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 from api.search import store
 from api.search.corrections import corrected
 from api.search.cursors import SearchCursors
+from api.search.facets import faceted
 from api.search.highlights import Highlight, highlights
 from api.search.inputs import SearchFilter, SearchType, conditions_of
 from api.search.query import Query, read_query, to_tsquery
 from api.search.types import SearchConnection, SearchEdge
 
-NEEDS_RESULTS: Final = ("edges", "nodes", "pageInfo", "correctedQuery", "totalCount")
+NEEDS_RESULTS: Final = ("edges", "nodes", "pageInfo", "correctedQuery", COUNTS, FACETS)
 
 
 @strawberry.type
@@ -59,9 +60,8 @@ class SearchQueries:
             (name, scope if condition == EVERYTHING else And((condition, scope)))
             for (name, scope), (_, condition) in zip(policies, conditions, strict=True)
         )
-        listing = Listing(
-            whole=True, reads=selects_any(info._raw_info, READS), counts=selects_any(info._raw_info, (COUNTS,))
-        )
+        passes = selects_any(info._raw_info, (COUNTS,)) + selects_any(info._raw_info, (FACETS,))
+        listing = Listing(whole=True, reads=selects_any(info._raw_info, READS), counts=passes)
         context.surcharge += listing.surcharge(sum(weight_of_condition(each) for _, each in conditions))
         cursors = SearchCursors((asked, conditions))
         place = None if after is None else cursors.read(after)
@@ -80,6 +80,10 @@ class SearchQueries:
             marked = await highlights(context.stores, searched, shown, scopes, names_of)
         return SearchConnection(
             question=question,
+            by_type={
+                name: faceted(name, question, condition, scope)
+                for (name, scope), (_, condition) in zip(policies, conditions, strict=True)
+            },
             edges=[SearchEdge(found=each, place=cursors.of(each), highlighted=marked.get(each, [])) for each in shown],
             page_info=PageInfo(
                 has_next_page=len(found) > size,

@@ -76,7 +76,12 @@ SEARCHED: Final[Mapping[str, Searched]] = {
 row."""
 
 # OFFSET keeps PostgreSQL from joining: of a common word, it would read all items to find which of them match
-_each = select(_items).where(_items.c.id == ItemWords.item_id).offset(literal_column("0")).lateral("catalog_items")
+_each = (
+    select(_items, TAGS.label("tags"), *(text.label(name) for name, text in TEXTS.items()))
+    .where(_items.c.id == ItemWords.item_id)
+    .offset(literal_column("0"))
+    .lateral("catalog_items")
+)
 STEPWISE: Final[Mapping[str, Searched]] = {
     **SEARCHED,
     "CatalogItem": Searched(
@@ -170,7 +175,8 @@ async def fitting(
     return [None if row["is_empty"] else [int(each) for each in (row["places"] or "").split()] for row in rows]
 
 
-def _tsquery(text: ColumnElement[Any]) -> ColumnElement[Any]:
+def tsquery(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """PostgreSQL's query of its text."""
     return func.to_tsquery(func.shared.search_language(), func.shared.search_text(text))
 
 
@@ -184,7 +190,7 @@ def once(query: ColumnElement[Any]) -> ColumnElement[Any]:
 def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool, alike: bool) -> Statement:
     """`alike` says that words are searched exactly and widely by the same query, which is asked once then."""
     parameters = Parameters()
-    matching, exactly, widely = (once(_tsquery(parameters.take(Text()))) for _ in range(3))
+    matching, exactly, widely = (once(tsquery(parameters.take(Text()))) for _ in range(3))
     parts = []
     for name, shape in shapes:
         searched = STEPWISE[name]
@@ -197,7 +203,7 @@ def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool, alike: bool) -> 
                 cast(searched.id, Text).label("key"),
             )
             .select_from(searched.source)
-            .where(_matches(searched, matching), shape_to_sql(shape, searched.columns, parameters.take))
+            .where(matches(searched, matching), shape_to_sql(shape, searched.columns, parameters.take))
             .limit(literal_column(str(CANDIDATES)))
         )
     found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
@@ -212,18 +218,19 @@ def _page(shapes: tuple[tuple[str, Shape], ...], goes_on: bool, alike: bool) -> 
 @lru_cache(256)
 def _count(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
     parameters = Parameters()
-    matching = _tsquery(parameters.take(Text()))
+    matching = tsquery(parameters.take(Text()))
     counts = [
         select(func.count())
         .select_from(SEARCHED[name].source)
-        .where(_matches(SEARCHED[name], matching), shape_to_sql(shape, SEARCHED[name].columns, parameters.take))
+        .where(matches(SEARCHED[name], matching), shape_to_sql(shape, SEARCHED[name].columns, parameters.take))
         .scalar_subquery()
         for name, shape in shapes
     ]
     return compile_select(select(sum(counts[1:], start=counts[0]).label("count")))
 
 
-def _matches(searched: Searched, query: ColumnElement[Any]) -> ColumnElement[bool]:
+def matches(searched: Searched, query: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the words of an object fit a query."""
     return searched.words.op("@@", is_comparison=True)(query)
 
 
@@ -289,7 +296,7 @@ def _fitting() -> Statement:
         func.to_tsvector(func.shared.search_language(), func.shared.search_text(given.c.word)), weight
     )
     words = select(given.c.place, vector.label("words")).cte("words").prefix_with("MATERIALIZED")
-    query = _tsquery(asked.c.word)
+    query = tsquery(asked.c.word)
     together: ColumnElement[Any] = func.string_agg(cast(words.c.place, Text), literal_column("' '"))
     places = select(together).where(words.c.words.op("@@", is_comparison=True)(query))
     empty: ColumnElement[Any] = func.numnode(query) == 0
@@ -332,7 +339,7 @@ def _frequency(typed: Any, name: str, shape: Shape, parameters: Parameters) -> A
         select(literal_column("1"))
         .select_from(searched.source)
         .where(
-            _matches(searched, func.plainto_tsquery(func.shared.search_language(), typed.c.word)),
+            matches(searched, func.plainto_tsquery(func.shared.search_language(), typed.c.word)),
             shape_to_sql(shape, searched.columns, parameters.take),
         )
         .correlate(typed)

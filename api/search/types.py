@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
 import strawberry
 
+from api.catalog.facets import CatalogItemFacets
 from api.catalog.types import CatalogItem
+from api.designs.facets import DesignFacets
 from api.designs.types import Design
 from api.fields.connections import PageInfo
 from api.fields.context import Context
 from api.fields.lookups import load_view
+from api.lists.facets import Faceted
+from api.search.facets import COUNTED
 from api.search.highlights import LONGEST, MOST_HIGHLIGHTS, MOST_RANGES, Highlight
 from api.search.store import SCALE, Found, Question, count
 
@@ -90,8 +96,34 @@ async def _load(found: Found, info: strawberry.Info[Context]) -> CatalogItem | D
     return view
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search finds of one type."""
+
+    faceted: Faceted
+
+
+@strawberry.type(
+    description="The values of what a search finds, and how many objects have each, as in lists. Of each type at most "
+    f"{COUNTED} objects are counted."
+)
+class SearchFacets:
+    by_type: strawberry.Private[Mapping[str, Faceted]]
+
+    @strawberry.field(description="Facets of the items; null where items were not searched.")
+    def catalog_items(self) -> CatalogItemFacets | None:
+        found = self.by_type.get("CatalogItem")
+        return None if found is None else CatalogItemFacets.of(_Found(found))
+
+    @strawberry.field(description="Facets of the designs; null where designs were not searched.")
+    def designs(self) -> DesignFacets | None:
+        found = self.by_type.get("Design")
+        return None if found is None else DesignFacets.of(_Found(found))
+
+
 @strawberry.type(description="One page of what a search finds, the best first.")
 class SearchConnection:
+    by_type: strawberry.Private[Mapping[str, Faceted]]
     question: strawberry.Private[Question | None]
     edges: list[SearchEdge] | None = strawberry.field(description="What was found, each with its cursor and score.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
@@ -107,3 +139,10 @@ class SearchConnection:
     @strawberry.field(description="How much is found in all. Counted only when asked for.")
     async def total_count(self, info: strawberry.Info[Context]) -> int | None:
         return 0 if self.question is None else await count(info.context.stores, self.question)
+
+    @strawberry.field(
+        description="The values of all that is found, by type. A facet is counted without what the filter asks of that "
+        "field alone."
+    )
+    def facets(self) -> SearchFacets | None:
+        return SearchFacets(by_type=self.by_type)

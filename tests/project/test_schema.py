@@ -291,7 +291,7 @@ def test_what_only_an_error_makes_null_says_so() -> None:
 
     assert marked == {
         *(f"{name}.{field}" for name in connections for field in ("edges", "nodes", "totalCount")),
-        *(f"{name}Connection.facets" for name in ("CatalogItem", "Design")),
+        *(f"{name}Connection.facets" for name in ("CatalogItem", "Design", "Search")),
         *(
             f"Query.{field}"
             for field in ("nodes", "users", "avatars", "catalogItems", "designs", "auditLog", "search", "suggest")

@@ -11,9 +11,9 @@ from api.execution import Loading
 from api.fields.resolvers.base import Values, WithoutArguments
 from api.fields.selection import ResolveInfo, selects_any
 from api.lists.costs import Listing
-from api.lists.facets import FacetKey, FacetQuestion
+from api.lists.facets import Faceted, FacetKey
 from api.lists.histogram import MAX_BUCKETS
-from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE, Page
+from api.lists.pagination import DEFAULT_SIZE, MAX_SIZE
 
 if TYPE_CHECKING:
     from api.fields.context import Context
@@ -51,11 +51,9 @@ def _load(field: str, sources: Sequence[Any], info: ResolveInfo, size: int) -> V
     context: Context = info.context
     keys: list[FacetKey] = []
     for source in sources:
-        page: Page = getattr(source, "page", source)
-        request = page.request
-        question = FacetQuestion(page.by, request.condition, request.scope)
-        keys.append(FacetKey(question, page.owner, field, size))
-        context.surcharge += Listing(whole=page.by is None, reads=False, counts=0, facets=1).surcharge(0)
+        faceted: Faceted = getattr(source, "page", source).faceted
+        keys.append(FacetKey(faceted.question, faceted.owner, field, size))
+        context.surcharge += Listing(whole=faceted.whole, reads=False, counts=0, facets=1).surcharge(0)
     # the loader's batch has all facets of the operation, since they are asked for in one turn
-    loaded = context.loader(f"{request.list_name}_facets").load_many(keys)
+    loaded = context.loader(faceted.loader).load_many(keys)
     return Loading(loaded, lambda answers: answers)
