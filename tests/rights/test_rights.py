@@ -76,7 +76,8 @@ FIELDS: Final = table(
             PostgresHealth: healthy responseTime connections
             ConnectionCounts: total active idle
             MongodbHealth: healthy responseTime state
-            SearchConnection: nodes edges pageInfo totalCount correctedQuery
+            SearchConnection: nodes edges pageInfo totalCount correctedQuery facets
+            SearchFacets: catalogItems designs
             SearchEdge: node cursor score highlights
             SearchHighlight: field text ranges
             SearchRange: start end
