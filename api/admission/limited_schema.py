@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import graphql
-import orjson
 import strawberry
 from graphql import DocumentNode, GraphQLError, create_source_event_stream
 from graphql import ExecutionResult as GraphQLExecutionResult
@@ -21,6 +20,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from api.admission.document_cache import documents
+from api.admission.questions import Question
 from api.admission.refusals import TimedOut, TooComplex, answer_too_large, require
 from api.admission.variables import require_variables
 from api.config.settings import Settings
@@ -36,15 +36,12 @@ from api.log import current_cost, logger
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A subscription that may run: where its events come from, and what each of them costs at most.
-
-    Those with the same `question` have the same answer to an event, for the same viewer.
-    """
+    """A subscription that may run: where its events come from, what each of them costs at most, and what it asks."""
 
     events: AsyncGenerator[Any, None]
     document: DocumentNode
     price: int
-    question: Hashable
+    question: Question
 
 
 class LimitedSchema(strawberry.Schema):
@@ -145,8 +142,7 @@ class LimitedSchema(strawberry.Schema):
         definition = document.operation(operation.name)
         assert definition is not None
         price = document.price(definition, self.costs).of(operation.variables)
-        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS) if operation.variables else b""
-        return Opened(events, node, price, (operation.query, operation.name, variables))
+        return Opened(events, node, price, Question(self._schema, node, definition, operation))
 
     async def execute_event(self, opened: Opened, operation: Operation, event: Any, context: Context) -> Any:
         """The result of an event of a subscription."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -39,6 +39,10 @@ _FIELDS: Final[Mapping[str, str]] = {
 _LONGEST_TEXT: Final = 255
 """The characters of a text in `properties` that filters see."""
 
+_WITHOUT_ITEMS: Final = frozenset({None, "user", "premium"})
+_SAME_FOR_ALL: Final = frozenset({"CatalogItemChange", "CatalogItem", "CatalogItemProperties", "CatalogItemSize"})
+"""The types that show everyone of a role the same."""
+
 Row = Mapping[str, Any]
 
 
@@ -57,6 +61,14 @@ class ItemChange:
     def item_id(self) -> str | None:
         """The global id of the item."""
         return None if self.item_key is None else encode_id("CatalogItem", self.item_key)
+
+
+def audience(viewer: Viewer, types: frozenset[str]) -> Hashable:
+    """Who sees the same of items where only objects of these types are asked for: by the role alone, for those who have
+    no items of their own."""
+    if viewer.role in _WITHOUT_ITEMS and types <= _SAME_FOR_ALL:
+        return viewer.role
+    return viewer.id, viewer.role
 
 
 class ItemQuestion:

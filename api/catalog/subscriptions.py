@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from api.catalog.changes import TABLE, ItemChange, ItemQuestion
+from api.catalog.changes import TABLE, ItemChange, ItemQuestion, audience
 from api.catalog.inputs import CatalogItemFilter
 from api.catalog.types import CatalogItem
 from api.errors import BadUserInput
@@ -68,6 +68,9 @@ class _Happening:
     def answers(self) -> dict[object, object]:
         return self.change.answers
 
+    def audience(self, viewer: Viewer, types: frozenset[str]) -> Hashable:
+        return audience(viewer, types)
+
     def seen_by(self, viewer: Viewer) -> ItemChange | None:
         return self.question.answer(self.change, viewer)
 
@@ -81,6 +84,9 @@ class _Start:
     @property
     def answers(self) -> dict[object, object]:
         return {}
+
+    def audience(self, *_: object) -> Hashable:
+        return None
 
     def seen_by(self, _: Viewer) -> ItemChange:
         return ItemChange(ChangeKind.STARTED, self.token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -48,11 +48,14 @@ async def open_subscription(
 class Happening(Protocol):
     """What a subscription's resolver gives: the event as each viewer may see it, None where it is none for them.
 
-    `answers` keeps what was worked out, for all who ask the same as the same viewer.
+    `answers` keeps what was worked out, for all who ask the same. Viewers of the same `audience` see the same in
+    objects of these types.
     """
 
     @property
     def answers(self) -> dict[Any, Any]: ...
+
+    def audience(self, viewer: Viewer, types: frozenset[str]) -> Hashable: ...
 
     def seen_by(self, viewer: Viewer) -> Any: ...
 
@@ -93,8 +96,9 @@ class Subscription:
         )
 
     async def _shared(self, happening: Happening, viewer: Viewer) -> bytes | None:
-        """The result for this viewer, which others who ask the same wait for, too."""
-        key = (self.opened.question, viewer.id, viewer.role)
+        """The result for this viewer, which others of the same audience who ask the same wait for, too."""
+        question = self.opened.question
+        key = (question.key, happening.audience(viewer, question.types))
         answer: asyncio.Task[bytes | None] | None = happening.answers.get(key)
         if answer is None:
             answer = happening.answers[key] = asyncio.create_task(self._execute(happening, viewer))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-import structlog
 from sqlalchemy import text
 from starlette.applications import Starlette
 
@@ -254,23 +252,6 @@ async def test_deleted_items_are_not_followed(port: int) -> None:
         await opened.subscribe("one", CHANGES, variables={"filter": {"deleted": True}})
 
         assert (await opened.receive())["payload"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-
-
-async def test_many_of_one_question_cost_one_execution(app: Starlette, port: int, stores: Stores) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        all_events = [await stack.enter_async_context(followed(port, CHANGES)) for _ in range(5)]
-        with structlog.testing.capture_logs():
-            statements: list[str] = []
-            app.state.stores.statements.listeners.append(statements.append)
-            try:
-                item = await create_catalog_item(stores)
-                told = [await events.next() for events in all_events]
-            finally:
-                app.state.stores.statements.listeners.remove(statements.append)
-
-    assert [each["itemId"] for each in told] == [gid(item)] * 5
-    assert len([each for each in statements if "catalog_items" in each]) < 5  # one, which may have been sent again
-    assert len({each["resumeToken"] for each in told}) == 1
 
 
 async def test_a_subscription_over_http_needs_a_stream(client: httpx.AsyncClient) -> None:
