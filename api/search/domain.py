@@ -12,10 +12,11 @@ from api.search.highlights import MOST_HIGHLIGHTS, MOST_RANGES
 from api.search.queries import SearchQueries
 from api.search.suggestion_queries import SuggestionQueries
 
-SEARCH: Final = 20
-"""What a search costs, without its objects: it ranks thousands of them, and may be asked again with other words."""
+SEARCH: Final = 50
+"""What a search costs, without its objects: it ranks thousands of them, and may be asked again with other words.
+Measured (docs/using/cost.md), as is what suggestions cost."""
 
-SUGGEST: Final = 10
+SUGGEST: Final = 50
 """What suggestions cost: the texts of thousands of objects are counted, and none is ranked."""
 
 domain: Final = Domain(

@@ -55,6 +55,8 @@ async def load(database_url: str, rows: int) -> dict[str, float]:
     """
     took: dict[str, float] = {}
     async with loading(database_url, TABLES) as connection:
+        # the spellings of each word are told apart in a table that is made as large as may be
+        await connection.execute("RESET work_mem")
         for table, statement in ROWS.items():
             filled = statement.format(tags=TAGS, **KINDS)
             took[table] = await insert(connection, table, filled, rows, step(rows), FIRST, SYLLABLES)

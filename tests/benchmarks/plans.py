@@ -1,4 +1,4 @@
-"""How PostgreSQL carries out every list, with every filter in every order, at any size.
+"""How PostgreSQL carries out every list, with every filter in every order, and every search, at any size.
 
     python -m tests.benchmarks.plans --rows 1000000
 
@@ -21,10 +21,10 @@ from starlette.applications import Starlette
 from api.config.settings import Settings
 from api.http.application import create_app
 from models import User
-from tests.benchmarks import bulk
+from tests.benchmarks import bulk, bulk_search
 from tests.support.servers import migrated_stores
 from tests.support.signing_in import access_token, open_session, with_token
-from tests.support.stores import plans
+from tests.support.stores import plans, search_plans
 
 ACCOUNTS: Mapping[str, int] = {"admin": 0, "brand": 1, "user": 2}
 """Those who ask, by their number in the data: the owners of the most."""
@@ -50,7 +50,8 @@ async def clients(app: Starlette, settings: Settings, rows: int) -> dict[str, ht
 
 async def ask(settings: Settings, rows: int, every: bool) -> None:
     assert settings.postgres_url is not None
-    for step, seconds in (await bulk.load(settings.postgres_url, rows)).items():
+    loaded = await bulk.load(settings.postgres_url, rows) | await bulk_search.load(settings.postgres_url, rows)
+    for step, seconds in loaded.items():
         typer.echo(f"loaded {step} in {seconds:.1f} s")
     positions = await plans.middle_positions(settings.postgres_url)
     await plans.explain_everything(settings.postgres_url)
@@ -76,6 +77,14 @@ async def ask(settings: Settings, rows: int, every: bool) -> None:
                     complaints += not plans.exception(question)
                     kind = "exception" if plans.exception(question) else "COMPLAINT"
                     typer.echo(f"{kind}  {took:7.0f} ms  {question.name}: {complaint}")
+        for question in search_plans.questions(rows):
+            asked += 1
+            for _ in range(CUSTOM_PLANS + 2):
+                found = await told.of(asking[question.viewer], question)
+            for plan in found:
+                if not question.counts and (complaint := search_plans.complaint(plan)):
+                    complaints += 1
+                    typer.echo(f"COMPLAINT  {question.name}: {complaint}")
     typer.echo(f"{asked} questions, {complaints} complaints")
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import orjson
 import typer
@@ -44,6 +44,23 @@ class Question:
     name: str
     query: str
     filter: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return {"f": self.filter}
+
+
+class Asked(Protocol):
+    """What can be measured."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def query(self) -> str: ...
+
+    @property
+    def variables(self) -> dict[str, Any]: ...
 
 
 def cpu_of(pid: int) -> float:
@@ -139,23 +156,21 @@ def filters() -> dict[str, dict[str, Any]]:
     }
 
 
-async def measure(settings: Settings, rows: int, mongodb_pid: int, only: str) -> None:
-    """Print the table."""
+async def measure(settings: Settings, rows: int, mongodb_pid: int, asked: Iterable[Asked], by: str = "admin") -> None:
+    """Print the table, of what an admin asks, or a user."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         stores = app.state.stores
-        admin = bulk.key("user", 0, rows)
+        id = bulk.key("user", 0, rows)
         async with stores.engine.begin() as connection:
-            role = "UPDATE shared.users SET role = 'admin', is_active = true, deleted_at = NULL WHERE id = :id"
-            await connection.execute(text(role), {"id": admin})
-        token = access_token(settings, admin, await open_session(stores, admin))
+            role = "UPDATE shared.users SET role = :role, is_active = true, deleted_at = NULL WHERE id = :id"
+            await connection.execute(text(role), {"id": id, "role": by})
+        token = access_token(settings, id, await open_session(stores, id))
         clock = await Clock.of(app, mongodb_pid)
         typer.echo("| asked for | points | PostgreSQL ms | MongoDB ms | API ms | stores' ms a point |")
         typer.echo("|---|--:|--:|--:|--:|--:|")
-        for question in questions():
-            if only not in question.name:
-                continue
-            body = orjson.dumps({"query": question.query, "variables": {"f": question.filter}})
+        for question in asked:
+            body = orjson.dumps({"query": question.query, "variables": question.variables})
             began = time.perf_counter()
             answer = orjson.loads(await answer_of(app, body, token))
             assert "errors" not in answer, (question.name, answer["errors"])
@@ -190,7 +205,8 @@ def main(
     roomy = {"statement_timeout": 120, "execution_timeout": 200, "max_cost": 2**31 - 1, "report_cost": True}
     with migrated_stores(log_level="error", **roomy, **other) as settings:
         asyncio.run(fill(settings, rows, designs))
-        asyncio.run(measure(settings, rows, mongodb_pid, only))
+        asked = [question for question in questions() if only in question.name]
+        asyncio.run(measure(settings, rows, mongodb_pid, asked))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,16 @@ import pytest
 from api.config.settings import Settings
 from api.http.application import create_app
 from migrations.runner import upgrade
-from tests.benchmarks import bulk
+from tests.benchmarks import bulk, bulk_search
 from tests.benchmarks.plans import clients
 from tests.execution.both import Both
-from tests.support.stores import plans
+from tests.support.stores import plans, search_plans
 from tests.support.stores.databases import fresh_database
 
 pytestmark = pytest.mark.anyio
 
 ROWS = 100_000
+SOUGHT = "what is sought"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def large(settings: Settings, mongodb_url: str, postgres_url: str) -> Iterator[S
         assert own.postgres_url is not None
         asyncio.run(plans.sample_everything(own.postgres_url, ROWS))
         asyncio.run(bulk.load(own.postgres_url, ROWS))
+        asyncio.run(bulk_search.load(own.postgres_url, ROWS))
         asyncio.run(plans.explain_everything(own.postgres_url))
         yield own
 
@@ -53,6 +55,9 @@ async def carried(
         for question in plans.questions(ROWS, positions, every=False):
             listed = await told.of(asking[question.viewer], question)
             found.setdefault(question.name.replace(",", " ").split()[0], []).append((question, listed))
+        for question in search_plans.questions(ROWS):
+            listed = await told.of(asking[question.viewer], question)
+            found.setdefault(SOUGHT, []).append((question, listed))
         yield found
 
 
@@ -74,12 +79,24 @@ async def test_no_list_reads_more_for_a_larger_table(
 async def test_every_exception_is_still_one(carried: dict[str, list[tuple[plans.Question, Any]]]) -> None:
     needed = {
         plans.exception(question)
-        for found in carried.values()
+        for about, found in carried.items()
+        if about != SOUGHT
         for question, listed in found
         if any(plans.complaint(question, plan, ROWS) for plan in listed)
     }
 
     assert needed - {None, *plans.SOMETIMES} == set(plans.EXCEPTIONS)
+
+
+async def test_what_is_sought_reads_no_more_in_a_larger_table(
+    carried: dict[str, list[tuple[plans.Question, Any]]],
+) -> None:
+    """Searches, suggestions, what is similar and what fits."""
+    answered = [(question, plan) for question, listed in carried[SOUGHT] if not question.counts for plan in listed]
+
+    assert len(answered) >= 80  # the plans did reach us
+    complaints = {question.name: found for question, plan in answered if (found := search_plans.complaint(plan))}
+    assert complaints == {}
 
 
 async def test_a_scan_is_noticed() -> None:

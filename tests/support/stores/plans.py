@@ -19,10 +19,10 @@ from sqlalchemy import event
 from starlette.applications import Starlette
 
 from api.ids import encode_id
-from tests.benchmarks import bulk
+from tests.benchmarks import bulk, bulk_search
 from tests.support.graphql import execute
 
-BIG: Final = frozenset(name.partition(".")[2] for name in bulk.TABLES)
+BIG: Final = frozenset(name.partition(".")[2] for name in (*bulk.TABLES, *bulk_search.TABLES))
 SIZE: Final = 20
 """Objects a page, and owners of nested pages."""
 
