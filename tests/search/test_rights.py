@@ -17,6 +17,10 @@ from tests.support.world import DELETED, OPEN, VIEWERS, WALLED, World
 
 pytestmark = pytest.mark.anyio
 
+COUNTED: Final = """query ($text: String!) { search(query: $text) { totalCount facets {
+    catalogItems { type { count } tags { value count } } designs { status { count } tags { value count } }
+} } }"""
+
 FINDERS: Final[Mapping[str, frozenset[str]]] = {
     "zebrawood": frozenset({"owner", "admin"}),
     "quetzalia": frozenset({"owner", "admin"}),
@@ -50,6 +54,13 @@ async def test_who_finds_a_word(words: None, world: World, viewer: str, word: st
     begun = (await execute(client, SEARCH, text=word[:-1]))["search"]
     suggested = (await execute(client, SUGGEST, prefix=word[:4]))["suggest"]
     assert bool(suggested) is (viewer in FINDERS[word])
+    counted = (await execute(client, COUNTED, text=word))["search"]
+    items, designs = counted["facets"]["catalogItems"], counted["facets"]["designs"]
+    assert counted["totalCount"] == sum(each["count"] for each in items["type"] + designs["status"])
+    tagged = word in ("quetzalia", "published") and viewer in FINDERS[word]
+    assert (word in [each["value"] for each in designs["tags"]]) is tagged
+    if viewer not in FINDERS[word]:
+        assert not any([*items.values(), *designs.values()])
     if viewer in FINDERS[word]:
         assert found["totalCount"] == len(found["edges"]) > 0
         assert mistyped["correctedQuery"] == word
