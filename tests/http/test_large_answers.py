@@ -11,13 +11,16 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
+from api.execution import plan
 from api.execution.turns import Turns
 from api.http import endpoint, json_pieces
 from api.http.json_pieces import written
 from api.stores.stores import Stores
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
+from tests.support.graphql import execute, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +118,19 @@ async def test_batches_and_compressed_answers_in_pieces_are_whole(
     assert wrong["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
     assert response.headers["content-encoding"] == "gzip"
     assert [each["data"] for each in orjson.loads(gzip.decompress(raw))] == [one["data"]] * 9
+
+
+async def test_a_large_level_loads_what_it_needs_together(
+    client: httpx.AsyncClient, app: Starlette, designs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = """{ designs(first: 3) { nodes { metadata { tags } a: owner { firstName }
+        layers { position { x } } b: owner { lastName } } } }"""
+    with sent(app) as small:
+        expected = await execute(client, query)
+
+    monkeypatch.setattr(plan, "PIECE", 1)
+    with sent(app) as large:
+        answer = await execute(client, query)
+
+    assert answer == expected
+    assert large.counts == small.counts == (1, 1)
