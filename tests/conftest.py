@@ -252,10 +252,11 @@ async def delete_everything(
     async with AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client:
         database = mongo_database(settings, client)
         make: Callable[[MongoDatabase], Awaitable[object]] = collection.ensure
-        if request.config.getoption("--mongodb") == "embedded":
+        embedded = request.config.getoption("--mongodb") == "embedded"
+        if embedded:
             await drop_indexes(database)
             make = make_collections
-        yield lambda: servers.delete_everything(connection, database, make)
+        yield lambda: servers.delete_everything(connection, database, make, counted=embedded)
     await connection.close()
 
 

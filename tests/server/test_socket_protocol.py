@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from api.http.application import create_app
+from api.server import socket_protocol
 from tests.support.applications import listening
 from tests.support.requests.connections import STORELESS, answer_to, connected, until
 from tests.support.requests.sockets import (
@@ -59,8 +60,9 @@ def app_of(**changes: object) -> Starlette:
         pytest.param([frame(CLOSE, b"\x03\xe8")], 1000, id="a farewell"),
     ],
 )
-async def test_a_broken_frame_has_its_code(frames: list[bytes], code: int) -> None:
+async def test_a_broken_frame_has_its_code(frames: list[bytes], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the client goes on sending as if nothing was: it reads the code first."""
+    monkeypatch.setattr(socket_protocol, "_CLOSING", 1.0)  # so long it is waited for, as it doesn't say farewell itself
     async with listening(app_of()) as port:
         async with upgraded(port) as client:
             await client.send(*frames)
