@@ -19,7 +19,7 @@ from api.stores.stores import Stores
 from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.failures.proxies import proxying, through
-from tests.support.live import CHANGES, Followed, followed
+from tests.support.live import CHANGES, Followed, StreamEnded, followed, streamed
 from tests.support.stores.pgbouncer import pgbouncer
 
 pytestmark = pytest.mark.anyio
@@ -114,3 +114,29 @@ async def test_under_row_level_security_too(settings: Settings, stores: Stores) 
 async def name_of(events: Followed) -> str:
     name: str = (await events.next())["item"]["name"]
     return name
+
+
+async def test_who_is_too_far_behind_is_let_go(settings: Settings, stores: Stores) -> None:
+    """Over a socket with a code of its own, over a stream with an error."""
+    async with (
+        running(settings, max_events_behind=2) as (app, _),
+        listening(app) as port,
+        followed(port, CHANGES) as events,
+        streamed(port, CHANGES) as stream,
+    ):
+        assert (await anext(stream))["kind"] == "STARTED"
+        await create_catalog_item(stores, name="First")
+        assert await name_of(events) == "First"
+        assert (await anext(stream))["item"]["name"] == "First"
+        async with stores.engine.begin() as connection:
+            many = "SELECT 'Many', 'fabric' FROM generate_series(1, 5)"
+            await connection.execute(text(f"INSERT INTO catalog.catalog_items (name, type) {many}"))
+
+        assert await events.socket.closed() == (
+            4508,
+            "Events are taken too slowly: subscribe again with the last resume token.",
+        )
+        with pytest.raises(StreamEnded) as ended:
+            await anext(stream)
+
+    assert ended.value.code == "TOO_SLOW"
