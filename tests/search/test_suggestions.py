@@ -119,3 +119,16 @@ async def test_one_statement(client: httpx.AsyncClient, app: Starlette, stores: 
 async def test_bad_input(client: httpx.AsyncClient, prefix: str, first: int | None, message: str) -> None:
     assert await error_of(client, SUGGEST, prefix=prefix, first=first) == ("BAD_USER_INPUT", message)
     assert await suggestions(client, "x" * 100) == []
+
+
+async def test_texts_are_as_long_as_a_name(client: httpx.AsyncClient, stores: Stores) -> None:
+    longest, longer = "silken " + "x" * 248, "silken " + "y" * 249
+    await create_catalog_item(stores, properties={"material": longest, "color": longer})
+
+    assert await suggestions(client, "silken") == [(longest, 1)]
+
+
+async def test_a_word_that_is_no_word_may_be_the_beginning_of_one(client: httpx.AsyncClient, stores: Stores) -> None:
+    await create_catalog_item(stores, name="Offbeat")
+
+    assert await suggestions(client, "of") == [("Offbeat", 1)]
