@@ -89,7 +89,8 @@ class Feed:
         while True:
             if place < self._kept_after:
                 upto = self._place
-                if upto - place > self._most_behind:
+                most = self._most_behind
+                if upto - place > most and await self._log.is_more_than(most, place, upto):
                     raise TooFarBehind
                 page = await self._log.page(place, upto)
                 for change in page:

@@ -40,6 +40,11 @@ _FOLLOWS: Final = text("""
         SELECT count(*) FROM (SELECT FROM audit.audit_log WHERE log_position > :place LIMIT :most + 1) AS later
     ) <= :most
 """)
+_BETWEEN: Final = text("""
+    SELECT count(*) FROM (
+        SELECT FROM audit.audit_log WHERE log_position > :after AND log_position <= :upto LIMIT :most + 1
+    ) AS entry
+""")
 _NEW_TRANSACTION: Final = text("SELECT pg_current_xact_id()::text")
 
 
@@ -115,6 +120,13 @@ class Log:
         async with self._stores.reads.connect() as connection:
             rows = (await connection.execute(_PAGE, {"after": after, "upto": upto, "most": MOST})).all()
         return list(map(_change, rows))
+
+    async def is_more_than(self, most: int, after: int, upto: int) -> bool:
+        """Whether more entries than so many lie between two places. Places are no count: what is rolled back leaves
+        gaps."""
+        async with self._stores.reads.connect() as connection:
+            parameters = {"after": after, "upto": upto, "most": most}
+            return bool((await connection.execute(_BETWEEN, parameters)).scalar_one() > most)
 
     async def follows(self, place: int, most: int) -> bool:
         """Whether the entry with this place is still there, and no more entries than so many follow it.

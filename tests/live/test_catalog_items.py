@@ -209,6 +209,28 @@ async def test_it_goes_on_after_the_start_and_after_more_than_is_kept(port: int,
     assert prices == list(range(1, 1201))
 
 
+async def test_places_of_what_was_rolled_back_do_not_count(
+    settings: Settings, clean_stores: None, stores: Stores
+) -> None:
+    async with running(settings, max_events_behind=5) as (app, _), listening(app) as port:
+        async with followed(port, CHANGES) as events:
+            await create_catalog_item(stores, name="Silk")
+            after = (await events.next())["resumeToken"]
+        async with stores.engine.connect() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO catalog.catalog_items (name, type, price) "
+                    "SELECT 'Felt', 'fabric', each FROM generate_series(1, 50) AS each"
+                )
+            )
+            await connection.rollback()
+        for name in ("Satin", "Tulle"):
+            await create_catalog_item(stores, name=name)
+
+        async with followed(port, CHANGES, after=after) as events:
+            assert [(await events.next())["item"]["name"] for _ in range(2)] == ["Satin", "Tulle"]
+
+
 @pytest.mark.parametrize(
     ("after", "filter", "code"),
     [
