@@ -44,7 +44,9 @@ def api(
     """A server with GraphiQL's files, whose access tokens are so short that each request has to renew them."""
     lifetime = getattr(request, "param", "20")
     shutil.copytree(installed / "explorer", tmp_path / "data" / "explorer")
-    variables = servers.environment(settings, ACCESS_TOKEN_LIFETIME=lifetime, DATA_DIR=str(tmp_path / "data"))
+    variables = servers.environment(
+        settings, ACCESS_TOKEN_LIFETIME=lifetime, DATA_DIR=str(tmp_path / "data"), LOG_LEVEL="info"
+    )
     with servers.serving("serve", "--port", "0", folder=tmp_path, variables=variables) as running:
         yield running
 
@@ -181,6 +183,42 @@ def test_a_click_signs_in_for_all_tabs_and_leaves_nothing_behind(page: Page) -> 
     assert not [secret for secret in (PASSWORD, "eyJ", *refresh) if secret in kept]
     assert page.evaluate("document.cookie") == ""
     assert page.evaluate("indexedDB.databases().then(all => all.length)") == 0
+
+
+def test_a_subscription_is_followed_until_it_is_stopped(page: Page, api: Server) -> None:
+    sign_in(page, "admin", "Amara")
+    tab(page, "WhoAmI")
+    write(page, "subscription Changes { catalogItemsChanged { kind item { name } } }", "Changes")
+    page.evaluate("document.querySelector('.graphiql-execute-button').click()")
+    page.wait_for(f"({ANSWER} ?? '').includes('STARTED')")
+
+    page.evaluate(
+        f"""
+        (async () => {{
+          const send = (query, headers) => fetch(location.pathname, {{
+            method: "POST", headers: {{"content-type": "application/json", ...headers}}, body: JSON.stringify({{query}})
+          }}).then(answer => answer.json());
+          const admin = '{{email: "admin@fashion-wallet.test", password: "{PASSWORD}"}}';
+          const {{data}} = await send(`mutation {{ signIn(input: ${{admin}}) {{ accessToken }} }}`);
+          const headers = {{authorization: `Bearer ${{data.signIn.accessToken}}`}};
+          const create = 'createCatalogItem(input: {{name: "Silk", type: FABRIC}}) {{ errors {{ code }} }}';
+          await send(`mutation {{ ${{create}} }}`, headers);
+        }})()
+        """
+    )
+    page.wait_for(f"{ANSWER}.includes('CREATED')")
+    assert json.loads(page.evaluate(ANSWER))["data"]["catalogItemsChanged"] == {
+        "kind": "CREATED",
+        "item": {"name": "Silk"},
+    }
+
+    # the server hears of its end at once
+    assert "subscription ended" not in api.text()
+    page.evaluate("document.querySelector('.graphiql-execute-button').click()")
+    servers.wait_until(lambda: "subscription ended" in api.text(), "the subscription has ended", timeout=10)
+    # a refusal is shown, too
+    write(page, 'subscription Refused { catalogItemsChanged(after: "x") { kind } }', "Refused")
+    assert [error["extensions"]["code"] for error in run(page)["errors"]] == ["BAD_USER_INPUT"]
 
 
 @pytest.mark.parametrize("api", ["2"], indirect=True)

@@ -76,6 +76,7 @@
   async function fetcher(request, asked = {}) {
     const own = Object.keys(asked.headers ?? {}).some((name) => name.toLowerCase() === "authorization");
     const as = async () => ({ ...asked, headers: own ? asked.headers : { ...(await session.headers()), ...asked.headers } });
+    if (isSubscription(request, asked.documentAST)) return follow(location.pathname, request, (await as()).headers);
     let answer = await send(request, await as());
     // Refused as a whole, so that nothing has happened: the token has ended earlier than this computer's clock says.
     const refused = answer?.errors && !("data" in answer) ? answer.errors[0].extensions?.code : "";
