@@ -13,8 +13,8 @@ from api.catalog import policy
 from api.ids import encode_id
 from api.lists.conditions import And, Condition, matches
 from api.live.kinds import ChangeKind, kind_of
-from api.live.log import Change
-from api.live.tokens import ResumeTokens
+from api.live.log import RowChange
+from api.live.tokens import ResumeTokens, row_place
 from api.rights.policies import LIVE
 from api.rights.viewer import Viewer
 from models.catalog_item import TEXT_KEYS
@@ -63,22 +63,29 @@ class ItemChange:
         return None if self.item_key is None else encode_id("CatalogItem", self.item_key)
 
 
-def audience(viewer: Viewer, types: frozenset[str]) -> Hashable:
-    """Who sees the same of items where only objects of these types are asked for: by the role alone, for those who have
-    no items of their own."""
-    if viewer.role in _WITHOUT_ITEMS and types <= _SAME_FOR_ALL:
-        return viewer.role
-    return viewer.id, viewer.role
-
-
 class ItemQuestion:
     """Which items somebody follows: those that meet this condition, among those that they may find."""
 
     def __init__(self, condition: Condition) -> None:
         self.condition = condition
-        self.tokens = ResumeTokens((TABLE, condition))
+        self.tokens = ResumeTokens[int]((TABLE, condition), int, row_place)
 
-    def answer(self, change: Change, viewer: Viewer) -> ItemChange | None:
+    def concerns(self, change: RowChange) -> bool:
+        """Whether an item has changed."""
+        return change.table == TABLE
+
+    def start(self, token: str) -> ItemChange:
+        """The first event."""
+        return ItemChange(ChangeKind.STARTED, token)
+
+    def audience(self, change: RowChange, viewer: Viewer, types: frozenset[str]) -> Hashable:
+        """Who sees the same of items where only objects of these types are asked for: by the role alone, for those who
+        have no items of their own."""
+        if viewer.role in _WITHOUT_ITEMS and types <= _SAME_FOR_ALL:
+            return viewer.role
+        return viewer.id, viewer.role
+
+    def answer(self, change: RowChange, viewer: Viewer) -> ItemChange | None:
         """What a change is to this viewer; None where it is nothing."""
         before, after = change.before, change.after
         findable = And((LIVE, policy.catalog_items.listed(viewer)))

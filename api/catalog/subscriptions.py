@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from api.catalog.changes import TABLE, ItemChange, ItemQuestion, audience
+from api.catalog.changes import ItemQuestion
 from api.catalog.inputs import CatalogItemFilter
 from api.catalog.types import CatalogItem
 from api.errors import BadUserInput
 from api.fields.context import Context
 from api.fields.lookups import load_view
 from api.lists.filters import condition_of
-from api.live.feed import Feed
+from api.live.following import follow
 from api.live.kinds import ChangeKind
-from api.live.log import Change
-from api.rights.viewer import Viewer
 
 if TYPE_CHECKING:
     from api.users.types import User
@@ -57,41 +54,6 @@ class CatalogItemChange:
         return await load_view("user", self.actor_key, info._raw_info, found=True)  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, slots=True)
-class _Happening:
-    """A change, for whoever asks this question."""
-
-    question: ItemQuestion
-    change: Change
-
-    @property
-    def answers(self) -> dict[object, object]:
-        return self.change.answers
-
-    def audience(self, viewer: Viewer, types: frozenset[str]) -> Hashable:
-        return audience(viewer, types)
-
-    def seen_by(self, viewer: Viewer) -> ItemChange | None:
-        return self.question.answer(self.change, viewer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """The first event."""
-
-    token: str
-
-    @property
-    def answers(self) -> dict[object, object]:
-        return {}
-
-    def audience(self, *_: object) -> Hashable:
-        return None
-
-    def seen_by(self, _: Viewer) -> ItemChange:
-        return ItemChange(ChangeKind.STARTED, self.token)
-
-
 @strawberry.type
 class CatalogSubscriptions:
     @strawberry.subscription(
@@ -111,24 +73,7 @@ class CatalogSubscriptions:
     ) -> AsyncGenerator[CatalogItemChange, None]:
         if filter is not None and filter.deleted not in (None, strawberry.UNSET):
             raise BadUserInput("deleted is for lists: DELETED and RESTORED are events of what isn't.")
-        question = ItemQuestion(condition_of(filter))
         live = info.context.live
         assert live is not None
-        events = _events(live.rows, question, None if after is None else question.tokens.read(after))
-        await anext(events)  # it has begun, or is refused
-        return events  # type: ignore[return-value]  # what they are to the viewer is worked out when they are sent
-
-
-async def _events(
-    feed: Feed, question: ItemQuestion, after: int | None
-) -> AsyncGenerator[_Happening | _Start | None, None]:
-    place = await feed.enter(after)
-    try:
-        yield None
-        if after is None:
-            yield _Start(question.tokens.of(place))
-        async for change in feed.changes(place):
-            if change.table == TABLE:
-                yield _Happening(question, change)
-    finally:
-        await feed.leave()
+        # what events are to the viewer is worked out when they are sent
+        return await follow(live.rows, ItemQuestion(condition_of(filter)), after)  # type: ignore[return-value]

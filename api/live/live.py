@@ -10,6 +10,7 @@ from uuid import UUID
 from api.config.settings import Settings
 from api.live.errors import TooManySubscriptions
 from api.live.feed import Feed
+from api.live.rows import Rows
 from api.stores.stores import Stores
 
 
@@ -17,7 +18,7 @@ class Live:
     """The live updates of a process. `rows` are the changes of PostgreSQL's rows."""
 
     def __init__(self, stores: Stores, settings: Settings) -> None:
-        self.rows = Feed(stores, settings)
+        self.rows = Feed(Rows(stores, settings), settings)
         self._most, self._most_of_one = settings.max_subscriptions, settings.max_subscriptions_per_account
         self._open = Counter[UUID | str | None]()
 

@@ -17,10 +17,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from api.live.source import MOST
 from api.stores.stores import Stores
-
-MOST: Final = 500
-"""Entries that are read at a time."""
 
 _NEXT: Final = text("""
     SELECT seen.horizon, entry.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon) AS seen
@@ -35,11 +33,9 @@ _PAGE: Final = text("""
     FROM audit.audit_log WHERE log_position > :after AND log_position <= :upto ORDER BY log_position LIMIT :most
 """)
 _LAST: Final = text("SELECT coalesce(max(log_position), 0) FROM audit.audit_log")
-_FOLLOWS: Final = text("""
-    SELECT (:place = 0 OR EXISTS (SELECT FROM audit.audit_log WHERE log_position = :place)) AND (
-        SELECT count(*) FROM (SELECT FROM audit.audit_log WHERE log_position > :place LIMIT :most + 1) AS later
-    ) <= :most
-""")
+_IS_THERE: Final = text(
+    "SELECT :place = 0 OR EXISTS (SELECT FROM audit.audit_log WHERE log_position = :place) AS is_there"
+)
 _BETWEEN: Final = text("""
     SELECT count(*) FROM (
         SELECT FROM audit.audit_log WHERE log_position > :after AND log_position <= :upto LIMIT :most + 1
@@ -49,7 +45,7 @@ _NEW_TRANSACTION: Final = text("SELECT pg_current_xact_id()::text")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class RowChange:
     """An entry of the log: a row before and after, as JSON by the names of its columns.
 
     `answers` is for whoever tells of it: what is worked out for one is there for the others.
@@ -66,11 +62,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Gapless:
     """What has been read: everything up to `place`. `is_all` says that nothing follows by now; `waits` that something
     does, and has to wait for a transaction to end."""
 
-    changes: Sequence[Change]
+    changes: Sequence[RowChange]
     place: int
     is_all: bool
     waits: bool
@@ -93,7 +89,7 @@ class Log:
             self._gap = last, int((await connection.execute(_NEW_TRANSACTION)).scalar_one())
         return last
 
-    async def next(self, after: int) -> Read:
+    async def next(self, after: int) -> Gapless:
         """What follows this place, as far as nothing can come in between any more."""
         async with self._stores.reads.connect() as connection:
             rows = (await connection.execute(_NEXT, {"after": after, "most": MOST})).all()
@@ -109,34 +105,31 @@ class Log:
             waits = len(changes) < len(found)
             if waits and self._gap is None:
                 self._gap = found[-1].log_position, int((await connection.execute(_NEW_TRANSACTION)).scalar_one())
-        return Read(changes, place, is_all=len(found) < MOST and not waits, waits=waits)
+        return Gapless(changes, place, is_all=len(found) < MOST and not waits, waits=waits)
 
     def is_settled(self, place: int) -> bool:
         """Whether nothing can come before this place any more."""
         return self._settled >= place
 
-    async def page(self, after: int, upto: int) -> Sequence[Change]:
+    async def page(self, after: int, upto: int) -> Sequence[RowChange]:
         """The changes between two places up to which the log has been read; fewer than MOST where there are no more."""
         async with self._stores.reads.connect() as connection:
             rows = (await connection.execute(_PAGE, {"after": after, "upto": upto, "most": MOST})).all()
         return list(map(_change, rows))
 
-    async def is_more_than(self, most: int, after: int, upto: int) -> bool:
-        """Whether more entries than so many lie between two places. Places are no count: what is rolled back leaves
-        gaps."""
-        async with self._stores.reads.connect() as connection:
-            parameters = {"after": after, "upto": upto, "most": most}
-            return bool((await connection.execute(_BETWEEN, parameters)).scalar_one() > most)
-
-    async def follows(self, place: int, most: int) -> bool:
-        """Whether the entry with this place is still there, and no more entries than so many follow it.
+    async def count(self, after: int, upto: int, most: int) -> int | None:
+        """How many entries lie between two places, as far as `most` and one more; None where the entry of the first
+        isn't there any more. Places are no count: what is rolled back leaves gaps.
 
         Place 0 is that before all entries.
         """
         async with self._stores.reads.connect() as connection:
-            return bool((await connection.execute(_FOLLOWS, {"place": place, "most": most})).scalar_one())
+            if not (await connection.execute(_IS_THERE, {"place": after})).scalar_one():
+                return None
+            parameters = {"after": after, "upto": upto, "most": most}
+            return int((await connection.execute(_BETWEEN, parameters)).scalar_one())
 
 
-def _change(row: Any) -> Change:
+def _change(row: Any) -> RowChange:
     before, after = (None if values is None else orjson.loads(values) for values in (row.before, row.after))
-    return Change(row.log_position, row.table_name, row.record_id, before, after, row.actor_id, row.at)
+    return RowChange(row.log_position, row.table_name, row.record_id, before, after, row.actor_id, row.at)
