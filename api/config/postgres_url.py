@@ -52,6 +52,10 @@ class PostgresUrl:
     connect_timeout: float | None
     options: str | None
 
+    @property
+    def has_password(self) -> bool:
+        return self.password is not None or "password" in self.parameters
+
     def arguments(self, ssl_mode: str, root_certificate: str | None) -> dict[str, Any]:
         """What `asyncpg.connect` takes, with these two where the string doesn't say."""
         parameters = dict(self.parameters)

@@ -89,7 +89,8 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
     @model_validator(mode="after")
     def _secrets_in_production(self) -> Settings:
         if self.environment == "production":
-            if self.database_url is None and (self.postgres_host is None or self.postgres_password is None):
+            has_password = self.postgres_password is not None or self.reads_password
+            if self.database_url is None and (self.postgres_host is None or not has_password):
                 raise ValueError("DATABASE_URL (or POSTGRES_HOST and POSTGRES_PASSWORD) must be set in production")
             if self.mongodb_uri is None:
                 raise ValueError("MONGODB_URI must be set in production")

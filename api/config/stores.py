@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
+from api.config.postgres_url import parse
 from api.config.setting_types import MongoUri, PostgresUrl
 
 
@@ -23,6 +25,13 @@ class StoreSettings(BaseSettings):
     postgres_port: int = Field(5432, description="PostgreSQL port")
     postgres_user: str = Field("postgres", description="PostgreSQL user")
     postgres_password: SecretStr | None = Field(None, description="PostgreSQL password")
+    postgres_password_file: Path | None = Field(
+        None, description="File with PostgreSQL's password, read for each new connection"
+    )
+    postgres_password_command: str | None = Field(
+        None, description="Command that prints it, run for each new connection, without a shell"
+    )
+    postgres_password_timeout: float = Field(10.0, gt=0, description="Longest that this command may take")
     postgres_db: str = Field("fashion_wallet", description="PostgreSQL database")
     postgres_ssl: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "disable", description="TLS to PostgreSQL"
@@ -69,6 +78,32 @@ class StoreSettings(BaseSettings):
         2.0, gt=0, description="Longest wait for a probe's answer; silent, it is cut off"
     )
     breaker_probe_interval: float = Field(0.5, gt=0, description="Time between probes of a store that is cut off")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        """One of the three, and none of them beside a URL that has one: which wins would be a guess."""
+        ways = ("postgres_password", "postgres_password_file", "postgres_password_command")
+        given = [name.upper() for name in ways if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set, and PostgreSQL has one password")
+        if self.reads_password:
+            for name in ("database_url", "migration_database_url"):
+                url = getattr(self, name)
+                if url is not None and parse(url.get_secret_value()).has_password:
+                    raise ValueError(f"{given[0]} is set, and {name.upper()} has a password, too")
+        if self.postgres_password_command is not None:
+            try:
+                words = shlex.split(self.postgres_password_command)
+            except ValueError as error:
+                raise ValueError(f"POSTGRES_PASSWORD_COMMAND: {str(error).lower()}") from None
+            if not words:
+                raise ValueError("POSTGRES_PASSWORD_COMMAND is empty")
+        return self
+
+    @property
+    def reads_password(self) -> bool:
+        """Whether PostgreSQL's password is read for each new connection."""
+        return self.postgres_password_file is not None or self.postgres_password_command is not None
 
     @property
     def postgres_url(self) -> str | None:

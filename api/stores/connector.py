@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import asyncpg
 
-from api.config.postgres_url import parse
+from api.config.postgres_url import PostgresUrl, parse
 from api.config.settings import ConfigurationError, Settings
 from api.errors import StoreUnfit
 from api.log import logger
+from api.stores.passwords import PasswordSource, Target, password_source
 from models.external_pooler import Connection, ask, is_shared, pooled
 
 Check = Callable[[Connection], Awaitable[None]]
@@ -43,6 +44,7 @@ class Connector:
             raise ConfigurationError("DATABASE_URL (or POSTGRES_HOST) is not set")
         self.is_pooled = settings.postgres_pooler == "transaction"
         self._session = _session(settings)
+        self._password: PasswordSource | None = None
         self._arguments = self._driver_arguments(settings, settings.postgres_url)
         self._checks = checks
         self._is_fit = False
@@ -52,6 +54,7 @@ class Connector:
             url = parse(address)
         except ValueError as error:  # it was made of POSTGRES_HOST and so on; DATABASE_URL was checked by Settings
             raise ConfigurationError(f"POSTGRES_HOST: {error}") from None
+        self._password = password_source(settings, _target(url))
         named = {"application_name": url.application_name or "fashion-wallet"}
         root = settings.postgres_ssl_root_cert
         arguments = url.arguments(settings.postgres_ssl, None if root is None else str(root)) | {
@@ -80,12 +83,27 @@ class Connector:
         return connection
 
     async def _connect(self, changes: Mapping[str, Any]) -> Connection:
+        arguments = {**self._arguments, **changes}
         try:
-            connection: Connection = await asyncpg.connect(**{**self._arguments, **changes})
+            if self._password is None:
+                connection: Connection = await asyncpg.connect(**arguments)
+            else:
+                connection = await self._sign_in(self._password, arguments)
         except asyncpg.PostgresError as error:
             if "unsupported startup parameter" in str(error):
                 raise StoreUnfit("PostgreSQL", f"{_POOLER} (it said: {error})", lasts=True) from error
             raise
+        return connection
+
+    async def _sign_in(self, source: PasswordSource, arguments: Mapping[str, Any]) -> Connection:
+        """Connect with the password of now; once more where it was changed between reading and signing in."""
+        password = await source.read()
+        try:
+            connection: Connection = await asyncpg.connect(**{**arguments, "password": password})
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            if (changed := await source.read()) == password:
+                raise
+            connection = await asyncpg.connect(**{**arguments, "password": changed})
         return connection
 
     async def _look(self, connection: Connection) -> None:
@@ -135,6 +153,16 @@ class SpareConnection:
         kept, self._kept, self._closed = self._kept, None, True
         if kept is not None and not kept.is_closed():
             await kept.close(timeout=_GOODBYE)
+
+
+def _target(url: PostgresUrl) -> Target:
+    given = url.parameters
+    return Target(
+        host=",".join(url.hosts) or given.get("host", ""),
+        port=",".join(map(str, url.ports)) or given.get("port", ""),
+        user=url.user or given.get("user", ""),
+        database=url.database or given.get("dbname", given.get("database", "")),
+    )
 
 
 def _session(settings: Settings) -> dict[str, str]:
