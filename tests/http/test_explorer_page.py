@@ -306,7 +306,7 @@ def test_a_link_opens_as_a_tab_and_is_not_run(page: Page, api: Server) -> None:
     assert page.evaluate(f"{VARIABLES}.getValue()") == variables
     assert page.evaluate("location.search") == ""
     assert page.evaluate(ANSWER) == ""
-    assert page.evaluate("document.querySelector('.graphiql-tab-active button').textContent") == "Shared"
+    page.wait_for("document.querySelector('.graphiql-tab-active button').textContent == 'Shared'")
     # and the link that the page makes is the same
     page.evaluate("document.querySelector('#share').click()")
     page.wait_for("document.querySelector('#share').textContent != 'Share'")
