@@ -53,10 +53,14 @@ def count_statement(*_: object) -> None:
 
 
 class CommandCounter(monitoring.CommandListener):
-    """Adds every MongoDB command to the current request's cost."""
+    """Adds every MongoDB command to the current request's cost. `observers` are told of the driver's events, too."""
+
+    observers: tuple[monitoring.CommandListener, ...] = ()
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         self.count(event.command)
+        for observer in self.observers:
+            observer.started(event)
 
     @staticmethod
     def count(command: Mapping[str, Any]) -> None:
@@ -65,10 +69,12 @@ class CommandCounter(monitoring.CommandListener):
             cost.mongo += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        pass
+        for observer in self.observers:
+            observer.succeeded(event)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        pass
+        for observer in self.observers:
+            observer.failed(event)
 
 
 def configure_logging(settings: Settings) -> None:

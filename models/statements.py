@@ -6,8 +6,9 @@ between runs. Its rows are the driver's records, without a copy; columns are att
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NoReturn
 
@@ -35,6 +36,9 @@ First = tuple[str, Sequence[Any]]
 """The SQL and the arguments with which a transaction begins."""
 
 Processor = Callable[[Any], Any]
+
+Around = Callable[[str, Callable[[], Awaitable[list[Record]]]], Awaitable[list[Record]]]
+"""Called in place of the driver, with a statement's SQL and what sends it: it returns the rows that this gives."""
 
 
 class Parameters:
@@ -122,6 +126,11 @@ class StatementRunner:
         self._engine = engine.sync_engine
         self._transacts = is_pooled(engine)
         self.listeners = [*listeners]
+        self._run = self._read
+
+    def observe(self, around: Around | None) -> None:
+        """Have every statement sent by `around` from now on; None: by nobody but the driver."""
+        self._run = self._read if around is None else partial(self._read_observed, around)
 
     async def fetch(self, statement: Statement, values: Sequence[Any], first: First | None = None) -> list[Record]:
         """The rows of a statement. With `first`, both run in one transaction.
@@ -138,7 +147,7 @@ class StatementRunner:
             try:
                 driver = entry.driver_connection
                 try:
-                    rows = await self._read(driver, statement, arguments, first)
+                    rows = await self._run(driver, statement, arguments, first)
                 except asyncpg.InvalidCachedStatementError:  # a column's type has changed since it was prepared
                     if transacts:
                         await driver.execute("ROLLBACK")
@@ -146,7 +155,7 @@ class StatementRunner:
                     # asyncpg, outside of transactions, repeats it by itself and forgets the class of the rows
                     if not rows or type(rows[0]) is statement.record:
                         return rows
-                return await self._read(driver, statement, arguments, first)
+                return await self._run(driver, statement, arguments, first)
             except BaseException as error:
                 lost = await _recover(pool, entry, error, began=transacts)
                 # the pool has dropped its other old connections with this one; see PostgresRepository.read_statement
@@ -169,6 +178,11 @@ class StatementRunner:
             await driver.execute("COMMIT")
         return rows
 
+    async def _read_observed(
+        self, around: Around, driver: Any, statement: Statement, arguments: Sequence[Any], first: First | None
+    ) -> list[Record]:
+        return await self._read(_Observed(driver, around), statement, arguments, first)
+
     async def _begin(self, driver: Any, first: First | None) -> None:
         await driver.execute("BEGIN")
         if first is None:
@@ -183,6 +197,19 @@ class StatementRunner:
         pool = self._engine.pool
         assert isinstance(pool, ConnectionPool)
         return pool
+
+
+class _Observed:
+    """A connection of the driver's whose statements are sent by somebody else."""
+
+    __slots__ = ("_around", "_driver", "execute")
+
+    def __init__(self, driver: Any, around: Around) -> None:
+        self._driver, self._around = driver, around
+        self.execute = driver.execute
+
+    async def fetch(self, sql: str, *arguments: Any, **options: Any) -> list[Record]:
+        return await self._around(sql, partial(self._driver.fetch, sql, *arguments, **options))
 
 
 async def _recover(pool: ConnectionPool, entry: PoolEntry, error: BaseException, *, began: bool) -> bool:

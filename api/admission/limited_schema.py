@@ -31,6 +31,7 @@ from api.fields.compiled import StrawberryDeclarations
 from api.fields.context import Context
 from api.fields.costs import Cost, Costs
 from api.fields.equal_queries import execute_together
+from api.fields.observed_loaders import note_field
 from api.log import current_cost, logger
 
 
@@ -160,6 +161,7 @@ class LimitedSchema(strawberry.Schema):
                         variable_values=operation.variables,
                         operation_name=operation.name,
                         size_budget=SizeBudget(settings.max_response_size),
+                        on_field=None if context.asker is None else note_field,
                     )
                 finally:
                     if coalescer is not None:
@@ -203,6 +205,7 @@ class LimitedSchema(strawberry.Schema):
                 variable_values=variables,
                 operation_name=name,
                 size_budget=size_budget,
+                on_field=None if context.context.asker is None else note_field,
             )
 
         result = await execute_together(context.context, document, name, variables or {}, execute)
@@ -257,6 +260,8 @@ class LimitedSchema(strawberry.Schema):
             context.context.charged = await context.context.meter.charge(requested)
         if settings.report_cost:
             context.extensions_results["cost"] = {"requested": requested}
+        if (asker := context.context.asker) is not None:
+            asker.operation, asker.kind = context.context.operation_name, operation.operation.value
         if kind is OperationType.QUERY:
             context.context.only_reads = True
             context.context.end_with_client()

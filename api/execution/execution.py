@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from api.execution.executor import Executor, OperationPlan
 
 
+OnField = Callable[[str, str], None]
+"""Takes the names of a field's type and of the field."""
+
+
 class Execution:
     """One run of a plan."""
 
@@ -140,6 +144,18 @@ class Execution:
         for value in values:
             if is_awaitable(value):
                 self.awaitables.start(value, lambda _: None)
+
+
+class WatchedExecution(Execution):
+    """A run that says which field it is about to resolve."""
+
+    def __init__(self, *args: Any, on_field: OnField, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._on_field = on_field
+
+    def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
+        self._on_field(field.parent.name, field.name)
+        return super().info(field, path)
 
 
 def _gather(awaitables: Sequence[Any]) -> Any:

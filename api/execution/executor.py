@@ -21,7 +21,7 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from api.execution.collected_fields import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.declarations import Declarations, NothingDeclared
-from api.execution.execution import Execution
+from api.execution.execution import Execution, OnField, WatchedExecution
 from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.sizes import SizeBudget
@@ -125,10 +125,12 @@ class Executor:
         variable_values: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
         size_budget: SizeBudget | None = None,
+        on_field: OnField | None = None,
     ) -> ExecutionResult:
         """The response, as `graphql.execute` gives it: of a subscription, that to the event which is the root value.
 
-        The weight of what was executed is in `extensions["weight"]`.
+        `on_field(type_name, field_name)` is called each time before a field is loaded or its resolver is called, but
+        not where graphql-core executes the operation. The weight of what was executed is in `extensions["weight"]`.
 
         Raises TooLarge where the response is larger than the budget.
         """
@@ -160,6 +162,10 @@ class Executor:
                 hide_suggestions=self.hide_suggestions,
             )
         execution = Execution(self, plan, variables, context_value, root_value, size_budget, large=large)
+        if on_field is not None:
+            execution = WatchedExecution(
+                self, plan, variables, context_value, root_value, size_budget, large=large, on_field=on_field
+            )
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 

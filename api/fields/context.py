@@ -14,12 +14,14 @@ from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
 from api.fields.equal_queries import Outcome
 from api.fields.loaders import Fetch, Loader
+from api.fields.observed_loaders import ObservedLoader
 from api.idempotency.claims import Claim
 from api.live.live import Live
 from api.rates.meter import Meter
 from api.rights.identity import identity_of
 from api.rights.policies import Policy
 from api.rights.viewer import ANONYMOUS, Viewer
+from api.stores.calls import Asker
 from api.stores.stores import Stores
 
 
@@ -35,7 +37,7 @@ class Context:
     operation, `has_left` whether it was brought forward because its client has left. `only_reads` says that it is a
     query, whose reads may go out with those of others. `outcome` is what it has given, where others may have been given
     the same.
-    `live` is what subscriptions follow.
+    `live` is what subscriptions follow. `asker` is who is told to those that observe calls; None where nobody does.
     """
 
     stores: Stores
@@ -60,6 +62,7 @@ class Context:
     outcome: Outcome | None = None
     only_reads: bool = False
     live: Live | None = None
+    asker: Asker | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -109,7 +112,9 @@ class Context:
         """
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = Loader(self._fetch(name))
+            fetch, asker = self._fetch(name), self.asker
+            loader = Loader(fetch) if asker is None else ObservedLoader(fetch, name, asker, self.stores.calls)
+            self._loaders[name] = loader
         return loader
 
     def _fetch(self, name: str) -> Fetch[Any, Any]:

@@ -50,6 +50,7 @@ from api.rates.meter import Meter, Meters
 from api.rights.viewer import ANONYMOUS as NOBODY
 from api.rights.viewer import Viewer
 from api.schema import DOMAINS
+from api.stores.calls import Asker, asking
 from api.stores.stores import Stores
 
 _AUTHORIZATION: Final = b"authorization"
@@ -68,7 +69,8 @@ class Exchange:
 
     `operation` is the name of the executed operation, if it has one. `headers` are sent with the response, which must
     fit into the `size_budget`. `is_admitted` says that the request has been read and its sender is known, so that what
-    is wrong from then on is told in a stream of events, where one was asked for.
+    is wrong from then on is told in a stream of events, where one was asked for. `asker` is there where calls are
+    observed.
     """
 
     settings: Settings
@@ -83,6 +85,7 @@ class Exchange:
     operation: str | None = None
     meter: Meter | None = None
     is_admitted: bool = False
+    asker: Asker | None = None
     size_budget: SizeBudget = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +134,9 @@ class GraphQLEndpoint:
         charged and logged, together with what is `said`."""
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
+        if exchange.stores.calls.observers:
+            exchange.asker = Asker(exchange.request_id)
+            asking.set((exchange.asker,))
         self.traffic.under_way += 1
         try:
             answer = await find(exchange)
@@ -150,6 +156,8 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
+            if exchange.asker is not None:
+                asking.set(())
             self.traffic.ended(cost)
         if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
             answer = replace(answer, status=200)  # the stream is there, whatever is in it
@@ -298,6 +306,9 @@ class GraphQLEndpoint:
         context = self.context(exchange, exchange.viewer, claim)
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
         context.of_batch = isinstance(exchange.asked, list)
+        if exchange.asker is not None:
+            context.asker = Asker(exchange.request_id, parent=exchange.asker) if context.of_batch else exchange.asker
+            asking.set((context.asker,))
         context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
             result = await self.schema.execute(

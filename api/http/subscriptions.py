@@ -17,6 +17,7 @@ from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
 from api.log import logger
 from api.rights.viewer import Viewer
+from api.stores.calls import Asker, asking
 
 if TYPE_CHECKING:
     from api.http.endpoint import Exchange, GraphQLEndpoint
@@ -113,6 +114,9 @@ class Subscription:
         endpoint, settings = self.endpoint, self.exchange.settings
         context = endpoint.context(self.exchange, viewer)
         context.request_id = str(uuid_utils.uuid7())
+        if context.stores.calls.observers:
+            context.asker = Asker(context.request_id, self.exchange.operation, "subscription")
+            asking.set((context.asker,))  # in the task of this event
         try:
             result = await endpoint.schema.execute_event(self.opened, self.operation, seen, context)
             content = executed(result, RESPONSE_JSON, context.request_id).content()

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from api.errors import StatementTimedOut, StoreUnavailable, as_app_error
 from api.log import current_cost
+from api.stores.calls import Calls, asking, together
 
 AT_ONCE: Final = 2
 """Reads of a kind that are under way before others wait: with one, the store would idle while an answer is decoded."""
@@ -133,7 +134,10 @@ class Coalescer:
     `readers` are the operations that are being executed, all of which may ask for something.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls: Calls | None = None
+        if calls is not None:
+            calls.hooks.append(lambda observed: setattr(self, "_calls", calls if observed else None))
         self._kinds: dict[Hashable, _Kind] = {}
         self.readers = 0
         self.sharing = Sharing()
@@ -231,6 +235,8 @@ class Coalescer:
         flight = _Flight(waiters)
         for waiter in waiters:
             waiter.flight = flight
+        if self._calls is not None:
+            _tell(self._calls, waiters, len(keys))
         flying = self._fly(name, kind, flight, list(keys))
         flight.task = asyncio.get_running_loop().create_task(flying, context=waiters[0].context)
         for other in waiters[1:]:
@@ -252,6 +258,16 @@ class Coalescer:
             raise
         finally:
             self._landed(name, kind)
+
+
+def _tell(calls: Calls, waiters: Sequence[_Waiter], keys: int) -> None:
+    """Say who is read for: the statement has all of them as its askers."""
+    askers = tuple(dict.fromkeys(asker for waiter in waiters for asker in waiter.context.get(asking, ())))
+    context = waiters[0].context
+    context.run(asking.set, askers)
+    context.run(together.set, keys)
+    if len(askers) > 1:
+        calls.share(askers)
 
 
 def _is_down(error: Exception) -> bool:

@@ -103,9 +103,9 @@ class GuardedClient(SteadyClient):
         self.breaker.check()
         return await super().run_read(database, command, codec)
 
-    async def _run_directly(self, read: DirectRead) -> dict[str, Any]:
+    async def run_directly(self, read: DirectRead, _: object = None) -> dict[str, Any]:
         with self.breaker.call():
-            return await super()._run_directly(read)
+            return await super().run_directly(read)
 
     def left_to_server(self, left: float, round_trip: float) -> float:
         """A little less than the driver has: else both would give up at once, and the connection would be lost."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from api.stores.direct_reads import DirectRead, DirectReads
 
 T = TypeVar("T")
+
+Around = Callable[["DirectRead", Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Called in place of `run_directly`, with the command that is read by."""
 
 CLOSING: Final = 2.0
 """Seconds that a client gets to close: closing waits for locks of the driver, and for servers."""
@@ -112,6 +115,7 @@ class SteadyClient(ReadingClient):
         self.commands: set[_Command] = set()
         self.starved_since: float | None = None
         self._apart: set[asyncio.Task[Any]] = set()
+        self._run_read: Around = self.run_directly
         super().__init__(uri, **options)
         self.direct = _direct_reads(self, options)
 
@@ -122,14 +126,19 @@ class SteadyClient(ReadingClient):
             read = self.direct.begin(database.name, command, database.read_preference, codec)
             if read is not None:
                 try:
-                    return await self._run_directly(read)
+                    return await self._run_read(read, command)
                 except OperationFailure as error:
                     if not error.has_error_label("SystemOverloadedError"):
                         raise  # else the driver asks again, after a while
         return await super().run_read(database, command, codec)
 
-    async def _run_directly(self, read: DirectRead) -> dict[str, Any]:
+    async def run_directly(self, read: DirectRead, _: object = None) -> dict[str, Any]:
+        """The reply of a read that has a connection. Raises what the driver raises."""
         return await read.run()
+
+    def observe(self, around: Around | None) -> None:
+        """Have direct reads run by `around` from now on; None: as they are."""
+        self._run_read = self.run_directly if around is None else around
 
     def left_to_server(self, left: float, round_trip: float) -> float:
         """The seconds that the server gets for a command that has so many left."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from beanie.odm.utils.init import Initializer
@@ -14,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from api.config.settings import Settings
 from api.log import count_statement
 from api.stores.breakers import Breaker, Limits
+from api.stores.calls import Calls
 from api.stores.coalescing import Coalescer
 from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
+from api.stores.observed_mongodb import ObservedMongo
+from api.stores.observed_postgres import ObservedPostgres
 from api.stores.postgres import PostgresGuard, dispose, postgres_engine
 from api.stores.row_level_security import Identity, bound, enforce, first_statement, referring
 from api.stores.schema_revisions import migrated
@@ -48,6 +51,8 @@ class Stores:
     """Where reads of different requests go out together; None where each goes by itself."""
     answers: Coalescer | None = None
     """Where equal queries go together, for one answer; None where each goes by itself."""
+    calls: Calls = field(default_factory=Calls)
+    """What observes the statements and commands."""
 
     def is_cut_off(self, store: str) -> bool:
         """Whether this store's breaker is open."""
@@ -103,11 +108,14 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                 enforce(engine)
             # what a statement shows depends on who asks, behind row-level security
             together = settings.coalescing and not settings.row_level_security
+            calls, statements = Calls(), StatementRunner(engine, [count_statement])
+            ObservedPostgres(calls, engine, statements)
+            ObservedMongo(calls, client)
             async with guard.breaker.watching(), client.breaker.watching(), client.watching():
                 yield Stores(
                     engine=engine,
                     reads=autocommit(engine),
-                    statements=StatementRunner(engine, [count_statement]),
+                    statements=statements,
                     spare=spare,
                     sessions=async_sessionmaker(engine, expire_on_commit=False),
                     mongo=client,
@@ -115,8 +123,9 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     database=database,
                     breakers=(guard.breaker, client.breaker),
                     row_level_security=settings.row_level_security,
-                    coalescer=Coalescer() if together else None,
-                    answers=Coalescer() if together else None,
+                    coalescer=Coalescer(calls) if together else None,
+                    answers=Coalescer(calls) if together else None,
+                    calls=calls,
                 )
         finally:
             await client.close()

@@ -34,6 +34,7 @@ from api.fields.context import Context
 from api.log import current_cost
 from api.rights.viewer import Viewer
 from api.schema import schema
+from api.stores.calls import asking
 from tests.execution.comparison import assert_same, has_nulled_regions, without_propagation
 from tests.execution.kinds import kind_of
 
@@ -130,7 +131,11 @@ class Both:
         size_budget = given.get("size_budget")
 
         async def again(run: Any, document: DocumentNode) -> ExecutionResult:
-            own = {"context_value": copy_of(context), "size_budget": size_budget and SizeBudget(size_budget.size)}
+            own = {
+                "context_value": copy_of(context),
+                "size_budget": size_budget and SizeBudget(size_budget.size),
+                "on_field": None,
+            }
             with _recorded(Replay(record.calls)):
                 return cast("ExecutionResult", await run(document, **(given | own)))
 
@@ -153,7 +158,7 @@ class Both:
 
 def copy_of(context: Context) -> Context:
     """A context for the same operation, which has loaded nothing yet."""
-    return replace(context, headers={}, _loaders={})
+    return replace(context, headers={}, _loaders={}, asker=None)
 
 
 @contextmanager
@@ -194,6 +199,7 @@ def _recording(resolve: Any) -> Any:
 
 async def _on_core(document: DocumentNode, **given: Any) -> ExecutionResult:
     """As the compiled executor does with what it leaves to graphql-core."""
+    given.pop("on_field", None)
     return await execute_with_graphql_core(
         schema._schema, document, given.pop("size_budget", None) or SizeBudget(), **given
     )
@@ -210,9 +216,10 @@ def _recorded(record: Record | Replay) -> Iterator[None]:
 
 @contextmanager
 def _set_aside() -> Iterator[None]:
-    tokens = aside.set(True), current_cost.set(None)
+    tokens = aside.set(True), current_cost.set(None), asking.set(())
     try:
         yield
     finally:
         aside.reset(tokens[0])
         current_cost.reset(tokens[1])
+        asking.reset(tokens[2])

@@ -1,0 +1,155 @@
+"""What is told of each SQL statement and MongoDB command: what it was, how long it took, and who asked for it.
+
+Nothing is measured while nobody observes: the first observer puts the hooks in place (`observed_postgres`,
+`observed_mongodb`), and the last one that leaves takes them away. Values never get here: a statement has placeholders,
+and of a command only its shape is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from api.log import logger
+
+StoreName = Literal["PostgreSQL", "MongoDB"]
+
+
+@dataclass(slots=True, eq=False)
+class Asker:
+    """In whose name the stores are asked: a request, an operation of one that has several, or one batch of a loader.
+    The last two have a `parent`.
+
+    `operation` is its name and `kind` one of query, mutation, subscription; both are known once the document is read.
+    `fields` are the schema's coordinates (`Design.owner`) of the fields that asked for a batch, `keys` how many
+    distinct keys it has, and `columns` what is read of each object. `kept` is what observers keep with it, each by a
+    key of its own.
+    """
+
+    request_id: str
+    operation: str | None = None
+    kind: str | None = None
+    parent: Asker | None = None
+    loader: str | None = None
+    fields: tuple[str, ...] = ()
+    keys: int | None = None
+    columns: frozenset[str] = frozenset()
+    kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Asker:
+        """The operation that this is part of."""
+        return self if self.loader is None or self.parent is None else self.parent.root
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A statement or command that has ended.
+
+    `kind` is a statement's verb (SELECT, INSERT) or a command's name (find, aggregate). `began` is a time of
+    `time.perf_counter()`. `rows` are the rows or documents that came back or were written, where the store says so.
+    `askers` are those who asked: none for what the process does by itself, several where a read was shared, and then it
+    was sent in the context of the first one. `keys` are the distinct keys that were read together.
+    `tell` writes what `text` says, the first time that somebody wants to know it.
+    """
+
+    store: StoreName
+    kind: str
+    target: str | None
+    began: float
+    seconds: float
+    rows: int | None
+    error: BaseException | None
+    tell: Callable[[], str]
+    askers: tuple[Asker, ...]
+    keys: int | None
+
+    @property
+    def text(self) -> str:
+        """The statement with its placeholders, or the command's shape as JSON, with `?` in the place of each value."""
+        return self.tell()
+
+
+class Observer:
+    """Is told what happens, at once and in the middle of it: it must be quick."""
+
+    def called(self, call: Call) -> None:
+        """A statement or command has ended."""
+
+    def began(self, batch: Asker) -> None:
+        """A loader's batch begins."""
+
+    def ended(self, batch: Asker, error: BaseException | None) -> None:
+        """A loader's batch has its values, or an error."""
+
+    def shared(self, askers: tuple[Asker, ...]) -> None:
+        """What these ask for is read by one of them, the first, for all of them."""
+
+
+asking: ContextVar[tuple[Asker, ...]] = ContextVar("asking", default=())
+"""Who asks. Tasks inherit it."""
+asked_field: ContextVar[str | None] = ContextVar("asked_field", default=None)
+"""The schema's coordinate of the field that is being resolved, while its operation is observed."""
+together: ContextVar[int | None] = ContextVar("together", default=None)
+"""How many distinct keys are being read together."""
+
+
+class Calls:
+    """The observers of a process's calls. `hooks` are told whether there are any."""
+
+    def __init__(self) -> None:
+        self.observers: tuple[Observer, ...] = ()
+        self.hooks: list[Callable[[bool], None]] = []
+
+    @property
+    def are_observed(self) -> bool:
+        """Whether anybody is told of calls."""
+        return bool(self.observers)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell this observer from now on."""
+        self.observers += (observer,)
+        if len(self.observers) == 1:
+            self._hook(True)
+
+    def forget(self, observer: Observer) -> None:
+        """Tell this observer nothing more."""
+        self.observers = tuple(each for each in self.observers if each is not observer)
+        if not self.observers:
+            self._hook(False)
+
+    def ended(
+        self,
+        store: StoreName,
+        what: tuple[str, str | None],
+        tell: Callable[[], str],
+        times: tuple[float, float],
+        rows: int | None,
+        error: BaseException | None,
+    ) -> None:
+        """A call has ended: `what` is its kind and target, `times` are when it began and when it ended."""
+        askers = asking.get()
+        keys = askers[0].keys if askers else None
+        if len(askers) > 1:
+            keys = together.get() or keys
+        began, end = times
+        call = Call(store, *what, began, end - began, rows, error, tell, askers, keys)
+        self.tell(lambda observer: observer.called(call))
+
+    def share(self, askers: tuple[Asker, ...]) -> None:
+        """The first of them reads for all."""
+        self.tell(lambda observer: observer.shared(askers))
+
+    def tell(self, say: Callable[[Observer], None]) -> None:
+        """Say it to each observer. What fails in one is logged: nobody's request fails for being looked at."""
+        for observer in self.observers:
+            try:
+                say(observer)
+            except Exception as error:
+                logger.error("observer failed", observer=type(observer).__name__, exc_info=error)
+
+    def _hook(self, observed: bool) -> None:
+        for hook in self.hooks:
+            hook(observed)
