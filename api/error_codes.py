@@ -77,6 +77,11 @@ class ErrorCode(Enum):
         "OPERATION_RESOLUTION_FAILURE",
         description="The document has no operation of this name, or several and none is named.",
     )
+    OVERLOADED = strawberry.enum_value(
+        "OVERLOADED",
+        description="The server has more to do than it can do in time, and has done nothing of this request: send it "
+        "again after the seconds of `extensions.retryAfter`.",
+    )
     PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
         "PERSISTED_QUERY_NOT_FOUND",
         description="No document is known by this id or hash: send its text, with the hash if it is to be kept.",

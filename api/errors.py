@@ -126,6 +126,17 @@ class RateLimited(AppError):
         super().__init__(f"Too many attempts; try again in {retry_after} s.", retryAfter=retry_after)
 
 
+class Overloaded(AppError):
+    """The process has more to do than it can do in time. Nothing of the request was done."""
+
+    code = ErrorCode.OVERLOADED
+    status = 503
+
+    def __init__(self) -> None:
+        self.headers = {"retry-after": "1"}
+        super().__init__("The server has more to do than it can do in time; try again in 1 s.", retryAfter=1)
+
+
 class Conflict(AppError):
     """Another change at the same moment came in the way (a deadlock). Nothing was done, so it can be sent again."""
 

@@ -22,8 +22,6 @@ class Schema:
     indexes: tuple[IndexModel, ...]
     retired: tuple[IndexModel, ...] = ()
     """Indexes of older versions of this program that are now in the way. They are dropped if they are exactly these."""
-    pre_images: bool = False
-    """Whether live updates ask for documents as they were before a write."""
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +113,7 @@ _DESIGN_INDEXES: Final = (
     TEXT_INDEX,
 )
 
-DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES, pre_images=True)
+DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES)
 
 REVISIONS: Final = Schema(
     "design_revisions",

@@ -227,9 +227,10 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=None,
         auth_secret=SecretStr("a secret of the tests, with 32 bytes and more"),
-        # of a busy machine; tests of failing stores have their own
+        # of a busy machine; tests of failing stores, and of shedding, have their own
         breaker_probe_timeout=20.0,
         mongodb_selection_timeout=20.0,
+        max_queue_time=5.0,
         password_hash_memory=32,
         password_hash_time=1,
         sign_in_limit_account="1000/second",

@@ -49,6 +49,12 @@ class HttpSettings(BaseSettings):
         800, ge=1, description="Open connections, a process; beyond them the longest waiting for a request is closed"
     )
     max_connections_per_address: int = Field(500, ge=1, description="Those of one address that isn't a trusted proxy")
+    max_queue_time: float = Field(
+        0.1,
+        ge=0,
+        description="Wait for the event loop, or for a store's connection, from which on requests are shed with 503; "
+        "0 for never",
+    )
     send_timeout: float = Field(60.0, gt=0, description="Longest wait for a client to read an answer")
     max_unsent_size: int = Field(
         64 * 1024 * 1024,

@@ -26,6 +26,7 @@ from api.http.endpoint import GraphQLEndpoint
 from api.http.health import routes as health_routes
 from api.http.hosts import Hosts
 from api.http.request import Incoming, wants_data
+from api.http.shedding import Shedding
 from api.http.sockets import SocketEndpoint
 from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
@@ -59,7 +60,9 @@ def create_app(settings: Settings) -> Starlette:
                 await endpoint.meters.close()
 
     sockets = SocketEndpoint(endpoint, settings)
-    graphql = _ExplorerOrGraphQL(endpoint, settings) if settings.explorer else endpoint
+    graphql: ASGIApp = Shedding(endpoint, endpoint.traffic, settings) if settings.max_queue_time else endpoint
+    if settings.explorer:
+        graphql = _ExplorerOrGraphQL(graphql, settings)
     routes = health_routes()
     if settings.explorer:
         routes += explorer.routes(settings)
@@ -122,7 +125,7 @@ class Application(Starlette):
 class _ExplorerOrGraphQL:
     """`/graphql`: the explorer for browsers that open the address, GraphQL for all other clients."""
 
-    def __init__(self, endpoint: GraphQLEndpoint, settings: Settings) -> None:
+    def __init__(self, endpoint: ASGIApp, settings: Settings) -> None:
         self._endpoint = endpoint
         self._settings = settings
 

@@ -19,10 +19,12 @@ class Traffic:
 
     `requests` and `operations` are counted by status class (2 for 2xx). An operation counts once it is handed to the
     schema: a request that is refused before has none, a batch has several. `errors` are counted by their code and the
-    setting that was exceeded, if any.
+    setting that was exceeded, if any. `shed` are the requests that were refused since there was too much to do; they
+    count as answered, too.
     """
 
     under_way: int = 0
+    shed: int = 0
     sql: int = 0
     mongo: int = 0
     requests: list[int] = field(default_factory=lambda: [0] * _CLASSES)

@@ -10,7 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.config.settings import Settings
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
 from api.http.client_connections import ClientConnections
+from api.http.shedding import ARRIVED
 from api.http.unsent_responses import UnsentResponses
+from api.server.unread import waited_unread
 
 _ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
@@ -51,6 +53,9 @@ class Protocol(HttpToolsProtocol):
         """A pipelined request that waits until the earlier ones are answered."""
         self._max_head = settings.max_head_size
         self._head_timeout, self._body_timeout = settings.head_timeout, settings.body_timeout
+        self._tells_arrival = self._is_new = settings.max_queue_time > 0
+        self._unaccepted = 0.0
+        """Seconds that the first request has waited for its connection to be accepted."""
         self._head = 0
         """About how many bytes of the request line and headers have arrived; 0 between requests."""
         self._rest: int | None = None
@@ -84,6 +89,9 @@ class Protocol(HttpToolsProtocol):
         self._disconnect.notify()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_new:
+            self._is_new = False
+            self._unaccepted = waited_unread(self.transport)
         if self._rest is not None:
             self._rest += len(data)
         else:
@@ -169,12 +177,16 @@ class Protocol(HttpToolsProtocol):
         self._unsent.end(self)
         if self._held is not None:
             held, self._held = self._held, None
-            super()._start_asgi_task(*held)
+            self._start_asgi_task(*held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self.flow.write_paused:  # only one response may wait for the client
             self._held = cycle, app
         else:
+            if self._tells_arrival:
+                # of a pipelined one: when those before it are answered
+                cycle.scope[ARRIVED] = self.loop.time() - self._unaccepted
+                self._unaccepted = 0.0
             super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:

@@ -23,6 +23,7 @@ from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.log import logger
 from api.stores.background import in_background
+from api.stores.line import Line
 
 _bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
 TICKS: Final = 4
@@ -66,7 +67,7 @@ class Breaker:
     `probe` asks the store whether it is alive, and raises where it isn't. `is_failure` says whether an error means that
     the store could not be reached; None where the error doesn't tell. Calls go through `call`. What doesn't go through
     it is reported by `busy` (whether anything waits for the store) and `heard`. `hang_up` ends what is still waiting
-    when the store turns out to be dead.
+    when the store turns out to be dead. `line` are those who wait for a connection.
     """
 
     def __init__(self, store: str, limits: Limits, is_failure: Callable[[Exception], bool | None]) -> None:
@@ -77,10 +78,11 @@ class Breaker:
         self.busy: Callable[[], bool] = lambda: False
         self.hang_up: Callable[[], None] = lambda: None
         self.is_open = False
+        self.line = Line()
+        self.last_heard = time.monotonic()
         self._calls: set[_Call] = set()
         self._failures = 0
         self._first_failure = 0.0
-        self._heard = time.monotonic()
         self._opened = asyncio.Event()
 
     def check(self) -> None:
@@ -97,10 +99,14 @@ class Breaker:
 
     def heard(self) -> None:
         """Note that the store has just answered, or that nothing was waiting for it."""
-        self._heard = time.monotonic()
+        self.last_heard = time.monotonic()
+
+    def queue_time(self, now: float) -> float:
+        """Seconds that the first of those has waited who wait for a connection, at this moment of `time.monotonic`."""
+        return self.line.waited(now, self.last_heard)
 
     def _answered(self) -> None:
-        self._heard = time.monotonic()
+        self.last_heard = time.monotonic()
         self._failures = 0
         if self.is_open:
             self._close()
@@ -157,8 +163,8 @@ class Breaker:
                 return
         now = time.monotonic()
         if now - before > 2 * tick or not (self._calls or self.busy()):
-            self._heard = now  # this process was suspended, or nothing waits for the store
-        elif now - self._heard > self.limits.patience and not await self.answers():
+            self.last_heard = now  # this process was suspended, or nothing waits for the store
+        elif now - self.last_heard > self.limits.patience and not await self.answers():
             self._open(f"silent for {self.limits.patience:g} s")
             self._end_calls()
 
@@ -171,7 +177,7 @@ class Breaker:
         except Exception as error:  # whatever the error is, the store isn't usable
             logger.debug("probe failed", store=self.store, cause=repr(error))
             return False
-        self._heard = time.monotonic()
+        self.last_heard = time.monotonic()
         return True
 
 
@@ -198,7 +204,7 @@ class _Call:
         if breaker.is_open and not self._bypassing:
             raise StoreUnavailable(breaker.store)
         if not breaker._calls:
-            breaker._heard = time.monotonic()
+            breaker.last_heard = time.monotonic()
         self._task = asyncio.current_task()
         assert self._task is not None
         self._cancelling = self._task.cancelling()

@@ -63,6 +63,7 @@ class GuardedClient(SteadyClient):
             **options | {"connectTimeoutMS": milliseconds, "serverSelectionTimeoutMS": milliseconds, "minPoolSize": 0},
         )
         super().__init__(uri, timeoutMS=int((timeout + GRACE) * 1000), **options)
+        self.line = self.breaker.line
 
     async def close(self) -> None:
         await asyncio.gather(self.prober.close(), super().close())

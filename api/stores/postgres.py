@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -84,6 +85,16 @@ class GuardedPool(ConnectionPool):
         self.breaker.check()
         if self.checkedout() == 0:
             self.breaker.heard()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if not self._pool.empty() or self._overflow < self._max_overflow:
+            return super()._do_get()
+        line, place = self.breaker.line, object()
+        line.enter(place, time.monotonic())
+        try:
+            return super()._do_get()
+        finally:
+            line.leave(place)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record.dbapi_connection is not None:

@@ -22,6 +22,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.lock import _async_create_lock
 
 from api.log import CommandCounter, logger
+from api.stores.line import Line
 from documents.decoding import Codec
 from documents.reading import ReadingClient
 
@@ -59,6 +60,7 @@ class _Command:
     async def on_connection(self, *args: Any) -> Any:
         """Run the command on a connection, after the driver has waited for one and before it gives it back."""
         self._client.starved_since = None
+        self._client.line.leave(self)
         if self._left:
             raise asyncio.CancelledError  # nothing has been sent, so the connection stays usable
         self._on_connection = True
@@ -91,6 +93,7 @@ class _Command:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._client.commands.discard(self)
+        self._client.line.leave(self)
         answer = self.answer
         if answer.done():  # the caller has left
             if not task.cancelled():
@@ -107,12 +110,13 @@ class SteadyClient(ReadingClient):
     """A client that runs each command (also later batches of cursors) in a task of its own.
 
     `commands` are the running ones; their callers may have left. `starved_since` is the moment since when commands have
-    been waiting for a connection without getting one; None while they get some. `direct` is the short way of reads;
-    None where there is only the driver's.
+    been waiting for a connection without getting one; None while they get some. `line` are
+    those who wait for one. `direct` is the short way of reads; None where there is only the driver's.
     """
 
     def __init__(self, uri: str, **options: Any) -> None:
         self.commands: set[_Command] = set()
+        self.line = Line()
         self.starved_since: float | None = None
         self._apart: set[asyncio.Task[Any]] = set()
         self._run_read: Around = self.run_directly
@@ -147,9 +151,11 @@ class SteadyClient(ReadingClient):
     async def _retry_internal(self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         # all commands of the driver go through this private method, and there is no public one
         command = _Command(self, func, self._deadline())
+        now = time.monotonic()
         if self.starved_since is None:
-            self.starved_since = time.monotonic()
+            self.starved_since = now
         self.commands.add(command)
+        self.line.enter(command, now)
         command.start(super()._retry_internal(command.on_connection, *args, **kwargs))
         try:
             return await command.answer

@@ -176,9 +176,9 @@ async def test_who_waits_for_nothing_is_not_silent(store: Store) -> None:
     store.down()
     async with breaker.watching():
         for _ in range(5):
-            heard = breaker._heard
+            heard = breaker.last_heard
             with anyio.fail_after(30):
-                while breaker._heard == heard:  # it looks, and finds nobody waiting
+                while breaker.last_heard == heard:  # it looks, and finds nobody waiting
                     await anyio.lowlevel.checkpoint()
     assert store.probes == 0
     assert not breaker.is_open

@@ -196,8 +196,8 @@ async def test_a_pool_that_is_only_busy_is_not_replaced(settings: Settings, clea
         await until(lambda: client.starved_since is not None)
         client.starved_since -= 60.0
         for _ in range(3):
-            heard = client.breaker._heard
-            await until(lambda: client.breaker._heard != heard)  # noqa: B023  the breaker asks, for silence
+            heard = client.breaker.last_heard
+            await until(lambda: client.breaker.last_heard != heard)  # noqa: B023  the breaker asks, for silence
 
         over.set()
         assert (await waiting)["ok"] == 1
