@@ -16,13 +16,13 @@ ENV UV_COMPILE_BYTECODE=1 \
 WORKDIR /build
 # what changes seldom comes first: its layer is kept
 COPY pyproject.toml ./
-RUN uv sync --no-dev --no-install-project
+RUN uv sync --no-dev --extra otel --no-install-project
 COPY README.md LICENSE ./
 COPY api ./api
 COPY models ./models
 COPY documents ./documents
 COPY migrations ./migrations
-RUN uv sync --no-dev --no-editable \
+RUN uv sync --no-dev --extra otel --no-editable \
     && /opt/fashion-wallet/bin/fashion-wallet explorer install --data-dir /opt/fashion-wallet/share/fashion-wallet
 
 FROM python:3.14-slim-trixie

@@ -123,7 +123,7 @@ def configure_logging(settings: Settings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # SQLAlchemy logs what a pool does as the module of the pool's class, which is ours
-    for noisy in ("pymongo", "sqlalchemy", "alembic", "models.connection_pool", "api.stores.postgres"):
+    for noisy in ("pymongo", "sqlalchemy", "alembic", "urllib3", "models.connection_pool", "api.stores.postgres"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

@@ -38,6 +38,7 @@ from api.search.following import Lag, following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
 from api.stores.stores import Stores, open_stores
+from api.tracing.opening import open_traces
 
 PATH: Final = "/graphql"
 
@@ -53,7 +54,11 @@ def create_app(settings: Settings) -> Starlette:
             app.state.live = live = Live(stores, settings)
             await _verify(stores, settings)
             try:
-                async with sweeping(stores, settings), following(stores, settings, app.state.search_lag):
+                async with (
+                    open_traces(stores) as app.state.traces,
+                    sweeping(stores, settings),
+                    following(stores, settings, app.state.search_lag),
+                ):
                     yield
             finally:
                 await live.close()
@@ -79,6 +84,7 @@ def create_app(settings: Settings) -> Starlette:
     app.state.settings, app.state.auth, app.state.counts = settings, endpoint.auth, endpoint.meters.counts
     app.state.peers = ClientConnections(settings)
     app.state.search_lag = Lag()
+    app.state.traces = None
     app.state.unsent = UnsentResponses(settings)
     return app
 

@@ -33,6 +33,7 @@ from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
+from api.http import observing
 from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
@@ -135,8 +136,7 @@ class GraphQLEndpoint:
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
         if exchange.stores.calls.observers:
-            exchange.asker = Asker(exchange.request_id)
-            asking.set((exchange.asker,))
+            observing.begin(exchange)
         self.traffic.under_way += 1
         try:
             answer = await find(exchange)
@@ -156,12 +156,12 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
-            if exchange.asker is not None:
-                asking.set(())
             self.traffic.ended(cost)
         if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
             answer = replace(answer, status=200)  # the stream is there, whatever is in it
         self.traffic.answered(answer)
+        if exchange.asker is not None:
+            observing.end(exchange, answer, content)
         if exchange.meter is not None:
             await exchange.meter.finish(exchange.request.size)
             answer.headers.update(exchange.meter.headers())
@@ -177,6 +177,7 @@ class GraphQLEndpoint:
             request_id=exchange.request_id,
             **({"joined": cost.joined} if cost.joined else {}),
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
+            **({"trace_id": exchange.asker.trace_id} if exchange.asker and exchange.asker.trace_id else {}),
             **said,
         )
         return answer, content

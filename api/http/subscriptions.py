@@ -13,11 +13,11 @@ from api.accounts.tokens import Claims
 from api.admission.limited_schema import Opened
 from api.errors import RateLimited
 from api.execution.operation import Operation
+from api.http import observing
 from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
 from api.log import logger
 from api.rights.viewer import Viewer
-from api.stores.calls import Asker, asking
 
 if TYPE_CHECKING:
     from api.http.endpoint import Exchange, GraphQLEndpoint
@@ -31,7 +31,7 @@ async def open_subscription(
 ) -> Answer:
     """The answer that has the subscription, or says why there is none. Raises AppError where it is refused."""
     context = endpoint.context(exchange, exchange.viewer)
-    context.meter = exchange.meter
+    context.meter, context.asker = exchange.meter, exchange.asker
     assert context.live is not None
     leave = context.live.enter(exchange.viewer.id, exchange.address)
     try:
@@ -115,15 +115,19 @@ class Subscription:
         context = endpoint.context(self.exchange, viewer)
         context.request_id = str(uuid_utils.uuid7())
         if context.stores.calls.observers:
-            context.asker = Asker(context.request_id, self.exchange.operation, "subscription")
-            asking.set((context.asker,))  # in the task of this event
+            context.asker = observing.begin_event(self.exchange, context.request_id)
         try:
             result = await endpoint.schema.execute_event(self.opened, self.operation, seen, context)
-            content = executed(result, RESPONSE_JSON, context.request_id).content()
+            answer = executed(result, RESPONSE_JSON, context.request_id)
+            content = answer.content()
         except Exception as error:
-            return failure(error, context.request_id).content()
+            answer = failure(error, context.request_id)
+            content = answer.content()
         if len(content) > settings.max_response_size:
-            return too_large(len(content), settings, RESPONSE_JSON).content()
+            answer = too_large(len(content), settings, RESPONSE_JSON)
+            content = answer.content()
+        if context.asker is not None:
+            observing.end_event(self.exchange, context.asker, answer)
         return content
 
     async def _charge(self) -> None:

@@ -24,8 +24,8 @@ from api.server.draining import DrainingServer
 _IMPORTED: Final = ("api.http.application", "api.http.metrics", "uvicorn.lifespan.on", "uvicorn.loops.uvloop")
 """What a worker needs and takes seconds to import: the supervisor does it once for all."""
 _GLANCE: Final = 0.1
-_AFTER_DRAIN: Final = 5.0
-"""Seconds that a worker gets to close its stores after its requests are done or cancelled."""
+_AFTER_DRAIN: Final = 7.0
+"""Seconds that a worker gets to send its last spans and close its stores after its requests are done or cancelled."""
 
 
 def can_fork() -> bool:

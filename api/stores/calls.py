@@ -24,8 +24,8 @@ class Asker:
 
     `operation` is its name and `kind` one of query, mutation, subscription; both are known once the document is read.
     `fields` are the schema's coordinates (`Design.owner`) of the fields that asked for a batch, `keys` how many
-    distinct keys it has, and `columns` what is read of each object. `kept` is what observers keep with it, each by a
-    key of its own.
+    distinct keys it has, and `columns` what is read of each object. `trace_id` is that of
+    its trace, in 32 hexadecimal digits. `kept` is what observers keep with it, each by a key of its own.
     """
 
     request_id: str
@@ -36,6 +36,7 @@ class Asker:
     fields: tuple[str, ...] = ()
     keys: int | None = None
     columns: frozenset[str] = frozenset()
+    trace_id: str | None = None
     kept: dict[Hashable, Any] = field(default_factory=dict)
 
     @property

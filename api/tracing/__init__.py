@@ -1,0 +1,1 @@
+"""Traces, by OpenTelemetry: spans of requests, of loaders' batches, and of statements and commands."""
