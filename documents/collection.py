@@ -31,6 +31,7 @@ NO_TEXT_INDEX: Final = frozenset({67, 115, 238})
 NO_TEXT_SEARCH: Final = frozenset({2, 9, 115, 238})
 """BadValue, FailedToParse and the last two above: how servers answer `$text` when they don't know it."""
 
+PRE_IMAGES: Final = "changeStreamPreAndPostImages"
 DEFAULT_OVERRIDE: Final = "language"
 """The field that tells a text index a document's language, unless the index names another one."""
 LONGEST_REASON: Final = 200
@@ -69,7 +70,7 @@ class CollectionState:
 
     @property
     def is_current(self) -> bool:
-        """Whether `ensure` would change nothing."""
+        """Whether `ensure` would change nothing, but for pre-images, which not every server keeps."""
         return self.validator_current and all(index.status not in ("missing", "outdated") for index in self.indexes)
 
 
@@ -84,7 +85,9 @@ async def ensure(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     with pymongo.timeout(0):  # 0 is no limit; None would leave the client's own
         for schema in SCHEMAS:
-            lines += await _ensure_collection(database, schema)
+            made = await _ensure_collection(database, schema)
+            kept = await _ensure_pre_images(database, schema.name) if schema.pre_images else []
+            lines += made or kept
             existing = await _indexes(database, schema.name)
             for index in schema.indexes:
                 lines += await _ensure_index(database, schema.name, index, existing)
@@ -132,6 +135,20 @@ async def _ensure_collection(database: AsyncDatabase[dict[str, Any]], schema: Sc
         return []
     await database.command("collMod", name, validator=validator, validationLevel="moderate", validationAction="error")
     return [f"collection {name}: validator updated"]
+
+
+async def _ensure_pre_images(database: AsyncDatabase[dict[str, Any]], name: str) -> list[str]:
+    """Let the server keep documents as they were before each write, for those who follow its change stream."""
+    wanted: dict[str, Any] = {PRE_IMAGES: {"enabled": True}}
+    if wanted.items() <= ((await _options(database, name)) or {}).items():
+        return []
+    try:
+        await database.command("collMod", name, **wanted)
+    except OperationFailure as error:
+        if error.code in PASSING:
+            raise
+        return []  # what follows designs does without
+    return [f"collection {name}: keeps what documents were before each write"]
 
 
 async def _ensure_index(

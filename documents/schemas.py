@@ -22,6 +22,8 @@ class Schema:
     indexes: tuple[IndexModel, ...]
     retired: tuple[IndexModel, ...] = ()
     """Indexes of older versions of this program that are now in the way. They are dropped if they are exactly these."""
+    pre_images: bool = False
+    """Whether live updates ask for documents as they were before a write."""
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +115,7 @@ _DESIGN_INDEXES: Final = (
     TEXT_INDEX,
 )
 
-DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES)
+DESIGNS: Final = Schema("designs", _DESIGN, _DESIGN_INDEXES, pre_images=True)
 
 REVISIONS: Final = Schema(
     "design_revisions",

@@ -9,6 +9,7 @@ from api.designs.mutations import DesignMutations
 from api.designs.payloads import VersionConflict
 from api.designs.queries import DesignQueries
 from api.designs.revisions import find_revision, version_key
+from api.designs.subscriptions import DesignSubscriptions
 from api.designs.validation import MAX_LAYERS
 from api.fields.costs import FREE, LARGE_TEXT, Cost
 from api.fields.domain import Domain, ObjectType, RecordType
@@ -22,6 +23,7 @@ for below an item is charged for each."""
 domain: Final = Domain(
     queries=(DesignQueries,),
     mutations=(DesignMutations,),
+    subscriptions=(DesignSubscriptions,),
     objects={"Design": ObjectType(object_id_key, "design", policy.designs)},
     records={"DesignRevision": RecordType(version_key, find_revision)},
     loaders=loaders.sources,
@@ -29,6 +31,8 @@ domain: Final = Domain(
         "Design.layers": _LAYERS,
         "Design.catalogItems": _LAYERS,
         "Design.similar": Cost(120),
+        "DesignChange.design": Cost(1),
+        "DesignChange.diff": Cost(10),
         "SimilarDesign.reasons": Cost(size=MOST_REASONS),
         "Design.revision": Cost(1),
         "Design.diff": Cost(40),

@@ -222,6 +222,20 @@ def matches(condition: Condition, value_of: Callable[[str], Any]) -> bool:
             return not matches(inner, value_of)
 
 
+def may_match(condition: Condition, value_of: Callable[[str], Any], is_known: Callable[[str], bool]) -> bool | None:
+    """Whether an object meets the condition, of which some fields are known; None where it depends on the others."""
+    match condition:
+        case Compare(field, _, _):
+            return matches(condition, value_of) if is_known(field) else None
+        case Not(inner):
+            found = may_match(inner, value_of, is_known)
+            return None if found is None else not found
+        case And(conditions) | Or(conditions):
+            decides = isinstance(condition, Or)
+            found_of = {may_match(part, value_of, is_known) for part in conditions}
+            return decides if decides in found_of else None if None in found_of else not decides
+
+
 def fields_of(condition: Condition) -> frozenset[str]:
     """The fields that a condition compares."""
     match condition:

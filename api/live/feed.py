@@ -103,7 +103,7 @@ class Feed(Generic[P, C]):
     async def changes(self, beginning: Beginning[P]) -> AsyncIterator[C]:
         """Every change after this, for ever.
 
-        Raises TooFarBehind, ResumeTokenExpired where the store lost what comes next, and what the store raises.
+        Raises TooFarBehind, ResumeTokenExpired where the store lost what comes next, and StoreUnavailable.
         """
         place, number, life = beginning.place, beginning.number, beginning.life
         while True:
@@ -113,10 +113,7 @@ class Feed(Generic[P, C]):
                 raise TooFarBehind
             if place < self._kept_after:
                 upto = self._place
-                try:
-                    page = await self.source.page(place, upto)
-                except PlaceGone:
-                    raise ResumeTokenExpired from None
+                page = await self._page(place, upto)
                 for change in page:
                     yield change
                 number += len(page)
@@ -130,6 +127,17 @@ class Feed(Generic[P, C]):
             else:
                 place, number = max(place, self._place), self._number
                 await self._news.wait()
+
+    async def _page(self, after: P, upto: P) -> Sequence[C]:
+        try:
+            return await self.source.page(after, upto)
+        except PlaceGone:
+            raise ResumeTokenExpired from None
+        except Exception as error:
+            known = as_app_error(error)
+            if known is None:
+                raise
+            raise known from error
 
     def _kept_behind(self, after: P) -> int | None:
         """How many changes came after this place, where it is that of one which is kept."""

@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from api.config.settings import Settings
+from api.live.designs import Designs
 from api.live.errors import TooManySubscriptions
 from api.live.feed import Feed
 from api.live.rows import Rows
@@ -15,10 +16,11 @@ from api.stores.stores import Stores
 
 
 class Live:
-    """The live updates of a process. `rows` are the changes of PostgreSQL's rows."""
+    """The live updates of a process. `rows` are the changes of PostgreSQL's rows, `designs` those of designs."""
 
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self.rows = Feed(Rows(stores, settings), settings)
+        self.designs = Feed(Designs(stores), settings)
         self._most, self._most_of_one = settings.max_subscriptions, settings.max_subscriptions_per_account
         self._open = Counter[UUID | str | None]()
 
@@ -43,3 +45,4 @@ class Live:
     async def close(self) -> None:
         """End the feeds."""
         await self.rows.close()
+        await self.designs.close()

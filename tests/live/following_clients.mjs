@@ -1,16 +1,22 @@
-// Follows new items with clients of others, on one server after the other: node following_clients.mjs LAST URL...
+// Follows new items with clients of others, on one server after the other: node following_clients.mjs URL...
+// Prints a line once all have begun, and one with the prices that each has received once all have seen "The end".
+import { ApolloClient, InMemoryCache } from "@apollo/client";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
+import { gql } from "@apollo/client";
+import { Client, subscriptionExchange } from "@urql/core";
 import { createClient as socketClient } from "graphql-ws";
 import { createClient as streamClient } from "graphql-sse";
 import WebSocket from "ws";
+import { resuming } from "./resuming.mjs";
 
-const [last, ...urls] = process.argv.slice(2);
+const urls = process.argv.slice(2);
 const QUERY = `subscription ($after: String) {
-  catalogItemsChanged(after: $after) { kind resumeToken item { price } }
+  catalogItemsChanged(after: $after) { kind resumeToken item { name price } }
 }`;
 const RETRIES = { retryAttempts: 1000, shouldRetry: () => true, retryWait: pause, retry: pause };
 
 function pause() {
-  return new Promise((resolve) => setTimeout(resolve, 20));
+  return new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** The next address with each attempt. */
@@ -19,31 +25,72 @@ function rotating(scheme) {
   return () => urls[attempts++ % urls.length].replace("http", scheme);
 }
 
-/** The prices of all items that come, up to the last one. Whoever connects again goes on after the newest token. */
-function follow(name, client) {
-  const prices = [];
-  const variables = {};
-  return new Promise((resolve, reject) => {
-    const end = client.subscribe({ query: QUERY, variables }, {
-      next: ({ data, errors }) => {
-        if (errors) return reject(new Error(JSON.stringify(errors)));
-        const { kind, item, resumeToken } = data.catalogItemsChanged;
-        variables.after = resumeToken;
-        if (kind === "STARTED") return console.log(JSON.stringify({ started: name }));
-        prices.push(item.price);
-        if (item.price === Number(last)) {
-          end();
-          resolve(prices);
-        }
+function sockets() {
+  return resuming(socketClient({ ...RETRIES, url: rotating("ws"), webSocketImpl: WebSocket }));
+}
+
+function streams() {
+  return resuming(streamClient({ ...RETRIES, url: rotating("http") }));
+}
+
+/** urql over another client, as its documentation has it. */
+function urql(client) {
+  const forwardSubscription = ({ query, variables }) => ({
+    subscribe: (sink) => ({ unsubscribe: client.subscribe({ query, variables }, sink) }),
+  });
+  const source = new Client({
+    url: urls[0],
+    exchanges: [subscriptionExchange({ forwardSubscription })],
+    preferGetMethod: false,
+  }).subscription(QUERY, {});
+  return (next, failed) => source.subscribe(({ data, error }) => (error ? failed(error) : next(data)));
+}
+
+function apollo(client) {
+  const source = new ApolloClient({ link: new GraphQLWsLink(client), cache: new InMemoryCache() }).subscribe({
+    query: gql(QUERY),
+    fetchPolicy: "no-cache",
+  });
+  return (next, failed) =>
+    source.subscribe({ next: ({ data, error }) => (error ? failed(error) : next(data)), error: failed });
+}
+
+function plain(client) {
+  return (next, failed) =>
+    client.subscribe(
+      { query: QUERY },
+      {
+        next: ({ data, errors }) => (errors ? failed(errors) : next(data)),
+        error: failed,
+        complete: () => failed("completed"),
       },
-      error: (error) => reject(new Error(JSON.stringify(error))),
-      complete: () => {},
-    });
+    );
+}
+
+const CLIENTS = {
+  "graphql-ws": () => plain(sockets()),
+  "graphql-sse": () => plain(streams()),
+  Apollo: () => apollo(sockets()),
+  "urql over WebSocket": () => urql(sockets()),
+  "urql over events": () => urql(streams()),
+};
+
+/** The prices of all items that come. `started` is called with the first event. */
+function follow(name, started) {
+  const prices = [];
+  return new Promise((resolve, reject) => {
+    const failed = (error) => reject(new Error(`${name}: ${error?.message ?? JSON.stringify(error)}`));
+    CLIENTS[name]()(({ catalogItemsChanged: { kind, item } }) => {
+      if (kind === "STARTED") return started(name);
+      prices.push(item.price);
+      if (item.name === "The end") resolve(prices);
+    }, failed);
   });
 }
 
-const socket = socketClient({ ...RETRIES, url: rotating("ws"), webSocketImpl: WebSocket });
-const stream = streamClient({ ...RETRIES, url: rotating("http") });
-const [bySocket, byStream] = await Promise.all([follow("graphql-ws", socket), follow("graphql-sse", stream)]);
-console.log(JSON.stringify({ "graphql-ws": bySocket, "graphql-sse": byStream }));
+const names = Object.keys(CLIENTS);
+const begun = [];
+const started = (name) => begun.push(name) === names.length && console.log(JSON.stringify(begun));
+const received = await Promise.all(names.map((name) => follow(name, started)));
+console.log(JSON.stringify(Object.fromEntries(names.map((name, index) => [name, received[index]]))));
 process.exit(0);

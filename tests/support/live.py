@@ -17,6 +17,20 @@ CHANGES = """subscription ($filter: CatalogItemFilter, $after: String) {
   }
 }"""
 
+DESIGN_CHANGE = """
+  kind designId version changedFields resumeToken at actor { id } design { name status version }
+  diff {
+    fromVersion toVersion fields { field before after }
+    added { layerId } removed { layerId } changed { layerId fields { field } } moved { layerId before after }
+  }
+"""
+DESIGNS = f"""subscription ($filter: DesignFilter, $after: String) {{
+  designsChanged(filter: $filter, after: $after) {{ {DESIGN_CHANGE} }}
+}}"""
+DESIGN = (
+    f"""subscription ($id: ID!, $after: String) {{ designChanged(id: $id, after: $after) {{ {DESIGN_CHANGE} }} }}"""
+)
+
 
 class Followed:
     """The events of a subscription with one root field, over a socket of its own."""

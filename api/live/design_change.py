@@ -1,0 +1,132 @@
+"""A change of a design, and the place where it stands among the others."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from bson import ObjectId
+
+from documents.last_change import CHANGE, change_of, is_as_written
+
+Document = Mapping[str, Any]
+LAST: Final = 2**31
+"""Larger than the number of any event of the same time."""
+SOMEWHERE: Final = -1
+"""The number of a place that another process has read: before all that this one reads."""
+OVERLAP: Final = 5000
+"""Milliseconds that a write may take from its stamp until it is read, where there are no streams."""
+_LONGEST: Final = 2048
+"""Characters of a token of MongoDB."""
+_TOLD: Final = 64
+"""The most writes that a place tells apart."""
+_READ: Final = "read"
+_WRITE: Final = struct.Struct(">I6s")
+"""A write in a token: its time after the floor, and what stands for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Which writes have been read: all that were stamped up to `floor`, and of the later ones these, each as its time
+    and what stands for it. Times are in milliseconds."""
+
+    floor: int
+    recent: tuple[tuple[int, bytes], ...] = ()
+
+    def __contains__(self, write: tuple[int, bytes]) -> bool:
+        return write[0] <= self.floor or write in self.recent
+
+    def plus(self, write: tuple[int, bytes]) -> Seen:
+        """With one more write. Only the newest are told apart, so that tokens stay short."""
+        recent = sorted((*self.recent, write))
+        floor = max(self.floor, recent[-1][0] - OVERLAP, recent[-_TOLD - 1][0] if len(recent) > _TOLD else 0)
+        return Seen(floor, tuple(each for each in recent if each[0] > floor))
+
+    def to_json(self) -> list[Any]:
+        """As it stands in a resume token."""
+        written = (_WRITE.pack(at - self.floor, hash) for at, hash in self.recent)
+        return [_READ, self.floor, base64.b64encode(b"".join(written)).decode()]
+
+    @classmethod
+    def from_json(cls, floor: int, recent: str) -> Seen:
+        """The inverse of `to_json`. Raises ValueError for what that can't have made."""
+        written = base64.b64decode(recent, validate=True)
+        if not 0 <= floor < 2**48 or len(written) % _WRITE.size or len(written) > _TOLD * _WRITE.size:
+            raise ValueError
+        return cls(floor, tuple((floor + after, hash) for after, hash in _WRITE.iter_unpack(written)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DesignPlace:
+    """A place in MongoDB's change stream: the time of the server's log, and how many of its events came by then.
+
+    `token` is the server's own for the last event there, and where it is None the place is that after this time. Where
+    there are no streams, `seen` says what has been read instead, and the time is 0.
+    """
+
+    time: int
+    increment: int
+    number: int
+    token: str | None = field(default=None, compare=False)
+    seen: Seen | None = field(default=None, compare=False)
+
+    def to_json(self) -> list[Any]:
+        """As it stands in a resume token."""
+        if self.seen is not None:
+            return self.seen.to_json()
+        return [self.time, self.increment, self.number, self.token]
+
+    @classmethod
+    def from_json(cls, given: Any) -> DesignPlace:
+        """The inverse of `to_json`. Raises ValueError for what that can't have made."""
+        match given:
+            case [str(kind), int(floor), str(recent)] if kind == _READ:
+                return cls(0, 0, SOMEWHERE, seen=Seen.from_json(floor, recent))
+            case [int(time), int(increment), int(number), (None | str()) as token]:
+                if not (0 < time < 2**32 and 0 <= increment < 2**32 and 0 <= number <= LAST):
+                    raise ValueError
+                if token is not None and (len(token) > _LONGEST or not token):
+                    raise ValueError
+                return cls(time, increment, number, token)
+        raise ValueError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DesignChange:
+    """A stored design before and after a write; None where it wasn't there.
+
+    `unknown` are the stored names (the first parts of their paths) of fields of which only the value after is known.
+    `actor` is who did it, where that is known. `answers` is for whoever tells of it: what is worked out for one is
+    there for the others.
+    """
+
+    place: DesignPlace
+    key: ObjectId
+    before: Document | None
+    after: Document | None
+    unknown: frozenset[str]
+    actor: str | None
+    at: datetime
+    answers: dict[Any, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_write(
+        cls,
+        place: DesignPlace,
+        key: ObjectId,
+        before: Document | None,
+        after: Document | None,
+        unknown: frozenset[str],
+        at: datetime,
+    ) -> DesignChange:
+        """A change by whoever the design names for it, else by another program `at` this time."""
+        write = change_of(after) if after is not None and is_as_written(after) else None
+        if before is not None and CHANGE not in unknown and write == change_of(before):
+            write = None  # it is that of an earlier write
+        if write is None:
+            return cls(place, key, before, after, unknown, None, at)
+        return cls(place, key, before, after, unknown, write.get("actorId"), write["at"])
