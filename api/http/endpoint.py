@@ -135,10 +135,10 @@ class GraphQLEndpoint:
         charged and logged, together with what is `said`."""
         started, cost = time.perf_counter(), Cost()
         token = current_cost.set(cost)
-        if exchange.stores.calls.observers:
-            observing.begin(exchange)
         self.traffic.under_way += 1
         try:
+            if exchange.stores.calls.observers:
+                observing.begin(exchange)
             answer = await find(exchange)
             answer.headers.update(exchange.headers)
             content = await self._written(answer, exchange.size_budget)
