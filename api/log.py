@@ -40,6 +40,10 @@ current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)
 """The cost of the request being served. Tasks inherit it, so what a loader's batch sends is counted too."""
 
 
+current_trace: ContextVar[str | None] = ContextVar("current_trace", default=None)
+"""The id of the trace that a request belongs to, 32 hex digits, where there is one."""
+
+
 def count_statements(engine: AsyncEngine) -> None:
     """Add every statement that the engine sends to the current request's cost."""
 

@@ -161,6 +161,8 @@ class DocumentCache:
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self.bytes = 0
         """About how many bytes the cached documents take."""
+        self.parsed = 0
+        """How many texts weren't there, and had to be parsed."""
         self.when_forgotten: list[Callable[[DocumentNode], None]] = []
         """Called with each document that leaves the cache, so that others don't keep it alive."""
 
@@ -178,6 +180,7 @@ class DocumentCache:
         if digest is not None and digest in self._refused:
             self._refused.move_to_end(digest)
             raise _too_many_tokens(settings)
+        self.parsed += 1
         try:
             document = Document(text, settings)
         except TooComplex:

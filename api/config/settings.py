@@ -72,6 +72,15 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
     introspection: bool = Field(True, description="Answer introspection")
     suggestions: bool = Field(True, description='Suggest names in messages ("Did you mean ...?")')
     metrics: bool = Field(False, description="Answer /metrics for Prometheus; keep it from the public")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port for /metrics alone, which is then on, and not on PORT; 0: a free one",
+    )
+    metrics_operations: int = Field(
+        100, ge=0, description="Names of operations that metrics tell apart; those of registered documents come on top"
+    )
     explorer: bool = Field(True, description="Serve GraphiQL at /graphql")
     demo_pictures: bool = Field(True, description="Draw pictures of catalog items and designs at /pictures")
     demo_url: WebAddress | None = Field(
@@ -105,6 +114,11 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
                     "or POSTGRES_SSL_UNVERIFIED true"
                 )
         return self
+
+    @property
+    def measures(self) -> bool:
+        """Whether metrics are counted: they are shown somewhere."""
+        return self.metrics or self.metrics_port is not None
 
     @property
     def is_production(self) -> bool:

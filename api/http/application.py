@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
@@ -37,15 +37,20 @@ from api.search import language as search_language
 from api.search.following import Lag, following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
+from api.stores.pool_use import watching_pools
 from api.stores.stores import Stores, open_stores
 from api.tracing.opening import open_traces
+
+if TYPE_CHECKING:
+    from api.metrics.measuring import Metrics
 
 PATH: Final = "/graphql"
 
 
 def create_app(settings: Settings) -> Starlette:
     """The application for these settings. Nothing is opened before its lifespan begins."""
-    endpoint = GraphQLEndpoint(schema, settings)
+    metrics = metrics_of(settings)
+    endpoint = GraphQLEndpoint(schema, settings, None if metrics is None else metrics.requests)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -54,11 +59,14 @@ def create_app(settings: Settings) -> Starlette:
             app.state.live = live = Live(stores, settings)
             await _verify(stores, settings)
             try:
-                async with (
-                    open_traces(stores) as app.state.traces,
-                    sweeping(stores, settings),
-                    following(stores, settings, app.state.search_lag),
-                ):
+                async with contextlib.AsyncExitStack() as beside:
+                    app.state.traces = await beside.enter_async_context(open_traces(stores))
+                    await beside.enter_async_context(watching_pools(stores.engine, stores.mongo))
+                    await beside.enter_async_context(sweeping(stores, settings))
+                    await beside.enter_async_context(following(stores, settings, app.state.search_lag))
+                    if metrics is not None:
+                        measuring = metrics.measuring(stores, live, endpoint.traffic, sockets, app.state.search_lag)
+                        await beside.enter_async_context(measuring)
                     yield
             finally:
                 await live.close()
@@ -73,10 +81,12 @@ def create_app(settings: Settings) -> Starlette:
         routes += explorer.routes(settings)
     if settings.demo_pictures:
         routes += pictures.routes(endpoint)
-    if settings.metrics:
-        from api.http import metrics  # imported here, since its library takes a tenth of a second
+    if metrics is not None:
+        from api.http.metrics import application
+        from api.http.metrics import routes as metrics_routes
 
-        routes += metrics.routes(endpoint.traffic, sockets)
+        if settings.metrics_port is None:
+            routes += metrics_routes(metrics)
     middleware = [Middleware(Cors, settings)]
     if ANY not in settings.allowed_host_names:
         middleware.insert(0, Middleware(Hosts, settings))
@@ -86,7 +96,18 @@ def create_app(settings: Settings) -> Starlette:
     app.state.search_lag = Lag()
     app.state.traces = None
     app.state.unsent = UnsentResponses(settings)
+    if metrics is not None and settings.metrics_port is not None:
+        app.state.metrics = application(metrics)
     return app
+
+
+def metrics_of(settings: Settings) -> Metrics | None:
+    """What is counted in this process; None where no metrics are asked for."""
+    if not settings.measures:
+        return None
+    from api.metrics.measuring import Metrics  # imported here, since its library takes a tenth of a second
+
+    return Metrics(settings)
 
 
 class Application(Starlette):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from starlette.requests import HTTPConnection
@@ -34,6 +34,7 @@ from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
 from api.http import observing
+from api.http.counting import count
 from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
@@ -54,6 +55,9 @@ from api.schema import DOMAINS
 from api.stores.calls import Asker, asking
 from api.stores.stores import Stores
 
+if TYPE_CHECKING:
+    from api.metrics.requests import Requests
+
 _AUTHORIZATION: Final = b"authorization"
 _KEY: Final = HEADER.lower().encode()
 _NOT_ONE_ANSWER: Final = f"A subscription is followed over a WebSocket, or by POST as {EVENT_STREAM}."
@@ -68,10 +72,10 @@ _WRITES: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
 class Exchange:
     """A request that is being answered, with what is known of it so far.
 
-    `operation` is the name of the executed operation, if it has one. `headers` are sent with the response, which must
-    fit into the `size_budget`. `is_admitted` says that the request has been read and its sender is known, so that what
-    is wrong from then on is told in a stream of events, where one was asked for. `asker` is there where calls are
-    observed.
+    `operation` is the name of the executed operation, if it has one, and `spent` the points that all of them have cost.
+    `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
+    been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
+    asked for. `asker` is there where calls are observed.
     """
 
     settings: Settings
@@ -87,6 +91,7 @@ class Exchange:
     meter: Meter | None = None
     is_admitted: bool = False
     asker: Asker | None = None
+    spent: int = 0
     size_budget: SizeBudget = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +101,7 @@ class Exchange:
 class GraphQLEndpoint:
     """The ASGI application of `/graphql`: POST, and GET for queries."""
 
-    def __init__(self, schema: LimitedSchema, settings: Settings) -> None:
+    def __init__(self, schema: LimitedSchema, settings: Settings, counted: Requests | None = None) -> None:
         self.schema = schema
         self._settings = settings
         counts = counts_of(settings)
@@ -105,7 +110,7 @@ class GraphQLEndpoint:
         self._idempotency = Idempotency(settings)
         self._documents = Documents(settings)
         self.meters = Meters(settings, counts)
-        self.traffic = Traffic()
+        self.traffic = Traffic(counted)
         self.sessions = Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,10 +161,13 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
-            self.traffic.ended(cost)
+            self.traffic.under_way -= 1
+            if (counted := self.traffic.counted) is not None:
+                counted.ended(cost)
         if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
             answer = replace(answer, status=200)  # the stream is there, whatever is in it
-        self.traffic.answered(answer)
+        if counted is not None:
+            count(counted, exchange, answer, time.perf_counter() - started, len(content))
         if exchange.asker is not None:
             observing.end(exchange, answer, content)
         if exchange.meter is not None:
@@ -343,5 +351,7 @@ class GraphQLEndpoint:
             )
         if not self._settings.suggestions:
             hide_suggestions(answer.body)
-        self.traffic.operations[answer.status // 100] += 1
+        exchange.spent += context.spent or 0
+        if self.traffic.counted is not None:
+            self.traffic.counted.executed(answer.status)
         return answer

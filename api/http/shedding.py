@@ -60,7 +60,8 @@ class Shedding:
         request = Incoming(scope, receive)
         answer = refusal(Overloaded())
         self._traffic.shed += 1
-        self._traffic.answered(answer)
+        if self._traffic.counted is not None:
+            self._traffic.counted.refused(answer.status, answer.errors)
         media_type = RESPONSE_JSON if response_type(request.header(b"accept")) == RESPONSE_JSON else JSON
         await send_answer(answer, answer.content(), media_type, "", request_id_of(request), send)
 

@@ -36,6 +36,7 @@ class DrainingServer(Server):
         self._closes_at: float | None = None
         self._signal: signal.Signals | None = None
         """A signal that isn't logged yet, since it may arrive while another line is being written."""
+        self._metrics: Server | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """As in uvicorn, but the process also ends if a task ignores its cancellation."""
@@ -54,14 +55,28 @@ class DrainingServer(Server):
         return settings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen on the first socket. A second one is METRICS_PORT's."""
+        assert sockets is not None
+        await super().startup(sockets[:1])
+        if sockets[1:]:
+            await self._show_metrics(sockets[1:])
         garbage_collection.freeze(self._settings)
         logger.info("serving", pid=os.getpid(), version=metadata.version("fashion-wallet"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        assert sockets is not None
+        await super().shutdown(sockets[:1])
+        if self._metrics is not None:  # as long as there is something to see
+            await self._metrics.shutdown(sockets[1:])
         logger.info("stopped", pid=os.getpid())
         drain_log()  # the signal is raised again after this, and may end the process
+
+    async def _show_metrics(self, sockets: list[socket.socket]) -> None:
+        config = Config(self.config.loaded_app.state.metrics, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        self._metrics = Server(config)
+        self._metrics.lifespan = config.lifespan_class(config)
+        await self._metrics.startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal, possibly within a step of the event loop."""

@@ -26,6 +26,7 @@ from uvicorn.supervisors import ChangeReload
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.daemons import die_with_parent
 from api.log import configure_logging, logger
+from api.metrics.memory import SLOTS, Memory
 from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
 from api.server.socket_protocol import socket_options
@@ -62,13 +63,14 @@ def application() -> Starlette:
         raise SystemExit(STARTUP_FAILURE) from None
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Listen: from now on the port is taken, and requests wait until the application is ready.
+def listen(settings: Settings, port: int | None = None) -> socket.socket:
+    """Listen on PORT or another port: from now on it is taken, and requests wait until the application is ready.
 
     Raises ConfigurationError for a host that is no address of this machine, ServerError where the port is taken.
     """
+    setting, port = ("--port, PORT", settings.port) if port is None else ("METRICS_PORT", port)
     try:
-        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        family, *_, address = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
         raise ConfigurationError(f"HOST: {settings.host} is not an address of this machine") from None
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -79,7 +81,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ServerError(
-            f"Can't listen on {settings.host}:{settings.port} ({error.strerror}): choose another port (--port, PORT)"
+            f"Can't listen on {settings.host}:{port} ({error.strerror}): choose another port ({setting})"
         ) from None
     return listener
 
@@ -150,7 +152,8 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
     """Serve until a signal comes, then drain for at most `shutdown_timeout`. Returns the exit code.
 
     The processes build their settings from the environment, so it must say what `settings` says. `ready` is
-    called once with the address, in a thread, when `/readyz` has answered 200.
+    called once with the address, in a thread, when `/readyz` has answered 200. Raises ServerError where METRICS_PORT is
+    taken.
     """
     url = url_of(listener)
     root = Path(__file__).parents[2]
@@ -173,22 +176,27 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
         server_header=False,
         proxy_headers=False,
     )
+    sockets = [listener]
+    if settings.metrics_port is not None:
+        sockets.append(listen(settings, settings.metrics_port))
+        logger.info("metrics", address=url_of(sockets[1]))
     stopping = threading.Event()
     announcer = threading.Thread(target=_announce, args=(url, ready, stopping), daemon=True)
     try:
         if settings.workers > 1 and not reload:
-            workers = Workers(configuration, [listener], announcer)
+            workers = Workers(configuration, sockets, announcer, Memory(SLOTS) if settings.measures else None)
             workers.run()
             return int(any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes))
         announcer.start()
         if reload:
-            ChangeReload(configuration, target=DrainingServer(configuration).run, sockets=[listener]).run()
+            ChangeReload(configuration, target=DrainingServer(configuration).run, sockets=sockets).run()
             return 0
-        DrainingServer(configuration).run(sockets=[listener])
+        DrainingServer(configuration).run(sockets=sockets)
         return 0
     finally:
         stopping.set()
-        listener.close()
+        for each in sockets:
+            each.close()
         if announcer.is_alive():
             announcer.join(_LAST_LOOK)
 

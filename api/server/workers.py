@@ -19,9 +19,14 @@ from uvicorn.supervisors import multiprocess
 
 from api.config.settings import load_settings
 from api.log import drain_log, logger, rest_log
+from api.metrics.families import DIED
+from api.metrics.memory import Memory, adopt
 from api.server.draining import DrainingServer
 
-_IMPORTED: Final = ("api.http.application", "api.http.metrics", "uvicorn.lifespan.on", "uvicorn.loops.uvloop")
+_IMPORTED: Final = (
+    *("api.http.application", "api.http.metrics", "api.metrics.measuring"),
+    *("uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
+)
 """What a worker needs and takes seconds to import: the supervisor does it once for all."""
 _GLANCE: Final = 0.1
 _AFTER_DRAIN: Final = 7.0
@@ -37,9 +42,20 @@ def can_fork() -> bool:
 class Worker(multiprocess.Process):
     """uvicorn's worker process, with our server: a copy of the supervisor, or else a process that imports anew."""
 
+    memory: Memory | None = None
+    """What the workers of this supervisor count in, where metrics are asked for."""
+
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        self.slot = None if self.memory is None else self.memory.claim()
+        self._counts_in = self.memory
         super().__init__(config, sockets)
         self._sockets = sockets
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the process of the worker."""
+        if self._counts_in is not None and self.slot is not None:
+            adopt(self._counts_in, self.slot)
+        super().target(sockets)
 
     @property
     def server(self) -> Server:
@@ -80,13 +96,21 @@ class Workers(multiprocess.Multiprocess):
     `announcer` is started after the workers, as it is a thread.
     """
 
-    def __init__(self, config: Config, sockets: list[socket.socket], announcer: threading.Thread) -> None:
+    def __init__(
+        self, config: Config, sockets: list[socket.socket], announcer: threading.Thread, memory: Memory | None
+    ) -> None:
         super().__init__(config, sockets)
         self._announcer = announcer
+        Worker.memory = memory
+        self._slot = None if memory is None else memory.slot(0)
+        self._slots = set[int]()
 
     def init_processes(self) -> None:
         for name in _IMPORTED:
             import_module(name)
+        if self._slot is not None:
+            self._slot.begin()
+            self._slot.series(DIED)  # shown from the start
         gc.collect()
         gc.freeze()  # a worker's collections needn't look at it, and leave it shared
         super().init_processes()
@@ -107,6 +131,18 @@ class Workers(multiprocess.Multiprocess):
         for old in before:
             if old.exitcode is not None:
                 logger.error("worker died", pid=old.pid, exit_code=old.exitcode)
+                if self._slot is not None:
+                    self._slot.cells[self._slot.series(DIED)] += 1
+        self._release_slots()
+
+    def _release_slots(self) -> None:
+        """Let go of the slots of workers that are no more, however they have ended."""
+        memory = Worker.memory
+        if memory is not None:
+            taken = {each.slot for each in self.processes if isinstance(each, Worker) and each.slot is not None}
+            for number in self._slots - taken:
+                memory.slot(number).release()
+            self._slots = taken
 
     def terminate_all(self) -> None:
         self.signal_queue.clear()  # any signal from now on is a second one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -77,9 +78,13 @@ class PostgresGuard:
 
 
 class GuardedPool(ConnectionPool):
-    """A pool that asks the breaker first, and tells it of each connection that comes back in a usable state."""
+    """A pool that asks the breaker first, and tells it of each connection that comes back in a usable state.
+
+    `waited` is told how many seconds somebody has waited for a connection, as all were in use.
+    """
 
     breaker: Breaker
+    waited: Callable[[float], None] | None = None
 
     def admit(self) -> None:
         self.breaker.check()
@@ -89,12 +94,14 @@ class GuardedPool(ConnectionPool):
     def _do_get(self) -> ConnectionPoolEntry:
         if not self._pool.empty() or self._overflow < self._max_overflow:
             return super()._do_get()
-        line, place = self.breaker.line, object()
-        line.enter(place, time.monotonic())
+        line, place, began = self.breaker.line, object(), time.monotonic()
+        line.enter(place, began)
         try:
             return super()._do_get()
         finally:
             line.leave(place)
+            if self.waited is not None:
+                self.waited(time.monotonic() - began)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record.dbapi_connection is not None:
@@ -104,7 +111,7 @@ class GuardedPool(ConnectionPool):
     def recreate(self) -> GuardedPool:
         pool = super().recreate()
         assert isinstance(pool, GuardedPool)
-        pool.breaker = self.breaker
+        pool.breaker, pool.waited = self.breaker, self.waited
         return pool
 
 

@@ -1,0 +1,108 @@
+"""`/metrics` of a server of several processes, as whoever scrapes it sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import psutil  # type: ignore[import-untyped]
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.config.settings import Settings
+from tests.support.servers import Server, children, environment, is_alive, serving, wait_until
+
+TYPE = {"query": "query Type { __typename }"}
+
+
+class Scraped(dict[str, float]):
+    """Values by name and labels, as they are written."""
+
+    @classmethod
+    def of(cls, url: str) -> Scraped:
+        text = httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text
+        return cls(
+            (
+                sample.name.removeprefix("fashion_wallet_") + "".join(f"|{each}" for each in sample.labels.values()),
+                sample.value,
+            )
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        )
+
+    def counters(self) -> dict[str, float]:
+        return {name: value for name, value in self.items() if name.partition("|")[0].endswith(("_total", "_bucket"))}
+
+
+@pytest.fixture
+def server(settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    """Two workers, and where their metrics are."""
+    variables = environment(settings, METRICS_PORT="0", LOG_LEVEL="info", LOG_FORMAT="json")
+    with serving("serve", "--port", "0", "--workers", "2", folder=tmp_path, variables=variables) as server:
+        lines = [orjson.loads(line) for line in server.text().splitlines()]
+        (url,) = [line["address"] for line in lines if line["event"] == "metrics"]
+        wait_until(lambda: Scraped.of(url)["workers"] == 2, "both workers")
+        yield server, url
+
+
+def ask(server: Server, times: int) -> None:
+    """Over new connections, of which each worker takes some."""
+    for _ in range(times):
+        assert httpx.post(f"{server.url}/graphql", json=TYPE, timeout=30).status_code == 200
+
+
+def test_any_worker_tells_what_all_have_counted(server: tuple[Server, str]) -> None:
+    process, url = server
+
+    ask(process, 60)
+
+    for _ in range(10):  # whichever answers
+        found = Scraped.of(url)
+        assert found["requests_total|Type|2xx"] == 60
+        assert found["request_duration_seconds_count|Type"] == 60
+        assert found["workers"] == 2
+    both = sum(psutil.Process(pid).memory_info().rss for pid in (*children(process), process.process.pid))
+    assert found["process_resident_memory_bytes"] == pytest.approx(both, rel=0.1)
+    assert found["process_cpu_seconds_total"] > 0
+    assert httpx.get(f"{process.url}/metrics").status_code == 404
+    assert httpx.post(f"{url}/graphql", json=TYPE).status_code == 404
+
+
+def test_counters_outlive_a_killed_worker(server: tuple[Server, str]) -> None:
+    process, url = server
+    ask(process, 40)
+    before = Scraped.of(url)
+
+    killed = min(children(process))
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: Scraped.of(url)["workers_died_total"] == 1, "it is noticed")
+    without = Scraped.of(url)
+    wait_until(lambda: Scraped.of(url)["workers"] == 2, "another one serves")
+    ask(process, 20)
+    after = Scraped.of(url)
+
+    for name, value in before.counters().items():
+        assert value <= without[name] <= after[name], name
+    assert after["requests_total|Type|2xx"] == 60
+    assert not is_alive(killed)
+
+
+def test_counters_outlive_workers_that_are_replaced(server: tuple[Server, str]) -> None:
+    process, url = server
+    ask(process, 20)
+    before, old = Scraped.of(url), children(process)
+
+    process.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(now := children(process)) == 2 and not now & old, "both are replaced")
+    wait_until(lambda: Scraped.of(url)["workers"] == 2, "both serve")
+    ask(process, 20)
+    after = Scraped.of(url)
+
+    assert after["requests_total|Type|2xx"] == 40
+    assert after["workers_died_total"] == 0
+    for name, value in before.counters().items():
+        assert value <= after[name], name
