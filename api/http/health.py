@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from api.config.settings import Settings
 from api.health import report, store
+from api.live.live import Live
 from api.log import logger
 
 
@@ -49,12 +51,27 @@ async def _database(request: Request) -> Response:
     health = await _check(request, detailed=may)
     if may:
         checks = {"postgres": _postgres(health.postgres), "mongodb": _mongodb(health.mongodb)}
+        if (way := await _way_of_live_updates(request, health.mongodb)) is not None:
+            checks["mongodb"]["liveUpdates"] = way
         lag = getattr(request.app.state, "search_lag", None)
         if lag is not None and lag.seconds is not None:
             checks["search"] = {"secondsBehind": round(lag.seconds, 1)}
     else:
         checks = {"postgres": _outcome(health.postgres), "mongodb": _outcome(health.mongodb)}
     return _answer(health.healthy, {**_summary(health), "checks": checks})
+
+
+async def _way_of_live_updates(request: Request, mongodb: report.MongodbHealth) -> str | None:
+    """How changes of designs are heard of: `changeStream` or `reading`; None where MongoDB doesn't answer."""
+    live: Live | None = getattr(request.app.state, "live", None)
+    if live is None or not mongodb.healthy:
+        return None
+    try:
+        async with asyncio.timeout(request.app.state.settings.health_timeout):
+            return (await live.way_of_designs()).value
+    except Exception as error:  # it has gone away since it was asked
+        logger.debug("live updates: no answer", store="MongoDB", cause=repr(error))
+        return None
 
 
 def _sees_figures(request: Request) -> bool | None:

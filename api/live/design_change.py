@@ -27,37 +27,47 @@ _TOLD: Final = 64
 _READ: Final = "read"
 _WRITE: Final = struct.Struct(">I6s")
 """A write in a token: its time after the floor, and what stands for it."""
+_LARGEST: Final = b"\xff" * 6
+
+
+WriteKey = tuple[int, bytes]
+"""The time of a write in milliseconds, and what stands for it beside that. Writes are read in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Which writes have been read: all that were stamped up to `floor`, and of the later ones these, each as its time
-    and what stands for it. Times are in milliseconds."""
+    """Which writes have been read: all up to the `floor`, and of the later ones these."""
 
-    floor: int
-    recent: tuple[tuple[int, bytes], ...] = ()
+    floor: WriteKey
+    recent: tuple[WriteKey, ...] = ()
 
-    def __contains__(self, write: tuple[int, bytes]) -> bool:
-        return write[0] <= self.floor or write in self.recent
+    @classmethod
+    def until(cls, at: int) -> Seen:
+        """All that were stamped up to this time."""
+        return cls((at, _LARGEST))
 
-    def plus(self, write: tuple[int, bytes]) -> Seen:
+    def __contains__(self, write: WriteKey) -> bool:
+        return write <= self.floor or write in self.recent
+
+    def plus(self, write: WriteKey) -> Seen:
         """With one more write. Only the newest are told apart, so that tokens stay short."""
         recent = sorted((*self.recent, write))
-        floor = max(self.floor, recent[-1][0] - OVERLAP, recent[-_TOLD - 1][0] if len(recent) > _TOLD else 0)
-        return Seen(floor, tuple(each for each in recent if each[0] > floor))
+        floor = max(self.floor, (recent[-1][0] - OVERLAP, _LARGEST), *recent[: -_TOLD or None])
+        return Seen(floor, tuple(each for each in recent if each > floor))
 
     def to_json(self) -> list[Any]:
         """As it stands in a resume token."""
-        written = (_WRITE.pack(at - self.floor, hash) for at, hash in self.recent)
-        return [_READ, self.floor, base64.b64encode(b"".join(written)).decode()]
+        at, hash = self.floor
+        written = (_WRITE.pack(each - at, key) for each, key in self.recent)
+        return [_READ, at, base64.b64encode(b"".join((hash, *written))).decode()]
 
     @classmethod
-    def from_json(cls, floor: int, recent: str) -> Seen:
+    def from_json(cls, floor: int, written: str) -> Seen:
         """The inverse of `to_json`. Raises ValueError for what that can't have made."""
-        written = base64.b64decode(recent, validate=True)
-        if not 0 <= floor < 2**48 or len(written) % _WRITE.size or len(written) > _TOLD * _WRITE.size:
+        hash, recent = (read := base64.b64decode(written, validate=True))[:6], read[6:]
+        if not 0 <= floor < 2**48 or len(hash) != 6 or len(recent) % _WRITE.size or len(recent) > _TOLD * _WRITE.size:
             raise ValueError
-        return cls(floor, tuple((floor + after, hash) for after, hash in _WRITE.iter_unpack(written)))
+        return cls((floor, hash), tuple((floor + after, key) for after, key in _WRITE.iter_unpack(recent)))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -51,7 +51,9 @@ class DesignStates:
             if before is not None:
                 states: States = before, applied(before, description), NOTHING
             else:
-                states = await self._around_update(key, description)
+                states, is_exact = await self._around_update(key, description)
+                if not is_exact:
+                    return states
         elif operation == "delete":
             states = before, None, NOTHING
         else:
@@ -73,23 +75,27 @@ class DesignStates:
         if self._remembers:
             self._last[key] = state
 
-    async def _around_update(self, key: ObjectId, description: Mapping[str, Any]) -> States:
-        """The states around an update of which only the changes are known."""
+    async def _around_update(self, key: ObjectId, description: Mapping[str, Any]) -> tuple[States, bool]:
+        """The states around an update of which only the changes are known; and whether they were just so.
+
+        Where others wrote since, what this update left alone is shown as it is now.
+        """
         changed = frozenset(path.partition(".")[0] for path in paths_of(description))
         current: Document | None = await self._database[DESIGNS.name].find_one({"_id": key})
         if current is None:  # it was removed meanwhile, which the stream will tell
-            return None, None, changed
-        after = current
+            return (None, None, changed), False
+        after = applied(current, description)
+        is_exact = after == current and not changed.isdisjoint(("version", "updatedAt"))
         at = _time_of_write(description)
         if at is None:  # another program has written
-            return current, current, changed
+            return (after, after, changed), is_exact
         if (change_of(current) or {}).get("at") != at:  # others followed
             kept = await self._database[REVISIONS].find_one({"designId": key, "at": at})
             if kept is None or kept.get("pruned"):
-                return current, current, changed
-            after = as_of(current, kept)
+                return (after, after, changed), False
+            after, is_exact = as_of(current, kept), True
         before = await self.before(after)
-        return (after, after, changed) if before is None else (before, after, NOTHING)
+        return ((after, after, changed) if before is None else (before, after, NOTHING)), is_exact
 
     async def before(self, after: Document) -> Document | None:
         """The state before the write that a design describes itself; None where it isn't kept."""

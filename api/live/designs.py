@@ -34,6 +34,7 @@ class Designs:
         """How they are heard of. Raises what MongoDB raises where it has to be asked, and doesn't answer."""
         if self._found is None:
             has = await has_change_streams(self._database)
+        if self._found is None:  # nobody was faster
             self._source = StreamedDesigns(self._database) if has else PolledDesigns(self._database)
             self._found = Way.STREAM if has else Way.READING
         return self._found

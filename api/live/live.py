@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from api.config.settings import Settings
-from api.live.designs import Designs
+from api.live.designs import Designs, Way
 from api.live.errors import TooManySubscriptions
 from api.live.feed import Feed
 from api.live.rows import Rows
@@ -20,12 +20,17 @@ class Live:
 
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self.rows = Feed(Rows(stores, settings), settings)
-        self.designs = Feed(Designs(stores), settings)
+        self._designs = Designs(stores)
+        self.designs = Feed(self._designs, settings)
         self._most, self._most_of_one = settings.max_subscriptions, settings.max_subscriptions_per_account
         self._open = Counter[UUID | str | None]()
 
     def __len__(self) -> int:
         return self._open.total()
+
+    async def way_of_designs(self) -> Way:
+        """How changes of designs are heard of. Raises what MongoDB raises, where it has to be asked."""
+        return await self._designs.way()
 
     def enter(self, account: UUID | None, address: str | None) -> Callable[[], None]:
         """Count a subscription, until what is returned is called. Raises TooManySubscriptions."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
-from api.live.design_change import OVERLAP, SOMEWHERE, DesignChange, DesignPlace, Document, Seen
+from api.live.design_change import OVERLAP, SOMEWHERE, DesignChange, DesignPlace, Document, Seen, WriteKey
 from api.live.design_states import CHANGEABLE, NOTHING, DesignStates, as_of
 from api.live.source import MOST, PlaceGone, Read
 from api.stores.mongodb import MongoDatabase
@@ -49,7 +49,7 @@ class Write:
     is_ours: bool
 
     @property
-    def key(self) -> tuple[int, bytes]:
+    def key(self) -> WriteKey:
         """What stands for it in places."""
         return self.at, self.hash
 
@@ -68,9 +68,9 @@ class PolledDesigns:
         """The place of now."""
         self._states = DesignStates(self._database)
         self._floor = await self._now() - OVERLAP
-        writes = sorted(await self._writes(self._floor), key=_order)
+        writes = sorted(await self._writes(self._floor), key=_key)
         self._known = {write.hash: write.at for write in writes}
-        seen = Seen(self._floor)
+        seen = Seen.until(self._floor)
         for write in writes:
             seen = seen.plus(write.key)
         return DesignPlace(0, 0, 1, seen=seen)
@@ -85,7 +85,7 @@ class PolledDesigns:
             waiting = {write.hash: waiting.get(write.hash, moment) for write in found}
             settled = [
                 write
-                for write in sorted(found, key=_order)
+                for write in sorted(found, key=_key)
                 if write.at <= now - SETTLE * 1000 or waiting[write.hash] <= moment - SETTLE
             ]
             changes = await self._changes(settled, place, self._states)
@@ -113,7 +113,7 @@ class PolledDesigns:
         """How many changes lie between two places, as far as `most` and one more. Raises PlaceGone."""
         if after.seen is None:
             raise PlaceGone
-        since, enough = _moment(after.seen.floor), most + MOST
+        since, enough = _moment(after.seen.floor[0] - 1), most + MOST
         later = await self._database[REVISIONS].count_documents({"at": {"$gt": since}}, limit=enough)
         later += await self._database[DESIGNS.name].count_documents(_newer(since), limit=enough)
         if later > 2 * enough:
@@ -129,8 +129,8 @@ class PolledDesigns:
         assert upto.seen is not None
         read, wanted = after.seen, upto.seen
         return sorted(
-            (write for write in await self._writes(read.floor) if write.key not in read and write.key in wanted),
-            key=_order,
+            (write for write in await self._writes(read.floor[0] - 1) if write.key not in read and write.key in wanted),
+            key=_key,
         )
 
     async def _writes(self, floor: int) -> list[Write]:
@@ -222,8 +222,8 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _order(write: Write) -> tuple[int, ObjectId, int, int]:
-    return write.at, write.design, write.version, write.number
+def _key(write: Write) -> WriteKey:
+    return write.key
 
 
 def _milliseconds(moment: datetime) -> int:

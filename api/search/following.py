@@ -15,9 +15,11 @@ from bson import ObjectId
 
 from api.config.settings import Settings
 from api.errors import as_app_error
+from api.live.change_streams import has_change_streams
+from api.live.source import PlaceGone
 from api.log import logger
 from api.search import feed, projection
-from api.search.changes import MOST, Changes, PlaceGone, changes, current_place, has_change_streams
+from api.search.changes import MOST, Changes, changes, current_place
 from api.search.feed import LEASE, LeaseLost, Place
 from api.stores.background import in_background
 from api.stores.stores import Stores

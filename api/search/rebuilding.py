@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import text
 
+from api.live.change_streams import has_change_streams
 from api.search import feed
-from api.search.changes import has_change_streams
 from api.search.following import Follower
 from api.stores.stores import Stores
 from documents.schemas import DESIGNS

@@ -227,7 +227,7 @@ async def test_figures_are_for_who_has_the_token(settings: Settings, clean_store
         assert {name: check.keys() for name, check in body["checks"].items()} == {"postgres": closed, "mongodb": closed}
         for authorization in (f"bearer {token}", f"Bearer  {token}"):
             status, body = await get(client, authorization)
-            assert (status, set(body["checks"]["mongodb"])) == (200, closed | {"connection", "server"})
+            assert (status, set(body["checks"]["mongodb"])) == (200, closed | {"connection", "server", "liveUpdates"})
         for authorization in ("", "Bearer", f"Basic {token}", f"Bearer {token[:-1]}", f"Bearer {token}0"):
             assert await get(client, authorization) == (401, {"error": "The token is not HEALTH_TOKEN."}), authorization
 

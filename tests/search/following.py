@@ -9,8 +9,8 @@ from typing import Any
 
 from bson import ObjectId
 
+from api.live.change_streams import has_change_streams
 from api.search import feed
-from api.search.changes import has_change_streams
 from api.search.following import Follower
 from api.stores.stores import Stores
 from tests.support.factories.designs import designs

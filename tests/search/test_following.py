@@ -12,8 +12,10 @@ from bson import ObjectId
 from sqlalchemy import text
 
 from api.config.settings import Settings
+from api.designs.revision_store import mark
+from api.live.change_streams import has_change_streams
 from api.search import feed
-from api.search.changes import changes, current_place, has_change_streams
+from api.search.changes import changes, current_place
 from api.search.feed import LEASE, LeaseLost, Place
 from api.search.following import Follower
 from api.search.rebuilding import rebuild
@@ -123,6 +125,28 @@ async def test_without_change_streams_what_is_newer_is_read(
         if each.all_known:
             break
     assert [row.name for row in await rows(stores)] == [*(f"After {number}" for number in range(5)), "Before"]
+
+
+async def test_without_change_streams_designs_go_with_their_owner(clean_stores: None, stores: Stores) -> None:
+    """Deleting them leaves the time of their last change as it was. It is read for a while, and then no more."""
+    design = await create_design(stores, name="Gone", updated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    follower = Follower(stores)
+    assert await feed.take(stores.engine, follower.name) is not None
+    place = await follower.copy(streams=False)
+    stored = await designs(stores).collection.find_one({"_id": design.id})
+    assert stored is not None
+    by = {"requestId": "the deletion of their owner"}
+    assert await mark(stores, [stored], by, deleted_at=datetime.now(UTC)) == 1
+
+    seen: list[ObjectId] = []
+    async for each in changes(stores.database, place, streams=False):
+        await follower.take_over(each)
+        seen += each.keys
+        if each.all_known:
+            break
+
+    assert seen == [design.id]
+    assert await rows(stores) == []
 
 
 async def test_a_copy_forgets_what_is_gone(clean_stores: None, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
