@@ -26,6 +26,7 @@ PRODUCTION_DEFAULTS: Final[dict[str, Any]] = {
     "suggestions": False,
     "explorer": False,
     "demo_pictures": False,
+    "explain": "admins",
     "shutdown_delay": 2,
 }
 """What differs in production; everything else has one default."""
@@ -71,6 +72,10 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
     )
     introspection: bool = Field(True, description="Answer introspection")
     suggestions: bool = Field(True, description='Suggest names in messages ("Did you mean ...?")')
+    explain: Literal["off", "admins", "everyone"] = Field(
+        "everyone",
+        description="Who may send X-Explain: the answer then tells what the request has asked of the stores",
+    )
     metrics: bool = Field(False, description="Answer /metrics for Prometheus; keep it from the public")
     metrics_port: int | None = Field(
         None,

@@ -21,6 +21,7 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from api.execution.collected_fields import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.declarations import Declarations, NothingDeclared
+from api.execution.description import DescribedLevel, levels
 from api.execution.execution import Execution, OnField, WatchedExecution
 from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
@@ -168,6 +169,16 @@ class Executor:
             )
         result = await execution.run(root)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
+
+    def levels(
+        self, document: DocumentNode, operation_name: str | None, variable_values: Mapping[str, Any]
+    ) -> list[DescribedLevel] | None:
+        """What the plan of an operation does that was executed; None where graphql-core has executed it, or nobody."""
+        plan = self._plans.get((id(document), operation_name))
+        if plan is None:
+            return None
+        variables = plan.variables(variable_values, hide_suggestions=self.hide_suggestions)
+        return None if isinstance(variables, list) else list(levels(plan.root(variables)))
 
     def forget(self, document: DocumentNode) -> None:
         """Drop the plans of a document, so that it can be freed."""

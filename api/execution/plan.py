@@ -122,6 +122,11 @@ class FieldPlan:
             plan = self._plans[type_.name] = ObjectPlan(self.selections, type_, sets)
         return plan
 
+    @property
+    def reached(self) -> Iterable[ObjectPlan]:
+        """The plans of the level below that were made so far, one for each type of object."""
+        return self._plans.values()
+
     def read_all(self, declared: Plain, sources: Sequence[Any]) -> Sequence[Any]:
         """The value of every source. Raises whatever reading one of them raises."""
         reader = self._reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.fields.loaders import Fetch, K, Loader, V, _Batch
-from api.stores.calls import Asker, Calls, asked_field, asking
+from api.stores.calls import Asker, Calls, asked_field, asking, together
 
 
 def note_field(type_name: str, field_name: str) -> None:
@@ -34,6 +34,7 @@ class ObservedLoader(Loader[K, V]):
             parent.request_id, parent.operation, parent.kind, parent, self._name, fields, len(batch.keys), batch.columns
         )
         asking.set((asker,))  # in the batch's own task
+        together.set((None, 1))
         await super()._run(batch)
 
     async def _told(self, keys: Sequence[K], columns: frozenset[str]) -> Sequence[V]:

@@ -33,7 +33,8 @@ from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
-from api.http import observing
+from api.fields.explanation import Explanation
+from api.http import explaining, observing
 from api.http.counting import count
 from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
@@ -75,7 +76,7 @@ class Exchange:
     `operation` is the name of the executed operation, if it has one, and `spent` the points that all of them have cost.
     `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
     been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
-    asked for. `asker` is there where calls are observed.
+    asked for. `asker` is there where calls are observed, and `explanation` where one is asked for.
     """
 
     settings: Settings
@@ -91,6 +92,7 @@ class Exchange:
     meter: Meter | None = None
     is_admitted: bool = False
     asker: Asker | None = None
+    explanation: Explanation | None = None
     spent: int = 0
     size_budget: SizeBudget = field(init=False)
 
@@ -118,7 +120,10 @@ class GraphQLEndpoint:
         request = Incoming(scope, receive)
         accepted = response_type(request.header(b"accept"))
         exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
-        answer, content = await self.answer(exchange, self._answer)
+        find = self._answer
+        if explaining.HEADER in request:
+            find = partial(explaining.explained, self._answer, self.schema)
+        answer, content = await self.answer(exchange, find)
         if answer.subscription is not None:
             await follow(answer.subscription, self.sessions, scope, send)
             return
@@ -223,6 +228,8 @@ class GraphQLEndpoint:
             raise BadRequest(f"Accept must allow {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
         exchange.viewer = await self.viewer(exchange, claims)
+        if exchange.explanation is not None:
+            explaining.begin(exchange)
         keys = exchange.request.headers(_KEY) if _KEY in exchange.request else []
         if isinstance(asked, list):
             if exchange.media_type == EVENT_STREAM:
@@ -235,6 +242,8 @@ class GraphQLEndpoint:
             asked, exchange.stores, for_old_client=exchange.media_type == JSON
         )
         if exchange.media_type == EVENT_STREAM and documents.is_subscription(asked.query, asked.name, self._settings):
+            if exchange.explanation is not None:
+                raise BadRequest("X-Explain is for queries and mutations: subscriptions are not explained.")
             return await open_subscription(self, exchange, claims, asked)
         key = key_of(keys) if keys and exchange.request.method == "POST" else None
         if key is None or not may_be_replayed(documents.mutations(asked.query, asked.name, self._settings)):

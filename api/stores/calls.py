@@ -7,7 +7,7 @@ and of a command only its shape is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -52,8 +52,9 @@ class Call:
     `kind` is a statement's verb (SELECT, INSERT) or a command's name (find, aggregate). `began` is a time of
     `time.perf_counter()`. `rows` are the rows or documents that came back or were written, where the store says so.
     `askers` are those who asked: none for what the process does by itself, several where a read was shared, and then it
-    was sent in the context of the first one. `keys` are the distinct keys that were read together.
-    `tell` writes what `text` says, the first time that somebody wants to know it.
+    was sent in the context of the first one. `keys` are the distinct keys that were read together, for so many
+    `readers`: more than askers, where some of them aren't observed. `source` is what was sent, values and all, which
+    must be told to nobody. `tell` writes what `text` says, each time that somebody wants to know it.
     """
 
     store: StoreName
@@ -66,6 +67,8 @@ class Call:
     tell: Callable[[], str]
     askers: tuple[Asker, ...]
     keys: int | None
+    readers: int
+    source: str | Mapping[str, Any] = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -93,8 +96,8 @@ asking: ContextVar[tuple[Asker, ...]] = ContextVar("asking", default=())
 """Who asks. Tasks inherit it."""
 asked_field: ContextVar[str | None] = ContextVar("asked_field", default=None)
 """The schema's coordinate of the field that is being resolved, while its operation is observed."""
-together: ContextVar[int | None] = ContextVar("together", default=None)
-"""How many distinct keys are being read together."""
+together: ContextVar[tuple[int | None, int]] = ContextVar("together", default=(None, 1))
+"""How many distinct keys are being read together, and for how many."""
 
 
 class Calls:
@@ -129,14 +132,15 @@ class Calls:
         times: tuple[float, float],
         rows: int | None,
         error: BaseException | None,
+        source: str | Mapping[str, Any],
     ) -> None:
         """A call has ended: `what` is its kind and target, `times` are when it began and when it ended."""
         askers = asking.get()
-        keys = askers[0].keys if askers else None
-        if len(askers) > 1:
-            keys = together.get() or keys
+        keys, readers = together.get()
+        if keys is None and askers:
+            keys = askers[0].keys
         began, end = times
-        call = Call(store, *what, began, end - began, rows, error, tell, askers, keys)
+        call = Call(store, *what, began, end - began, rows, error, tell, askers, keys, readers, source)
         self.tell(lambda observer: observer.called(call))
 
     def share(self, askers: tuple[Asker, ...]) -> None:

@@ -265,7 +265,8 @@ def _tell(calls: Calls, waiters: Sequence[_Waiter], keys: int) -> None:
     askers = tuple(dict.fromkeys(asker for waiter in waiters for asker in waiter.context.get(asking, ())))
     context = waiters[0].context
     context.run(asking.set, askers)
-    context.run(together.set, keys)
+    if len(waiters) > 1:  # else the batch says how many keys it has
+        context.run(together.set, (keys, len(waiters)))
     if len(askers) > 1:
         calls.share(askers)
 

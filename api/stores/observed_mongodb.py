@@ -129,7 +129,8 @@ class ObservedMongo(monitoring.CommandListener):
     ) -> None:
         what = next(iter(command)), collection_of(command)
         rows = None if reply is None else documents_of(reply)
-        self._calls.ended("MongoDB", what, partial(shape, command), (began, time.perf_counter()), rows, error)
+        times = began, time.perf_counter()
+        self._calls.ended("MongoDB", what, partial(shape, command), times, rows, error, command)
 
 
 def counters_of(listeners: Any) -> list[CommandCounter]:

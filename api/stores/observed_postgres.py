@@ -113,4 +113,4 @@ class ObservedPostgres:
 
     def _ended(self, sql: str, began: float, rows: int | None, error: BaseException | None) -> None:
         times = began, time.perf_counter()
-        self._calls.ended("PostgreSQL", kind_and_table(sql), partial(str, sql), times, rows, error)
+        self._calls.ended("PostgreSQL", kind_and_table(sql), partial(str, sql), times, rows, error, sql)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import bson
@@ -16,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 
 from api.config.settings import Settings
-from api.stores.calls import Call, Observer
+from api.stores.calls import Asker, Call, Calls, Observer, asking
+from api.stores.coalescing import Coalescer
 from api.stores.observed_mongodb import collection_of, documents_of, shape
 from api.stores.observed_postgres import kind_and_table
 from api.stores.stores import Stores
@@ -28,6 +30,7 @@ from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid, sent
 from tests.support.signing_in import signed_in
+from tests.support.stores.answering import Store, busy, reader, turns
 from tests.support.stores.observing import observing
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +75,7 @@ async def test_each_call_says_what_it_was_and_who_asked(
         assert asker.root.loader is None
         assert call.seconds > 0
         assert call.error is None
-    assert [batch.loader for batch in observed.batches] == [batch.loader for batch, _ in observed.ends]
+    assert dict.fromkeys(observed.batches) == dict(observed.ends)
     (owner,) = [batch for batch in observed.batches if batch.loader == "user"]
     assert "first_name" in owner.columns
     assert "email" not in owner.columns
@@ -265,3 +268,35 @@ def test_a_reply_says_how_many() -> None:
     assert documents_of({"ok": 1}) is None
     assert collection_of({"getMore": 3, "collection": "designs"}) == "designs"
     assert collection_of({"ping": 1}) is None
+
+
+async def test_readers_that_nobody_observes_are_counted() -> None:
+    """An explained request may join a read of others, who were there before anybody observed."""
+    calls, told = Calls(), []
+
+    class Kept(Observer):
+        def called(self, call: Call) -> None:
+            told.append(call)
+
+    class Telling(Store):
+        async def read(self, keys: Sequence[Any]) -> Sequence[str]:
+            values = await super().read(keys)
+            calls.ended("PostgreSQL", ("SELECT", "t"), lambda: "SELECT", (0.0, 1.0), len(keys), None, "SELECT")
+            return values
+
+    coalescer, store, asker = Coalescer(calls), Telling(), Asker("a", loader="user", keys=1)
+    calls.observe(Kept())
+    first = await busy(coalescer, store)
+    others = [reader(coalescer, store, key) for key in (10, 11)]
+    asking.set((asker,))
+    own = reader(coalescer, store, 11)
+    await turns()
+    await store.answer(0, 1)
+    await store.answer(2)
+    await asyncio.gather(*first, *others, own)
+
+    assert [(call.askers, call.keys, call.readers) for call in told] == [
+        ((), None, 1),
+        ((), None, 1),
+        ((asker,), 2, 3),
+    ]
