@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identified
@@ -29,6 +29,13 @@ class Session(Identified, Base):
     expires_at: Mapped[datetime] = mapped_column(comment="When it ends by itself")
     revoked_at: Mapped[datetime | None] = mapped_column(comment="When it was ended; null while it lasts")
     revoked_for: Mapped[str | None] = mapped_column(Text, comment="Why it was ended: sign_out, reuse, password, ...")
+    seen_timeline: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Timeline of PostgreSQL at its last write, where queries are read from replicas"
+    )
+    seen_wal: Mapped[int | None] = mapped_column(BigInteger, comment="Place in the write-ahead log after that write")
+    seen_cluster_time: Mapped[int | None] = mapped_column(
+        BigInteger, comment="MongoDB's cluster time after it: seconds times 2^32, and a counter"
+    )
 
 
 class RefreshToken(Identified, Base):

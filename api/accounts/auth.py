@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from api.accounts.passwords import Passwords
-from api.accounts.sessions import ActiveSession, active_session
+from api.accounts.sessions import ActiveSession, active_session, current_sessions
 from api.accounts.sign_in_limits import SignInLimits
 from api.accounts.tokens import AccessTokens, Claims, ExpiredToken, InvalidToken
 from api.bounded_dict import BoundedDict
@@ -16,6 +17,7 @@ from api.config.settings import Settings
 from api.errors import AccessTokenExpired, InvalidAccessToken
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rights.viewer import ANONYMOUS, Viewer
+from api.stores.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 FRESH: Final = 1.0
@@ -56,12 +58,16 @@ class Auth:
 
         Raises InvalidAccessToken for a session that has ended, and an account that is inactive or deleted.
         """
+        return (await self.identify(claims, stores))[0]
+
+    async def identify(self, claims: Claims | None, stores: Stores) -> tuple[Viewer, Position]:
+        """The viewer, as `viewer_of`, and what their session has written, where queries are read from replicas."""
         if claims is None:
-            return ANONYMOUS
+            return ANONYMOUS, NOWHERE
         found = await self.sessions.of(claims.session_id, stores)
         if found is None or found.user_id != claims.user_id:
             raise InvalidAccessToken
-        return Viewer(found.user_id, found.role, claims.session_id)
+        return Viewer(found.user_id, found.role, claims.session_id), found.seen
 
 
 class SessionCache:
@@ -76,7 +82,12 @@ class SessionCache:
         self._fetches: dict[UUID, asyncio.Task[ActiveSession | None]] = {}
 
     async def of(self, session_id: UUID, stores: Stores) -> ActiveSession | None:
-        """The session, if it is active; else None."""
+        """The session, if it is active; else None.
+
+        Where queries are read from replicas, it is asked for each time: another instance may have written for it.
+        """
+        if stores.replicas is not None:
+            return await _current(session_id, stores)
         known = self._known.get(session_id)
         if known is not None and time.monotonic() - known[0] < FRESH:
             self._known.move_to_end(session_id)
@@ -108,3 +119,14 @@ class SessionCache:
         finally:
             if self._fetches.get(session_id) is this:
                 del self._fetches[session_id]
+
+
+async def _current(session_id: UUID, stores: Stores) -> ActiveSession | None:
+    """The session as it is now; requests that come together share a statement, which is sent after they came."""
+    read = partial(current_sessions, stores)
+    if stores.coalescer is None:
+        (found,) = await read([session_id])
+    else:
+        (found,) = await stores.coalescer.read("current sessions", [session_id], read)
+    session: ActiveSession | None = found
+    return session

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Final
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Executable, bindparam, delete, func, insert, select, update
@@ -22,8 +23,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.stores.position import NOWHERE, Position
 from api.stores.stores import Stores
 from models import PostgresRepository, RefreshToken, Session, User, new_id
+from models.statements import Parameters, Statement, compile_select
 
 TOKEN_BYTES: Final = 32
 GRACE: Final = timedelta(seconds=10)
@@ -35,10 +38,12 @@ _SWEPT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """The account of an active session, and its current role."""
+    """The account of an active session, and its current role. `seen` is how far the stores were after its last write,
+    where that was asked for."""
 
     user_id: UUID
     role: str
+    seen: Position = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,33 @@ async def active_sessions(stores: Stores, session_ids: Sequence[UUID]) -> dict[U
     repository = PostgresRepository(Session, stores.reads, stores.sessions)
     rows = await repository.read_statement(_ACTIVE_SESSIONS.params(session_ids=list(session_ids)))
     return {id: ActiveSession(user_id, role) for id, user_id, role in rows}
+
+
+async def current_sessions(stores: Stores, session_ids: Sequence[UUID]) -> list[ActiveSession | None]:
+    """Each of these sessions as it is now on the primary, with what it has seen; None for those that have ended."""
+    rows = await stores.fetch(_current_sessions(), [session_ids])
+    found = {row[0].bytes: ActiveSession(UUID(bytes=row[1].bytes), row[2], Position.of(*row[3:])) for row in rows}
+    return [found.get(session_id.bytes) for session_id in session_ids]
+
+
+@cache
+def _current_sessions() -> Statement:
+    ids = Parameters().take(ARRAY(UUIDType(as_uuid=True)))
+    seen = (Session.seen_timeline, Session.seen_wal, Session.seen_cluster_time)
+    columns: list[Any] = [Session.id, Session.user_id, User.role, *seen]
+    statement = select(*columns).join(User, User.id == Session.user_id)
+    return compile_select(statement.where(Session.id == func.any(ids), *_IS_ACTIVE))
+
+
+async def note_seen(transaction: AsyncSession, session_id: UUID, seen: Position) -> None:
+    """Note how far the stores are after a write of this session, whose next queries must see it."""
+    furthest = {
+        Session.seen_timeline: seen.timeline,
+        Session.seen_wal: seen.wal,
+        Session.seen_cluster_time: seen.cluster_time,
+    }
+    values = {column.key: func.greatest(column, value) for column, value in furthest.items()}  # null is less than all
+    await _run(transaction, update(Session).where(Session.id == session_id).values(values))
 
 
 async def begin(transaction: AsyncSession, user_id: UUID, lifetime: int) -> Opened:

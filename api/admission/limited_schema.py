@@ -263,8 +263,9 @@ class LimitedSchema(strawberry.Schema):
         if (asker := context.context.asker) is not None:
             asker.operation, asker.kind = context.context.operation_name, operation.operation.value
         if kind is OperationType.QUERY:
-            context.context.only_reads = True
-            context.context.end_with_client()
+            context.context.only_read()
+        elif kind is OperationType.MUTATION:
+            context.context.writes = True
         return None
 
 

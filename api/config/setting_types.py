@@ -40,6 +40,19 @@ def _postgres_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def urls(text: str) -> tuple[str, ...]:
+    """The URLs of a list with commas or spaces. One may have commas in it, between its hosts."""
+    return tuple(part.strip(" ,") for part in re.split(r"[\s,]+(?=postgres(?:ql)?(?:\+\w+)?://)", text.strip(" ,\n\t")))
+
+
+def _postgres_urls(text: SecretStr) -> SecretStr:
+    for url in urls(text.get_secret_value()):
+        parse_postgres_url(url)
+        if re.search(r"[\s,]", url.partition("://")[2].partition("/")[2].partition("?")[0]):
+            raise ValueError("not a valid PostgreSQL URL")  # a comma in the database's name is one without a scheme
+    return text
+
+
 def _mongo_uri(uri: SecretStr) -> SecretStr:
     if urlsplit(uri.get_secret_value()).scheme not in ("mongodb", "mongodb+srv"):
         raise ValueError("must start with mongodb:// or mongodb+srv://")
@@ -114,6 +127,7 @@ def _header_names(names: str) -> str:
 
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+PostgresUrls = Annotated[SecretStr, AfterValidator(_postgres_urls)]
 MongoUri = Annotated[SecretStr, AfterValidator(_mongo_uri)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]

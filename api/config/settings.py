@@ -110,7 +110,7 @@ class Settings(AccountSettings, LimitSettings, HttpSettings, StoreSettings, Proc
                 raise ValueError("MONGODB_URI must be set in production")
             if self.auth_secret is None:
                 raise ValueError("AUTH_SECRET must be set in production")
-            urls = [self.postgres_url, self.for_migrations.postgres_url]
+            urls = [self.postgres_url, self.for_migrations.postgres_url, *self.replica_urls]
             if not self.postgres_ssl_unverified and any(
                 url and goes_unverified(url, self.postgres_ssl) for url in urls
             ):

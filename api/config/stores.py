@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 from api.config.postgres_url import parse
-from api.config.setting_types import MongoUri, PostgresUrl
+from api.config.setting_types import MongoUri, PostgresUrl, PostgresUrls, urls
 
 
 class StoreSettings(BaseSettings):
@@ -20,6 +20,15 @@ class StoreSettings(BaseSettings):
     database_url: PostgresUrl | None = Field(None, description="PostgreSQL URL; wins over the POSTGRES_ parts")
     migration_database_url: PostgresUrl | None = Field(
         None, description="The same for migrations: of the role that owns the tables, past a pooler; else DATABASE_URL"
+    )
+    database_replica_urls: PostgresUrls | None = Field(
+        None, description="URLs of streaming replicas, with commas or spaces between, which queries are read from"
+    )
+    replica_max_lag: float = Field(
+        5.0, ge=1, description="Longest that a replica may be behind; beyond, the primary is read"
+    )
+    replica_timeout: float = Field(
+        0.5, gt=0, description="Longest silence of a replica, before the primary is read in its place"
     )
     postgres_host: str | None = Field(None, description="PostgreSQL host")
     postgres_port: int = Field(5432, description="PostgreSQL port")
@@ -87,9 +96,9 @@ class StoreSettings(BaseSettings):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are set, and PostgreSQL has one password")
         if self.reads_password:
-            for name in ("database_url", "migration_database_url"):
-                url = getattr(self, name)
-                if url is not None and parse(url.get_secret_value()).has_password:
+            for name in ("database_url", "migration_database_url", "database_replica_urls"):
+                text = getattr(self, name)
+                if text is not None and any(parse(url).has_password for url in urls(text.get_secret_value())):
                     raise ValueError(f"{given[0]} is set, and {name.upper()} has a password, too")
         if self.postgres_password_command is not None:
             try:
@@ -118,6 +127,11 @@ class StoreSettings(BaseSettings):
         host = quote(self.postgres_host, safe=":,[]")
         host = f"[{host.strip('[]')}]" if host.count(":") > 1 and "," not in host else host
         return f"postgresql://{login}@{host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
+
+    @property
+    def replica_urls(self) -> tuple[str, ...]:
+        """The URLs of PostgreSQL's replicas."""
+        return () if self.database_replica_urls is None else urls(self.database_replica_urls.get_secret_value())
 
     @property
     def for_migrations(self) -> Self:

@@ -22,6 +22,7 @@ from api.rights.identity import identity_of
 from api.rights.policies import Policy
 from api.rights.viewer import ANONYMOUS, Viewer
 from api.stores.calls import Asker
+from api.stores.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 
@@ -36,7 +37,7 @@ class Context:
     what its answer must fit into, together with those of its batch where it is `of_batch`. `deadline` is that of the
     operation, `has_left` whether it was brought forward because its client has left. `only_reads` says that it is a
     query, whose reads may go out with those of others. `outcome` is what it has given, where others may have been given
-    the same.
+    the same. `writes` says that it is a mutation. `seen` is what its reads must see of earlier writes.
     `live` is what subscriptions follow. `asker` is who is told to those that observe calls; None where nobody does.
     """
 
@@ -61,6 +62,8 @@ class Context:
     of_batch: bool = False
     outcome: Outcome | None = None
     only_reads: bool = False
+    writes: bool = False
+    seen: Position = NOWHERE
     live: Live | None = None
     asker: Asker | None = None
     _loaders: dict[str, Loader[Any, Any]] = field(default_factory=dict)
@@ -68,6 +71,12 @@ class Context:
     def __post_init__(self) -> None:
         if self.stores.row_level_security:
             self.stores = self.stores.acting_as(identity_of(self.viewer, self.request_id))
+
+    def only_read(self) -> None:
+        """It is a query: its reads may go out with those of others, to a replica, and end when its client leaves."""
+        self.only_reads = True
+        self.stores = self.stores.for_query(self.seen)
+        self.end_with_client()
 
     def end_with_client(self) -> None:
         """End the operation when its client leaves, which only a query may: what writes is carried on, and is whole."""
@@ -120,8 +129,11 @@ class Context:
     def _fetch(self, name: str) -> Fetch[Any, Any]:
         """What fetches a batch of this loader: with those of other requests, where this one only reads."""
         source = self.domains.loaders[name]
-        fetch: Fetch[Any, Any] = partial(source.read, self.stores)
-        coalescer = self.stores.coalescer
+        stores = self.stores
+        fetch: Fetch[Any, Any] = partial(source.read, stores)
+        coalescer = stores.coalescer
         if coalescer is None or not self.only_reads:
             return fetch
+        if stores.place is not None:
+            return partial(source.together, coalescer, (stores.place, name), fetch)
         return partial(source.together, coalescer, name, fetch)

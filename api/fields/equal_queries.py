@@ -45,7 +45,7 @@ async def execute_together(
     answers, budget = context.stores.answers, context.size_budget
     if answers is None or budget is None or not context.only_reads or context.of_batch or is_large(variables.values()):
         return await execute(budget or SizeBudget())
-    equal = (id(document), name, context.viewer, _exactly(variables))
+    equal = (id(document), name, context.viewer, _exactly(variables), context.stores.place)
     outcome: Outcome
     (outcome,) = await answers.read(equal, _ONE, partial(_outcome, context, execute))
     budget.take(outcome.size)

@@ -44,9 +44,12 @@ class Source:
     rows: Callable[[Any], int] | None = None
 
     async def together(
-        self, coalescer: Coalescer, name: str, fetch: Fetch[Any, Any], keys: Sequence[Any], columns: frozenset[str]
+        self, coalescer: Coalescer, name: Hashable, fetch: Fetch[Any, Any], keys: Sequence[Any], columns: frozenset[str]
     ) -> Sequence[Any]:
-        """What `fetch` returns for a batch of the loader with this name, read with those of other requests."""
+        """What `fetch` returns for a batch of the loader with this name, read with those of other requests.
+
+        Where there are several places to read from, the name has that in it.
+        """
         question, send = self.question, partial(_send, fetch, columns)
         if question is None:
             return await coalescer.read((name, columns), keys, send, self._size(keys[0], columns))

@@ -37,11 +37,25 @@ class PostgresServer:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaHealth:
+    """Whether queries are read from a replica of PostgreSQL, and if not, why (`error`).
+
+    `lag` is in seconds, as it was when the replica was last looked at; None where it has never been known.
+    """
+
+    name: str
+    error: str | None
+    cut_off: bool
+    lag: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresHealth:
     """`response_time` is in milliseconds: until the answer, or until the check gave up.
 
     `error` is set exactly when `healthy` is false. `cut_off` tells whether requests are refused without asking the
-    store. `server` is None where it was not asked for or did not come in time.
+    store. `server` is None where it was not asked for or did not come in time. `replicas` don't decide about `healthy`,
+    since the primary stands in for them.
     """
 
     healthy: bool
@@ -50,6 +64,7 @@ class PostgresHealth:
     cut_off: bool
     connections: ConnectionCounts
     server: PostgresServer | None
+    replicas: tuple[ReplicaHealth, ...] = ()
 
 
 class MongodbState(Enum):

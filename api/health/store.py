@@ -32,11 +32,13 @@ from api.health.report import (
     MongodbState,
     PostgresHealth,
     PostgresServer,
+    ReplicaHealth,
 )
 from api.log import logger
 from api.stores.breakers import bypassed
 from api.stores.connector import SpareConnection
 from api.stores.mongodb import MongoClient, require_version
+from api.stores.replicas import SILENT, Replica
 from api.stores.stores import Stores
 from documents.reading import run_read
 from models.external_pooler import Connection, ask
@@ -90,7 +92,18 @@ def _postgres_health(
     elif error is not None:
         logger.warning("no figures from store", store="postgres", cause=_described(error))
     cut_off, elapsed = stores.is_cut_off("PostgreSQL"), _milliseconds(attempt, started)
-    return PostgresHealth(sentence is None, elapsed, sentence, cut_off, counts, attempt.server)
+    replicas = tuple(_replica_health(each, limit) for each in stores.replicas or ())
+    return PostgresHealth(sentence is None, elapsed, sentence, cut_off, counts, attempt.server, replicas)
+
+
+def _replica_health(replica: Replica, limit: float) -> ReplicaHealth:
+    """What is known of a replica, which is looked at all the time and isn't asked once more."""
+    cut_off, why = replica.guard.breaker.is_open, replica.why
+    if replica.error is not None:
+        why = reason(replica.error, limit)
+    elif why is None and cut_off:
+        why = SILENT
+    return ReplicaHealth(replica.name, why, cut_off, replica.lag)
 
 
 def _mongodb_health(

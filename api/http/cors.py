@@ -23,13 +23,13 @@ from api.log import logger
 
 _SENT_BY_PAGES: Final = (
     *("accept", "accept-language", "authorization", "content-language", "content-type"),
-    *("idempotency-key", "x-request-id", "x-requested-with", "apollo-require-preflight"),
+    *("idempotency-key", "x-request-id", "x-consistency-token", "x-requested-with", "apollo-require-preflight"),
     # tracing (W3C, OpenTelemetry, Sentry, Zipkin), and what Apollo's and graphql-hive's clients send with each request
     *("traceparent", "tracestate", "baggage", "sentry-trace", "b3", "x-b3-*"),
     *("apollographql-client-*", "x-apollo-*", "graphql-client-*"),
 )
 _READ_BY_PAGES: Final = (
-    *("X-Request-Id", "Idempotency-Replayed", "Retry-After"),
+    *("X-Request-Id", "X-Consistency-Token", "Idempotency-Replayed", "Retry-After"),
     *("RateLimit", "RateLimit-Policy"),
 )
 _METHODS: Final = ("GET", "POST")

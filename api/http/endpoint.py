@@ -35,6 +35,7 @@ from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
 from api.fields.explanation import Explanation
 from api.http import explaining, observing
+from api.http.consistency import Consistency
 from api.http.counting import count
 from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.json_pieces import LARGE, written
@@ -54,6 +55,7 @@ from api.rights.viewer import ANONYMOUS as NOBODY
 from api.rights.viewer import Viewer
 from api.schema import DOMAINS
 from api.stores.calls import Asker, asking
+from api.stores.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ class Exchange:
     `operation` is the name of the executed operation, if it has one, and `spent` the points that all of them have cost.
     `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
     been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
-    asked for. `asker` is there where calls are observed, and `explanation` where one is asked for.
+    asked for. `seen` is what its queries must see, and `written` what its mutations have. `asker` is there where calls
+    are observed, and `explanation` where one is asked for.
     """
 
     settings: Settings
@@ -91,6 +94,8 @@ class Exchange:
     operation: str | None = None
     meter: Meter | None = None
     is_admitted: bool = False
+    seen: Position = NOWHERE
+    written: Position = NOWHERE
     asker: Asker | None = None
     explanation: Explanation | None = None
     spent: int = 0
@@ -111,6 +116,7 @@ class GraphQLEndpoint:
         self._addresses = Addresses(settings)
         self._idempotency = Idempotency(settings)
         self._documents = Documents(settings)
+        self._consistency = Consistency(settings)
         self.meters = Meters(settings, counts)
         self.traffic = Traffic(counted)
         self.sessions = Sessions()
@@ -227,6 +233,7 @@ class GraphQLEndpoint:
         if exchange.media_type is None:
             raise BadRequest(f"Accept must allow {RESPONSE_JSON}, {JSON} or {EVENT_STREAM}.", 406)
         asked = exchange.asked = await read_operations(exchange.request, self._settings)
+        exchange.seen = self._consistency.seen(exchange)
         exchange.viewer = await self.viewer(exchange, claims)
         if exchange.explanation is not None:
             explaining.begin(exchange)
@@ -255,6 +262,8 @@ class GraphQLEndpoint:
         )
         run = partial(self._execute_once, exchange, asked)
         known = await self._idempotency.once(key, actor, asked, exchange.stores, run)
+        if known.replayed and exchange.stores.replicas is not None:
+            await self._consistency.note(exchange, self.context(exchange, exchange.viewer))
         return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
 
     def _admit(self, exchange: Exchange) -> Claims | None:
@@ -279,7 +288,7 @@ class GraphQLEndpoint:
     async def viewer(self, exchange: Exchange, claims: Claims | None) -> Viewer:
         """The viewer. Raises Unauthenticated, or StoreUnavailable where the session can't be looked up."""
         try:
-            return await self.auth.viewer_of(claims, exchange.stores)
+            viewer, seen = await self.auth.identify(claims, exchange.stores)
         except Unauthenticated as error:
             security_log.note(exchange, SecurityEvent.TOKEN_REFUSED, code=error.code.name)
             raise
@@ -287,6 +296,8 @@ class GraphQLEndpoint:
             if (known := reported(error, request_id=exchange.request_id)) is None:
                 raise
             raise known from None
+        exchange.seen = exchange.seen.joined(seen)
+        return viewer
 
     async def _one_of_batch(self, exchange: Exchange, operation: Operation) -> Answer:
         """As `_execute`, but a failure becomes the answer to this operation only, not to the whole batch."""
@@ -323,7 +334,7 @@ class GraphQLEndpoint:
         """Run one operation. Raises AppError where it is refused with an HTTP status."""
         context = self.context(exchange, exchange.viewer, claim)
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
-        context.of_batch = isinstance(exchange.asked, list)
+        context.of_batch, context.seen = isinstance(exchange.asked, list), exchange.seen
         if exchange.asker is not None:
             context.asker = Asker(exchange.request_id, parent=exchange.asker) if context.of_batch else exchange.asker
             asking.set((context.asker,))
@@ -343,6 +354,8 @@ class GraphQLEndpoint:
         except CannotGetOperationTypeError:
             named = " of this name" if operation.name else ""
             raise BadOperation(f"The document has no operation{named}.") from None
+        if context.writes and exchange.stores.replicas is not None:
+            await self._consistency.note(exchange, context)
         if not context.of_batch:
             exchange.operation = context.operation_name
         if exchange.meter is not None and context.charged and context.spent is not None:

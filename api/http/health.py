@@ -107,6 +107,8 @@ async def _ready(request: Request) -> Response:
     errors = {name: error for name, error in checks.items() if error is not None}
     _note_change(request.app.state, errors)
     body: dict[str, Any] = {"status": "unready" if errors else "ready", "timestamp": timestamp(health.timestamp)}
+    if unread := {each.name: each.error for each in health.postgres.replicas if each.error is not None}:
+        body["replicas"] = unread  # the primary stands in for them
     return _answer(health.healthy, {**body, "errors": errors} if errors else body)
 
 
@@ -154,6 +156,8 @@ def _postgres(check: report.PostgresHealth) -> dict[str, Any]:
         **_outcome(check),
         "connections": {"total": counts.total, "active": counts.active, "idle": counts.idle},
     }
+    if check.replicas:
+        body["replicas"] = [_replica(each) for each in check.replicas]
     if (server := check.server) is not None:
         body["server"] = {
             "version": server.version,
@@ -167,6 +171,13 @@ def _postgres(check: report.PostgresHealth) -> dict[str, Any]:
             },
         }
     return body
+
+
+def _replica(check: report.ReplicaHealth) -> dict[str, Any]:
+    """`error` is left out where there is none, and `secondsBehind` where that isn't known."""
+    error = {} if check.error is None else {"error": check.error}
+    lag = {} if check.lag is None else {"secondsBehind": round(check.lag, 2)}
+    return {"name": check.name, "healthy": check.error is None, **error, "cutOff": check.cut_off, **lag}
 
 
 def _mongodb(check: report.MongodbHealth) -> dict[str, Any]:

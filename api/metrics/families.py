@@ -113,6 +113,13 @@ MONGO_CONNECTIONS: Final = _gauge("mongodb_connections", "Connections of the poo
 MONGO_LIMIT: Final = _gauge("mongodb_connections_limit", "Connections that the pool may have.")
 WAITING: Final = _gauge("store_connection_waiters", "Statements and commands that wait for a connection.", "store")
 CUT_OFF: Final = _gauge("store_cut_off", "Processes in which the store's circuit breaker is open.", "store")
+REPLICA_LAG: Final = _gauge(
+    "replica_lag_seconds", "How far PostgreSQL's replica is behind, NaN where it isn't known.", "replica", merge=most
+)
+REPLICA_USABLE: Final = _gauge("replica_usable", "Processes that read queries from the replica.", "replica")
+REPLICA_READS: Final = _counter("replica_reads", "Statements that were sent to the replica.", "replica")
+REPLICA_FAILURES: Final = _counter("replica_failures", "Those that were then asked of the primary.", "replica")
+REPLICAS_MISSED: Final = _counter("replicas_missed", "Queries that no replica was good enough for.")
 SEARCH_BEHIND: Final = _gauge("search_behind_seconds", "Time since search knew every design.", merge=least)
 
 LOOP_LAG: Final = _seconds("event_loop_lag", "How late the event loop has woken up, ten times a second.", _WAITS)

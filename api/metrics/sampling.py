@@ -51,6 +51,7 @@ class Sampler:
         self._execution()
         self._sharing()
         self._connections()
+        self._replicas()
         behind = self._lag.seconds
         self._gauge(families.SEARCH_BEHIND, nan if behind is None else behind)
 
@@ -83,6 +84,16 @@ class Sampler:
         for breaker in self._stores.breakers:
             self._gauge(families.WAITING, len(breaker.line), breaker.store)
             self._gauge(families.CUT_OFF, breaker.is_open, breaker.store)
+
+    def _replicas(self) -> None:
+        if (replicas := self._stores.replicas) is None:
+            return
+        for replica in replicas:
+            self._gauge(families.REPLICA_LAG, nan if replica.lag is None else replica.lag, replica.name)
+            self._gauge(families.REPLICA_USABLE, replica.is_usable, replica.name)
+            self._count(families.REPLICA_READS, replica.reads, replica.name)
+            self._count(families.REPLICA_FAILURES, replica.failures, replica.name)
+        self._count(families.REPLICAS_MISSED, replicas.fallbacks)
 
     def _gauge(self, family: Family, value: float, *labels: str) -> None:
         self._slot.cells[self._slot.series(family, *labels)] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,9 @@ from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
 from api.stores.observed_mongodb import ObservedMongo
 from api.stores.observed_postgres import ObservedPostgres
+from api.stores.position import Position
 from api.stores.postgres import PostgresGuard, dispose, postgres_engine
+from api.stores.replicas import Replicas, RoutedStatements, open_replicas, written
 from api.stores.row_level_security import Identity, bound, enforce, first_statement, referring
 from api.stores.schema_revisions import migrated
 from documents import Design
@@ -53,6 +55,12 @@ class Stores:
     """Where equal queries go together, for one answer; None where each goes by itself."""
     calls: Calls = field(default_factory=Calls)
     """What observes the statements and commands."""
+    routed: RoutedStatements | None = None
+    """What runs compiled statements of a query that is read from a replica."""
+    replicas: Replicas | None = None
+    """Where queries are read from, where they may be; None where all is read from the primary."""
+    place: Hashable = None
+    """Where these are read from, in words for reads that go together: only those of one place do."""
 
     def is_cut_off(self, store: str) -> bool:
         """Whether this store's breaker is open."""
@@ -68,6 +76,18 @@ class Stores:
         engine = bound(self.engine, identity)
         return dataclasses.replace(self, reads=engine, sessions=async_sessionmaker(engine, expire_on_commit=False))
 
+    def for_query(self, seen: Position) -> Stores:
+        """These stores for one query, which must see all of this: its statements may go to a replica."""
+        replica = None if self.replicas is None else self.replicas.choose(seen)
+        if replica is None:
+            return self
+        return dataclasses.replace(self, routed=RoutedStatements(replica, self.statements), place=replica.name)
+
+    async def position(self) -> Position:
+        """How far the primaries are now, at least as far as all that was acknowledged. Raises what they raise."""
+        (row,) = await self.statements.fetch(written(), ())
+        return Position(row["timeline"], row["wal"])
+
     def referring_to(self, ids: str) -> Stores:
         """These stores, where `reads` also sees the rows with these ids (separated by commas), whoever owns them."""
         if not self.row_level_security:
@@ -80,7 +100,7 @@ class Stores:
         Raises what `StatementRunner.fetch` raises.
         """
         first = first_statement(self.reads) if self.row_level_security else None
-        return self.statements.fetch(statement, values, first)
+        return (self.routed or self.statements).fetch(statement, values, first)
 
 
 class _OfflineInitializer(Initializer):
@@ -111,7 +131,12 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             calls, statements = Calls(), StatementRunner(engine, [count_statement])
             ObservedPostgres(calls, engine, statements)
             ObservedMongo(calls, client)
-            async with guard.breaker.watching(), client.breaker.watching(), client.watching():
+            async with (
+                guard.breaker.watching(),
+                client.breaker.watching(),
+                client.watching(),
+                open_replicas(settings, guard, calls) as replicas,
+            ):
                 yield Stores(
                     engine=engine,
                     reads=autocommit(engine),
@@ -121,11 +146,12 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     mongo=client,
                     spare_mongo=client.prober,
                     database=database,
-                    breakers=(guard.breaker, client.breaker),
+                    breakers=(guard.breaker, client.breaker, *(each.guard.breaker for each in replicas or ())),
                     row_level_security=settings.row_level_security,
                     coalescer=Coalescer(calls) if together else None,
                     answers=Coalescer(calls) if together else None,
                     calls=calls,
+                    replicas=replicas,
                 )
         finally:
             await client.close()

@@ -33,11 +33,19 @@ def debian_programs() -> Path:
 
 @contextlib.contextmanager
 def postgres_server(
-    *, access: Sequence[str] = TRUST, options: Mapping[str, str] | None = None, programs: Path | None = None
+    *,
+    access: Sequence[str] = TRUST,
+    options: Mapping[str, str] | None = None,
+    programs: Path | None = None,
+    another: bool = False,
 ) -> Iterator[Daemon]:
-    """A running server on an empty cluster: pg_hba.conf has these lines, and `options` are parameters."""
+    """A running server on an empty cluster: pg_hba.conf has these lines, and `options` are parameters.
+
+    It is a copy of one that all tests have, and so has its identifier; `another` one is made by initdb.
+    """
     with _folder() as folder:
-        copy_cluster(folder, programs)
+        if not another:
+            copy_cluster(folder, programs)
         daemon = configured(postgres_daemon(folder, False, programs), options or {})
         (folder / "postgres" / "pg_hba.conf").write_text("\n".join(access) + "\n")
         with started(daemon):
