@@ -13,8 +13,10 @@ from starlette.applications import Starlette
 from api.admission.limited_schema import LimitedSchema
 from api.stores.stores import Stores
 from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.designs import create_design
 from tests.support.graphql import gid
 from tests.support.live import CHANGES, followed
+from tests.support.mutations.designs import changed
 from tests.support.signing_in import signed_in
 
 pytestmark = pytest.mark.anyio
@@ -99,3 +101,32 @@ async def test_many_of_one_question_cost_one_execution(app: Starlette, port: int
     assert [each["itemId"] for each in told] == [gid(item)] * 5
     assert len([each for each in statements if "catalog_items" in each]) < 5  # one, which may have been sent again
     assert len({each["resumeToken"] for each in told}) == 1
+
+
+DESIGNS_ONLY = "subscription { designsChanged { kind changedFields design { name owner { firstName } } } }"
+WITH_ITEMS = "subscription { designsChanged { kind design { layers { catalogItem { assetUrl } } } } }"
+WITH_AVATARS = "subscription { designsChanged { kind design { avatar { measurements { height } } } } }"
+WITH_BOTH = "subscription { designsChanged { kind design { layers { catalogItem { brand { email } } } } } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "executions"),
+    [(DESIGNS_ONLY, 5), (WITH_ITEMS, 6), (WITH_AVATARS, 7), (WITH_BOTH, 7)],
+)
+async def test_accounts_share_what_they_see_of_others_designs(
+    client: httpx.AsyncClient, port: int, stores: Stores, executed: list[object], query: str, executions: int
+) -> None:
+    """Two strangers each, who are users and brands; nobody; and by themselves, the owner, and an admin who writes."""
+    owner, account = await signed_in(client, stores)
+    author, _ = await signed_in(client, stores, "admin")
+    design = await create_design(stores, user_id=account.id, status="published")
+    strangers = [await signed_in(client, stores, role) for role in ("user", "user", "brand", "brand")]
+    viewers = [None, *(each.headers[TOKEN] for each in (owner, author, *(each for each, _ in strangers)))]
+    async with contextlib.AsyncExitStack() as stack:
+        all_events = [await stack.enter_async_context(followed(port, query, token)) for token in viewers]
+        executed.clear()
+        await changed(author, "updateDesign", id=gid(design), expectedVersion=1, name="Another")
+        told = [await events.next() for events in all_events]
+
+    assert [each["kind"] for each in told] == ["UPDATED"] * len(viewers)
+    assert len(executed) == executions
