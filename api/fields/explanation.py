@@ -29,11 +29,13 @@ class _Batch:
 
 
 class Explanation(Observer):
-    """What is observed of one request. Times are told in milliseconds since `started`."""
+    """What is observed of one request. Times are told in milliseconds since `started`; it was `finished` when the answer
+    was known."""
 
     def __init__(self, *, with_plans: bool) -> None:
         self.started = time.perf_counter()
         self.with_plans = with_plans
+        self.finished: float | None = None
         self.asker: Asker | None = None
         self.calls: list[Call] = []
         self._batches: dict[Asker, _Batch] = {}
@@ -53,7 +55,7 @@ class Explanation(Observer):
     def told(self, executor: str | None, levels: Sequence[DescribedLevel], plans: Mapping[str, Any]) -> dict[str, Any]:
         """The explanation as JSON's values. `executor` is who has executed it; None where it was refused. `plans` are
         the stores' own, by the text of what was planned."""
-        now = time.perf_counter()
+        now = self.finished or time.perf_counter()
         numbers = {asker: number for number, asker in enumerate(self._batches)}
         loaders: dict[str, set[str]] = defaultdict(set)
         for asker in self._batches:

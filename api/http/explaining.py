@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,7 @@ async def explained(find: Callable[[Exchange], Awaitable[Answer]], schema: Limit
     explanation = exchange.explanation = Explanation(with_plans=_ASKS[asked])
     try:
         answer = await find(exchange)
+        explanation.finished = time.perf_counter()
     finally:
         exchange.stores.calls.forget(explanation)
     if isinstance(answer.body, dict):

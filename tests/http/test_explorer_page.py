@@ -18,6 +18,8 @@ from api.schema import DESCRIPTION
 from api.stores.stores import Stores
 from tests.support import servers
 from tests.support.explorer.browser import Page, find_chromium, open_browser, open_page
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.servers import Server
 
@@ -42,10 +44,11 @@ def api(
     settings: Settings, accounts: None, installed: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
     """A server with GraphiQL's files, whose access tokens are so short that each request has to renew them."""
-    lifetime = getattr(request, "param", "20")
+    asked = getattr(request, "param", "20")
+    lifetime, explain = ("20", "admins") if asked == "admins only" else (asked, "everyone")
     shutil.copytree(installed / "explorer", tmp_path / "data" / "explorer")
     variables = servers.environment(
-        settings, ACCESS_TOKEN_LIFETIME=lifetime, DATA_DIR=str(tmp_path / "data"), LOG_LEVEL="info"
+        settings, ACCESS_TOKEN_LIFETIME=lifetime, EXPLAIN=explain, DATA_DIR=str(tmp_path / "data"), LOG_LEVEL="info"
     )
     with servers.serving("serve", "--port", "0", folder=tmp_path, variables=variables) as running:
         yield running
@@ -352,3 +355,104 @@ def test_it_fits_a_phone(page: Page) -> None:
     page.evaluate("document.querySelector('.graphiql-sidebar button').click()")
     page.wait_for("getComputedStyle(document.querySelector('.graphiql-sessions')).display != 'none'")
     assert page.problems == []
+
+
+@pytest.fixture
+async def looks(stores: Stores, accounts: None) -> None:
+    """Three published designs, whose names come from both stores."""
+    for number in range(3):
+        user = await create_user(stores)
+        layers = [layer_of((await create_catalog_item(stores)).id, id="1")]
+        await create_design(stores, user_id=user.id, layers=layers, status="published", name=f"Gown {number}")
+
+
+LOOKS = """query Looks { designs(first: 3) { totalCount
+  nodes { name owner { firstName } layers { catalogItem { name } } } } }"""
+ROWS = "[...document.querySelectorAll('.explain .row')]"
+
+
+def explain_panel(page: Page) -> None:
+    """Press the button that opens and closes the panel."""
+    page.evaluate("document.querySelector('.graphiql-sidebar button[aria-label$=Explain]').click()")
+
+
+def test_a_request_is_drawn_while_the_panel_is_open(looks: None, page: Page) -> None:
+    write(page, LOOKS, "Looks")
+    plain = run(page)
+    explain_panel(page)
+    page.wait_for("document.querySelector('.explain')?.textContent.includes('Run a query')")
+
+    answer = run(page)
+    page.wait_for(f"{ROWS}.length")
+
+    # the answer is as short as without
+    assert answer == plain
+    assert "explain" not in answer.get("extensions", {})
+    names = page.evaluate(f"{ROWS}.map(row => row.querySelector('.name').textContent)")
+    # each batch is over what it has sent
+    assert {name.split(" 3")[0].split(" 1")[0] for name in names} >= {
+        "Query.designs",
+        "find designs",
+        "Design.owner",
+        "SELECT shared.users",
+        "DesignLayer.catalogItem",
+        "SELECT catalog.catalog_items",
+    }
+    owner = next(index for index, name in enumerate(names) if name.startswith("Design.owner"))
+    assert names[owner + 1].startswith("SELECT shared.users 3 rows")
+    # every bar is within the time of the request, and in the colour of its store
+    places = page.evaluate(
+        f"""{ROWS}.map(row => {{
+            const [bar, track] = ['.bar', '.track'].map(name => row.querySelector(name).getBoundingClientRect());
+            return [(bar.left - track.left) / track.width, (bar.right - track.left) / track.width];
+        }})"""
+    )
+    assert all(0 <= begin < end <= 1.02 for begin, end in places)
+    assert places[owner][0] <= places[owner + 1][0] + 0.02
+    colours = page.evaluate(f"{ROWS}.map(row => getComputedStyle(row.querySelector('.bar')).backgroundColor)")
+    assert len({colours[owner], colours[owner + 1], colours[names.index("find designs 3 rows")]}) == 3
+    # pointing at one tells what it was
+    page.evaluate(f"{ROWS}[{owner + 1}].focus()")
+    told = page.wait_for("document.querySelector('.explain .details')?.textContent")
+    assert "PostgreSQL" in told
+    assert "Design.owner" in told
+    assert "FROM shared.users" in told
+    # and closed, nothing is explained
+    explain_panel(page)
+    page.wait_for("!document.querySelector('.explain') || document.querySelector('.explain').offsetParent === null")
+    page.evaluate(
+        "window.sent = []; const send = fetch; window.fetch = (url, o) => { sent.push(o.headers); return send(url, o) }"
+    )
+    assert run(page) == plain
+    assert page.evaluate("sent.some(headers => 'X-Explain' in headers)") is False
+    assert page.problems == []
+
+
+def test_the_stores_own_plans_are_shown(looks: None, page: Page) -> None:
+    write(page, LOOKS, "Looks")
+    explain_panel(page)
+    page.wait_for("document.querySelector('.explain input') !== null")
+    page.evaluate("document.querySelector('.explain input').click()")
+
+    run(page)
+    page.wait_for(f"{ROWS}.length")
+    page.evaluate(f"{ROWS}.find(row => row.textContent.startsWith('SELECT shared.users')).click()")
+
+    assert "Node Type" in page.wait_for("document.querySelector('.explain .details details')?.textContent")
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("api", ["admins only"], indirect=True)
+def test_who_may_not_know_is_told_so(page: Page) -> None:
+    tab(page, "WhoAmI")
+    explain_panel(page)
+    page.wait_for("document.querySelector('.explain') !== null")
+
+    refused = run(page)
+
+    assert refused["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert "for admins" in page.wait_for("document.querySelector('.explain [role=alert]')?.textContent")
+    sign_in(page, "admin", "Amara")
+    assert "errors" not in run(page)
+    page.wait_for(f"{ROWS}.length")
+    assert page.wait_for("document.querySelector('.explain [role=alert]') === null") is True

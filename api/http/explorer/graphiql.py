@@ -68,7 +68,9 @@ def page(settings: Settings, accounts: Sequence[DemoAccount] = ()) -> Response:
         ),
         scripts="\n".join(f'<script nonce="{nonce}" {_source("src", asset, local)}></script>' for asset in SCRIPTS),
         page_style=_file("graphiql.css"),
-        page_script="\n".join(['"use strict";', *map(_file, ("session.js", "subscription.js", "page.js"))]),
+        page_script="\n".join(
+            ['"use strict";', *map(_file, ("session.js", "subscription.js", "explain.js", "page.js"))]
+        ),
         # "<" could end the script element that carries the JSON.
         options=json.dumps(options).replace("<", "\\u003c"),
     )

@@ -71,18 +71,23 @@
     }
   });
 
+  const explanations = new Explanations();
+
   // Every tab's requests, as whoever is signed in, unless its editor "Headers" says who.
   const send = GraphiQL.createFetcher({ url: location.pathname, enableIncrementalDelivery: false });
   async function fetcher(request, asked = {}) {
     const own = Object.keys(asked.headers ?? {}).some((name) => name.toLowerCase() === "authorization");
-    const as = async () => ({ ...asked, headers: own ? asked.headers : { ...(await session.headers()), ...asked.headers } });
-    if (isSubscription(request, asked.documentAST)) return follow(location.pathname, request, (await as()).headers);
-    let answer = await send(request, await as());
+    const sent = async () => (own ? asked.headers : { ...(await session.headers()), ...asked.headers });
+    const explain = request.operationName === "IntrospectionQuery" ? {} : explanations.headers();
+    const told = (answer) => ("X-Explain" in explain ? explanations.take(answer) : answer);
+    const as = async () => ({ ...asked, headers: { ...(await sent()), ...explain } });
+    if (isSubscription(request, asked.documentAST)) return follow(location.pathname, request, await sent());
+    let answer = told(await send(request, await as()));
     // Refused as a whole, so that nothing has happened: the token has ended earlier than this computer's clock says.
     const refused = answer?.errors && !("data" in answer) ? answer.errors[0].extensions?.code : "";
     if (!own && session.user && /UNAUTHENTICATED|TOKEN|SESSION/.test(refused)) {
       await session.refresh();
-      answer = await send(request, await as());
+      answer = told(await send(request, await as()));
     }
     return answer;
   }
@@ -130,7 +135,7 @@
       {
         fetcher,
         ...shared,
-        plugins: [GraphiQLPluginExplorer.explorerPlugin()],
+        plugins: [GraphiQLPluginExplorer.explorerPlugin(), explanations.plugin()],
         defaultTabs: options.samples,
         defaultQuery: "# A new tab. Ctrl-Space completes, Ctrl-Enter runs.\n",
         isHeadersEditorEnabled: true,
