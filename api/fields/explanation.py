@@ -29,8 +29,8 @@ class _Batch:
 
 
 class Explanation(Observer):
-    """What is observed of one request. Times are told in milliseconds since `started`; it was `finished` when the answer
-    was known."""
+    """What is observed of one request. Times are told in milliseconds since `started`; its answer was known when it
+    `finished`."""
 
     def __init__(self, *, with_plans: bool) -> None:
         self.started = time.perf_counter()
