@@ -30,6 +30,8 @@ LAZY: Final = {
     "documents": ("api.commands.documents", "app"),
     "search": ("api.commands.search", "app"),
     "explorer": ("api.commands.explorer", "app"),
+    "backup": ("api.commands.backup", "backup"),
+    "restore": ("api.commands.backup", "restore"),
 }
 """Commands of other modules: a typer application, or the function of a single command."""
 

@@ -34,7 +34,7 @@ def run(*, repair: bool, json: bool, batch: int) -> int:
 
 async def _run(settings: Settings, *, repair: bool, batch: int) -> Report:
     async with open_stores(settings) as stores:
-        with _shown() as progress:
+        with shown() as progress:
             return await reconcile(stores, settings, repair=repair, batch=batch, progress=progress)
 
 
@@ -59,7 +59,7 @@ def _line(name: str, tally: Tally, *, repair: bool) -> str:
 
 
 @contextlib.contextmanager
-def _shown() -> Iterator[Told]:
+def shown() -> Iterator[Told]:
     """Bars on a terminal, nothing elsewhere: standard output is for the report."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

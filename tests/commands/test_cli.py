@@ -60,6 +60,8 @@ def test_help_names_every_command() -> None:
         "documents",
         "search",
         "explorer",
+        "backup",
+        "restore",
     ]
 
 

@@ -51,6 +51,8 @@ def test_every_command_exists() -> None:
             "documents",
             "errors",
             "search",
+            "backup",
+            "restore",
         )
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate" and arguments[1:]} == {

@@ -1,0 +1,1 @@
+"""Backups of both stores, and restoring them into empty ones."""
