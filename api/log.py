@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
@@ -27,6 +27,15 @@ _LAST_LINES: Final = 1.0
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("fashion_wallet")
 
 
+class Asked(Protocol):
+    """A request, by its id and the name of its operation, once that is known."""
+
+    request_id: str
+
+    @property
+    def named(self) -> str | None: ...
+
+
 @dataclass(slots=True)
 class Cost:
     """Statements and commands sent to the stores so far by one request, and reads that went along with others'."""
@@ -34,6 +43,7 @@ class Cost:
     sql: int = 0
     mongo: int = 0
     joined: int = 0
+    asked: Asked | None = None
 
 
 current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)
@@ -87,6 +97,7 @@ def configure_logging(settings: Settings) -> None:
     Every request is a line, so JSON is orjson's, straight to bytes, and the logger's methods are looked up once.
     """
     shared: list[Any] = [
+        _with_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -131,10 +142,18 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 
+def _with_trace(_: Any, level: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name the trace that is gone on with, in each line that belongs to one."""
+    if (trace := current_trace.get()) is not None:
+        entry.setdefault("trace_id", trace)
+    return entry
+
+
 def _in_json(log: Any, level: str, entry: MutableMapping[str, Any]) -> bytes:
     """A line of the log as JSON: in one step what the processors in `shared` do in several."""
     if "exc_info" in entry:
         entry = structlog.processors.format_exc_info(log, level, entry)
+    _with_trace(log, level, entry)
     entry["level"] = level
     entry["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return json_line(entry, repr)

@@ -20,6 +20,12 @@ class ProcessSettings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Processes that serve")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
     log_format: Literal["console", "json"] = Field("console", description="console or json, a line each")
+    slow_statement: float = Field(
+        0.2, ge=0, description="Time from which on a statement or MongoDB command is logged; 0 for none"
+    )
+    slow_statement_plans: bool = Field(
+        False, description="Ask PostgreSQL (16 or newer) how it reads for a slow statement, and log the plan's shape"
+    )
     security_log_addresses: Literal["plain", "hashed"] = Field(
         "plain", description="Addresses in the log lines of security events: plain, or a keyed hash of each"
     )

@@ -14,7 +14,7 @@ from api.fields.disconnects import ClientDisconnect
 from api.fields.domain import Domains
 from api.fields.equal_queries import Outcome
 from api.fields.loaders import Fetch, Loader
-from api.fields.observed_loaders import ObservedLoader
+from api.fields.observed_loaders import NamedLoader, ObservedLoader
 from api.idempotency.claims import Claim
 from api.live.live import Live
 from api.rates.meter import Meter
@@ -122,7 +122,10 @@ class Context:
         loader = self._loaders.get(name)
         if loader is None:
             fetch, asker = self._fetch(name), self.asker
-            loader = Loader(fetch) if asker is None else ObservedLoader(fetch, name, asker, self.stores.calls)
+            if asker is not None:
+                loader = ObservedLoader(fetch, name, asker, self.stores.calls)
+            else:
+                loader = NamedLoader(fetch, name) if self.stores.calls.clocks else Loader(fetch)
             self._loaders[name] = loader
         return loader
 

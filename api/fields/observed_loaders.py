@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.fields.loaders import Fetch, K, Loader, V, _Batch
-from api.stores.calls import Asker, Calls, asked_field, asking, together
+from api.stores.calls import Asker, Calls, asked_field, asking, loading, together
 
 
 def note_field(type_name: str, field_name: str) -> None:
     """This field is asking from now on, in this task and in those that it starts."""
     asked_field.set(f"{type_name}.{field_name}")
+
+
+class NamedLoader(Loader[K, V]):
+    """A loader whose batches say which it is, for whoever finds them slow."""
+
+    def __init__(self, fetch: Fetch[K, V], name: str) -> None:
+        super().__init__(fetch)
+        self._name = name
+
+    async def _run(self, batch: _Batch[K, V]) -> None:
+        loading.set(self._name)  # in the batch's own task
+        await super()._run(batch)
 
 
 class ObservedLoader(Loader[K, V]):

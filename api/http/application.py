@@ -38,6 +38,7 @@ from api.search.following import Lag, following
 from api.stores import row_level_security
 from api.stores.mongodb import require_version
 from api.stores.pool_use import watching_pools
+from api.stores.slow_statements import logging_slow
 from api.stores.stores import Stores, open_stores
 from api.tracing.opening import open_traces
 
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> Starlette:
             try:
                 async with contextlib.AsyncExitStack() as beside:
                     app.state.traces = await beside.enter_async_context(open_traces(stores))
+                    await beside.enter_async_context(logging_slow(stores, settings))
                     await beside.enter_async_context(watching_pools(stores.engine, stores.mongo))
                     await beside.enter_async_context(sweeping(stores, settings))
                     await beside.enter_async_context(following(stores, settings, app.state.search_lag))

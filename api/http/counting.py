@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.execution.operation import Operation
 from api.http.response import Answer
+from api.log import current_trace
 from api.metrics.names import BATCH, NONE, UNNAMED
 
 if TYPE_CHECKING:
@@ -30,6 +31,6 @@ def count(requests: Requests, exchange: Exchange, answer: Answer, seconds: float
         received=exchange.request.size,
         sent=size,
         cost=exchange.spent,
-        trace=exchange.asker.trace_id if exchange.asker is not None else None,
+        trace=current_trace.get(),
         errors=answer.errors,
     )

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from api.metrics.requests import Requests
 
 _AUTHORIZATION: Final = b"authorization"
+_TRACEPARENT: Final = b"traceparent"
 _KEY: Final = HEADER.lower().encode()
 _NOT_ONE_ANSWER: Final = f"A subscription is followed over a WebSocket, or by POST as {EVENT_STREAM}."
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -99,7 +100,13 @@ class Exchange:
     asker: Asker | None = None
     explanation: Explanation | None = None
     spent: int = 0
+    executing: Context | None = None
     size_budget: SizeBudget = field(init=False)
+
+    @property
+    def named(self) -> str | None:
+        """The name of the operation that is or was executed; None where it has none, or there are several."""
+        return self.executing.operation_name if self.executing is not None else self.operation
 
     def __post_init__(self) -> None:
         self.size_budget = SizeBudget(self.settings.max_response_size)
@@ -149,10 +156,12 @@ class GraphQLEndpoint:
     ) -> tuple[Answer, bytes]:
         """The answer that `find` gives and its JSON, or an answer with the error that it raises. It is counted,
         charged and logged, together with what is `said`."""
-        started, cost = time.perf_counter(), Cost()
+        started, cost = time.perf_counter(), Cost(asked=exchange)
         token = current_cost.set(cost)
         self.traffic.under_way += 1
         try:
+            if _TRACEPARENT in exchange.request:
+                observing.name_trace(exchange)
             if exchange.stores.calls.observers:
                 observing.begin(exchange)
             answer = await find(exchange)
@@ -335,6 +344,8 @@ class GraphQLEndpoint:
         context = self.context(exchange, exchange.viewer, claim)
         context.headers, context.meter, context.size_budget = exchange.headers, exchange.meter, exchange.size_budget
         context.of_batch, context.seen = isinstance(exchange.asked, list), exchange.seen
+        if not context.of_batch:
+            exchange.executing = context
         if exchange.asker is not None:
             context.asker = Asker(exchange.request_id, parent=exchange.asker) if context.of_batch else exchange.asker
             asking.set((context.asker,))

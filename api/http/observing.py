@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from api.http.response import Answer
+from api.log import current_trace
 from api.stores.calls import Asker, asking
 
 if TYPE_CHECKING:
@@ -13,17 +15,25 @@ if TYPE_CHECKING:
 
 _ROUTE: Final = "/graphql"
 _CARRIERS: Final = (b"traceparent", b"tracestate")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
 _LONGEST: Final = 200
 """The most characters of a header that is told."""
+
+
+def name_trace(exchange: Exchange) -> None:
+    """Name the trace of whoever stands in front of us in each line of the log, although we may send no spans."""
+    parent = _TRACEPARENT.match(exchange.request.header(_CARRIERS[0]))
+    current_trace.set(parent[1] if parent is not None else None)
 
 
 def begin(exchange: Exchange) -> None:
     """From now on, what the request asks of the stores is asked in its name."""
     asker = exchange.asker = Asker(exchange.request_id)
     asking.set((asker,))
+    request = exchange.request
     if (traces := _traces(exchange)) is None:
         return
-    request = exchange.request
     carrier = {name.decode(): request.header(name) for name in _CARRIERS if name in request}
     attributes: dict[str, Any] = {
         "http.route": _ROUTE,
@@ -38,6 +48,7 @@ def begin(exchange: Exchange) -> None:
     if agent := request.header(b"user-agent"):
         attributes["user_agent.original"] = agent[:_LONGEST]
     traces.opened(asker, name, carrier, attributes)
+    current_trace.set(asker.trace_id)
 
 
 def end(exchange: Exchange, answer: Answer, content: bytes) -> None:
@@ -63,6 +74,7 @@ def begin_event(exchange: Exchange, request_id: str) -> Asker:
     asking.set((asker,))
     if (traces := _traces(exchange)) is not None:
         traces.happened(asker, exchange.asker)
+        current_trace.set(asker.trace_id)
     return asker
 
 

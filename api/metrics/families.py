@@ -104,6 +104,10 @@ KEYS_SAVED: Final = _counter("keys_saved", "Keys that others had asked for in th
 READS_WAITED: Final = _counter("reads_waited_seconds", "Time that they have waited for each other.")
 QUERIES_JOINED: Final = _counter("queries_joined", "Queries that were answered with what an equal one was given.")
 
+CALL_SECONDS: Final = _seconds(
+    "store_call_duration", "How long SQL statements and MongoDB commands took.", _CALLS, "store", "kind"
+)
+CALL_ERRORS: Final = _counter("store_call_errors", "Statements and commands that failed.", "store", "kind")
 POSTGRES_CONNECTIONS: Final = _gauge("postgres_connections", "Connections of the pool to PostgreSQL.", "state")
 POSTGRES_LIMIT: Final = _gauge("postgres_connections_limit", "Connections that the pool may have.")
 POSTGRES_WAITS: Final = _seconds(

@@ -13,6 +13,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from api.config.settings import Settings
 from api.live.live import Live
 from api.metrics import families, memory
+from api.metrics.calls import CountedCalls
 from api.metrics.exposition import Totals
 from api.metrics.memory import Slot
 from api.metrics.names import Names
@@ -44,6 +45,8 @@ class Metrics:
         pool = stores.engine.pool
         assert isinstance(pool, GuardedPool)
         pool.waited = _Waits(self.slot)
+        calls = CountedCalls(self.slot)
+        stores.calls.time(calls)
         loop_lag = LoopLag(self.slot)
         try:
             async with in_background(self._sample()):
@@ -51,6 +54,7 @@ class Metrics:
         finally:
             loop_lag.stop()
             pool.waited = None
+            stores.calls.stop(calls)
             sampler.sample()  # the last counts
             self._sampler = None
             self.slot.release()

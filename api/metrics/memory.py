@@ -158,6 +158,11 @@ class Memory:
         """A slot, from 0 on."""
         return Slot(memoryview(self._map)[number * _CELLS * _CELL : (number + 1) * _CELLS * _CELL])
 
+    def size_of_keys(self) -> int:
+        """Bytes of all keys together: it grows with each new series."""
+        used = memoryview(self._map).cast("d")[_KEYS_USED::_CELLS]
+        return int(sum(used))
+
     def claim(self) -> int | None:
         """The number of a slot that was free; None where all are taken. Only the supervisor may call it."""
         for number in range(1, len(self)):

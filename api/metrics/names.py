@@ -30,10 +30,15 @@ class Names:
         self._memory = memory
         self._shown = {OTHER, UNNAMED, BATCH, NONE}
         self._reserved = len(self._shown)
+        self._seen = 0
         self.refresh()
 
     def refresh(self) -> None:
         """Learn which names other processes show."""
+        size = self._memory.size_of_keys()
+        if size == self._seen:
+            return
+        self._seen = size
         for slot in self._memory.slots():
             self._shown.update(labels[0] for family, labels in slot.written() if family is REQUESTS)
 

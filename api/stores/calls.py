@@ -92,6 +92,17 @@ class Observer:
         """What these ask for is read by one of them, the first, for all of them."""
 
 
+class Clock:
+    """Is told how long calls take, and not who asked: then nobody has to keep that in mind."""
+
+    def timed(self, store: StoreName, kind: str, seconds: float, error: BaseException | None) -> bool:
+        """A call has ended. Whether more is to be told of it, by `called`."""
+        raise NotImplementedError
+
+    def called(self, call: Call) -> None:
+        """What is known of it. It has askers where there are observers."""
+
+
 asking: ContextVar[tuple[Asker, ...]] = ContextVar("asking", default=())
 """Who asks. Tasks inherit it."""
 asked_field: ContextVar[str | None] = ContextVar("asked_field", default=None)
@@ -100,28 +111,45 @@ together: ContextVar[tuple[int | None, int]] = ContextVar("together", default=(N
 """How many distinct keys are being read together, and for how many."""
 
 
+loading: ContextVar[str | None] = ContextVar("loading", default=None)
+"""The loader whose batch is being read, where calls are timed and not observed."""
+
+
 class Calls:
-    """The observers of a process's calls. `hooks` are told whether there are any."""
+    """The observers and clocks of a process's calls. `hooks` are told whether there are any."""
 
     def __init__(self) -> None:
         self.observers: tuple[Observer, ...] = ()
+        self.clocks: tuple[Clock, ...] = ()
         self.hooks: list[Callable[[bool], None]] = []
 
     @property
     def are_observed(self) -> bool:
         """Whether anybody is told of calls."""
-        return bool(self.observers)
+        return bool(self.observers or self.clocks)
 
     def observe(self, observer: Observer) -> None:
         """Tell this observer from now on."""
         self.observers += (observer,)
-        if len(self.observers) == 1:
+        if len(self.observers) + len(self.clocks) == 1:
             self._hook(True)
 
     def forget(self, observer: Observer) -> None:
         """Tell this observer nothing more."""
         self.observers = tuple(each for each in self.observers if each is not observer)
-        if not self.observers:
+        if not self.are_observed:
+            self._hook(False)
+
+    def time(self, clock: Clock) -> None:
+        """Tell this clock from now on."""
+        self.clocks += (clock,)
+        if len(self.observers) + len(self.clocks) == 1:
+            self._hook(True)
+
+    def stop(self, clock: Clock) -> None:
+        """Tell this clock nothing more."""
+        self.clocks = tuple(each for each in self.clocks if each is not clock)
+        if not self.are_observed:
             self._hook(False)
 
     def ended(
@@ -135,12 +163,21 @@ class Calls:
         source: str | Mapping[str, Any],
     ) -> None:
         """A call has ended: `what` is its kind and target, `times` are when it began and when it ended."""
+        began, end = times
+        seconds = end - began
+        wanting: list[Clock] | None = None
+        for clock in self.clocks:
+            if clock.timed(store, what[0], seconds, error):
+                wanting = [clock] if wanting is None else [*wanting, clock]
+        if wanting is None and not self.observers:
+            return
         askers = asking.get()
         keys, readers = together.get()
         if keys is None and askers:
             keys = askers[0].keys
-        began, end = times
-        call = Call(store, *what, began, end - began, rows, error, tell, askers, keys, readers, source)
+        call = Call(store, *what, began, seconds, rows, error, tell, askers, keys, readers, source)
+        for clock in wanting or ():
+            clock.called(call)
         self.tell(lambda observer: observer.called(call))
 
     def share(self, askers: tuple[Asker, ...]) -> None:

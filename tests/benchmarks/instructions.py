@@ -67,11 +67,11 @@ def count(server: Process, folder: Path, requests: Sequence[bytes], number: int,
     """What a request takes, where so many are sent."""
     _control(server, "--instr=on")
     send(server, requests, number // 4 or 1, connections)  # translates the code anew
+    before = reads_of(server)  # a scrape isn't to be counted
     _control(server, "--zero")
-    before = reads_of(server)
     send(server, requests, number, connections)
-    after = reads_of(server)
     _control(server, "--dump")
+    after = reads_of(server)
     _control(server, "--instr=off")
     written = max(folder.glob(f"callgrind.{server.pid}.*"), key=lambda path: path.stat().st_mtime_ns)
     found = _TOTALS.search(written.read_text())
@@ -128,6 +128,9 @@ def main(
     connections: Annotated[str, typer.Option(help="How many at the same time: numbers, with commas between.")] = "1",
     variety: Annotated[str, typer.Option(help="How requests differ: one, many, skewed, with commas between.")] = "one",
     coalescing_off: Annotated[bool, typer.Option("--coalescing-off", help="Count COALESCING=false, too.")] = False,
+    observing_off: Annotated[
+        bool, typer.Option("--observing-off", help="Count it without METRICS, and without SLOW_STATEMENT either, too.")
+    ] = False,
     requests: Annotated[int, typer.Option(help="Requests that are counted, at least.")] = 40,
     warm: Annotated[int, typer.Option(help="Requests before that, at least.")] = 60,
     functions: Annotated[int, typer.Option(help="Lines of C functions for each operation.")] = 0,
@@ -141,6 +144,10 @@ def main(
         servers = {"API": ready.api(replay=True, command=api, METRICS="true", **ALONE)}
         if coalescing_off:
             servers["not coalescing"] = ready.api(replay=True, command=api, METRICS="true", COALESCING="false", **ALONE)
+        if observing_off:
+            servers["no metrics"] = ready.api(replay=True, command=api, METRICS="false", **ALONE)
+            nothing = {"METRICS": "false", "SLOW_STATEMENT": "0", **ALONE}
+            servers["not observed"] = ready.api(replay=True, command=api, **nothing)
         servers[BASELINE] = ready.baseline(command=(*command, sys.executable))
         for operation in operations(ready.design_id):
             if only and operation.name not in only:

@@ -72,6 +72,27 @@ def test_any_worker_tells_what_all_have_counted(server: tuple[Server, str]) -> N
     assert httpx.post(f"{url}/graphql", json=TYPE).status_code == 404
 
 
+def test_a_trace_is_named_in_each_line_and_as_an_exemplar(server: tuple[Server, str]) -> None:
+    process, url = server
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "authorization": "Bearer of none"}
+
+    refused = httpx.post(f"{process.url}/graphql", json=TYPE, headers=headers, timeout=30)
+    ask(process, 1)
+    accept = {"accept": "application/openmetrics-text;version=1.0.0"}
+    shown = httpx.get(f"{url}/metrics", headers=accept).text
+
+    lines = [orjson.loads(line) for line in process.text().splitlines()]
+    traced = [line for line in lines if line.get("trace_id") == trace]
+    assert {line["event"] for line in traced} == {"request", "security"}
+    assert [line["request_id"] for line in traced if line["event"] == "request"] == [refused.headers["x-request-id"]]
+    assert len([line for line in lines if line["event"] == "request"]) == 2  # one line a request
+    exemplars = [line for line in shown.splitlines() if " # {" in line]
+    assert len(exemplars) == 1
+    assert 'operation="none"' in exemplars[0]
+    assert f'# {{trace_id="{trace}"}}' in exemplars[0]
+
+
 def test_counters_outlive_a_killed_worker(server: tuple[Server, str]) -> None:
     process, url = server
     ask(process, 40)

@@ -81,8 +81,12 @@ async def test_each_call_says_what_it_was_and_who_asked(
     assert "email" not in owner.columns
 
 
-async def test_nothing_is_hooked_in_where_nobody_observes(app: Starlette, client: httpx.AsyncClient) -> None:
-    stores: Stores = app.state.stores
+async def test_nothing_is_hooked_in_where_nobody_observes(settings: Settings, clean_stores: None) -> None:
+    async with running(settings, slow_statement=0.0) as (app, _):
+        _is_hooked_in_while_somebody_observes(app.state.stores)
+
+
+def _is_hooked_in_while_somebody_observes(stores: Stores) -> None:
     mongo: Any = stores.mongo
     engine = stores.engine.sync_engine
 
