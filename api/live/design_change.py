@@ -18,8 +18,9 @@ LAST: Final = 2**31
 """Larger than the number of any event of the same time."""
 SOMEWHERE: Final = -1
 """The number of a place that another process has read: before all that this one reads."""
-OVERLAP: Final = 5000
-"""Milliseconds that a write may take from its stamp until it is read, where there are no streams."""
+OVERLAP: Final = 15_000
+"""Milliseconds that a write may take from its stamp until it can be read, where there are no streams: longer than a
+command may take."""
 _LONGEST: Final = 2048
 """Characters of a token of MongoDB."""
 _TOLD: Final = 64

@@ -198,7 +198,8 @@ async def test_it_goes_on_after_the_start_and_after_more_than_is_kept(port: int,
     }
     made |= {"createdAt": now, "updatedAt": now}
     many = [{**made, "_id": ObjectId(), "name": "Many", "version": number} for number in range(1, 1201)]
-    await designs(stores).collection.insert_many(many)
+    for start in range(0, len(many), 300):
+        await designs(stores).collection.insert_many(many[start : start + 300])
 
     async with followed(port, TOLD, after=after) as events:
         versions = [(await events.next())["version"] for _ in range(1200)]
