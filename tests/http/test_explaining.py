@@ -290,3 +290,18 @@ async def test_refused_operations_have_no_plan(app: App) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
     told = answer["extensions"]["explain"]
     assert (told["executor"], told["plan"], told["calls"]) == (None, [], [])
+
+
+async def test_plans_are_made_by_the_rights_of_who_asks(settings: Settings, clean_stores: None) -> None:
+    """Row-level security's policies are part of the plan, and the identity is in no text of it."""
+    async with running(settings, row_level_security=True) as (app, client):
+        member, account = await signed_in(client, app.state.stores, "user")
+        await published(app)
+
+        answer = await explain(member, LOOKS, "plans", name="Secret")
+
+    calls = [call for call in answer["extensions"]["explain"]["calls"] if call["target"] == "shared.users"]
+    plan = str(calls[-1]["plan"])
+    assert "InitPlan 1" in plan  # the policy's question who is acting, which no statement of ours has
+    assert str(account.id) not in str(answer["extensions"])
+    assert "Secret" not in str(answer["extensions"])
