@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from api.accounts.passwords import Passwords
-from api.accounts.sessions import ActiveSession, active_session, current_sessions
+from api.accounts.sessions import ActiveSession, active_session, active_sessions, current_sessions
 from api.accounts.sign_in_limits import SignInLimits
 from api.accounts.tokens import AccessTokens, Claims, ExpiredToken, InvalidToken
 from api.bounded_dict import BoundedDict
@@ -69,6 +70,15 @@ class Auth:
             raise InvalidAccessToken
         return Viewer(found.user_id, found.role, claims.session_id), found.seen
 
+    def known_viewer(self, claims: Claims | None) -> Viewer | None:
+        """As `viewer_of`, where that needs no store; None where it does, or where it raises."""
+        if claims is None:
+            return ANONYMOUS
+        found = self.sessions.known(claims.session_id)
+        if found is None or found.user_id != claims.user_id:
+            return None
+        return Viewer(found.user_id, found.role, claims.session_id)
+
 
 class SessionCache:
     """Active sessions by their ids, as they were in PostgreSQL at most `FRESH` seconds ago.
@@ -80,6 +90,21 @@ class SessionCache:
     def __init__(self) -> None:
         self._known = BoundedDict[UUID, tuple[float, ActiveSession | None]](REMEMBERED)
         self._fetches: dict[UUID, asyncio.Task[ActiveSession | None]] = {}
+        self._writes = 0
+
+    def known(self, session_id: UUID) -> ActiveSession | None:
+        """The session, where it is known to be active."""
+        known = self._known.get(session_id)
+        return known[1] if known is not None and time.monotonic() - known[0] < FRESH else None
+
+    async def refresh(self, session_ids: Sequence[UUID], stores: Stores) -> dict[UUID, ActiveSession]:
+        """Read these again. Those that are active, by their ids."""
+        started, writes = time.monotonic(), self._writes
+        active = await active_sessions(stores, session_ids)
+        if writes == self._writes:  # else it may have read the state before a write
+            for session_id in session_ids:
+                self._known[session_id] = started, active.get(session_id)
+        return active
 
     async def of(self, session_id: UUID, stores: Stores) -> ActiveSession | None:
         """The session, if it is active; else None.
@@ -99,11 +124,13 @@ class SessionCache:
 
     def forget(self, session_id: UUID) -> None:
         """Read this session again next time, after a write to it."""
+        self._writes += 1
         self._known.pop(session_id, None)
         self._fetches.pop(session_id, None)  # it may have read the state before the write
 
     def forget_user(self, user_id: UUID) -> None:
         """Read all sessions of an account again next time, after a write to it."""
+        self._writes += 1
         for session_id in [id for id, (_, found) in self._known.items() if found and found.user_id == user_id]:
             del self._known[session_id]
         self._fetches.clear()

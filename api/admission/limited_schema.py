@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ from api.fields.context import Context
 from api.fields.costs import Cost, Costs
 from api.fields.equal_queries import execute_together
 from api.fields.observed_loaders import note_field
+from api.live.following import Events
 from api.log import current_cost, logger
 
 
@@ -39,7 +40,7 @@ from api.log import current_cost, logger
 class Opened:
     """A subscription that may run: where its events come from, what each of them costs at most, and what it asks."""
 
-    events: AsyncGenerator[Any, None]
+    events: Events[Any, Any]
     document: DocumentNode
     price: int
     question: Question

@@ -38,6 +38,7 @@ from api.http import explaining, observing
 from api.http.consistency import Consistency
 from api.http.counting import count
 from api.http.event_stream import EVENT_STREAM, event_stream
+from api.http.fan_out import FanOuts
 from api.http.json_pieces import LARGE, written
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
@@ -126,7 +127,8 @@ class GraphQLEndpoint:
         self._consistency = Consistency(settings)
         self.meters = Meters(settings, counts)
         self.traffic = Traffic(counted)
-        self.sessions = Sessions()
+        self.sessions = Sessions(self.auth)
+        self.fan_outs = FanOuts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer every request with a well-formed GraphQL response."""

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from api.accounts.sessions import active_sessions
+from api.accounts.auth import Auth
 from api.errors import as_app_error
 from api.log import logger
 from api.stores.stores import Stores
 
 EVERY: Final = 0.5
-"""Seconds between two looks at the sessions: one statement, however many sockets there are."""
+"""Seconds between two looks at the sessions: one statement, however many sockets there are. As that is less than the
+time for which a session counts as known, no event has to look up whom it is for."""
 
 Close = Callable[[], None]
 
@@ -24,7 +25,8 @@ class Sessions:
     Where PostgreSQL doesn't answer, sockets stay: what they ask for is refused, or needs no session.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
         self._sockets: dict[UUID, set[Close]] = {}
         self._looking: asyncio.Task[None] | None = None
 
@@ -50,7 +52,7 @@ class Sessions:
             await asyncio.sleep(EVERY)
             asked = list(self._sockets)
             try:
-                active = await active_sessions(stores, asked)
+                active = await self._auth.sessions.refresh(asked, stores)
             except Exception as error:
                 if as_app_error(error) is None:
                     logger.error("internal error", exc_info=error)

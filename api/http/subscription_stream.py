@@ -51,7 +51,7 @@ class _Stream:
     async def run(self, sessions: Sessions, scope: Scope) -> None:
         claims = self._subscription.claims
         disconnect: ClientDisconnect = scope.get(CLIENT_DISCONNECT) or ClientDisconnect()
-        sending = self._sending = asyncio.create_task(self._send_results())
+        sending = self._sending = asyncio.create_task(self._subscription.run(self._send_result))
         timer = None
         disconnect.add_callback(self._stop)
         disconnect.leave = self._stop
@@ -84,9 +84,8 @@ class _Stream:
         if not disconnect.gone:
             await self._send({"type": "http.response.body", "body": end})
 
-    async def _send_results(self) -> None:
-        async for content in self._subscription.results():
-            await self._send({"type": "http.response.body", "body": event(content), "more_body": True})
+    async def _send_result(self, content: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": event(content), "more_body": True})
 
     def _stop(self) -> None:
         if self._sending is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from api.execution.operation import Operation
 from api.http import observing
 from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
+from api.live.following import Events, Happening, Start
 from api.log import logger
 from api.rights.viewer import Viewer
 
@@ -46,22 +47,20 @@ async def open_subscription(
     return executed(opened, exchange.media_type or JSON, exchange.request_id)
 
 
-class Happening(Protocol):
-    """What a subscription's resolver gives: the event as each viewer may see it, None where it is none for them.
-
-    `answers` keeps what was worked out, for all who ask the same. Viewers of the same `audience` see the same in
-    objects of these types.
-    """
+class Sink(Protocol):
+    """A client that can be sent results at once, each as its JSON."""
 
     @property
-    def answers(self) -> dict[Any, Any]: ...
+    def is_ready(self) -> bool:
+        """Whether it takes one now."""
+        ...
 
-    def audience(self, viewer: Viewer, types: frozenset[str]) -> Hashable: ...
+    def take(self, content: bytes) -> None:
+        """Send it this."""
+        ...
 
-    def seen_by(self, viewer: Viewer) -> Any: ...
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscription:
     """An operation whose events are followed."""
 
@@ -72,16 +71,57 @@ class Subscription:
     opened: Opened
     leave: Callable[[], None]
     sent: int = field(default=0, init=False)
+    sink: Sink | None = field(default=None, init=False)
 
-    async def results(self) -> AsyncIterator[bytes]:
-        """The JSON of each result. Ends by an AppError where the subscription can't go on."""
-        async for happening in self.opened.events:
+    async def run(self, send: Callable[[bytes], Awaitable[None]], sink: Sink | None = None) -> None:
+        """Hand on the JSON of each result, for ever: to the `sink` while it is ready, else by `send`, which waits until
+        the client takes more. Raises AppError where the subscription can't go on."""
+        self.sink = sink
+        fan_outs, question = self.endpoint.fan_outs, self.opened.question
+        while True:
+            if sink is not None and sink.is_ready and self.events.is_current:
+                await fan_outs.stay(self, question.key)
+            happening = await anext(self.events)
             viewer = await self.endpoint.viewer(self.exchange, self.claims)
-            content = await self._shared(happening, viewer)
+            answer = self.answer(happening, viewer)
+            # who leaves takes nothing from the others
+            content = answer.result() if answer.done() else await asyncio.shield(answer)
             if content is not None:
                 await self._charge()
                 self.sent += 1
-                yield content
+                await send(content)
+
+    @property
+    def events(self) -> Events[Any, Any]:
+        """Where the results are from."""
+        return self.opened.events
+
+    def known_viewer(self) -> Viewer | None:
+        """The viewer, where that needn't be looked up."""
+        return self.endpoint.auth.known_viewer(self.claims)
+
+    def audience(self, happening: Happening[Any, Any] | Start[Any, Any], viewer: Viewer) -> Hashable:
+        """Who asks the same and sees the same."""
+        question = self.opened.question
+        return question.key, happening.audience(viewer, question.types)
+
+    def answer(self, happening: Happening[Any, Any] | Start[Any, Any], viewer: Viewer) -> asyncio.Task[bytes | None]:
+        """The result for this viewer, which others of the same audience wait for, too."""
+        key = self.audience(happening, viewer)
+        answer: asyncio.Task[bytes | None] | None = happening.answers.get(key)
+        if answer is None:
+            answer = happening.answers[key] = asyncio.create_task(self._execute(happening, viewer))
+        return answer
+
+    def take(self, content: bytes) -> bool:
+        """Hand on this result where its points and its client let it go at once."""
+        assert self.sink is not None
+        meter = self.exchange.meter
+        if not self.sink.is_ready or not (meter is None or meter.charge_at_once(self.opened.price)):
+            return False
+        self.sent += 1
+        self.sink.take(content)
+        return True
 
     async def close(self, **said: Any) -> None:
         """It is followed no longer. Must be called in the end, also where no result was asked for."""
@@ -96,18 +136,7 @@ class Subscription:
             **said,
         )
 
-    async def _shared(self, happening: Happening, viewer: Viewer) -> bytes | None:
-        """The result for this viewer, which others of the same audience who ask the same wait for, too."""
-        question = self.opened.question
-        key = (question.key, happening.audience(viewer, question.types))
-        answer: asyncio.Task[bytes | None] | None = happening.answers.get(key)
-        if answer is None:
-            answer = happening.answers[key] = asyncio.create_task(self._execute(happening, viewer))
-        if answer.done():
-            return answer.result()
-        return await asyncio.shield(answer)  # who leaves takes nothing from the others
-
-    async def _execute(self, happening: Happening, viewer: Viewer) -> bytes | None:
+    async def _execute(self, happening: Happening[Any, Any] | Start[Any, Any], viewer: Viewer) -> bytes | None:
         seen = happening.seen_by(viewer)
         if seen is None:
             return None

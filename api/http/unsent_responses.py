@@ -12,6 +12,9 @@ from api.log import logger
 QUEUED: Final = "fashion_wallet.queued"
 """In the scope of a WebSocket: called with the number of bytes that wait for the client before the transport."""
 
+WRITE: Final = "fashion_wallet.write"
+"""In the scope of a WebSocket: sends a text at once, and says whether it could, without a turn of the event loop."""
+
 
 class Connection(Protocol):
     """A connection: uvicorn's protocol object."""

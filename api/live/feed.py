@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from operator import attrgetter
@@ -26,8 +27,8 @@ _place = attrgetter("place")
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning(Generic[P]):
-    """Where a follower begins. `number` counts the changes of this process up to there; `life` is that of the feed."""
+class Position(Generic[P]):
+    """How far somebody is. `number` counts the changes of this process up to there; `life` is that of the feed."""
 
     place: P
     number: int
@@ -60,8 +61,8 @@ class Feed(Generic[P, C]):
     def __len__(self) -> int:
         return self._followers
 
-    async def enter(self, after: P | None) -> Beginning[P]:
-        """Begin to follow after this place; None: from now on. Call `leave` in the end.
+    async def enter(self, after: P | None) -> Follower[P, C]:
+        """A follower of what comes after this place; None: from now on. Call `leave` in the end.
 
         Raises ResumeTokenExpired, and what the store raises.
         """
@@ -72,7 +73,7 @@ class Feed(Generic[P, C]):
                     await self._begin()
             life, place, number = self._life, self._place, self._number
             if after is None:
-                return Beginning(place, number, life)
+                return Follower(self, Position(place, number, life))
             behind = self._kept_behind(after)
             if behind is None:
                 try:
@@ -82,7 +83,7 @@ class Feed(Generic[P, C]):
                     raise ResumeTokenExpired from None
             if behind > self._most_behind:
                 raise ResumeTokenExpired
-            return Beginning(after, number - behind, life)
+            return Follower(self, Position(after, number - behind, life))
         except BaseException:
             await self.leave()
             raise
@@ -99,45 +100,6 @@ class Feed(Generic[P, C]):
         if reading is not None:
             reading.cancel()
         await self.source.close()
-
-    async def changes(self, beginning: Beginning[P]) -> AsyncIterator[C]:
-        """Every change after this, for ever.
-
-        Raises TooFarBehind, ResumeTokenExpired where the store lost what comes next, and StoreUnavailable.
-        """
-        place, number, life = beginning.place, beginning.number, beginning.life
-        while True:
-            if self._life is not life:
-                raise ResumeTokenExpired
-            if self._number - number > self._most_behind:
-                raise TooFarBehind
-            if place < self._kept_after:
-                upto = self._place
-                page = await self._page(place, upto)
-                for change in page:
-                    yield change
-                number += len(page)
-                place = page[-1].place if len(page) == MOST else upto
-                continue
-            index = bisect_right(self._kept, place, key=_place)
-            if index < len(self._kept):
-                change = self._kept[index]
-                yield change
-                place, number = change.place, number + 1
-            else:
-                place, number = max(place, self._place), self._number
-                await self._news.wait()
-
-    async def _page(self, after: P, upto: P) -> Sequence[C]:
-        try:
-            return await self.source.page(after, upto)
-        except PlaceGone:
-            raise ResumeTokenExpired from None
-        except Exception as error:
-            known = as_app_error(error)
-            if known is None:
-                raise
-            raise known from error
 
     def _kept_behind(self, after: P) -> int | None:
         """How many changes came after this place, where it is that of one which is kept."""
@@ -189,3 +151,72 @@ class Feed(Generic[P, C]):
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+class Follower(Generic[P, C]):
+    """Somebody who follows a feed: how far they are, and what comes next."""
+
+    def __init__(self, feed: Feed[P, C], position: Position[P]) -> None:
+        self._feed = feed
+        self.position = position
+        self.before = position
+        """Where it was before the last change."""
+        self._page: deque[C] = deque()
+        self._upto = position.place
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing follows by now."""
+        feed = self._feed
+        newest = feed._kept[-1].place if feed._kept else feed._kept_after
+        return not self._page and self.position.life is feed._life and not self.position.place < newest
+
+    def copy(self) -> Follower[P, C]:
+        """Another one that is as far as this one, who is up to date. It counts as this one does."""
+        return Follower(self._feed, self.position)
+
+    async def next(self) -> C:
+        """The next change.
+
+        Raises TooFarBehind, ResumeTokenExpired where the store lost what comes next, and StoreUnavailable.
+        """
+        feed = self._feed
+        while True:
+            position = self.position
+            if feed._life is not position.life:
+                raise ResumeTokenExpired
+            if feed._number - position.number > feed._most_behind:
+                raise TooFarBehind
+            if self._page:
+                change = self._page.popleft()
+                return self._advance(change, change.place if self._page else self._upto)
+            if position.place < feed._kept_after:
+                await self._read_page()
+                continue
+            index = bisect_right(feed._kept, position.place, key=_place)
+            if index < len(feed._kept):
+                change = feed._kept[index]
+                return self._advance(change, change.place)
+            self.position = Position(max(position.place, feed._place), feed._number, position.life)
+            await feed._news.wait()
+
+    async def _read_page(self) -> None:
+        place, number, life = self.position.place, self.position.number, self.position.life
+        upto = self._feed._place
+        try:
+            page = await self._feed.source.page(place, upto)
+        except PlaceGone:
+            raise ResumeTokenExpired from None
+        except Exception as error:
+            if (known := as_app_error(error)) is None:
+                raise
+            raise known from error
+        self._page.extend(page)
+        self._upto = page[-1].place if len(page) == MOST else upto
+        if not page:
+            self.position = Position(upto, number, life)
+
+    def _advance(self, change: C, place: P) -> C:
+        self.before = self.position
+        self.position = Position(place, self.position.number + 1, self.position.life)
+        return change

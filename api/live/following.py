@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, Self
 
-from api.live.feed import Feed
+from api.live.feed import Feed, Follower
 from api.live.source import C, C_contra, P
 from api.live.tokens import ResumeTokens
 from api.rights.viewer import Viewer
@@ -71,28 +71,53 @@ class Start(Generic[P, C]):
         return self.question.start(self.token)
 
 
-async def follow(
-    feed: Feed[P, C], question: LiveQuestion[P, C], after: str | None
-) -> AsyncGenerator[Happening[P, C] | Start[P, C], None]:
+class Events(Generic[P, C]):
+    """The events of a question for one follower, for ever. Must be closed in the end."""
+
+    def __init__(
+        self, feed: Feed[P, C], question: LiveQuestion[P, C], follower: Follower[P, C], first: Start[P, C] | None
+    ) -> None:
+        self._feed, self._question, self._first = feed, question, first
+        self.follower = follower
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Happening[P, C] | Start[P, C]:
+        """The next event.
+
+        Raises TooFarBehind, ResumeTokenExpired where the store lost what comes next, and StoreUnavailable.
+        """
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        while True:
+            change = await self.follower.next()
+            if self._question.concerns(change):
+                return Happening(self._question, change)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no event follows by now."""
+        return self._first is None and self.follower.is_current
+
+    def copy(self) -> Events[P, C]:
+        """The events that follow by now, where none does. They last as long as these ones, and needn't be closed."""
+        return Events(self._feed, self._question, self.follower.copy(), None)
+
+    async def aclose(self) -> None:
+        """Follow no longer."""
+        if not self._closed:
+            self._closed = True
+            await self._feed.leave()
+
+
+async def follow(feed: Feed[P, C], question: LiveQuestion[P, C], after: str | None) -> Events[P, C]:
     """The events of a question after this token; None: from now on. It has begun when this returns.
 
     Raises BadUserInput for what is no token of this question, ResumeTokenExpired, and what the store raises.
     """
-    events = _events(feed, question, None if after is None else question.tokens.read(after))
-    await anext(events)
-    return events  # type: ignore[return-value]  # None came first, and no other will
-
-
-async def _events(
-    feed: Feed[P, C], question: LiveQuestion[P, C], after: P | None
-) -> AsyncGenerator[Happening[P, C] | Start[P, C] | None, None]:
-    beginning = await feed.enter(after)
-    try:
-        yield None
-        if after is None:
-            yield Start(question, question.tokens.of(beginning.place))
-        async for change in feed.changes(beginning):
-            if question.concerns(change):
-                yield Happening(question, change)
-    finally:
-        await feed.leave()
+    follower = await feed.enter(None if after is None else question.tokens.read(after))
+    first = Start(question, question.tokens.of(follower.position.place)) if after is None else None
+    return Events(feed, question, follower, first)

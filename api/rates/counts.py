@@ -50,6 +50,10 @@ class MemoryCounts:
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def incr(self, key: str, expiry: int, amount: int) -> int:
+        return self.add(key, expiry, amount)
+
+    def add(self, key: str, expiry: int, amount: int) -> int:
+        """As `incr`, at once."""
         now = time.monotonic()
         count, ends = self._counts.get(key, (0, 0.0))
         if ends <= now:

@@ -129,6 +129,21 @@ class Meter:
             raise self._refusal(now)
         return cost
 
+    def charge_at_once(self, cost: int) -> bool:
+        """As `charge`, where counts are in this process's memory. False: nothing was charged, as they aren't, or as
+        there is nothing left."""
+        counts, rate = self._meters.counts, self._quota.rate
+        if not isinstance(counts, MemoryCounts):
+            return False
+        cost = min(max(cost, LEAST), rate.amount)
+        window = Window.of(self._key, rate, time.time())
+        used = counts.add(window.name, rate.seconds, cost)
+        if used > rate.amount:
+            counts.add(window.name, rate.seconds, -cost)
+            return False
+        self._window, self._used = window, used
+        return True
+
     async def settle(self, charged: int, actual: int) -> None:
         """Give back what an operation was charged above its actual cost."""
         unused = charged - max(actual, LEAST)

@@ -13,7 +13,7 @@ from websockets.protocol import State
 from api.config.settings import Settings
 from api.fields.disconnects import LEAVING
 from api.http.client_connections import ClientConnections
-from api.http.unsent_responses import QUEUED, UnsentResponses
+from api.http.unsent_responses import QUEUED, WRITE, UnsentResponses
 
 _MOST_FRAGMENTS: Final = 1000
 """The most frames of a message; clients send one, or one for each buffer."""
@@ -113,13 +113,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope[QUEUED] = self._wait
+        scope[QUEUED], scope[WRITE] = self._wait, self._write
         await super().run_asgi()
 
     def _wait(self, size: int) -> None:
         more, self._queued = size > self._queued, size
         if more and self._write_paused:
             self._unsent.bound()
+
+    def _write(self, text: bytes) -> bool:
+        if self._write_paused or self.close_sent or self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_text(text)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     async def send(self, message: Any) -> None:
         if self.handshake_complete and self.close_sent:

@@ -14,16 +14,22 @@ class Outbox:
     """The frames of one socket, in the order in which they are sent, and its end.
 
     Whoever has a frame waits until there is `room`. The frames that wait have about `most` bytes, and those of
-    answers that were begun before it was full. `queued` is told how many bytes wait.
+    answers that were begun before it was full. `queued` is told how many bytes wait. `write` sends a frame at once
+    where the client takes it, so that only frames for those that don't read wait for the writer.
     """
 
-    def __init__(self, send: Send, most: int, queued: Callable[[int], None]) -> None:
-        self._send, self._most, self._queued = send, most, queued
+    def __init__(self, send: Send, most: int, queued: Callable[[int], None], write: Callable[[bytes], bool]) -> None:
+        self._send, self._most, self._queued, self._write = send, most, queued, write
         self._frames: deque[bytes] = deque()
         self._size = 0
         self._ending: tuple[int, str] | None = None
         self._filled, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether nobody has to wait."""
+        return self._room.is_set()
 
     async def room(self) -> None:
         """Wait until the client has read enough, or nothing more is sent."""
@@ -33,6 +39,13 @@ class Outbox:
         """Send these after what waits already; nothing is sent after the end."""
         if self._ending is not None:
             return
+        if not self._size:
+            sent = 0
+            while sent < len(frames) and self._write(frames[sent]):
+                sent += 1
+            if sent == len(frames):
+                return
+            frames = frames[sent:]
         self._frames.extend(frames)
         self._size += sum(map(len, frames))
         if self._size > self._most:

@@ -28,7 +28,7 @@ from api.http.sockets import messages
 from api.http.sockets.messages import BadMessage, Code, Complete, Init, Message, Ping, Subscribe
 from api.http.sockets.outbox import Outbox
 from api.http.subscriptions import Subscription
-from api.http.unsent_responses import QUEUED
+from api.http.unsent_responses import QUEUED, WRITE
 from api.live.errors import TooFarBehind
 from api.log import logger
 
@@ -50,6 +50,28 @@ class Running:
     disconnect: ClientDisconnect = field(default_factory=ClientDisconnect)
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Where the results of one subscription go."""
+
+    running: Running
+    outbox: Outbox
+
+    async def send(self, content: bytes) -> None:
+        """Send this, and wait until the client takes more."""
+        self.outbox.put(messages.next_result(self.running.id, content))
+        await self.outbox.room()
+
+    def take(self, content: bytes) -> None:
+        """Send this."""
+        self.outbox.put(messages.next_result(self.running.id, content))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the client reads, and still wants results."""
+        return self.outbox.has_room and not self.running.disconnect.gone
+
+
 class Socket:
     """A socket whose handshake is done.
 
@@ -66,7 +88,7 @@ class Socket:
         self._stores, self._settings = scope["app"].state.stores, scope["app"].state.settings
         self._address = endpoint.address_of(HTTPConnection(scope))
         self._receive = receive
-        self._outbox = Outbox(send, self._settings.max_socket_queue, scope[QUEUED])
+        self._outbox = Outbox(send, self._settings.max_socket_queue, scope[QUEUED], scope[WRITE])
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._initialised = self._acknowledged = self._leaves = False
         self._claims: Claims | None = None
@@ -201,9 +223,8 @@ class Socket:
         stop = partial(_cancel, task)
         running.disconnect.add_callback(stop)
         try:
-            async for content in subscription.results():
-                self._outbox.put(messages.next_result(running.id, content))
-                await self._outbox.room()
+            results = Results(running, self._outbox)
+            await subscription.run(results.send, results)
         except TooFarBehind as error:
             self.close(Code.TOO_SLOW, error.message)
         except Unauthenticated as error:
