@@ -111,7 +111,7 @@ class SessionCache:
 
         Where queries are read from replicas, it is asked for each time: another instance may have written for it.
         """
-        if stores.replicas is not None:
+        if stores.follows_writers:
             return await _current(session_id, stores)
         known = self._known.get(session_id)
         if known is not None and time.monotonic() - known[0] < FRESH:

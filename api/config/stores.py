@@ -78,6 +78,9 @@ class StoreSettings(BaseSettings):
     mongodb_api_version: Literal["1"] | None = Field(
         None, description="Version of the Stable API, which servers with requireApiVersion ask for"
     )
+    mongodb_read_preference: Literal["primary", "primaryPreferred", "secondaryPreferred", "nearest"] | None = Field(
+        None, description="Members of the replica set that queries are read from; else the URI's readPreference"
+    )
     mongodb_tls_ca_file: Path | None = Field(None, description="Certificate authority file for MongoDB")
 
     breaker_failures: int = Field(5, ge=1, description="Connection failures in a row that cut a store off")

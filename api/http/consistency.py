@@ -74,7 +74,7 @@ class Consistency:
 
     def seen(self, exchange: Exchange) -> Position:
         """What the client of this request says that it has seen. Raises BadUserInput."""
-        if exchange.stores.replicas is None or _NAME not in exchange.request:
+        if not exchange.stores.follows_writers or _NAME not in exchange.request:
             return NOWHERE
         return self.read(exchange.request.header(_NAME))
 

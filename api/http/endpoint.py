@@ -273,7 +273,7 @@ class GraphQLEndpoint:
         )
         run = partial(self._execute_once, exchange, asked)
         known = await self._idempotency.once(key, actor, asked, exchange.stores, run)
-        if known.replayed and exchange.stores.replicas is not None:
+        if known.replayed and exchange.stores.follows_writers:
             await self._consistency.note(exchange, self.context(exchange, exchange.viewer))
         return Answer(known.status, known.body, {"idempotency-replayed": "true"} if known.replayed else {})
 
@@ -367,7 +367,7 @@ class GraphQLEndpoint:
         except CannotGetOperationTypeError:
             named = " of this name" if operation.name else ""
             raise BadOperation(f"The document has no operation{named}.") from None
-        if context.writes and exchange.stores.replicas is not None:
+        if context.writes and exchange.stores.follows_writers:
             await self._consistency.note(exchange, context)
         if not context.of_batch:
             exchange.operation = context.operation_name

@@ -13,6 +13,7 @@ import pymongo
 from pymongo import AsyncMongoClient, _csot
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_preferences import ReadPreference
 from pymongo.server_api import ServerApi
 
 from api.config.settings import ConfigurationError, Settings
@@ -21,12 +22,15 @@ from api.log import CommandCounter, logger
 from api.stores.background import in_background
 from api.stores.breakers import TICKS, Breaker, Limits
 from api.stores.connector import GRACE
+from api.stores.nearby_mongodb import CausalDatabase
 from api.stores.steady_client import SteadyClient
 from documents.decoding import Codec
 
 if TYPE_CHECKING:
     from api.stores.direct_reads import DirectRead
 
+PATIENCE: Final = 1.0
+"""Seconds that a member of the replica set gets that isn't the primary, for what must come after a write."""
 MongoDatabase = AsyncDatabase[dict[str, Any]]
 MongoClient = AsyncMongoClient[dict[str, Any]]
 
@@ -102,6 +106,13 @@ class GuardedClient(SteadyClient):
         self, database: MongoDatabase, command: MutableMapping[str, Any], codec: Codec
     ) -> dict[str, Any]:
         self.breaker.check()
+        if isinstance(database, CausalDatabase):
+            asked = {**command, "readConcern": database.concern}
+            try:
+                with pymongo.timeout(PATIENCE):
+                    return await super().run_read(database.nearby, asked, codec)
+            except PyMongoError as error:  # whatever it is: the primary has it
+                logger.debug("read from the primary", store="MongoDB", cause=repr(error))
         return await super().run_read(database, command, codec)
 
     async def run_directly(self, read: DirectRead, _: object = None) -> dict[str, Any]:
@@ -187,7 +198,12 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
 
 
 def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
-    """The database by MONGODB_DATABASE, else by the URI, else `fashion_wallet`."""
+    """The database by MONGODB_DATABASE, else by the URI, else `fashion_wallet`.
+
+    It is read on the primary, whatever the URI prefers: that is for queries alone (`api/stores/nearby_mongodb.py`).
+    """
     if settings.mongodb_database:
-        return client[settings.mongodb_database]
-    return client.get_default_database("fashion_wallet")
+        database = client[settings.mongodb_database]
+    else:
+        database = client.get_default_database("fashion_wallet")
+    return database.with_options(read_preference=ReadPreference.PRIMARY)

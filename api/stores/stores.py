@@ -18,6 +18,7 @@ from api.stores.calls import Calls
 from api.stores.coalescing import Coalescer
 from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
+from api.stores.nearby_mongodb import CausalDatabase, cluster_time, nearby_database
 from api.stores.observed_mongodb import ObservedMongo
 from api.stores.observed_postgres import ObservedPostgres
 from api.stores.position import Position
@@ -59,6 +60,8 @@ class Stores:
     """What runs compiled statements of a query that is read from a replica."""
     replicas: Replicas | None = None
     """Where queries are read from, where they may be; None where all is read from the primary."""
+    nearby: MongoDatabase | None = None
+    """Where queries read designs from; None where that is the primary."""
     place: Hashable = None
     """Where these are read from, in words for reads that go together: only those of one place do."""
 
@@ -79,14 +82,29 @@ class Stores:
     def for_query(self, seen: Position) -> Stores:
         """These stores for one query, which must see all of this: its statements may go to a replica."""
         replica = None if self.replicas is None else self.replicas.choose(seen)
-        if replica is None:
+        nearby = self.nearby
+        if replica is None and nearby is None:
             return self
-        return dataclasses.replace(self, routed=RoutedStatements(replica, self.statements), place=replica.name)
+        routed = None if replica is None else RoutedStatements(replica, self.statements)
+        place: Hashable = None if replica is None else replica.name
+        if nearby is None:
+            return dataclasses.replace(self, routed=routed, place=place)
+        after = seen.cluster_time
+        database = CausalDatabase(self.database, nearby, after) if after else nearby
+        return dataclasses.replace(self, routed=routed, database=database, place=(place, after))
+
+    @property
+    def follows_writers(self) -> bool:
+        """Whether queries are read where what somebody has just written may be missing."""
+        return self.replicas is not None or self.nearby is not None
 
     async def position(self) -> Position:
         """How far the primaries are now, at least as far as all that was acknowledged. Raises what they raise."""
+        time = 0 if self.nearby is None else cluster_time(self.mongo)
+        if self.replicas is None:
+            return Position(cluster_time=time)
         (row,) = await self.statements.fetch(written(), ())
-        return Position(row["timeline"], row["wal"])
+        return Position(row["timeline"], row["wal"], time)
 
     def referring_to(self, ids: str) -> Stores:
         """These stores, where `reads` also sees the rows with these ids (separated by commas), whoever owns them."""
@@ -152,6 +170,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     answers=Coalescer(calls) if together else None,
                     calls=calls,
                     replicas=replicas,
+                    nearby=nearby_database(settings, client, database),
                 )
         finally:
             await client.close()
