@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from api.backup.errors import BackupError
 from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
 from api.embedded.packages import EmbeddedError, package_folder
+from api.stores.passwords import from_command, from_file
 
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 _DISTRIBUTIONS: Final = (Path("/usr/lib/postgresql"), Path("/usr"))
@@ -85,7 +87,7 @@ def _version(path: Path) -> int | None:
 def environment(settings: Settings) -> dict[str, str]:
     """The variables by which libpq finds the server of migrations. Arguments would show the password to everybody.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError, and StoreUnfit where the password can't be read.
     """
     address = settings.for_migrations.postgres_url
     if address is None:
@@ -109,4 +111,16 @@ def environment(settings: Settings) -> dict[str, str]:
     if url.options is not None:
         inherited["PGOPTIONS"] = url.options
     variables = {_VARIABLES[name]: value for name, value in given.items() if value is not None}
+    if (password := _read_password(settings, variables)) is not None:
+        variables["PGPASSWORD"] = password
     return inherited | variables | {"LC_MESSAGES": "C", "LC_ALL": "C.UTF-8", "PGAPPNAME": "fashion-wallet"}
+
+
+def _read_password(settings: Settings, variables: Mapping[str, str]) -> str | None:
+    """The password as it is now, where a file or a command has it."""
+    if settings.postgres_password_file is not None:
+        return from_file(settings.postgres_password_file)
+    if settings.postgres_password_command is not None:
+        words = shlex.split(settings.postgres_password_command)
+        return from_command(words, {**os.environ, **variables}, settings.postgres_password_timeout)
+    return None
