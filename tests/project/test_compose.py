@@ -55,6 +55,11 @@ def _compose(**variables: str) -> dict[str, Any]:
     return loaded
 
 
+def _services() -> dict[str, Any]:
+    """Those that run without a profile."""
+    return {name: each for name, each in _compose()["services"].items() if "profiles" not in each}
+
+
 def _dockerfile() -> list[tuple[str, str]]:
     """Instructions with their arguments, continued lines joined."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
@@ -93,7 +98,7 @@ def _compose_health_command(port: int) -> list[str]:
 
 
 def test_services_wait_for_what_they_need() -> None:
-    services = _compose()["services"]
+    services = _services()
 
     waits = {
         name: {other: wait["condition"] for other, wait in service.get("depends_on", {}).items()}
@@ -139,7 +144,7 @@ def test_no_secret_has_a_default(missing: str) -> None:
 
 
 def test_every_password_comes_from_a_variable() -> None:
-    services = _compose()["services"]
+    services = _services()
 
     found = {
         value
@@ -153,7 +158,7 @@ def test_every_password_comes_from_a_variable() -> None:
 
 
 def test_stores_are_not_published_and_the_api_on_this_machine_only() -> None:
-    services = _compose()["services"]
+    services = _services()
 
     assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
         "api": ["127.0.0.1:8000:8000"]
@@ -169,7 +174,7 @@ def test_data_is_in_named_volumes() -> None:
 
     assert ["postgres", "/var/lib/postgresql"] in mounts["postgres"]
     assert ["mongodb", "/data/db"] in mounts["mongodb"]
-    assert set(compose["volumes"]) == {"postgres", "mongodb"}
+    assert set(compose["volumes"]) == {"postgres", "mongodb", "prometheus"}
     for source, _ in (*mounts["postgres"], *mounts["mongodb"]):
         assert source in compose["volumes"] or (ROOT / source).is_file(), source
 
@@ -235,6 +240,8 @@ def test_logs_memory_and_processes_of_each_service_are_bounded() -> None:
         "mongodb": "2g",
         "migrate": "3g",
         "api": "3g",
+        "prometheus": "512m",
+        "grafana": "512m",
     }
 
 
