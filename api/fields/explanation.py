@@ -103,12 +103,18 @@ class Explanation(Observer):
             "ms": round(call.seconds * 1000, 3),
             "rows": call.rows,
             "keys": call.keys,
-            "fields": sorted({field for asker in own for field in asker.fields}),
+            "fields": sorted({field for asker in own for field in _fields(asker, call)}),
             "batch": next((numbers[asker] for asker in own if asker in numbers), None),
             "sharedWith": call.readers - len(own),
             **({"error": type(call.error).__name__} if call.error is not None else {}),
             **({"plan": plans[text]} if text in plans else {}),
         }
+
+
+def _fields(asker: Asker, call: Call) -> Sequence[str]:
+    if asker.loader is None:
+        return () if call.field is None else (call.field,)
+    return asker.fields
 
 
 def _level(level: DescribedLevel, loaders: Mapping[str, set[str]]) -> dict[str, Any]:

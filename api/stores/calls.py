@@ -69,6 +69,8 @@ class Call:
     keys: int | None
     readers: int
     source: str | Mapping[str, Any] = field(repr=False)
+    field: str | None = None
+    """The field whose resolver asked, where no loader did."""
 
     @property
     def text(self) -> str:
@@ -175,7 +177,7 @@ class Calls:
         keys, readers = together.get()
         if keys is None and askers:
             keys = askers[0].keys
-        call = Call(store, *what, began, seconds, rows, error, tell, askers, keys, readers, source)
+        call = Call(store, *what, began, seconds, rows, error, tell, askers, keys, readers, source, asked_field.get())
         for clock in wanting or ():
             clock.called(call)
         self.tell(lambda observer: observer.called(call))

@@ -79,25 +79,26 @@ def documents_of(reply: Mapping[str, Any]) -> int | None:
 
 
 class ObservedMongo(monitoring.CommandListener):
-    """Hooks of one client. Commands of the driver's that are under way are known by the numbers of their requests."""
+    """Hooks of some clients. Commands of the driver's that are under way are known by the numbers of their requests."""
 
-    def __init__(self, calls: Calls, client: SteadyClient) -> None:
-        self._calls, self._client = calls, client
+    def __init__(self, calls: Calls, *clients: SteadyClient) -> None:
+        self._calls, self._clients = calls, clients
         self._commands: dict[tuple[int, Any], tuple[Mapping[str, Any], float]] = {}
-        self._counters = counters_of(client.options.event_listeners)
+        self._counters = {id(each): each for client in clients for each in counters_of(client.options.event_listeners)}
         calls.hooks.append(self.hook)
 
     def hook(self, observed: bool) -> None:
         """Begin or end to observe."""
-        self._client.observe(self._around if observed else None)
-        for counter in self._counters:
+        for client in self._clients:
+            client.observe(partial(self._around, client) if observed else None)
+        for counter in self._counters.values():
             counter.observers = (self,) if observed else ()
         self._commands.clear()
 
-    async def _around(self, read: DirectRead, command: Mapping[str, Any]) -> dict[str, Any]:
+    async def _around(self, client: SteadyClient, read: DirectRead, command: Mapping[str, Any]) -> dict[str, Any]:
         began, error, reply = time.perf_counter(), None, None
         try:
-            reply = await self._client.run_directly(read)
+            reply = await client.run_directly(read)
         except BaseException as failure:
             error = failure
             raise

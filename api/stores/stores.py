@@ -148,7 +148,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             together = settings.coalescing and not settings.row_level_security
             calls, statements = Calls(), StatementRunner(engine, [count_statement])
             ObservedPostgres(calls, engine, statements)
-            ObservedMongo(calls, client)
+            ObservedMongo(calls, client, client.prober)
             async with (
                 guard.breaker.watching(),
                 client.breaker.watching(),

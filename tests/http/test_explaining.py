@@ -139,7 +139,7 @@ async def test_planning_a_write_writes_nothing(app: App) -> None:
     calls = answer["extensions"]["explain"]["calls"]
     (insert,) = [call for call in calls if (call["kind"], call["target"]) == ("INSERT", "catalog.catalog_items")]
     assert insert["plan"]["Plan"]["Node Type"] == "ModifyTable"
-    assert insert["fields"] == []
+    assert insert["fields"] == ["Mutation.createCatalogItem"]
     async with stores.engine.connect() as connection:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM catalog.catalog_items")).scalar_one() == 1
     assert "Secret" not in str(calls)
@@ -305,3 +305,15 @@ async def test_plans_are_made_by_the_rights_of_who_asks(settings: Settings, clea
     assert "InitPlan 1" in plan  # the policy's question who is acting, which no statement of ours has
     assert str(account.id) not in str(answer["extensions"])
     assert "Secret" not in str(answer["extensions"])
+
+
+async def test_what_resolvers_ask_for_names_their_field(app: App) -> None:
+    admin = as_admin(app[1], app[0])
+
+    with sent(app[0]) as costs:
+        answer = await explain(admin, '{ search(query: "linen", first: 2) { nodes { __typename } } health { status } }')
+
+    calls = answer["extensions"]["explain"]["calls"]
+    assert len(calls) == len(costs.sql) + costs.mongo
+    told = {(call["store"], field) for call in calls for field in call["fields"]}
+    assert told >= {("PostgreSQL", "Query.search"), ("MongoDB", "Query.health")}
