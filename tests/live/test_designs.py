@@ -203,8 +203,9 @@ async def test_designs_that_go_with_their_owner(client: httpx.AsyncClient, port:
     """Deleting a user leaves the time of the last change as it was."""
     admin, administrator = await signed_in(client, stores, "admin")
     _, account = await signed_in(client, stores)
+    made = datetime(2026, 1, 1, tzinfo=UTC)
     for name in ("One", "Two"):
-        await create_design(stores, user_id=account.id, name=name, status="published")
+        await create_design(stores, user_id=account.id, name=name, status="published", created_at=made, updated_at=made)
     delete = "mutation ($input: DeleteUserInput!) { deleteUser(input: $input) { errors { code } } }"
     restore = "mutation ($input: RestoreUserInput!) { restoreUser(input: $input) { errors { code } } }"
     async with followed(port, DESIGNS) as everyone, followed(port, DESIGNS, admin.headers[TOKEN]) as admins:
@@ -238,6 +239,29 @@ async def test_what_another_program_writes_is_told(port: int, stores: Stores, wa
             assert await kinds(events, 1) == ["DELETED"]
 
 
+async def test_what_has_happened_meanwhile_is_told_as_it_was(
+    client: httpx.AsyncClient, port: int, stores: Stores, way: str
+) -> None:
+    """Each state, though the design has become another one since."""
+    ada, account = await signed_in(client, stores)
+    id = gid(await create_design(stores, user_id=account.id))
+    async with followed(port, DESIGN, ada.headers[TOKEN], id=id) as events:
+        await changed(ada, "updateDesign", id=id, expectedVersion=1, name="Seen")
+        after = (await events.next())["resumeToken"]
+    await changed(ada, "updateDesign", id=id, expectedVersion=2, name="Meanwhile")
+    await changed(ada, "updateDesign", id=id, expectedVersion=3, layers=[{"id": "a", "type": "FABRIC"}])
+    await changed(ada, "archiveDesign", id=id, expectedVersion=4)
+    await changed(ada, "deleteDesign", id=id, expectedVersion=5)
+
+    async with followed(port, DESIGN, ada.headers[TOKEN], id=id, after=after) as events:
+        assert await told(events, 4, "kind", "version", "changedFields", "actor", "design") == [
+            ("UPDATED", 3, ["name", "version", "updatedAt"], {"id": gid(account)}, None),
+            ("UPDATED", 4, ["version", "updatedAt", "layers"], {"id": gid(account)}, None),
+            ("UPDATED", 5, ["status", "version", "updatedAt"], {"id": gid(account)}, None),
+            ("DELETED", None, [], {"id": gid(account)}, None),
+        ]
+
+
 async def test_a_state_that_nobody_knows_is_not_made_up(
     client: httpx.AsyncClient, port: int, stores: Stores, way: str
 ) -> None:
@@ -258,7 +282,9 @@ async def test_a_state_that_nobody_knows_is_not_made_up(
         assert await told(everyone, len(expected), "kind", "designId") == expected
         # the owner finds it before and after, whatever its status; by reading, nobody knows that it wasn't deleted
         kind = "ENTERED" if way == READING else "UPDATED"
-        assert await told(own, 2, "kind", "designId") == [(kind, encode_id("Design", id)) for id in ids]
+        events = await told(own, 2, "kind", "designId", "diff")
+        assert [event[:2] for event in events] == [(kind, encode_id("Design", id)) for id in ids]
+        assert [diff is None for *_, diff in events] == [way != IMAGES] * 2
 
 
 async def test_what_shows_nothing_new_is_not_told(port: int, stores: Stores) -> None:
