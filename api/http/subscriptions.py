@@ -16,7 +16,9 @@ from api.execution.operation import Operation
 from api.http import observing
 from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
+from api.live.errors import TooFarBehind
 from api.live.following import Events, Happening, Start
+from api.live.live import Live
 from api.log import logger
 from api.rights.viewer import Viewer
 
@@ -39,7 +41,8 @@ async def open_subscription(
         opened = await endpoint.schema.open(operation, context)
         exchange.operation = context.operation_name
         if isinstance(opened, Opened):
-            return Answer(200, {}, subscription=Subscription(endpoint, exchange, claims, operation, opened, leave))
+            subscription = Subscription(endpoint, exchange, claims, operation, opened, leave, context.live)
+            return Answer(200, {}, subscription=subscription)
     except BaseException:
         leave()
         raise
@@ -70,6 +73,7 @@ class Subscription:
     operation: Operation
     opened: Opened
     leave: Callable[[], None]
+    live: Live
     sent: int = field(default=0, init=False)
     sink: Sink | None = field(default=None, init=False)
 
@@ -81,14 +85,18 @@ class Subscription:
         while True:
             if sink is not None and sink.is_ready and self.events.is_current:
                 await fan_outs.stay(self, question.key)
-            happening = await anext(self.events)
+            try:
+                happening = await anext(self.events)
+            except TooFarBehind:
+                self.live.cut_off += 1
+                raise
             viewer = await self.endpoint.viewer(self.exchange, self.claims)
             answer = self.answer(happening, viewer)
             # who leaves takes nothing from the others
             content = answer.result() if answer.done() else await asyncio.shield(answer)
             if content is not None:
                 await self._charge()
-                self.sent += 1
+                self._sends()
                 await send(content)
 
     @property
@@ -119,7 +127,7 @@ class Subscription:
         meter = self.exchange.meter
         if not self.sink.is_ready or not (meter is None or meter.charge_at_once(self.opened.price)):
             return False
-        self.sent += 1
+        self._sends()
         self.sink.take(content)
         return True
 
@@ -135,6 +143,10 @@ class Subscription:
             request_id=self.exchange.request_id,
             **said,
         )
+
+    def _sends(self) -> None:
+        self.sent += 1
+        self.live.sent += 1
 
     async def _execute(self, happening: Happening[Any, Any] | Start[Any, Any], viewer: Viewer) -> bytes | None:
         seen = happening.seen_by(viewer)

@@ -24,6 +24,10 @@ class Live:
         self.designs = Feed(self._designs, settings)
         self._most, self._most_of_one = settings.max_subscriptions, settings.max_subscriptions_per_account
         self._open = Counter[UUID | str | None]()
+        self.sent = 0
+        """Events that were sent to clients."""
+        self.cut_off = 0
+        """Subscriptions that were ended, as their clients were too slow."""
 
     def __len__(self) -> int:
         return self._open.total()

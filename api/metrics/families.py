@@ -90,6 +90,8 @@ UNDER_WAY: Final = _gauge("requests_under_way", "Requests to /graphql that are b
 SHED: Final = _counter("requests_shed", "Requests that were refused as there was too much to do.")
 SOCKETS: Final = _gauge("sockets", "WebSockets that are open.")
 SUBSCRIPTIONS: Final = _gauge("subscriptions", "Subscriptions that are open.")
+EVENTS: Final = _counter("subscription_events", "Events that subscriptions have sent.")
+TOO_SLOW: Final = _counter("subscriptions_cut_off", "Subscriptions whose clients were too slow.")
 
 FALLBACKS: Final = _counter("executor_fallbacks", "Operations left to graphql-core, by reason.", "reason")
 PARSED: Final = _counter("documents_parsed", "Documents that had to be parsed, as they weren't kept.")

@@ -47,6 +47,8 @@ class Sampler:
         self._count(families.SHED, self._traffic.shed)
         self._gauge(families.SOCKETS, len(self._sockets))
         self._gauge(families.SUBSCRIPTIONS, len(self._live))
+        self._count(families.EVENTS, self._live.sent)
+        self._count(families.TOO_SLOW, self._live.cut_off)
         self._count(families.CPU, time.process_time())
         self._execution()
         self._sharing()

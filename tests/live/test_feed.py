@@ -139,4 +139,6 @@ async def test_who_is_too_far_behind_is_let_go(settings: Settings, stores: Store
         with pytest.raises(StreamEnded) as ended:
             await anext(stream)
 
+        assert (app.state.live.cut_off, app.state.live.sent) == (2, 4)
+
     assert ended.value.code == "TOO_SLOW"
