@@ -127,3 +127,12 @@ def test_counters_outlive_workers_that_are_replaced(server: tuple[Server, str]) 
     assert after["workers_died_total"] == 0
     for name, value in before.counters().items():
         assert value <= after[name], name
+
+
+def test_workers_that_are_started_anew_count_together(settings: Settings, clean_stores: None, tmp_path: Path) -> None:
+    variables = environment(settings, METRICS="true")
+    with serving("-m", "tests.support.failures.threaded", folder=tmp_path, variables=variables) as server:
+        wait_until(lambda: Scraped.of(server.url)["workers"] == 2, "both workers")
+        ask(server, 20)
+
+        assert [Scraped.of(server.url)["requests_total|Type|2xx"] for _ in range(10)] == [20] * 10
