@@ -27,6 +27,7 @@ from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
 from api.stores.mongodb import MongoClient, mongo_client, mongo_database, require_version
 from documents import collection
+from migrations import distribution
 from migrations.adoption import table_exists
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone
 from migrations.errors import AdoptionError, MigrationError, explain
@@ -119,6 +120,23 @@ def create(message: str) -> Path:
     return _written(command.revision(_source_config(), message=message))
 
 
+def distribute(
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    undo: bool = False,
+    dry_run: bool = False,
+    wait: float = LOCK_WAIT,
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> None:
+    """Spread PostgreSQL's tables over the workers of a Citus cluster, or with `undo` bring them back to one node.
+
+    `say` gets a line for each step when it is done. A run that was interrupted goes on where it ended. With `dry_run`,
+    the steps and their statements are said, and nothing is done.
+    """
+    _run(_distribute(settings, say, undo=undo, dry_run=dry_run, wait=wait, lock_timeout=lock_timeout))
+
+
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(work)
@@ -185,10 +203,46 @@ async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wai
         def run(sync: Connection) -> None:
             scripts = _scripts()
             _heads(sync, scripts)
+            if distribution.is_distributed(sync):
+                raise MigrationError("the tables are distributed: run `migrate distribute --undo` first")
+            sync.rollback()
             config = _config(connection=sync, on_version_apply=undone)
             _apply(config, scripts, revision, lambda at, _: scripts._downgrade_revs(revision, at))
 
         await connection.run_sync(run)
+
+
+async def _distribute(
+    settings: Settings, say: Callable[[str], None], *, undo: bool, dry_run: bool, wait: float, lock_timeout: float
+) -> None:
+    def look(sync: Connection) -> list[distribution.Step]:
+        distribution.require_coordinator(sync)
+        if _heads(sync, scripts) != tuple(scripts.get_heads()):
+            raise MigrationError("the database is not at the newest revision: run `migrate run` first")
+        steps = distribution.pending(sync)
+        if dry_run:
+            for line in distribution.undoing(sync) if undo else distribution.planned(sync, steps):
+                say(line)
+        sync.rollback()
+        return steps
+
+    scripts = _scripts()
+    async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
+        steps = await connection.run_sync(look)
+        if dry_run:
+            return
+        if not undo:
+            for step in steps:
+                async with connection.begin():
+                    await connection.run_sync(distribution.do, step)
+                say(f"PostgreSQL: {step.name}")
+            return
+        while True:
+            async with connection.begin():
+                undone = await connection.run_sync(distribution.undo_last)
+            if undone is None:
+                return
+            say(f"PostgreSQL: undone: {undone}")
 
 
 async def _show(settings: Settings) -> State:

@@ -32,8 +32,9 @@ _DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 DIALECT: Final[Dialect] = make_url("postgresql+asyncpg://").get_dialect()()
 """The dialect for which statements are compiled, without asking a server."""
 
-First = tuple[str, Sequence[Any]]
-"""The SQL and the arguments with which a transaction begins."""
+First = Callable[[], tuple[str, tuple[Any, ...]]]
+"""The SQL and the arguments with which a transaction begins. Asked for when there is a connection, since it may
+depend on the server."""
 
 Processor = Callable[[Any], Any]
 
@@ -187,7 +188,7 @@ class StatementRunner:
         await driver.execute("BEGIN")
         if first is None:
             return
-        sql, arguments = first
+        sql, arguments = first()
         for listener in self.listeners:
             listener(sql)
         await driver.fetch(sql, *arguments)

@@ -41,6 +41,7 @@ from tests.support.clients import mend_clients
 from tests.support.signing_in import as_admin
 from tests.support.stores import engines
 from tests.support.stores.compiled import compiled_once
+from tests.support.stores.distributed import distribute
 from tests.support.stores.lasting import LastingStores
 from tests.support.stores.shared_values import SharedValues
 from tests.support.stores.unindexed import drop_indexes, make_collections
@@ -57,7 +58,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which executor answers: the compiled one, compared with graphql-core where an execution is not like one "
         "before (both) or each time (each), it alone, or graphql-core",
     )
-    parser.addoption("--postgres", choices=["embedded", "citus"], default="embedded", help="what PostgreSQL is")
+    parser.addoption(
+        "--postgres",
+        choices=["embedded", "citus", "distributed"],
+        default="embedded",
+        help="what PostgreSQL is: the package's, a Citus coordinator, or one whose tables are distributed",
+    )
     parser.addoption("--mongodb", choices=["embedded", "documentdb"], default="embedded", help="what MongoDB is")
 
 
@@ -194,7 +200,7 @@ def own_stores() -> Iterator[EmbeddedStores]:
 
 @pytest.fixture(scope="session")
 def postgres_url(request: pytest.FixtureRequest, own_stores: EmbeddedStores) -> Iterator[str]:
-    if request.config.getoption("--postgres") == "citus":
+    if request.config.getoption("--postgres") in ("citus", "distributed"):
         with engines.citus() as url:
             yield url
         return
@@ -213,7 +219,9 @@ def mongodb_url(request: pytest.FixtureRequest, own_stores: EmbeddedStores) -> I
 
 
 @pytest.fixture(scope="session")
-def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(
+    request: pytest.FixtureRequest, postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
     """Development settings of the suite's servers, which are migrated; nothing comes from a `.env`."""
     settings = Settings(
         _env_file=None,
@@ -239,6 +247,8 @@ def settings(postgres_url: str, mongodb_url: str, tmp_path_factory: pytest.TempP
         report_cost=False,  # tests of what is answered compare whole bodies
     )
     upgrade(settings)
+    if request.config.getoption("--postgres") == "distributed":
+        distribute(settings)
     return settings
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 import models
+from api.stores.stores import Stores
 from models import Avatar, PostgresRepository, User
 
 
@@ -22,6 +23,11 @@ class Owner:
 
     id: UUID
     is_live: bool
+
+    @property
+    def has(self) -> ColumnElement[bool]:
+        """The condition that an avatar is theirs. It leads to one shard where avatars are distributed."""
+        return Avatar.user_id == self.id
 
 
 async def hold_owner_of(transaction: AsyncSession, where: ColumnElement[bool]) -> Owner | None:
@@ -48,6 +54,14 @@ def is_free(user_id: UUID) -> ColumnElement[bool]:
     return ~select(other.id).where(other.user_id == user_id, other.is_default, other.deleted_at.is_(None)).exists()
 
 
+async def first_one(stores: Stores, transaction: AsyncSession, user_id: UUID) -> ColumnElement[bool] | bool:
+    """Whether an avatar that is made now becomes the default: an expression, or where avatars are distributed, which
+    takes none with a sub-select, its value."""
+    if not stores.distribution.is_distributed:
+        return is_free(user_id)
+    return bool(await transaction.scalar(select(is_free(user_id))))
+
+
 async def release(transaction: AsyncSession, user_id: UUID, actor: UUID) -> None:
     """Leave the user without a default avatar."""
     await transaction.execute(
@@ -62,4 +76,4 @@ async def pass_on(avatars: PostgresRepository[models.Avatar], user_id: UUID, act
     """Make the newest of the user's avatars the default, where there is any left."""
     heir = await avatars.find_all(Avatar.user_id == user_id, sort=["-created_at"], limit=1)
     for avatar in heir:
-        await avatars.update(avatar.id, {"is_default": True, "updated_by": actor})
+        await avatars.update(avatar.id, {"is_default": True, "updated_by": actor}, where=Avatar.user_id == user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from sqlalchemy import func
@@ -55,7 +55,9 @@ class AvatarMutations:
                 raise not_found("user", "userId")
             if new.is_default:
                 await defaults.release(transaction, owner_id, actor)
-            is_default = defaults.is_free(owner_id) if new.is_default is None else new.is_default
+            is_default: Any = new.is_default
+            if is_default is None:
+                is_default = await defaults.first_one(context.stores, transaction, owner_id)
             owned = {"user_id": owner_id, "is_default": is_default, "created_by": actor, "updated_by": actor}
             avatar = await store.repository(context.stores).within(transaction).create(new.values() | owned)
         context.forget("Avatar")
@@ -101,12 +103,14 @@ class AvatarMutations:
         async with write_block(context) as transaction:
             avatars = store.repository(context.stores).within(transaction)
             owner = await defaults.hold_owner_of(transaction, (models.Avatar.id == key) & where)
-            avatar = await avatars.find_one((models.Avatar.id == key) & where)
-            if owner is None or avatar is None:
+            if owner is None:
+                raise not_found("avatar", "id")
+            avatar = await avatars.find_one((models.Avatar.id == key) & owner.has & where)
+            if avatar is None:
                 raise not_found("avatar", "id")
             if not avatar.is_default:
                 await defaults.release(transaction, owner.id, actor)
-                avatar = await avatars.update(key, {"is_default": True, "updated_by": actor}, where=where)
+                avatar = await avatars.update(key, {"is_default": True, "updated_by": actor}, where=where & owner.has)
             if avatar is None:
                 raise not_found("avatar", "id")
         context.forget("Avatar")
@@ -129,13 +133,15 @@ class AvatarMutations:
         async with write_block(context) as transaction:
             avatars = store.repository(context.stores).within(transaction)
             owner = await defaults.hold_owner_of(transaction, (models.Avatar.id == key) & where)
-            before = await avatars.find_one((models.Avatar.id == key) & where)
-            if owner is None or before is None:
+            if owner is None:
+                raise not_found("avatar", "id")
+            before = await avatars.find_one((models.Avatar.id == key) & owner.has & where)
+            if before is None:
                 raise not_found("avatar", "id")
             avatar = await avatars.update(
                 key,
                 {"deleted_at": func.now(), "is_default": False, "updated_by": actor},
-                where=where & unchanged(models.Avatar, deletion.expected_updated_at),
+                where=where & owner.has & unchanged(models.Avatar, deletion.expected_updated_at),
             )
             if avatar is None:
                 raise await why_not(context, avatars, Avatar, key, "avatar")
@@ -167,7 +173,7 @@ class AvatarMutations:
                     MutationErrorCode.OWNER_DELETED, "The avatar's owner is deleted: restore the account first.", "id"
                 )
             avatar = await restore(
-                transaction, models.Avatar, where, is_default=defaults.is_free(owner.id), updated_by=actor
+                transaction, models.Avatar, where & owner.has, is_default=defaults.is_free(owner.id), updated_by=actor
             )
             if avatar is None:
                 raise not_found("deleted avatar", "id")

@@ -83,6 +83,37 @@ def revert(
 
 
 @app.command()
+def distribute(
+    undo: Annotated[bool, typer.Option("--undo", help="Bring all rows back to one PostgreSQL.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the statements, and change nothing.")] = False,
+    wait: Wait = None,
+    lock_timeout: LockTimeout = None,
+) -> None:
+    """Spread the tables that grow with users over the workers of a Citus cluster. Can be interrupted and repeated."""
+    with reported(), _stores() as settings:
+        from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT
+        from migrations.runner import distribute as spread
+
+        lines = 0
+
+        def say(line: str) -> None:
+            nonlocal lines
+            lines += 1
+            typer.echo(line)
+
+        spread(
+            settings,
+            say,
+            undo=undo,
+            dry_run=dry_run,
+            wait=LOCK_WAIT if wait is None else wait,
+            lock_timeout=LOCK_TIMEOUT if lock_timeout is None else lock_timeout,
+        )
+        if not lines:
+            typer.echo("Nothing to do: no table is distributed" if undo else "Nothing to do: all is distributed")
+
+
+@app.command()
 def show() -> None:
     """The revisions of PostgreSQL and the state of MongoDB's collection. Fails where a store does not answer."""
     with reported(), _stores() as settings:

@@ -63,7 +63,8 @@ class Claim:
 
         Raises InProgress where the claim has expired and another request has taken over: then nothing may be written.
         """
-        statement = _change(self, written_at=func.coalesce(IdempotencyKey.written_at, func.now()))
+        # least() ignores nulls, and is taken where the table is distributed, which coalesce() of a function isn't
+        statement = _change(self, written_at=func.least(IdempotencyKey.written_at, func.now()))
         if (await transaction.execute(statement, execution_options={"synchronize_session": False})).first() is None:
             raise InProgress
 
@@ -86,14 +87,21 @@ async def claim(
 
     The first fingerprint is stored. An expired claim without a write can be taken over with any of them.
     """
-    expired = _expired(lifetime)
+    new = insert(IdempotencyKey).values(
+        id=new_id(),
+        actor=actor,
+        key=key,
+        fingerprint=fingerprints[0],
+        locked_until=func.now() + LEASE,
+        created_at=func.now(),
+    )
+    # by the moment of the new row: where the table is distributed, a shard's conditions can't ask for now()
+    now = new.excluded.created_at
+    expired = now - IdempotencyKey.created_at > lifetime
     unused = (
         IdempotencyKey.response.is_(None)
         & IdempotencyKey.written_at.is_(None)
         & IdempotencyKey.fingerprint.in_(fingerprints)
-    )
-    new = insert(IdempotencyKey).values(
-        id=new_id(), actor=actor, key=key, fingerprint=fingerprints[0], locked_until=func.now() + LEASE
     )
     statement = new.on_conflict_do_update(
         index_elements=[IdempotencyKey.actor, IdempotencyKey.key],
@@ -103,9 +111,9 @@ async def claim(
             "locked_until": new.excluded.locked_until,
             "response": null(),
             "written_at": null(),
-            "created_at": case((expired, func.now()), else_=IdempotencyKey.created_at),
+            "created_at": case((expired, now), else_=IdempotencyKey.created_at),
         },
-        where=(IdempotencyKey.locked_until <= func.now()) & (expired | unused),
+        where=(IdempotencyKey.locked_until <= now) & (expired | unused),
     ).returning(IdempotencyKey.id, IdempotencyKey.created_at)
     rows = await _send(stores, statement)
     return Claim(rows[0].id, actor, key, rows[0].created_at) if rows else None
@@ -144,18 +152,19 @@ async def answer(stores: Stores, claim: Claim, response: dict[str, Any], *, fina
 
 async def withdraw(stores: Stores, claim: Claim) -> None:
     """End the claim of a request that was never executed. Its key can be used again."""
-    mine = (IdempotencyKey.id == claim.id) & IdempotencyKey.written_at.is_(None)
+    mine = _mine(claim) & IdempotencyKey.written_at.is_(None)
     await _send(stores, delete(IdempotencyKey).where(mine).returning(IdempotencyKey.id))
 
 
 async def sweep(stores: Stores, lifetime: timedelta, limit: int) -> int:
     """Delete at most `limit` expired keys. Returns how many."""
-    chosen = (
-        select(IdempotencyKey.id)
-        .where(_expired(lifetime), IdempotencyKey.locked_until <= func.now())
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    over = _expired(lifetime) & (IdempotencyKey.locked_until <= func.now())
+    if stores.distribution.is_distributed:  # rows of many shards can't be locked together
+        found = await _send(stores, select(IdempotencyKey.actor, IdempotencyKey.id).where(over).limit(limit))
+        actors, ids = ([row[place] for row in found] for place in (0, 1))
+        these = IdempotencyKey.actor.in_(actors) & IdempotencyKey.id.in_(ids) & over
+        return len(await _send(stores, delete(IdempotencyKey).where(these).returning(IdempotencyKey.id))) if ids else 0
+    chosen = select(IdempotencyKey.id).where(over).limit(limit).with_for_update(skip_locked=True)
     swept = delete(IdempotencyKey).where(IdempotencyKey.id.in_(chosen)).returning(IdempotencyKey.id)
     return len(await _send(stores, swept))
 
@@ -180,14 +189,18 @@ async def renewed(stores: Stores, claim: Claim) -> AsyncIterator[None]:
         await asyncio.wait([renewal])
 
 
+def _mine(claim: Claim) -> ColumnElement[bool]:
+    """The row of a claim; by its actor, it is on one shard where the table is distributed."""
+    return (IdempotencyKey.id == claim.id) & (IdempotencyKey.actor == claim.actor)
+
+
 def _expired(lifetime: timedelta) -> ColumnElement[bool]:
     return IdempotencyKey.created_at < func.now() - lifetime
 
 
 def _change(claim: Claim, **values: Any) -> Executable:
     """A statement that changes the claim; it has no effect once another request holds the key."""
-    mine = IdempotencyKey.id == claim.id
-    return update(IdempotencyKey).where(mine).values(**values).returning(IdempotencyKey.id)
+    return update(IdempotencyKey).where(_mine(claim)).values(**values).returning(IdempotencyKey.id)
 
 
 async def _send(stores: Stores, statement: Executable) -> Sequence[Row[Any]]:

@@ -130,6 +130,32 @@ def pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner:
 
 
 @lru_cache(MAX_STATEMENTS)
+def numbered_pages_by_owner(table: Table, shape: PageShape, names: frozenset[str], owner: str) -> Statement:
+    """The same for a table that is distributed by its owner, where a lateral join isn't possible.
+
+    Rows of an owner are all on one shard, which numbers them. It reads all of them, and not the page alone.
+    """
+    parameters = Parameters()
+    key = table.columns[owner]
+    of_owners = key == func.any(parameters.take(_UUIDS))
+    conditions, positions, limit = _parts(table, shape, parameters)
+    by = _order(shape, table.columns[shape.field], table.columns["id"])
+    numbered = (
+        select(
+            key.label("owner_key"),
+            *table.select(names | {"id", shape.field}),
+            func.row_number().over(partition_by=key, order_by=by).label("place"),
+        )
+        .where(of_owners, *conditions, *(or_(*alternatives) for alternatives in positions))
+        .subquery("page")
+    )
+    rows = [column for column in numbered.c if column.key != "place"]
+    return compile_select(
+        select(*rows).where(numbered.c.place <= limit).order_by(numbered.c.owner_key, numbered.c.place)
+    )
+
+
+@lru_cache(MAX_STATEMENTS)
 def count(table: Table, condition: Shape) -> Statement:
     """The length of the whole list."""
     where = shape_to_sql(condition, table.columns, Parameters().take)

@@ -13,11 +13,21 @@ from sqlalchemy import ColumnElement
 from api.lists.conditions import Condition, shape_of
 from api.lists.facet_statements import answers_of, facets_shape, select_facets
 from api.lists.facets import Answer, FacetKey, by_facet_question, facets_of
-from api.lists.keyset import Table, by_keys, count, counts_by_owner, page, page_shape, pages_by_owner
+from api.lists.keyset import (
+    Table,
+    by_keys,
+    count,
+    counts_by_owner,
+    numbered_pages_by_owner,
+    page,
+    page_shape,
+    pages_by_owner,
+)
 from api.lists.pagination import PageRequest
 from api.stores.stores import Stores
 from api.uuids import uuid_keys
 from models.base import Base
+from models.distribution import distribution
 from models.statements import Record
 
 PageKey = tuple[str | None, Any, PageRequest]
@@ -43,6 +53,7 @@ class RowReader:
     def __init__(self, model: type[Base], special: Mapping[str, ColumnElement[Any]] | None = None) -> None:
         columns = {column.key: column for column in model.__table__.columns}
         self._table = Table({**columns, **(special or {})})
+        self._distribution = distribution(model)
 
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
         """The row of each key, with its `deleted_at`, since deleted rows are included; None where there is no row."""
@@ -65,6 +76,8 @@ class RowReader:
     async def pages(self, stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) -> list[Sequence[Record]]:
         """The rows of each page, at most one more than its size, in the order of fetching."""
         answers: dict[PageKey, Sequence[Record]] = {}
+        distributed = self._distribution is not None and stores.distribution.is_distributed
+        of_owners = numbered_pages_by_owner if distributed else pages_by_owner
         for (by, request), owners in by_question(keys).items():
             values: list[Any] = []
             shape = page_shape(request, values)
@@ -72,7 +85,7 @@ class RowReader:
                 answers[None, None, request] = await stores.fetch(page(self._table, shape, names), values)
                 continue
             found: dict[UUID, list[Record]] = defaultdict(list)
-            for row in await stores.fetch(pages_by_owner(self._table, shape, names, by), [owners, *values]):
+            for row in await stores.fetch(of_owners(self._table, shape, names, by), [owners, *values]):
                 found[row[0]].append(row)
             answers.update({(by, owner, request): found[owner] for owner in owners})
         return [answers[key] for key in keys]

@@ -66,10 +66,11 @@ async def sweep_avatars(context: Context, report: Report, *, repair: bool, batch
     """Delete avatars that were made while their owner was being deleted, as if the deletion had taken them."""
     tally, after = report.orphaned_avatars, None
     while True:
+        # no join, which distributed avatars and users, who aren't, can't have
+        deleted_users = select(User.id).where(User.deleted_at.is_not(None), ~UNDER_WAY)
         orphans = (
             select(Avatar.id, Avatar.user_id)
-            .join(User, User.id == Avatar.user_id)
-            .where(Avatar.deleted_at.is_(None), User.deleted_at.is_not(None), ~UNDER_WAY)
+            .where(Avatar.deleted_at.is_(None), Avatar.user_id.in_(deleted_users))
             .order_by(Avatar.id)
             .limit(batch)
         )
@@ -95,7 +96,7 @@ async def _take(transaction: AsyncSession, user_id: UUID, ids: list[UUID], momen
     other = exists().where(taken.user_id == user_id, taken.deleted_at == moment, taken.is_default)
     statement = (
         update(Avatar)
-        .where(Avatar.id.in_(ids), Avatar.deleted_at.is_(None))
+        .where(Avatar.user_id == user_id, Avatar.id.in_(ids), Avatar.deleted_at.is_(None))
         .values(deleted_at=moment, is_default=Avatar.is_default & ~other)
         .returning(Avatar.id)
     )

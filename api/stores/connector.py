@@ -82,6 +82,10 @@ class Connector:
             self._is_fit = True
         return connection
 
+    def look_again(self) -> None:
+        """Check the server again with the next connection."""
+        self._is_fit = False
+
     async def _connect(self, changes: Mapping[str, Any]) -> Connection:
         arguments = {**self._arguments, **changes}
         try:

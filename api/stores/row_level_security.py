@@ -16,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.config.settings import ConfigurationError
+from api.stores.distribution import Distribution
+from models.statements import First
 
 ROLE: Final = "fashion_wallet_app"
 
@@ -29,6 +31,9 @@ _ASSUME: Final = (
     "set_config('app.request_id', $4, true), set_config('app.reference', $5, true)"
 )
 
+_ASSUME_ON_WORKERS: Final = "SELECT shared.act_as($1, $2, $3, $4, $5)"
+"""The same where tables are distributed: workers aren't told of set_config()."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -40,25 +45,26 @@ class Identity:
     request_id: str
 
 
-def enforce(engine: AsyncEngine) -> None:
+def enforce(engine: AsyncEngine, distribution: Distribution) -> None:
     """Make transactions of engines made by `bound` take on the role. Others keep the connected user's rights."""
 
     @event.listens_for(engine.sync_engine, "begin")
     def assume(connection: Connection) -> None:
-        if (first := _first_statement(connection.get_execution_options())) is not None:
-            connection.exec_driver_sql(*first)
+        if (first := _first_statement(connection.get_execution_options(), distribution)) is not None:
+            connection.exec_driver_sql(*first())
 
 
-def first_statement(engine: AsyncEngine) -> tuple[str, tuple[str, ...]] | None:
-    """The SQL, with its arguments, by which a transaction of this engine takes on the role; None where it doesn't."""
-    return _first_statement(engine.sync_engine.get_execution_options())
+def first_statement(engine: AsyncEngine, distribution: Distribution) -> First | None:
+    """The statement by which a transaction of this engine takes on the role; None where it doesn't."""
+    return _first_statement(engine.sync_engine.get_execution_options(), distribution)
 
 
-def _first_statement(options: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+def _first_statement(options: Mapping[str, Any], distribution: Distribution) -> First | None:
     identity: Identity | None = options.get(_IDENTITY)
     if identity is None:
         return None
-    return _ASSUME, (ROLE, identity.user_id, identity.role, identity.request_id, options.get(_REFERENCES, ""))
+    arguments = (ROLE, identity.user_id, identity.role, identity.request_id, options.get(_REFERENCES, ""))
+    return lambda: (_ASSUME_ON_WORKERS if distribution.is_distributed else _ASSUME, arguments)
 
 
 def bound(engine: AsyncEngine, identity: Identity) -> AsyncEngine:

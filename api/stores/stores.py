@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beanie.odm.utils.init import Initializer
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.config.settings import Settings
@@ -17,6 +18,7 @@ from api.stores.breakers import Breaker, Limits
 from api.stores.calls import Calls
 from api.stores.coalescing import Coalescer
 from api.stores.connector import Connector, SpareConnection
+from api.stores.distribution import Distribution
 from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
 from api.stores.nearby_mongodb import CausalDatabase, cluster_time, nearby_database
 from api.stores.observed_mongodb import ObservedMongo
@@ -64,6 +66,8 @@ class Stores:
     """Where queries read designs from; None where that is the primary."""
     place: Hashable = None
     """Where these are read from, in words for reads that go together: only those of one place do."""
+    distribution: Distribution = field(default_factory=Distribution)
+    """Whether PostgreSQL's tables are distributed."""
 
     def is_cut_off(self, store: str) -> bool:
         """Whether this store's breaker is open."""
@@ -77,7 +81,7 @@ class Stores:
         if not self.row_level_security:
             return self
         engine = bound(self.engine, identity)
-        return dataclasses.replace(self, reads=engine, sessions=async_sessionmaker(engine, expire_on_commit=False))
+        return dataclasses.replace(self, reads=engine, sessions=_sessions(engine, self.distribution))
 
     def for_query(self, seen: Position) -> Stores:
         """These stores for one query, which must see all of this: its statements may go to a replica."""
@@ -117,8 +121,12 @@ class Stores:
 
         Raises what `StatementRunner.fetch` raises.
         """
-        first = first_statement(self.reads) if self.row_level_security else None
+        first = first_statement(self.reads, self.distribution) if self.row_level_security else None
         return (self.routed or self.statements).fetch(statement, values, first)
+
+
+def _sessions(engine: AsyncEngine, distribution: Distribution) -> async_sessionmaker[AsyncSession]:
+    return async_sessionmaker(engine, expire_on_commit=False, sync_session_class=distribution.session)
 
 
 class _OfflineInitializer(Initializer):
@@ -134,8 +142,10 @@ class _OfflineInitializer(Initializer):
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores, open as long as the block runs. They connect lazily: nothing here waits for a server."""
-    guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated))
+    distribution = Distribution()
+    guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated, distribution.look))
     engine = postgres_engine(settings, guard=guard)
+    event.listen(engine.sync_engine, "handle_error", distribution.asking_again(guard.connector.look_again))
     spare = SpareConnection(guard.connect)
     try:
         client = guarded_mongo_client(settings)
@@ -143,7 +153,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             database = mongo_database(settings, client)
             await _OfflineInitializer(database=database, document_models=[Design], skip_indexes=True)
             if settings.row_level_security:
-                enforce(engine)
+                enforce(engine, distribution)
             # what a statement shows depends on who asks, behind row-level security
             together = settings.coalescing and not settings.row_level_security
             calls, statements = Calls(), StatementRunner(engine, [count_statement])
@@ -160,7 +170,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                     reads=autocommit(engine),
                     statements=statements,
                     spare=spare,
-                    sessions=async_sessionmaker(engine, expire_on_commit=False),
+                    sessions=_sessions(engine, distribution),
+                    distribution=distribution,
                     mongo=client,
                     spare_mongo=client.prober,
                     database=database,

@@ -34,7 +34,7 @@ def migrated(request: pytest.FixtureRequest, postgres_url: str, mongodb_url: str
 
     Citus is connected to each of its databases, which can't be copied then.
     """
-    copied = request.config.getoption("--postgres") != "citus"
+    copied = request.config.getoption("--postgres") == "embedded"
     template = request.getfixturevalue("template") if copied else None
     with fresh_database(postgres_url, mongodb_url, template=template) as settings:
         if not copied:
@@ -55,7 +55,7 @@ def adopted(
     request: pytest.FixtureRequest, adopted_template: tuple[Settings, list[str]], postgres_url: str, mongodb_url: str
 ) -> Iterator[Settings]:
     """Settings of a fresh database whose PostgreSQL is the original service's and migrated, copied as `migrated` is."""
-    copied = request.config.getoption("--postgres") != "citus"
+    copied = request.config.getoption("--postgres") == "embedded"
     with fresh_database(postgres_url, mongodb_url, template=adopted_template[0] if copied else None) as settings:
         if not copied:
             sql(settings, original.USERS, original.REST)

@@ -35,7 +35,8 @@ PID = compile_select(select(func.pg_backend_pid().label("pid")))
 SLEEP = compile_select(select(func.pg_sleep(Parameters().take(Float()))))
 DIVIDE = compile_select(select((10 // Parameters().take(Integer())).label("quotient")))
 SETTING = compile_select(select(func.current_setting("app.role", True).label("role")))
-ASSUME: First = ("SELECT set_config('app.role', $1, true)", ("admin",))
+ASSUMPTION = ("SELECT set_config('app.role', $1, true)", ("admin",))
+ASSUME: First = lambda: ASSUMPTION  # noqa: E731  a value of this type
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_every_command_exists() -> None:
         )
     }
     assert {arguments[1] for arguments in mentioned if arguments[0] == "migrate" and arguments[1:]} == {
-        *("run", "show", "revert", "generate", "create", "grants")
+        *("run", "show", "revert", "generate", "create", "grants", "distribute")
     }
 
 

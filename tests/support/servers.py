@@ -97,9 +97,12 @@ async def delete_everything(
     Fails where a test before left a transaction open, instead of waiting for it.
     """
     tables = (table.fullname for table in reversed(Base.metadata.sorted_tables))
-    # as a replica it has no triggers: deleting leaves nothing in the audit log
-    prefix = "SET lock_timeout = '5s'; SET session_replication_role = replica;"
-    await connection.execute(prefix + ";".join(f"DELETE FROM {table}" for table in tables))
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '5s'")
+        # as a replica it has no triggers: deleting leaves nothing in the audit log. By itself, as Citus passes on to
+        # its workers what stands beside it
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(";".join(f"DELETE FROM {table}" for table in tables))
     if counted and (await database.command("dbStats"))["objects"] == 0:  # as after most tests
         return
     crowded = False

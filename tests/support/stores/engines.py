@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,23 +22,38 @@ _BESIDE: Final = Path(__file__).parents[4] / "shared" / "engines"
 ENGINES: Final = Path(os.environ.get("ENGINES") or _BESIDE)
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Citus cluster: the URL of a database on its coordinator, and each node's folder, the coordinator's first."""
+
+    url: str
+    nodes: tuple[Path, ...]
+
+
+@contextlib.contextmanager
+def citus_cluster() -> Iterator[Cluster]:
+    """A Citus cluster of a coordinator and two workers."""
+    with _engine("citus/cluster") as (url, folder):
+        yield Cluster(url, tuple(sorted(each for each in folder.glob("node?"))))
+
+
 @contextlib.contextmanager
 def citus() -> Iterator[str]:
     """The URL of a database on a coordinator with two workers."""
-    with _engine("citus/cluster") as url:
-        yield url
+    with citus_cluster() as cluster:
+        yield cluster.url
 
 
 @contextlib.contextmanager
 def documentdb() -> Iterator[str]:
     """The URI of a DocumentDB, which answers as the primary of a replica set does."""
-    with _engine("documentdb/documentdb") as uri:
+    with _engine("documentdb/documentdb") as (uri, _):
         yield uri
 
 
 @contextlib.contextmanager
-def _engine(name: str) -> Iterator[str]:
-    """The URL that a program prints which starts an engine."""
+def _engine(name: str) -> Iterator[tuple[str, Path]]:
+    """The URL that a program prints which starts an engine, and the engine's folder."""
     program = ENGINES / name
     if not program.exists():
         pytest.skip(f"there is no engine {name} in ../shared/engines, and ENGINES names no folder that has it")
@@ -53,7 +69,7 @@ def _engine(name: str) -> Iterator[str]:
             started = subprocess.run(
                 [program, "start", folder], env=variables, stdin=subprocess.DEVNULL, check=True, capture_output=True
             )
-            yield started.stdout.decode().splitlines()[0]
+            yield started.stdout.decode().splitlines()[0], folder
         finally:
             if folder.exists():
                 subprocess.run([program, "stop", folder], env=variables, check=True, capture_output=True)

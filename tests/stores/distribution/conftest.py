@@ -1,0 +1,35 @@
+"""A Citus cluster for the tests of a module, where this machine has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from api.config.settings import Settings
+from migrations import runner
+from tests.support.stores.engines import Cluster, citus_cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with citus_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def on_cluster(settings: Settings, cluster: Cluster) -> Settings:
+    """Settings whose PostgreSQL is the coordinator's, which is migrated; no table is distributed yet."""
+    on_cluster = settings.model_copy(
+        update={"database_url": SecretStr(cluster.url), "mongodb_database": "on_a_cluster", "row_level_security": False}
+    )
+    runner.upgrade(on_cluster)
+    return on_cluster
+
+
+@pytest.fixture
+def undistributed(on_cluster: Settings) -> Settings:
+    """The same, with all rows on the coordinator, whichever test was before."""
+    runner.distribute(on_cluster, lambda _: None, undo=True)
+    return on_cluster
