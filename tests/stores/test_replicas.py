@@ -341,6 +341,11 @@ async def test_an_idle_primary_makes_no_lag(replicated: Settings, daemons: tuple
                     assert all(replica.is_usable for replica in stores.replicas)
                     await pause()
             assert [replica.lag for replica in stores.replicas] == [0.0, 0.0]
+            # one that nobody has looked at for so long isn't read, either
+            assert stores.replicas.choose(NOWHERE) is not None
+            for replica in stores.replicas:
+                replica.as_of -= 1
+            assert stores.replicas.choose(NOWHERE) is None
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
@@ -435,6 +440,21 @@ async def test_one_that_was_promoted_is_not_read(replicated: Settings, primary: 
             await usable(stores, 0)
             await catalog_items(stores).update(item.id, {"name": "after"})
             assert await name_of(client, item) == "after"
+            await because(stores, "it replays nothing: it was promoted, or is the primary itself")
+        # a replica of the primary before isn't one of the promoted server
+        changes = {"database_url": urls, "database_replica_urls": SecretStr(replicated.replica_urls[0])}
+        async with running(replicated, **changes) as (app, client):
+            stores = app.state.stores
+            await because(stores, "it follows another timeline than the primary's")
+            assert await name_of(client, item) == "elsewhere"
+
+
+async def because(stores: Stores, why: str) -> None:
+    """The only replica isn't read, for this reason."""
+    assert stores.replicas is not None
+    async with asyncio.timeout(30):
+        while stores.replicas[0].why != why:
+            await pause()
 
 
 async def test_rights_are_checked_on_replicas_too(
