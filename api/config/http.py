@@ -50,7 +50,7 @@ class HttpSettings(BaseSettings):
     )
     max_connections_per_address: int = Field(500, ge=1, description="Those of one address that isn't a trusted proxy")
     max_queue_time: float = Field(
-        0.1,
+        0.25,
         ge=0,
         description="Wait for the event loop, or for a store's connection, from which on requests are shed with 503; "
         "0 for never",

@@ -26,6 +26,7 @@ SLOW = 200.0
 """Milliseconds that the slowest hundredth may take."""
 GROWS = 1.3
 STEPS = 14
+ALL_FROM_HERE = {"MAX_CONNECTIONS_PER_ADDRESS": "5000", "MAX_CONNECTIONS": "5000"}
 OF_CAPACITY = (1.5, 2.0, 3.0)
 
 
@@ -59,13 +60,13 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long a step takes.")] = 6,
     rows: Annotated[int, typer.Option(help="Rows in each table.")] = 10_000,
     designs: Annotated[int, typer.Option(help="Designs.")] = 2_000,
+    queue_time: Annotated[str, typer.Option(help="MAX_QUEUE_TIME of the process, if not the default.")] = "",
 ) -> None:
     """Print what a process does at growing rates, at a multiple of its capacity, and afterwards."""
     typer.echo(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     with bench(rows, designs, typer.echo) as the_bench:
-        server = the_bench.api(
-            replay=False, MAX_CONNECTIONS_PER_ADDRESS="5000", MAX_CONNECTIONS="5000", RATE_LIMIT_ADDRESS="off"
-        )
+        shedding = {"MAX_QUEUE_TIME": queue_time or str(the_bench.settings.max_queue_time)}
+        server = the_bench.api(replay=False, **ALL_FROM_HERE, **shedding)
         site = asyncio.run(Site.of(the_bench.settings, accounts=200, designs=300))
         say("warming up", step(server.url, rate, site, seconds=seconds))
         if soak:
