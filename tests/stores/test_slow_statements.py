@@ -135,6 +135,22 @@ def test_lines_are_bounded_and_the_next_one_says_how_many_are_missing(monkeypatc
     assert [line.get("left_out") for line in lines[-3:]] == [None, 7, None]
 
 
+def test_waiting_for_changes_is_not_slow() -> None:
+    observer = SlowStatements(0.2)
+    with capture_logs() as lines:
+        observer.called(call(kind="getMore", rows=0))
+        assert not lines
+        observer.called(call(kind="getMore", rows=1))
+        observer.called(call(kind="getMore", rows=None, error=TimeoutError()))
+        observer.called(call(kind="find", rows=0))
+
+    assert [(line["kind"], line.get("rows"), line.get("error")) for line in lines] == [
+        ("getMore", 1, None),
+        ("getMore", None, "TimeoutError"),
+        ("find", 0, None),
+    ]
+
+
 def test_what_is_shared_names_the_fields_of_all() -> None:
     root = Asker("request-1", "One", "query", trace_id="t")
     batches = [
