@@ -89,7 +89,7 @@ def test_the_page_has_each_room_in_its_place() -> None:
 def test_tests_mirror_the_rooms() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "_."}
 
-    assert folders - ROOMS <= {"support", "benchmarks", "project", "models", "documents", "migrations"}
+    assert folders - ROOMS <= {"support", "benchmarks", "load", "project", "models", "documents", "migrations"}
 
 
 def test_two_domains_may_not_claim_the_same_name() -> None:
