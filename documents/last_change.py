@@ -83,7 +83,13 @@ def as_read(design: Mapping[str, Any]) -> dict[str, Any]:
     """The condition that nobody has written the design since it was read, as far as the design shows."""
     change = change_of(design)
     at = {CHANGE: {"$eq": design.get(CHANGE)}} if change is None else {f"{CHANGE}.at": change["at"]}
-    return {"_id": design["_id"], "version": {"$eq": design.get("version")}, **at}
+    return {**key_of(design), "version": {"$eq": design.get("version")}, **at}
+
+
+def key_of(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition that finds the stored design: its id, and the owner, by whom designs are sharded."""
+    owner = {"userId": {"$eq": design["userId"]}} if "userId" in design else {}
+    return {"_id": design["_id"], **owner}
 
 
 def version_of(design: Mapping[str, Any]) -> int:

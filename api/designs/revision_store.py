@@ -23,7 +23,7 @@ from api.designs import store
 from api.lists.keyset import projection
 from api.stores.stores import Stores
 from documents.design import item_ids_of, layers_of
-from documents.last_change import CHANGE, FIRST, as_read, is_version, next_change, version_of
+from documents.last_change import CHANGE, FIRST, as_read, is_version, key_of, next_change, version_of
 from documents.repository import BATCH
 from documents.revision import CONTENT, KEPT_VERSIONS, REVISIONS, write_of
 
@@ -110,7 +110,7 @@ async def settled(stores: Stores, design: Document) -> Document | None:
         return design
     last = await revisions(stores).find_one({"designId": id}, ["version"], sort=[("version", -1)])
     version = FIRST if last is None else version_of(last) + 1
-    where, change = {"_id": id, "version": {"$eq": stored}}, {"$set": {"version": version}}
+    where, change = {**key_of(design), "version": {"$eq": stored}}, {"$set": {"version": version}}
     done = await store.repository(stores).collection.update_one(where, change)
     return {**design, "version": version} if done.matched_count else None
 

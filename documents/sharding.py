@@ -1,0 +1,40 @@
+"""By what each collection is spread over the shards of a MongoDB cluster, and why. On one replica set nothing of this
+matters. docs/operating/sharding.md says which commands then go to one shard and which to all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from documents.schemas import DESIGNS, REVISIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKey:
+    """A collection's shard key, as the command `shardCollection` takes it."""
+
+    fields: Mapping[str, Literal[1, "hashed"]]
+    why: str
+
+    @property
+    def first(self) -> str:
+        """The field that a filter has to pin, so that the command goes only to the shards of its values."""
+        return next(iter(self.fields))
+
+
+SHARD_KEYS: Final[Mapping[str, ShardKey]] = {
+    DESIGNS.name: ShardKey(
+        {"userId": 1, "_id": 1},
+        "Lists, mutations and deletions name the owner. Owners' ids are random, so that ranges of them spread as well "
+        "as hashes. With the owner's hash alone, a chunk that has nothing but one owner's designs can't be split; with "
+        "`_id`, it can.",
+    ),
+    REVISIONS.name: ShardKey(
+        {"designId": "hashed"},
+        "A design's history is read and written by the design, and says nothing of the owner. Ids of designs grow with "
+        "time and young designs are edited most: ranges would have one shard take the writes.",
+    ),
+}
+"""Every collection, by its name."""
