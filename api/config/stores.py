@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings
 from api.config.postgres_url import parse
 from api.config.setting_types import MongoUri, PostgresUrl, PostgresUrls, urls
 
+_LONGEST_COMMAND = 4000
+"""Characters."""
+
 
 class StoreSettings(BaseSettings):
     """How PostgreSQL and MongoDB are reached, and when they are cut off."""
@@ -104,6 +107,8 @@ class StoreSettings(BaseSettings):
                 if text is not None and any(parse(url).has_password for url in urls(text.get_secret_value())):
                     raise ValueError(f"{given[0]} is set, and {name.upper()} has a password, too")
         if self.postgres_password_command is not None:
+            if len(self.postgres_password_command) > _LONGEST_COMMAND:  # splitting it takes time by its square
+                raise ValueError(f"POSTGRES_PASSWORD_COMMAND is longer than {_LONGEST_COMMAND} characters")
             try:
                 words = shlex.split(self.postgres_password_command)
             except ValueError as error:

@@ -183,6 +183,7 @@ class GraphQLEndpoint:
             content = answer.content()
         finally:
             current_cost.reset(token)
+            cost.asked = None  # tasks that are kept by loaders keep the cost, and the exchange keeps the loaders
             self.traffic.under_way -= 1
             if (counted := self.traffic.counted) is not None:
                 counted.ended(cost)

@@ -133,7 +133,7 @@ async def found_again(settings: Settings, before: Ledger, after: Ledger, token: 
 
 def test_what_was_acknowledged_before_a_backup_survives_both_stores(tmp_path: Path) -> None:
     key, folder = pyrage.x25519.Identity.generate(), tmp_path / "backup"
-    with migrated_stores() as settings:
+    with migrated_stores(sets_up_log=False) as settings:
         before, after, token = asyncio.run(lived(settings, folder, key))
     assert len(before.designs) == 21
     assert after.designs.keys() > {"meanwhile0", "lost"}

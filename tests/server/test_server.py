@@ -324,4 +324,5 @@ def test_dev_starts_everything_on_an_empty_folder() -> None:
             assert not (folder / "data" / "postgres" / "postmaster.pid").exists()
             # from the start to the end it has logged its life and the requests, and nothing of what goes on below them
             logged = set(re.findall(r"^\S+Z \[\w+ *\] (.+?)(?:  |$)", server.text(), re.MULTILINE))
-            assert {event.strip() for event in logged} == {"serving", "request", "security", "stopping", "stopped"}
+            logged = {event.strip() for event in logged} - {"slow statement"}  # as busy as the machine may be
+            assert logged == {"serving", "request", "security", "stopping", "stopped"}

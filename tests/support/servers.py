@@ -49,10 +49,11 @@ def throwaway_stores() -> Iterator[EmbeddedStores]:
 
 
 @contextlib.contextmanager
-def migrated_stores(**settings: Any) -> Iterator[Settings]:
+def migrated_stores(*, sets_up_log: bool = True, **settings: Any) -> Iterator[Settings]:
     """Development settings with these changes, which lead to empty stores that are gone after the block.
 
-    The log is set up by them: warnings, where they don't say otherwise.
+    The log is set up by them: warnings, where they don't say otherwise. Not in a process that goes on to other tests:
+    whoever logs keeps what was set up.
     """
     with throwaway_stores() as stores:
         assert stores.database_url is not None
@@ -65,7 +66,8 @@ def migrated_stores(**settings: Any) -> Iterator[Settings]:
             "mongodb_uri": SecretStr(stores.mongodb_uri),
         }
         made = Settings(_env_file=None, **(values | settings))
-        configure_logging(made)
+        if sets_up_log:
+            configure_logging(made)
         upgrade(made)
         yield made
 
