@@ -23,7 +23,7 @@ from tests.support.applications import listening, running
 from tests.support.backups import untold
 from tests.support.graphql import execute, respond
 from tests.support.live import CHANGES, StreamEnded, streamed
-from tests.support.servers import ended, environment, migrated_stores, throwaway_stores
+from tests.support.servers import ended, environment, migrated_stores_beside_others, throwaway_stores
 from tests.support.signing_in import signed_in, with_token
 
 WRITE = """mutation ($item: CreateCatalogItemInput!, $avatar: CreateAvatarInput!) {
@@ -133,7 +133,7 @@ async def found_again(settings: Settings, before: Ledger, after: Ledger, token: 
 
 def test_what_was_acknowledged_before_a_backup_survives_both_stores(tmp_path: Path) -> None:
     key, folder = pyrage.x25519.Identity.generate(), tmp_path / "backup"
-    with migrated_stores(sets_up_log=False) as settings:
+    with migrated_stores_beside_others() as settings:
         before, after, token = asyncio.run(lived(settings, folder, key))
     assert len(before.designs) == 21
     assert after.designs.keys() > {"meanwhile0", "lost"}

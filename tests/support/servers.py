@@ -49,12 +49,24 @@ def throwaway_stores() -> Iterator[EmbeddedStores]:
 
 
 @contextlib.contextmanager
-def migrated_stores(*, sets_up_log: bool = True, **settings: Any) -> Iterator[Settings]:
+def migrated_stores(**settings: Any) -> Iterator[Settings]:
     """Development settings with these changes, which lead to empty stores that are gone after the block.
 
-    The log is set up by them: warnings, where they don't say otherwise. Not in a process that goes on to other tests:
-    whoever logs keeps what was set up.
+    The log is set up by them: warnings, where they don't say otherwise.
     """
+    with _migrated(configure_logging, settings) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def migrated_stores_beside_others(**settings: Any) -> Iterator[Settings]:
+    """The same in a process that goes on to other tests, whose log stays as it is."""
+    with _migrated(lambda made: None, settings) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _migrated(set_up_log: Callable[[Settings], None], settings: dict[str, Any]) -> Iterator[Settings]:
     with throwaway_stores() as stores:
         assert stores.database_url is not None
         assert stores.mongodb_uri is not None
@@ -66,8 +78,7 @@ def migrated_stores(*, sets_up_log: bool = True, **settings: Any) -> Iterator[Se
             "mongodb_uri": SecretStr(stores.mongodb_uri),
         }
         made = Settings(_env_file=None, **(values | settings))
-        if sets_up_log:
-            configure_logging(made)
+        set_up_log(made)
         upgrade(made)
         yield made
 
