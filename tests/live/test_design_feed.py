@@ -6,7 +6,7 @@ import asyncio
 import base64
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from tests.support.live import DESIGNS, Followed, StreamEnded, followed, streame
 from tests.support.mutations.designs import changed
 from tests.support.requests.sockets import socket
 from tests.support.signing_in import signed_in
+from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
@@ -255,6 +256,16 @@ def token_of(fingerprint: str, place: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([fingerprint, place])).decode()
 
 
+@pytest.fixture
+async def made_anew(stores: Stores, anyio_backend: str) -> AsyncIterator[None]:
+    """For tests that take the collection away: it is made again, with the index that other tests need."""
+    yield
+    for name in ("designs", "designs_elsewhere"):
+        await stores.database.drop_collection(name)
+    await make_collections(stores.database)
+
+
+@pytest.mark.usefixtures("made_anew")
 @pytest.mark.parametrize("ending", ["drop", "rename"])
 async def test_a_stream_that_is_invalidated_says_so_and_a_new_one_begins(
     port: int, stores: Stores, ending: str, request: pytest.FixtureRequest
@@ -269,7 +280,6 @@ async def test_a_stream_that_is_invalidated_says_so_and_a_new_one_begins(
         message = await events.socket.receive()
         with pytest.raises(StreamEnded) as ended:
             await anext(stream)
-        await stores.database.drop_collection("designs_elsewhere")
 
         assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
         assert ended.value.code == "RESUME_TOKEN_EXPIRED"
