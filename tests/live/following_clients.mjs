@@ -1,5 +1,6 @@
-// Follows new items with clients of others, on one server after the other: node following_clients.mjs URL...
-// Prints a line once all have begun, and one with the prices that each has received once all have seen "The end".
+// Follows new objects with clients of others, on one server after the other:
+// node following_clients.mjs catalogItems|designs URL...
+// Prints a line once all have begun, and one with the names that each has received once all have seen "The end".
 import { ApolloClient, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { gql } from "@apollo/client";
@@ -9,9 +10,10 @@ import { createClient as streamClient } from "graphql-sse";
 import WebSocket from "ws";
 import { resuming } from "./resuming.mjs";
 
-const urls = process.argv.slice(2);
+const [subject, ...urls] = process.argv.slice(2);
+const OBJECT = { catalogItems: "item", designs: "design" }[subject];
 const QUERY = `subscription ($after: String) {
-  catalogItemsChanged(after: $after) { kind resumeToken item { name price } }
+  ${subject}Changed(after: $after) { kind resumeToken object: ${OBJECT} { name } }
 }`;
 const RETRIES = { retryAttempts: 1000, shouldRetry: () => true, retryWait: pause, retry: pause };
 
@@ -75,15 +77,16 @@ const CLIENTS = {
   "urql over events": () => urql(streams()),
 };
 
-/** The prices of all items that come. `started` is called with the first event. */
+/** The names of all objects that come. `started` is called with the first event. */
 function follow(name, started) {
-  const prices = [];
+  const names = [];
   return new Promise((resolve, reject) => {
     const failed = (error) => reject(new Error(`${name}: ${error?.message ?? JSON.stringify(error)}`));
-    CLIENTS[name]()(({ catalogItemsChanged: { kind, item } }) => {
+    CLIENTS[name]()((data) => {
+      const { kind, object } = data[`${subject}Changed`];
       if (kind === "STARTED") return started(name);
-      prices.push(item.price);
-      if (item.name === "The end") resolve(prices);
+      names.push(object?.name ?? kind);
+      if (names.at(-1) === "The end") resolve(names);
     }, failed);
   });
 }

@@ -292,8 +292,9 @@ async def test_readers_that_nobody_observes_are_counted() -> None:
     calls.observe(Kept())
     first = await busy(coalescer, store)
     others = [reader(coalescer, store, key) for key in (10, 11)]
-    asking.set((asker,))
+    token = asking.set((asker,))
     own = reader(coalescer, store, 11)
+    asking.reset(token)  # tests have one context
     await turns()
     await store.answer(0, 1)
     await store.answer(2)
