@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from alembic.util import CommandError
 
+from api.config.settings import ConfigurationError
 from api.stores.startup_errors import ServerError, describe
 
 LOCK_NOT_AVAILABLE = "55P03"
+
+Result = TypeVar("Result")
 
 
 class MigrationError(ServerError):
@@ -56,6 +61,19 @@ class AdoptionError(MigrationError):
         number = len(contradictions)
         head = f"{number} rule{'s are' if number > 1 else ' is'} broken in this database; nothing was changed"
         return cls("\n".join([head, *(f"{place}. {each}" for place, each in enumerate(contradictions, 1))]))
+
+
+def carry_out(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run this in an event loop of its own. Raises MigrationError for what `explain` has a line for."""
+    try:
+        return asyncio.run(work)
+    except (MigrationError, ConfigurationError):
+        raise
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        raise MigrationError(line) from error
 
 
 def explain(error: Exception) -> str | None:

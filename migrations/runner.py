@@ -7,18 +7,16 @@ ConfigurationError (no server configured). PostgreSQL's part of a run is one tra
 from __future__ import annotations
 
 import asyncio
-import functools
 from argparse import Namespace
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pymongo
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from sqlalchemy import Connection
@@ -27,16 +25,15 @@ from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
 from api.stores.mongodb import MongoClient, mongo_client, mongo_database, require_version
 from documents import collection
-from migrations import distribution
+from migrations import distribution, revisions
 from migrations.adoption import table_exists
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone
-from migrations.errors import AdoptionError, MigrationError, explain
+from migrations.errors import AdoptionError, MigrationError, carry_out, explain
 from migrations.examination import examine, require_time_zone
 from migrations.grants import complete_grants
+from migrations.revisions import all_revisions, heads_of, message_of
 from migrations.search_language import adopt_language
-from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, not_ours
-
-FOLDER: Final = Path(__file__).parent
+from migrations.tables import not_ours
 
 Result = TypeVar("Result")
 
@@ -86,7 +83,7 @@ def upgrade(
     line for each thing done, and for each thing that could not be or that deserves a look.
     """
     lines: list[str] = []
-    _run(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout, zone=timestamps_in))
+    carry_out(_upgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout, zone=timestamps_in))
     return lines
 
 
@@ -98,7 +95,7 @@ def downgrade(
     Tables that the undone revisions made are dropped with their rows. Returns one line for each step.
     """
     lines: list[str] = []
-    _run(_downgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
+    carry_out(_downgrade(settings, revision, lines, wait=wait, lock_timeout=lock_timeout))
     return lines
 
 
@@ -112,7 +109,7 @@ def generate(settings: Settings, message: str) -> Path | None:
 
     Raises MigrationError where the database is not at the newest revision.
     """
-    return _run(_generate(settings, message))
+    return carry_out(_generate(settings, message))
 
 
 def create(message: str) -> Path:
@@ -120,45 +117,16 @@ def create(message: str) -> Path:
     return _written(command.revision(_source_config(), message=message))
 
 
-def distribute(
-    settings: Settings,
-    say: Callable[[str], None],
-    *,
-    undo: bool = False,
-    dry_run: bool = False,
-    wait: float = LOCK_WAIT,
-    lock_timeout: float = LOCK_TIMEOUT,
-) -> None:
-    """Spread PostgreSQL's tables over the workers of a Citus cluster, or with `undo` bring them back to one node.
-
-    `say` gets a line for each step when it is done. A run that was interrupted goes on where it ended. With `dry_run`,
-    the steps and their statements are said, and nothing is done.
-    """
-    _run(_distribute(settings, say, undo=undo, dry_run=dry_run, wait=wait, lock_timeout=lock_timeout))
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        return asyncio.run(work)
-    except (MigrationError, ConfigurationError):
-        raise
-    except Exception as error:
-        line = explain(error)
-        if line is None:
-            raise
-        raise MigrationError(line) from error
-
-
 def _config(**attributes: Any) -> Config:
     """What `[tool.alembic]` says, as far as running needs it: an installed wheel has no pyproject.toml."""
     config = Config(attributes=attributes)
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(revisions.FOLDER).replace("%", "%%"))
     return config
 
 
 def _source_config(**attributes: Any) -> Config:
     """The configuration of the source tree, the only place where revisions are written."""
-    pyproject = FOLDER.parent / "pyproject.toml"
+    pyproject = revisions.FOLDER.parent / "pyproject.toml"
     if not pyproject.is_file():
         raise MigrationError("revisions are written in the source tree, and this is an installed package")
     return Config(toml_file=pyproject, attributes=attributes, cmd_opts=Namespace(quiet=True))
@@ -168,7 +136,7 @@ async def _upgrade(
     settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float, zone: str | None
 ) -> None:
     def applied(*, step: Any, **_: Any) -> None:
-        lines.append(f"PostgreSQL: applied {step.up_revision_id} {_message(step.up_revision)}")
+        lines.append(f"PostgreSQL: applied {step.up_revision_id} {message_of(step.up_revision)}")
 
     client = mongo_client(settings)  # made first, so that a missing setting is found before anything is changed
     try:
@@ -177,7 +145,7 @@ async def _upgrade(
             notes: list[str] = []
             assumed = await time_zone(settings)
 
-            scripts = _scripts()
+            scripts = all_revisions()
 
             def run(sync: Connection) -> None:
                 _refuse_contradictions(sync, scripts, revision, zone)
@@ -196,13 +164,13 @@ async def _upgrade(
 
 async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wait: float, lock_timeout: float) -> None:
     def undone(*, step: Any, **_: Any) -> None:
-        lines.append(f"PostgreSQL: reverted {step.up_revision_id} {_message(step.up_revision)}")
+        lines.append(f"PostgreSQL: reverted {step.up_revision_id} {message_of(step.up_revision)}")
 
     async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
 
         def run(sync: Connection) -> None:
-            scripts = _scripts()
-            _heads(sync, scripts)
+            scripts = all_revisions()
+            heads_of(sync, scripts)
             if distribution.is_distributed(sync):
                 raise MigrationError("the tables are distributed: run `migrate distribute --undo` first")
             sync.rollback()
@@ -212,43 +180,10 @@ async def _downgrade(settings: Settings, revision: str, lines: list[str], *, wai
         await connection.run_sync(run)
 
 
-async def _distribute(
-    settings: Settings, say: Callable[[str], None], *, undo: bool, dry_run: bool, wait: float, lock_timeout: float
-) -> None:
-    def look(sync: Connection) -> list[distribution.Step]:
-        distribution.require_coordinator(sync)
-        if _heads(sync, scripts) != tuple(scripts.get_heads()):
-            raise MigrationError("the database is not at the newest revision: run `migrate run` first")
-        steps = distribution.pending(sync)
-        if dry_run:
-            for line in distribution.undoing(sync) if undo else distribution.planned(sync, steps):
-                say(line)
-        sync.rollback()
-        return steps
-
-    scripts = _scripts()
-    async with exclusive_connection(settings, wait=wait, lock_timeout=lock_timeout) as connection:
-        steps = await connection.run_sync(look)
-        if dry_run:
-            return
-        if not undo:
-            for step in steps:
-                async with connection.begin():
-                    await connection.run_sync(distribution.do, step)
-                say(f"PostgreSQL: {step.name}")
-            return
-        while True:
-            async with connection.begin():
-                undone = await connection.run_sync(distribution.undo_last)
-            if undone is None:
-                return
-            say(f"PostgreSQL: undone: {undone}")
-
-
 async def _show(settings: Settings) -> State:
-    revisions, postgres_error = await _attempt(_revisions(settings))
+    steps, postgres_error = await _attempt(_revisions(settings))
     state, mongodb_error = await _attempt(_collection(settings))
-    return State(revisions, postgres_error, state, mongodb_error)
+    return State(steps, postgres_error, state, mongodb_error)
 
 
 async def _attempt(work: Coroutine[Any, Any, Result]) -> tuple[Result | None, str | None]:
@@ -264,12 +199,12 @@ async def _attempt(work: Coroutine[Any, Any, Result]) -> tuple[Result | None, st
 
 
 async def _revisions(settings: Settings) -> tuple[Revision, ...]:
-    scripts = _scripts()
+    scripts = all_revisions()
     async with migration_engine(settings) as engine, engine.connect() as connection:
-        heads = await connection.run_sync(_heads, scripts)
+        heads = await connection.run_sync(heads_of, scripts)
     applied = {found.revision for found in scripts.iterate_revisions(heads, "base")}
     return tuple(
-        Revision(found.revision, _message(found), found.revision in applied)
+        Revision(found.revision, message_of(found), found.revision in applied)
         for found in reversed(list(scripts.walk_revisions()))
     )
 
@@ -295,8 +230,8 @@ async def _generate(settings: Settings, message: str) -> Path | None:
 
         def run(sync: Connection) -> Path | None:
             config = _source_config(connection=sync, skip_empty=True)
-            scripts = _scripts()
-            if _heads(sync, scripts) != tuple(scripts.get_heads()):
+            scripts = all_revisions()
+            if heads_of(sync, scripts) != tuple(scripts.get_heads()):
                 raise MigrationError("the database is not at the newest revision: run `migrate run` first")
             written = command.revision(config, message=message, autogenerate=True)
             return _written(written) if written else None
@@ -310,20 +245,9 @@ def _apply(config: Config, scripts: ScriptDirectory, target: str, steps: Callabl
         scripts.run_env()
 
 
-def _scripts() -> ScriptDirectory:
-    """The revisions that there are."""
-    return _read(FOLDER)
-
-
-@functools.cache
-def _read(folder: Path) -> ScriptDirectory:
-    """Reading all revisions takes a while: a process does it once."""
-    return ScriptDirectory(str(folder))
-
-
 def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, revision: str, zone: str | None) -> None:
     """Raise MigrationError for whatever keeps existing tables from becoming those of the pending revisions."""
-    heads = _heads(connection, scripts)
+    heads = heads_of(connection, scripts)
     try:
         pending = list(scripts.iterate_revisions(revision, heads))
     except RevisionError:
@@ -344,7 +268,7 @@ def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, rev
 def _complete_grants(connection: Connection, scripts: ScriptDirectory, settings: Settings) -> list[str]:
     """Give the API its rights. Only at the newest revision: before it, some of the tables aren't there."""
     try:
-        if _heads(connection, scripts) != tuple(scripts.get_heads()):
+        if heads_of(connection, scripts) != tuple(scripts.get_heads()):
             return []
         user = parse(settings.postgres_url or "").user if settings.migration_database_url is not None else None
         lines = complete_grants(connection, user, row_level_security=settings.row_level_security)
@@ -354,26 +278,7 @@ def _complete_grants(connection: Connection, scripts: ScriptDirectory, settings:
         connection.rollback()
 
 
-def _heads(connection: Connection, scripts: ScriptDirectory) -> tuple[str, ...]:
-    """The revisions that the database is at. Raises MigrationError where this version of the program lacks one."""
-    options = {"version_table": VERSION_TABLE, "version_table_schema": VERSION_SCHEMA}
-    heads = MigrationContext.configure(connection, opts=options).get_current_heads()
-    connection.rollback()  # Alembic starts a transaction of its own
-    known = {revision.revision for revision in scripts.walk_revisions()}
-    for head in heads:
-        if head not in known:
-            raise MigrationError(
-                f"PostgreSQL is at revision {head}, which another version of this program has applied and this one "
-                "does not have: run that version, or use another database"
-            )
-    return heads
-
-
-def _message(revision: Script) -> str:
-    return revision.doc.splitlines()[0]
-
-
 def _written(revision: Script | list[Script | None] | None) -> Path:
     assert isinstance(revision, Script)
-    _read.cache_clear()
+    revisions.forget()
     return Path(revision.path)

@@ -92,7 +92,7 @@ def distribute(
     """Spread the tables that grow with users over the workers of a Citus cluster. Can be interrupted and repeated."""
     with reported(), _stores() as settings:
         from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT
-        from migrations.runner import distribute as spread
+        from migrations.distributing import distribute as spread
 
         lines = 0
 

@@ -11,7 +11,7 @@ from alembic.config import main as alembic_command
 from alembic.script import ScriptDirectory
 
 from api.config.settings import Settings
-from migrations import runner
+from migrations import revisions, runner
 from migrations.errors import MigrationError
 from models import SCHEMAS, Base
 from tests.support.stores.databases import (
@@ -48,7 +48,7 @@ def test_up_down_and_up_again(migrated: Settings) -> None:
 
 
 def test_each_step_can_be_undone_and_redone(migrated: Settings) -> None:
-    script = ScriptDirectory(str(runner.FOLDER))
+    script = ScriptDirectory(str(revisions.FOLDER))
     for revision in [found.revision for found in script.walk_revisions()]:
         before = structure(migrated)
         runner.downgrade(migrated, "-1")
@@ -64,7 +64,7 @@ def test_revisions_make_exactly_what_the_models_say(migrated: Settings, modelled
 
 
 def test_there_is_one_head() -> None:
-    assert ScriptDirectory(str(runner.FOLDER)).get_heads() == [HEAD]
+    assert ScriptDirectory(str(revisions.FOLDER)).get_heads() == [HEAD]
 
 
 def test_generate_finds_no_drift_after_run(migrated: Settings, versions: Path) -> None:
@@ -214,7 +214,7 @@ def test_alembics_own_command_line_works(
     # given
     assert settings.postgres_url is not None
     monkeypatch.setenv("DATABASE_URL", settings.postgres_url)
-    monkeypatch.chdir(runner.FOLDER.parent)
+    monkeypatch.chdir(revisions.FOLDER.parent)
 
     # when
     alembic_command(["upgrade", "head"])
@@ -233,8 +233,8 @@ def test_the_package_has_what_running_needs(
     settings: Settings, versions: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # given: an installed package, without the pyproject.toml of the source tree
-    monkeypatch.setattr(runner, "FOLDER", tmp_path / "migrations")
-    shutil.copytree(Path(__file__).parents[2] / "migrations", runner.FOLDER)
+    monkeypatch.setattr(revisions, "FOLDER", tmp_path / "migrations")
+    shutil.copytree(Path(__file__).parents[2] / "migrations", revisions.FOLDER)
 
     # when
     runner.upgrade(settings)

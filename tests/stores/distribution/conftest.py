@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.config.settings import Settings
-from migrations import runner
+from migrations import distributing, runner
 from tests.support.stores.engines import Cluster, citus_cluster
 
 
@@ -31,5 +31,5 @@ def on_cluster(settings: Settings, cluster: Cluster) -> Settings:
 @pytest.fixture
 def undistributed(on_cluster: Settings) -> Settings:
     """The same, with all rows on the coordinator, whichever test was before."""
-    runner.distribute(on_cluster, lambda _: None, undo=True)
+    distributing.distribute(on_cluster, lambda _: None, undo=True)
     return on_cluster

@@ -11,7 +11,7 @@ import pytest
 
 from api.config.settings import Settings
 from api.stores.stores import open_stores
-from migrations import runner
+from migrations import distributing, runner
 from migrations.errors import MigrationError
 from models import Base
 from models.distribution import DISTRIBUTED, PLACEMENTS, Distributed
@@ -77,7 +77,7 @@ def test_a_server_without_citus_is_refused_and_left_alone(settings: Settings, re
         pytest.skip("this PostgreSQL has Citus")
     before = everything(settings)
     with pytest.raises(MigrationError, match="this database has no Citus, so there is nothing to distribute"):
-        runner.distribute(settings, pytest.fail)
+        distributing.distribute(settings, pytest.fail)
     assert everything(settings) == before
 
 
@@ -91,7 +91,7 @@ def test_undoing_leaves_the_database_as_it_was(undistributed: Settings) -> None:
     distribute(undistributed)
     distributed = spread(undistributed)
     undone: list[str] = []
-    runner.distribute(undistributed, undone.append, undo=True)
+    distributing.distribute(undistributed, undone.append, undo=True)
 
     # then
     assert distributed == {name: each.by for name, each in PLACEMENTS.items() if isinstance(each, Distributed)}
@@ -103,13 +103,13 @@ def test_undoing_leaves_the_database_as_it_was(undistributed: Settings) -> None:
     assert sql(undistributed, "SELECT * FROM avatar.avatars ORDER BY id") == rows
     assert scalar(undistributed, "SELECT count(*) FROM audit.audit_log") == log
     again: list[str] = []
-    runner.distribute(undistributed, again.append, undo=True)
+    distributing.distribute(undistributed, again.append, undo=True)
     assert (len(undone) > len(DISTRIBUTED), again) == (True, [])
 
 
 def test_a_dry_run_says_the_statements_and_changes_nothing(undistributed: Settings) -> None:
     before, lines = everything(undistributed), list[str]()
-    runner.distribute(undistributed, lines.append, dry_run=True)
+    distributing.distribute(undistributed, lines.append, dry_run=True)
     assert everything(undistributed) == before
     assert "SELECT create_distributed_table('avatar.avatars', 'user_id', colocate_with => 'none');" in lines
 
@@ -127,7 +127,7 @@ def test_a_run_that_is_killed_goes_on_where_it_ended(undistributed: Settings, tm
         process.process.wait(60)
         told = process.text().count("PostgreSQL: ")
     further: list[str] = []
-    runner.distribute(undistributed, further.append)
+    distributing.distribute(undistributed, further.append)
 
     # then: no step is done twice, and nothing is missing
     assert len(further) <= len(set(further)) == len(further)

@@ -20,12 +20,12 @@ from sqlalchemy import text
 
 from api.config.settings import Settings
 from api.stores.postgres import postgres_engine
-from migrations import runner
+from migrations import revisions
 from migrations.folding import create_fold
 from models import SCHEMAS, Base
 from tests.support.waiting import pause
 
-_SCRIPTS = ScriptDirectory(str(runner.FOLDER))
+_SCRIPTS = ScriptDirectory(str(revisions.FOLDER))
 HEAD = _SCRIPTS.get_heads()[0]
 REVISIONS = [f"{script.revision} {script.doc}" for script in reversed(list(_SCRIPTS.walk_revisions()))]
 """The oldest first, as the commands print them."""
@@ -57,9 +57,9 @@ def fresh_database(postgres_url: str, mongodb_url: str, *, template: Settings | 
 def copy_source_tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the runner work on a copy, where a test may write revisions; returns the copy's folder of revisions."""
     copy = folder / "source" / "migrations"
-    shutil.copytree(runner.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(runner.FOLDER.parent / "pyproject.toml", copy.parent)
-    monkeypatch.setattr(runner, "FOLDER", copy)
+    shutil.copytree(revisions.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(revisions.FOLDER.parent / "pyproject.toml", copy.parent)
+    monkeypatch.setattr(revisions, "FOLDER", copy)
     return copy / "versions"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.config.settings import Settings
-from migrations import runner
+from migrations import distributing
 from tests.support.stores.databases import sql
 
 SHARDS = 4
@@ -15,5 +15,5 @@ def distribute(settings: Settings) -> list[str]:
     name = (settings.postgres_url or "").rpartition("/")[2].partition("?")[0]
     sql(settings, f"ALTER DATABASE {name} SET citus.shard_count = {SHARDS}")
     lines: list[str] = []
-    runner.distribute(settings, lines.append)
+    distributing.distribute(settings, lines.append)
     return lines
