@@ -62,7 +62,9 @@ class HttpSettings(BaseSettings):
         description="Bytes of answers that may wait for their clients, a process; those that wait longest are dropped",
     )
     max_sockets: int = Field(500, ge=0, description="Open WebSockets, a process; 0 for none")
-    max_socket_operations: int = Field(100, ge=1, description="Operations under way on a WebSocket")
+    max_socket_operations: int = Field(
+        100, ge=1, description="Operations under way on a WebSocket, beside its open subscriptions"
+    )
     max_socket_queue: int = Field(
         1024 * 1024, ge=0, description="Bytes that wait for the client of a WebSocket before it is answered more"
     )
@@ -70,6 +72,10 @@ class HttpSettings(BaseSettings):
     max_subscriptions: int = Field(2000, ge=0, description="Open subscriptions, a process")
     max_subscriptions_per_account: int = Field(
         100, ge=0, description="Those of one account, a process, or of one address where nobody is signed in"
+    )
+    max_subscriptions_per_socket: int = Field(100, ge=0, description="Those of one WebSocket")
+    max_events_per_second: int = Field(
+        1000, ge=0, description="Events of a subscription within a second, beyond which they wait; 0 for no limit"
     )
     max_events_behind: int = Field(
         10_000, ge=1, description="Changes that a subscription may be behind, before it is refused or ended"

@@ -81,7 +81,7 @@ class Exchange:
     `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
     been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
     asked for. `seen` is what its queries must see, and `written` what its mutations have. `asker` is there where calls
-    are observed, and `explanation` where one is asked for.
+    are observed, and `explanation` where one is asked for. `socket` is the id of the WebSocket that it came over.
     """
 
     settings: Settings
@@ -92,6 +92,7 @@ class Exchange:
     asked: Operation | list[Operation] | None = None
     viewer: Viewer = NOBODY
     address: str | None = None
+    socket: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     operation: str | None = None
     meter: Meter | None = None

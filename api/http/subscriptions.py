@@ -14,6 +14,7 @@ from api.admission.limited_schema import Opened
 from api.errors import RateLimited
 from api.execution.operation import Operation
 from api.http import observing
+from api.http.pace import Pace
 from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
 from api.live.errors import TooFarBehind
@@ -36,12 +37,13 @@ async def open_subscription(
     context = endpoint.context(exchange, exchange.viewer)
     context.meter, context.asker = exchange.meter, exchange.asker
     assert context.live is not None
-    leave = context.live.enter(exchange.viewer.id, exchange.address)
+    leave = context.live.enter(exchange.viewer.id, exchange.address, exchange.socket)
     try:
         opened = await endpoint.schema.open(operation, context)
         exchange.operation = context.operation_name
         if isinstance(opened, Opened):
-            subscription = Subscription(endpoint, exchange, claims, operation, opened, leave, context.live)
+            pace = Pace(exchange.settings.max_events_per_second)
+            subscription = Subscription(endpoint, exchange, claims, operation, opened, leave, context.live, pace)
             return Answer(200, {}, subscription=subscription)
     except BaseException:
         leave()
@@ -74,6 +76,7 @@ class Subscription:
     opened: Opened
     leave: Callable[[], None]
     live: Live
+    pace: Pace
     sent: int = field(default=0, init=False)
     sink: Sink | None = field(default=None, init=False)
 
@@ -95,6 +98,7 @@ class Subscription:
             # who leaves takes nothing from the others
             content = answer.result() if answer.done() else await asyncio.shield(answer)
             if content is not None:
+                await self.pace.wait()
                 await self._charge()
                 self._sends()
                 await send(content)
@@ -122,11 +126,14 @@ class Subscription:
         return answer
 
     def take(self, content: bytes) -> bool:
-        """Hand on this result where its points and its client let it go at once."""
+        """Hand on this result where its pace, its points and its client let it go at once."""
         assert self.sink is not None
-        meter = self.exchange.meter
-        if not self.sink.is_ready or not (meter is None or meter.charge_at_once(self.opened.price)):
+        if not self.sink.is_ready or not self.pace.allows():
             return False
+        meter = self.exchange.meter
+        if meter is not None and not meter.charge_at_once(self.opened.price):
+            return False
+        self.pace.go()
         self._sends()
         self.sink.take(content)
         return True

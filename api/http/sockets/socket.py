@@ -119,6 +119,11 @@ class Socket:
         self.code = code
         self._outbox.end(code, reason)
 
+    @property
+    def _under_way(self) -> int:
+        """The number of operations that are being answered; subscriptions that have begun are counted elsewhere."""
+        return sum(not running.lasts for running in self._running.values())
+
     async def _read(self) -> None:
         while (frame := await self._receive())["type"] != "websocket.disconnect":
             text = frame.get("text")
@@ -156,7 +161,7 @@ class Socket:
                 elif not self._leaves:
                     self._operations += 1
                     running = self._running[id] = Running(id)
-                    crowded = len(self._running) > self._settings.max_socket_operations
+                    crowded = self._under_way > self._settings.max_socket_operations
                     self._start(self._answer(running, operation, size, crowded=crowded))
             case Complete(id):
                 self._drop(id)
@@ -242,13 +247,13 @@ class Socket:
     async def _refuse(self, exchange: Exchange, operation: Operation) -> Answer:
         exchange.meter = self._endpoint.meters.of(self._claims.user_id if self._claims else None, exchange.address)
         most = self._settings.max_socket_operations
-        raise TooComplex("Operations are under way on this socket", "max_socket_operations", most, len(self._running))
+        raise TooComplex("Operations are under way on this socket", "max_socket_operations", most, self._under_way)
 
     def _exchange(self, disconnect: ClientDisconnect, size: int) -> Exchange:
         request = Incoming({**self._scope, CLIENT_DISCONNECT: disconnect}, self._receive)
         request.size = size
         exchange = Exchange(self._settings, request, str(uuid_utils.uuid7()), RESPONSE_JSON, self._stores)
-        exchange.address = self._address
+        exchange.address, exchange.socket = self._address, self.id
         return exchange
 
     def _drop(self, id: str) -> None:
