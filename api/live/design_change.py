@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ _WRITE: Final = struct.Struct(">I6s")
 """A write in a token: its time after the floor, and what stands for it."""
 _LARGEST: Final = b"\xff" * 6
 
+
+_ID: Final = re.compile("(?:[0-9a-f]{32})?")
+"""The id of a collection, or none."""
 
 WriteKey = tuple[int, bytes]
 """The time of a write in milliseconds, and what stands for it beside that. Writes are read in this order."""
@@ -75,10 +79,14 @@ class Seen:
 class DesignPlace:
     """A place in MongoDB's change stream: the time of the server's log, and how many of its events came by then.
 
+    `collection` is the id of the collection whose place it is, empty where the server tells none. Places of different
+    ones are never equal; that they are ordered means nothing.
+
     `token` is the server's own for the last event there, and where it is None the place is that after this time. Where
     there are no streams, `seen` says what has been read instead, and the time is 0.
     """
 
+    collection: str
     time: int
     increment: int
     number: int
@@ -88,21 +96,31 @@ class DesignPlace:
     def to_json(self) -> list[Any]:
         """As it stands in a resume token."""
         if self.seen is not None:
-            return self.seen.to_json()
-        return [self.time, self.increment, self.number, self.token]
+            return [self.collection, *self.seen.to_json()]
+        return [self.collection, self.time, self.increment, self.number, self.token]
 
     @classmethod
     def from_json(cls, given: Any) -> DesignPlace:
-        """The inverse of `to_json`. Raises ValueError for what that can't have made."""
+        """The inverse of `to_json`. Raises ValueError for what that can't have made.
+
+        Tokens that were given before they named a collection are read as those of a server that tells no ids.
+        """
         match given:
+            case [str(collection), *place] if _ID.fullmatch(collection):
+                pass
+            case [*place]:
+                collection = ""
+            case _:
+                raise ValueError
+        match place:
             case [str(kind), int(floor), str(recent)] if kind == _READ:
-                return cls(0, 0, SOMEWHERE, seen=Seen.from_json(floor, recent))
+                return cls(collection, 0, 0, SOMEWHERE, seen=Seen.from_json(floor, recent))
             case [int(time), int(increment), int(number), (None | str()) as token]:
                 if not (0 < time < 2**32 and 0 <= increment < 2**32 and 0 <= number <= LAST):
                     raise ValueError
                 if token is not None and (len(token) > _LONGEST or not token):
                     raise ValueError
-                return cls(time, increment, number, token)
+                return cls(collection, time, increment, number, token)
         raise ValueError
 
 

@@ -76,14 +76,14 @@ class Feed(Generic[P, C]):
                 return Follower(self, Position(place, number, life))
             behind = self._kept_behind(after)
             if behind is None:
-                try:
-                    # another instance may have read on already, so this place may lie behind that of the reader
-                    behind = await self.source.count(after, place, self._most_behind)
-                except PlaceGone:
-                    raise ResumeTokenExpired from None
+                # another instance may have read on already, so this place may lie behind that of the reader
+                behind = await self.source.count(after, place, self._most_behind)
             if behind > self._most_behind:
                 raise ResumeTokenExpired
             return Follower(self, Position(after, number - behind, life))
+        except PlaceGone:
+            await self.leave()
+            raise ResumeTokenExpired from None
         except BaseException:
             await self.leave()
             raise

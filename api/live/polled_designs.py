@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
+from api.live.change_streams import collection_id, require_collection
 from api.live.design_change import OVERLAP, SOMEWHERE, DesignChange, DesignPlace, Document, Seen, WriteKey
 from api.live.design_states import CHANGEABLE, NOTHING, DesignStates, as_of
 from api.live.source import MOST, PlaceGone, Read
@@ -67,16 +68,17 @@ class PolledDesigns:
     async def begin(self) -> DesignPlace:
         """The place of now."""
         self._states = DesignStates(self._database)
+        collection = await collection_id(self._database)
         self._floor = await self._now() - OVERLAP
         writes = sorted(await self._writes(self._floor), key=_key)
         self._known = {write.hash: write.at for write in writes}
         seen = Seen.until(self._floor)
         for write in writes:
             seen = seen.plus(write.key)
-        return DesignPlace(0, 0, 1, seen=seen)
+        return DesignPlace(collection, 0, 0, 1, seen=seen)
 
     async def read(self, after: DesignPlace) -> AsyncIterator[Read[DesignPlace, DesignChange]]:
-        """What follows this place, for ever."""
+        """What follows this place, for ever. Raises PlaceGone."""
         place, waiting = after, dict[bytes, float]()
         while True:
             now = await self._now()
@@ -89,6 +91,7 @@ class PolledDesigns:
                 if write.at <= now - SETTLE * 1000 or waiting[write.hash] <= moment - SETTLE
             ]
             changes = await self._changes(settled, place, self._states)
+            await require_collection(self._database, after.collection)
             self._floor = now - OVERLAP
             self._known |= {write.hash: write.at for write in settled}
             self._known = {hash: at for hash, at in self._known.items() if at > self._floor}
@@ -98,7 +101,7 @@ class PolledDesigns:
             await asyncio.sleep(PAUSE)
 
     async def page(self, after: DesignPlace, upto: DesignPlace) -> Sequence[DesignChange]:
-        """The changes between two places, fewer than MOST where there are no more."""
+        """The changes between two places, fewer than MOST where there are no more. Raises PlaceGone."""
         states, place = DesignStates(self._database), after
         changes = list[DesignChange]()
         writes = await self._between(after, upto)
@@ -111,7 +114,7 @@ class PolledDesigns:
 
     async def count(self, after: DesignPlace, upto: DesignPlace, most: int) -> int:
         """How many changes lie between two places, as far as `most` and one more. Raises PlaceGone."""
-        if after.seen is None:
+        if after.seen is None or after.collection != upto.collection:
             raise PlaceGone
         since, enough = _moment(after.seen.floor[0] - 1), most + MOST
         later = await self._database[REVISIONS].count_documents({"at": {"$gt": since}}, limit=enough)
@@ -128,10 +131,9 @@ class PolledDesigns:
         assert after.seen is not None
         assert upto.seen is not None
         read, wanted = after.seen, upto.seen
-        return sorted(
-            (write for write in await self._writes(read.floor[0] - 1) if write.key not in read and write.key in wanted),
-            key=_key,
-        )
+        writes = await self._writes(read.floor[0] - 1)
+        await require_collection(self._database, after.collection)
+        return sorted((write for write in writes if write.key not in read and write.key in wanted), key=_key)
 
     async def _writes(self, floor: int) -> list[Write]:
         """The writes that were stamped later than that."""
@@ -156,7 +158,7 @@ class PolledDesigns:
             states.note(write.design, after)
             assert place.seen is not None
             number = place.number if place.number == SOMEWHERE else place.number + 1
-            place = DesignPlace(0, 0, number, seen=place.seen.plus(write.key))
+            place = DesignPlace(place.collection, 0, 0, number, seen=place.seen.plus(write.key))
             changes.append(DesignChange.of_write(place, write.design, before, after, unknown, _moment(write.at)))
         return changes
 

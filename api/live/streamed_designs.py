@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from bson import ObjectId, Timestamp
 from pymongo.read_concern import ReadConcern
 
-from api.live.change_streams import Stream, next_event, watching
+from api.live.change_streams import Stream, collection_id, next_event, require_collection, watching
 from api.live.design_change import LAST, DesignChange, DesignPlace
 from api.live.design_states import DesignStates
 from api.live.source import MOST, PlaceGone, Read
@@ -41,6 +43,8 @@ class StreamedDesigns:
     async def begin(self) -> DesignPlace:
         """The place of now. What had a time by then can be read by everyone when this returns."""
         self._states = DesignStates(self._database)
+        # before the time: if it is made anew in between, the stream of that time tells of it
+        collection = await collection_id(self._database)
         designs = self._database[DESIGNS.name]
         async with self._database.client.start_session(causal_consistency=True) as session:
             await designs.find_one({}, _ONE, session=session)
@@ -48,14 +52,14 @@ class StreamedDesigns:
             assert now is not None, "a server with change streams tells its time"
             # it answers once a majority of the servers has everything up to that time
             await designs.with_options(read_concern=ReadConcern("majority")).find_one({}, _ONE, session=session)
-        return DesignPlace(now.time, now.inc, LAST)
+        return DesignPlace(collection, now.time, now.inc, LAST)
 
     async def read(self, after: DesignPlace) -> AsyncIterator[Read[DesignPlace, DesignChange]]:
         """What follows this place, for ever. Raises PlaceGone."""
         place = after
-        async with watching(self._database, **_images(), **_from(place), max_await_time_ms=AWAIT) as stream:
+        async with self._watching(after, **_images(), max_await_time_ms=AWAIT) as stream:
             while True:
-                event = await next_event(stream)
+                event = await self._next(stream, place)
                 changes = []
                 if event is not None:
                     place = _place_of(event, place)
@@ -68,9 +72,9 @@ class StreamedDesigns:
     async def page(self, after: DesignPlace, upto: DesignPlace) -> Sequence[DesignChange]:
         """The changes between two places, fewer than MOST where there are no more. Raises PlaceGone."""
         place, changes, states = after, list[DesignChange](), DesignStates(self._database)
-        async with self._catching_up, watching(self._database, **_images(), **_from(after), **_PAGE) as stream:
+        async with self._catching_up, self._watching(after, **_images(), **_PAGE) as stream:
             while len(changes) < MOST and place < upto:
-                event = await next_event(stream)
+                event = await self._next(stream, place)
                 if event is not None:
                     place = _place_of(event, place)
                     change = None if upto < place else await _change(event, place, states)
@@ -81,18 +85,33 @@ class StreamedDesigns:
 
     async def count(self, after: DesignPlace, upto: DesignPlace, most: int) -> int:
         """How many changes lie between two places, as far as `most` and one more. Raises PlaceGone."""
-        if after.seen is not None:
+        if after.seen is not None or after.collection != upto.collection:
             raise PlaceGone
         place, counted = after, 0
-        async with self._catching_up, watching(self._database, _PLACES, **_from(after), **_PAGE) as stream:
+        async with self._catching_up, self._watching(after, _PLACES, **_PAGE) as stream:
             while place < upto and counted <= most:
-                event = await next_event(stream)
+                event = await self._next(stream, place)
                 if event is not None:
                     place = _place_of(event, place)
                     counted += not upto < place
                 elif _has_read(stream, upto):
                     break
         return counted
+
+    @contextlib.asynccontextmanager
+    async def _watching(
+        self, after: DesignPlace, pipeline: Sequence[Mapping[str, Any]] = (), **options: Any
+    ) -> AsyncIterator[Stream]:
+        """A change stream of what follows this place. Raises PlaceGone, also within.
+
+        A server may take the token of another one, so it is asked first whether it has the place's collection.
+        """
+        await require_collection(self._database, after.collection)
+        async with watching(self._database, pipeline, **_from(after), **options) as stream:
+            yield stream
+
+    async def _next(self, stream: Stream, place: DesignPlace) -> dict[str, Any] | None:
+        return await next_event(stream, partial(require_collection, self._database, place.collection))
 
 
 _PAGE: Final[dict[str, Any]] = {"max_await_time_ms": _SHORT, "batch_size": MOST}
@@ -123,7 +142,7 @@ def _place_of(event: dict[str, Any], last: DesignPlace) -> DesignPlace:
     """The place of an event that follows the last one. Those of one transaction have the same time."""
     at: Timestamp = event["clusterTime"]
     number = last.number + 1 if (at.time, at.inc) == (last.time, last.increment) else 1
-    return DesignPlace(at.time, at.inc, number, event["_id"]["_data"])
+    return DesignPlace(last.collection, at.time, at.inc, number, event["_id"]["_data"])
 
 
 async def _change(event: dict[str, Any], place: DesignPlace, states: DesignStates) -> DesignChange | None:

@@ -22,7 +22,7 @@ from tests.search.following import eventually
 from tests.support.applications import listening, running
 from tests.support.backups import untold
 from tests.support.graphql import execute, respond
-from tests.support.live import CHANGES, StreamEnded, streamed
+from tests.support.live import CHANGES, DESIGNS, StreamEnded, streamed
 from tests.support.servers import ended, environment, migrated_stores_beside_others, throwaway_stores
 from tests.support.signing_in import signed_in, with_token
 
@@ -39,10 +39,11 @@ SEARCH = "query ($text: String!) { search(query: $text, first: 5) { edges { node
 
 @dataclass
 class Ledger:
-    """What a client was told: its designs with the versions that they had, by name, and the last resume token."""
+    """What a client was told: its designs with the versions that they had, by name, and its last resume tokens."""
 
     designs: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     token: str = ""
+    design_token: str = ""
 
     async def write(self, client: httpx.AsyncClient, name: str) -> None:
         """An item, an avatar, and a design of them in its second version."""
@@ -60,12 +61,14 @@ class Ledger:
         self.designs[name] = (design, *made)
 
 
-async def resume_token(port: int, client: httpx.AsyncClient, after: str | None = None) -> tuple[str, str]:
-    """The next event about an item and its resume token."""
-    async with streamed(port, CHANGES, client.headers["authorization"], after=after) as events:
+async def resume_token(
+    port: int, client: httpx.AsyncClient, after: str | None = None, query: str = CHANGES
+) -> tuple[str, str]:
+    """The next object that was made, and the resume token of that."""
+    async with streamed(port, query, client.headers["authorization"], after=after) as events:
         async for event in events:
             if event["kind"] == "CREATED":
-                return event["item"]["name"], event["resumeToken"]
+                return (event.get("item") or event["design"])["name"], event["resumeToken"]
     raise AssertionError
 
 
@@ -74,11 +77,11 @@ async def lived(settings: Settings, folder: Path, key: pyrage.x25519.Identity) -
     before, after = Ledger(), Ledger()
     async with running(settings) as (app, anonymous), listening(app) as port:
         writer, _ = await signed_in(anonymous, app.state.stores, "admin")
-        following = asyncio.create_task(resume_token(port, writer))
-        while not app.state.live:  # noqa: ASYNC110  nothing says when a subscription has begun
+        following = asyncio.gather(resume_token(port, writer), resume_token(port, writer, query=DESIGNS))
+        while len(app.state.live) < 2:  # noqa: ASYNC110  nothing says when a subscription has begun
             await asyncio.sleep(0.01)
         await before.write(writer, "zero")
-        before.token = (await following)[1]
+        (_, before.token), (_, before.design_token) = await following
         for number in range(20):
             await before.write(writer, f"before{number}")
         writing = asyncio.create_task(go_on(after, writer))
@@ -124,6 +127,10 @@ async def found_again(settings: Settings, before: Ledger, after: Ledger, token: 
         for _ in range(2):
             with pytest.raises(StreamEnded) as refused:
                 await resume_token(port, client, after.token)
+            assert refused.value.code == "RESUME_TOKEN_EXPIRED"
+            # the history that designs had is gone with its server
+            with pytest.raises(StreamEnded) as refused:
+                await resume_token(port, client, before.design_token, DESIGNS)
             assert refused.value.code == "RESUME_TOKEN_EXPIRED"
             for number in range(3):
                 await before.write(client, f"new{number}-{len(before.designs)}")

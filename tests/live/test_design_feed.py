@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 import pytest
 from bson import ObjectId
 from pymongo.errors import OperationFailure
@@ -25,11 +23,10 @@ from tests.support.applications import listening, running
 from tests.support.factories.designs import create_design, designs, insert_design, object_id
 from tests.support.failures.proxies import proxying, through
 from tests.support.graphql import gid
-from tests.support.live import DESIGNS, Followed, StreamEnded, followed, streamed
+from tests.support.live import DESIGNS, Followed, followed, refusal
 from tests.support.mutations.designs import changed
 from tests.support.requests.sockets import socket
 from tests.support.signing_in import signed_in
-from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
@@ -220,72 +217,7 @@ async def test_a_token_that_is_too_old_has_a_code_of_its_own(settings: Settings,
     await create_design(stores)
 
     async with running(settings, max_events_behind=2) as (app, _), listening(app) as port:
-        assert await refusal(port, after) == "RESUME_TOKEN_EXPIRED"
-
-
-async def refusal(port: int, after: str) -> str:
-    async with socket(port) as opened:
-        await opened.begin()
-        await opened.subscribe("one", DESIGNS, variables={"after": after})
-        code: str = (await opened.receive())["payload"][0]["extensions"]["code"]
-        return code
-
-
-async def test_a_place_that_the_server_does_not_know_has_expired(port: int, stores: Stores, way: str) -> None:
-    """Also one of a server that is followed in another way."""
-    async with followed(port, DESIGNS) as events:
-        await create_design(stores, status="published")
-        fingerprint, place = orjson.loads(base64.b64decode((await events.next())["resumeToken"], altchars=b"-_"))
-    streamed_place = [1_700_000_000, 1, 1, "8265f0a7c1000000012b0229296e04"]
-    places = [streamed_place] if way == READING else [streamed_place, ["read", 1_700_000_000_000, "A" * 8]]
-
-    for each in places:
-        assert await refusal(port, token_of(fingerprint, each)) == "RESUME_TOKEN_EXPIRED"
-    for odd in (
-        [*place, 1],
-        [0, 0, 0, None],
-        [1, 1, 1, "x" * 3000],
-        ["read", 1, "AAAA"],
-        ["read", -1, ""],
-        [1.5, 1, 1, None],
-    ):
-        assert await refusal(port, token_of(fingerprint, odd)) == "BAD_USER_INPUT"
-
-
-def token_of(fingerprint: str, place: object) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([fingerprint, place])).decode()
-
-
-@pytest.fixture
-async def made_anew(stores: Stores, anyio_backend: str) -> AsyncIterator[None]:
-    """For tests that take the collection away: it is made again, with the index that other tests need."""
-    yield
-    for name in ("designs", "designs_elsewhere"):
-        await stores.database.drop_collection(name)
-    await make_collections(stores.database)
-
-
-@pytest.mark.usefixtures("made_anew")
-@pytest.mark.parametrize("ending", ["drop", "rename"])
-async def test_a_stream_that_is_invalidated_says_so_and_a_new_one_begins(
-    port: int, stores: Stores, ending: str, request: pytest.FixtureRequest
-) -> None:
-    if request.config.getoption("--mongodb") == "documentdb":
-        pytest.skip("this server has no change streams")
-    collection = designs(stores).collection
-    await create_design(stores, status="published")
-    async with followed(port, DESIGNS) as events, streamed(port, DESIGNS) as stream:
-        assert (await anext(stream))["kind"] == "STARTED"
-        await (collection.drop() if ending == "drop" else collection.rename("designs_elsewhere"))
-        message = await events.socket.receive()
-        with pytest.raises(StreamEnded) as ended:
-            await anext(stream)
-
-        assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
-        assert ended.value.code == "RESUME_TOKEN_EXPIRED"
-        async with followed(port, DESIGNS) as again:
-            design = await create_design(stores, status="published")
-            assert (await again.next())["designId"] == gid(design)
+        assert await refusal(port, DESIGNS, after=after) == "RESUME_TOKEN_EXPIRED"
 
 
 async def test_a_store_that_was_away_loses_nothing(settings: Settings, stores: Stores, way: str) -> None:

@@ -1,25 +1,35 @@
-"""MongoDB is frozen and killed under writers and followers: what was acknowledged is told, once and in order."""
+"""MongoDB is frozen, killed and replaced under writers and followers: what was acknowledged is told once, in order."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import anyio
 import httpx
 import pytest
+from pymongo import AsyncMongoClient
 
+from api.config.settings import Settings
+from api.ids import encode_id
+from api.stores.mongodb import mongo_database
+from documents.schemas import DESIGNS
 from migrations.runner import upgrade
 from tests.chaos import QUICK
 from tests.support.applications import listening, running
 from tests.support.factories.designs import create_design
+from tests.support.failures.proxies import proxying, through
 from tests.support.failures.restartable import RestartableStores, restartable_stores
 from tests.support.graphql import gid, respond
-from tests.support.live import followed
+from tests.support.live import followed, refusal
 from tests.support.mutations.designs import query
 from tests.support.signing_in import signed_in
+from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +93,45 @@ async def test_what_was_acknowledged_is_told(failing: RestartableStores, harm: s
 
     assert dict(told) == {id: list(range(2, versions[-1] + 1)) for id, versions in ledger.items()}
     assert all(set(versions) <= set(told[id]) for id, versions in ledger.items())
+
+
+async def test_another_server_at_the_same_address_ends_those_who_follow(
+    failing: RestartableStores, settings: Settings, clean_stores: None, way: str
+) -> None:
+    """The driver would go on there by itself, with the places of the first one."""
+    assert settings.mongodb_url is not None
+    elsewhere = failing.settings().mongodb_url
+    async with (
+        proxying(urlsplit(settings.mongodb_url).port or 0) as address,
+        AsyncMongoClient[dict[str, Any]](elsewhere) as client,
+    ):
+        there = mongo_database(settings, client)
+        await make_collections(there)
+        url = through(settings.mongodb_url, address.port)
+        async with (
+            running(settings, mongodb_uri=url) as (app, _),
+            listening(app) as port,
+            followed(port, TOLD) as events,
+        ):
+            await create_design(app.state.stores, status="published")
+            token = (await events.next())["resumeToken"]
+            address.upstream = failing.servers["MongoDB"].port
+            address.reset()
+            await there[DESIGNS.name].insert_one(design())
+            message = await events.socket.receive()
+
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
+            assert await refusal(port, TOLD, after=token) == "RESUME_TOKEN_EXPIRED"
+            async with followed(port, TOLD) as again:
+                made = await there[DESIGNS.name].insert_one(design())
+                assert (await again.next())["designId"] == encode_id("Design", made.inserted_id)
+
+
+def design() -> dict[str, Any]:
+    """As another program makes it."""
+    now = datetime.now(UTC)
+    own = {"userId": str(uuid4()), "name": "Elsewhere", "status": "published", "layers": [], "catalogItemIds": []}
+    return {**own, "version": 1, "createdAt": now, "updatedAt": now}
 
 
 async def until(ledger: dict[str, list[int]], count: int) -> None:

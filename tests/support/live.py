@@ -59,6 +59,15 @@ async def followed(port: int, query: str, token: str | None = None, **variables:
         yield events
 
 
+async def refusal(port: int, query: str, **variables: Any) -> str:
+    """The code with which a subscription is refused."""
+    async with socket(port) as opened:
+        await opened.begin()
+        await opened.subscribe("refused", query, variables=variables)
+        code: str = (await opened.receive())["payload"][0]["extensions"]["code"]
+        return code
+
+
 class StreamEnded(Exception):
     """The stream has ended by an error with this code; None where it just ended."""
 
