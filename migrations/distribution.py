@@ -22,6 +22,10 @@ from migrations.roles import APPLICATION_ROLE
 from models import Base
 from models.distribution import DISTRIBUTED, Distributed
 
+NO_CITUS: Final = (
+    "this database has no Citus, so there is nothing to distribute its tables to: connect to a coordinator's database, "
+    "where CREATE EXTENSION citus was run"
+)
 JOURNAL: Final = "shared.distribution"
 _MAKE_JOURNAL: Final = (
     f"CREATE TABLE IF NOT EXISTS {JOURNAL} (place integer GENERATED ALWAYS AS IDENTITY, step text PRIMARY KEY, "
@@ -71,13 +75,15 @@ class Step:
     statements: Callable[[sa.Connection], Statements]
 
 
+def has_citus(connection: sa.Connection) -> bool:
+    """Whether this database has the extension."""
+    return bool(_value(connection, "SELECT count(*) FROM pg_extension WHERE extname = 'citus'"))
+
+
 def require_coordinator(connection: sa.Connection) -> None:
     """Raise MigrationError where tables can't be distributed."""
-    if not _value(connection, "SELECT count(*) FROM pg_extension WHERE extname = 'citus'"):
-        raise MigrationError(
-            "this database has no Citus, so there is nothing to distribute its tables to: connect to a coordinator's "
-            "database, where CREATE EXTENSION citus was run"
-        )
+    if not has_citus(connection):
+        raise MigrationError(NO_CITUS)
     if _value(connection, "SELECT groupid FROM pg_dist_local_group"):
         raise MigrationError("this is a worker of a Citus cluster: connect to the coordinator")
     if not _value(connection, "SELECT count(*) FROM pg_dist_node WHERE groupid = 0"):

@@ -84,33 +84,33 @@ def revert(
 
 @app.command()
 def distribute(
-    undo: Annotated[bool, typer.Option("--undo", help="Bring all rows back to one PostgreSQL.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the statements, and change nothing.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Bring everything back to one PostgreSQL and one shard of MongoDB.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the statements and commands, and change nothing.")
+    ] = False,
     wait: Wait = None,
     lock_timeout: LockTimeout = None,
 ) -> None:
-    """Spread the tables that grow with users over the workers of a Citus cluster. Can be interrupted and repeated."""
+    """Spread what grows with users over the workers of a Citus cluster and the shards behind a mongos.
+
+    Where only one of both is there, it does that one. Can be interrupted and repeated.
+    """
     with reported(), _stores() as settings:
         from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT
         from migrations.distributing import distribute as spread
 
-        lines = 0
-
-        def say(line: str) -> None:
-            nonlocal lines
-            lines += 1
-            typer.echo(line)
-
-        spread(
+        steps = spread(
             settings,
-            say,
+            typer.echo,
             undo=undo,
             dry_run=dry_run,
             wait=LOCK_WAIT if wait is None else wait,
             lock_timeout=LOCK_TIMEOUT if lock_timeout is None else lock_timeout,
         )
-        if not lines:
-            typer.echo("Nothing to do: no table is distributed" if undo else "Nothing to do: all is distributed")
+        if not steps:
+            typer.echo("Nothing to do: nothing is distributed" if undo else "Nothing to do: all is distributed")
 
 
 @app.command()

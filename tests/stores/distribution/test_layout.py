@@ -112,6 +112,7 @@ def test_a_dry_run_says_the_statements_and_changes_nothing(undistributed: Settin
     distributing.distribute(undistributed, lines.append, dry_run=True)
     assert everything(undistributed) == before
     assert "SELECT create_distributed_table('avatar.avatars', 'user_id', colocate_with => 'none');" in lines
+    assert lines[0].startswith("-- MongoDB: left as it is, this server is no mongos")
 
 
 @pytest.mark.parametrize("lines", [0, 3, 6, 8, 11])
