@@ -156,10 +156,15 @@ async def withdraw(stores: Stores, claim: Claim) -> None:
     await _send(stores, delete(IdempotencyKey).where(mine).returning(IdempotencyKey.id))
 
 
-async def sweep(stores: Stores, lifetime: timedelta, limit: int) -> int:
-    """Delete at most `limit` expired keys. Returns how many."""
+async def sweep(stores: Stores, lifetime: timedelta, limit: int, *, nearby: str | None = None) -> int:
+    """Delete at most `limit` expired keys. Returns how many.
+
+    Where keys are spread over shards and `nearby` is given, only keys of this actor, which are on one shard.
+    """
     over = _expired(lifetime) & (IdempotencyKey.locked_until <= func.now())
     if stores.distribution.is_distributed:  # rows of many shards can't be locked together
+        if nearby is not None:
+            over &= IdempotencyKey.actor == nearby
         found = await _send(stores, select(IdempotencyKey.actor, IdempotencyKey.id).where(over).limit(limit))
         actors, ids = ([row[place] for row in found] for place in (0, 1))
         these = IdempotencyKey.actor.in_(actors) & IdempotencyKey.id.in_(ids) & over

@@ -204,7 +204,7 @@ class Idempotency:
                 await claims.withdraw(stores, claim)
                 return
             await claims.answer(stores, claim, seal.close(answer), final=not codes & _TRANSIENT)
-            await claims.sweep(stores, self._lifetime, _SWEPT)
+            await claims.sweep(stores, self._lifetime, _SWEPT, nearby=claim.actor)
         except Exception as error:
             if as_app_error(error) is None:
                 raise
