@@ -22,7 +22,7 @@ from api.stores.position import EVERYWHERE, NOWHERE, Position
 
 if TYPE_CHECKING:
     from api.fields.context import Context
-    from api.http.endpoint import Exchange
+    from api.http.exchange import Exchange
 
 HEADER: Final = "X-Consistency-Token"
 _NAME: Final = HEADER.lower().encode()

@@ -10,7 +10,7 @@ from api.log import current_trace
 from api.metrics.names import BATCH, NONE, UNNAMED
 
 if TYPE_CHECKING:
-    from api.http.endpoint import Exchange
+    from api.http.exchange import Exchange
     from api.metrics.requests import Requests
 
 

@@ -7,9 +7,8 @@ here, too, an operation like a request: `api.http.sockets`.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,18 +27,18 @@ from api.admission.introspection import hide_suggestions
 from api.admission.limited_schema import LimitedSchema
 from api.admission.trusted.documents import Documents
 from api.config.settings import Settings
-from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Forbidden, Unauthenticated, reported
+from api.errors import AppError, BadOperation, BadRequest, BadUserInput, Unauthenticated, reported
 from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
-from api.fields.explanation import Explanation
 from api.http import explaining, observing
 from api.http.consistency import Consistency
-from api.http.counting import count
 from api.http.event_stream import EVENT_STREAM, event_stream
+from api.http.exchange import Exchange
 from api.http.fan_out import FanOuts
 from api.http.json_pieces import LARGE, written
+from api.http.observing import Observation
 from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
 from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
 from api.http.sessions import Sessions
@@ -48,70 +47,20 @@ from api.http.subscriptions import open_subscription
 from api.http.traffic import Traffic
 from api.idempotency.claims import Claim
 from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of, may_be_replayed
-from api.log import Cost, current_cost, logger
 from api.rates.addresses import Addresses, site
 from api.rates.counts import counts_of
-from api.rates.meter import Meter, Meters
-from api.rights.viewer import ANONYMOUS as NOBODY
+from api.rates.meter import Meters
 from api.rights.viewer import Viewer
 from api.schema import DOMAINS
-from api.stores.calls import Asker, asking
-from api.stores.position import NOWHERE, Position
-from api.stores.stores import Stores
 
 if TYPE_CHECKING:
     from api.metrics.requests import Requests
 
 _AUTHORIZATION: Final = b"authorization"
-_TRACEPARENT: Final = b"traceparent"
 _KEY: Final = HEADER.lower().encode()
 _NOT_ONE_ANSWER: Final = f"A subscription is followed over a WebSocket, or by POST as {EVENT_STREAM}."
-_NOTHING: Final[Mapping[str, Any]] = {}
-_LOGGED: Final = 100
-"""The most characters of an operation's name that are logged."""
 _READS: Final = frozenset({OperationType.QUERY})
 _WRITES: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A request that is being answered, with what is known of it so far.
-
-    `operation` is the name of the executed operation, if it has one, and `spent` the points that all of them have cost.
-    `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
-    been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
-    asked for. `seen` is what its queries must see, and `written` what its mutations have. `asker` is there where calls
-    are observed, and `explanation` where one is asked for. `socket` is the id of the WebSocket that it came over.
-    """
-
-    settings: Settings
-    request: Incoming
-    request_id: str
-    media_type: str | None
-    stores: Stores
-    asked: Operation | list[Operation] | None = None
-    viewer: Viewer = NOBODY
-    address: str | None = None
-    socket: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    operation: str | None = None
-    meter: Meter | None = None
-    is_admitted: bool = False
-    seen: Position = NOWHERE
-    written: Position = NOWHERE
-    asker: Asker | None = None
-    explanation: Explanation | None = None
-    spent: int = 0
-    executing: Context | None = None
-    size_budget: SizeBudget = field(init=False)
-
-    @property
-    def named(self) -> str | None:
-        """The name of the operation that is or was executed; None where it has none, or there are several."""
-        return self.executing.operation_name if self.executing is not None else self.operation
-
-    def __post_init__(self) -> None:
-        self.size_budget = SizeBudget(self.settings.max_response_size)
 
 
 class GraphQLEndpoint:
@@ -159,14 +108,9 @@ class GraphQLEndpoint:
     ) -> tuple[Answer, bytes]:
         """The answer that `find` gives and its JSON, or an answer with the error that it raises. It is counted,
         charged and logged, together with what is `said`."""
-        started, cost = time.perf_counter(), Cost(asked=exchange)
-        token = current_cost.set(cost)
-        self.traffic.under_way += 1
+        observation = Observation(exchange, self.traffic)
         try:
-            if _TRACEPARENT in exchange.request:
-                observing.name_trace(exchange)
-            if exchange.stores.calls.observers:
-                observing.begin(exchange)
+            observation.begin()
             answer = await find(exchange)
             answer.headers.update(exchange.headers)
             content = await self._written(answer, exchange.size_budget)
@@ -183,35 +127,14 @@ class GraphQLEndpoint:
             answer = failure(error, exchange.request_id)
             content = answer.content()
         finally:
-            current_cost.reset(token)
-            cost.asked = None  # tasks that are kept by loaders keep the cost, and the exchange keeps the loaders
-            self.traffic.under_way -= 1
-            if (counted := self.traffic.counted) is not None:
-                counted.ended(cost)
+            observation.executed()
         if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
             answer = replace(answer, status=200)  # the stream is there, whatever is in it
-        if counted is not None:
-            count(counted, exchange, answer, time.perf_counter() - started, len(content))
-        if exchange.asker is not None:
-            observing.end(exchange, answer, content)
+        observation.answered(answer, len(content))
         if exchange.meter is not None:
             await exchange.meter.finish(exchange.request.size)
             answer.headers.update(exchange.meter.headers())
-        logger.info(
-            "request",
-            operation=exchange.operation[:_LOGGED] if exchange.operation else None,
-            viewer=str(exchange.viewer.id) if exchange.viewer.id else None,
-            status=answer.status,
-            errors=len(answer.errors),
-            ms=round((time.perf_counter() - started) * 1000, 2),
-            sql=cost.sql,
-            mongo=cost.mongo,
-            request_id=exchange.request_id,
-            **({"joined": cost.joined} if cost.joined else {}),
-            **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
-            **({"trace_id": exchange.asker.trace_id} if exchange.asker and exchange.asker.trace_id else {}),
-            **said,
-        )
+        observation.log(answer, said)
         return answer, content
 
     async def answer_one(self, exchange: Exchange, claims: Claims | None, operation: Operation) -> Answer:
@@ -262,8 +185,6 @@ class GraphQLEndpoint:
             asked, exchange.stores, for_old_client=exchange.media_type == JSON
         )
         if exchange.media_type == EVENT_STREAM and documents.is_subscription(asked.query, asked.name, self._settings):
-            if exchange.explanation is not None:
-                raise BadRequest("X-Explain is for queries and mutations: subscriptions are not explained.")
             return await open_subscription(self, exchange, claims, asked)
         key = key_of(keys) if keys and exchange.request.method == "POST" else None
         if key is None or not may_be_replayed(documents.mutations(asked.query, asked.name, self._settings)):
@@ -351,8 +272,7 @@ class GraphQLEndpoint:
         if not context.of_batch:
             exchange.executing = context
         if exchange.asker is not None:
-            context.asker = Asker(exchange.request_id, parent=exchange.asker) if context.of_batch else exchange.asker
-            asking.set((context.asker,))
+            observing.ask(exchange, context)
         context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
             result = await self.schema.execute(
@@ -378,17 +298,7 @@ class GraphQLEndpoint:
         answer = executed(result, exchange.media_type or JSON, exchange.request_id)
         if "data" in answer.body:
             answer.outcome = context.outcome
-        if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code.name for error in answer.errors):
-            security_log.note(
-                context,
-                SecurityEvent.ACCESS_REFUSED,
-                account=context.viewer.id,
-                code=Forbidden.code.name,
-                operation=(context.operation_name or "")[:_LOGGED],
-            )
         if not self._settings.suggestions:
             hide_suggestions(answer.body)
-        exchange.spent += context.spent or 0
-        if self.traffic.counted is not None:
-            self.traffic.counted.executed(answer.status)
+        observing.note(exchange, context, answer, self.traffic)
         return answer

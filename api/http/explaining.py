@@ -13,7 +13,7 @@ from api.admission.limited_schema import LimitedSchema
 from api.errors import BadRequest, Forbidden, Unauthenticated
 from api.execution.operation import Operation
 from api.fields.explanation import Explanation
-from api.http import observing
+from api.http import spans
 from api.http.response import Answer
 from api.log import current_cost, logger
 from api.rights.identity import identity_of
@@ -21,7 +21,7 @@ from api.stores.calls import asking
 from api.stores.plans import mongodb_plan, postgres_plan
 
 if TYPE_CHECKING:
-    from api.http.endpoint import Exchange
+    from api.http.exchange import Exchange
 
 HEADER: Final = b"x-explain"
 _ASKS: Final = {"1": False, "plans": True}
@@ -64,7 +64,7 @@ def begin(exchange: Exchange) -> None:
     exchange.stores = replace(exchange.stores, answers=None)
     exchange.stores.calls.observe(explanation)
     if exchange.asker is None:
-        observing.begin(exchange)
+        spans.begin(exchange)
     explanation.asker = exchange.asker
 
 

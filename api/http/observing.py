@@ -1,99 +1,110 @@
-"""Requests that are observed: who asks in their name, and the spans that they have where there are traces."""
+"""What looks at a request while it is answered: its cost, its trace, its counts and its line in the log.
+
+Nobody else needs to know who looks. What is switched off costs no more than finding that out.
+"""
 
 from __future__ import annotations
 
-import re
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from api.http.response import Answer
-from api.log import current_trace
+from api.accounts import security_log
+from api.accounts.security_log import SecurityEvent
+from api.errors import Forbidden
+from api.http import counting, spans
+from api.log import Cost, current_cost, logger
 from api.stores.calls import Asker, asking
 
 if TYPE_CHECKING:
-    from api.http.endpoint import Exchange
-    from api.tracing.traces import Traces
+    from api.fields.context import Context
+    from api.http.exchange import Exchange
+    from api.http.response import Answer
+    from api.http.traffic import Traffic
 
-_ROUTE: Final = "/graphql"
-_CARRIERS: Final = (b"traceparent", b"tracestate")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-")
-"""https://www.w3.org/TR/trace-context/#traceparent-header"""
-_LONGEST: Final = 200
-"""The most characters of a header that is told."""
-
-
-def name_trace(exchange: Exchange) -> None:
-    """Name the trace of whoever stands in front of us in each line of the log, although we may send no spans."""
-    parent = _TRACEPARENT.match(exchange.request.header(_CARRIERS[0]))
-    current_trace.set(parent[1] if parent is not None else None)
+_LOGGED: Final = 100
+"""The most characters of an operation's name that are logged."""
+_TRACEPARENT: Final = b"traceparent"
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
-def begin(exchange: Exchange) -> None:
-    """From now on, what the request asks of the stores is asked in its name."""
-    asker = exchange.asker = Asker(exchange.request_id)
-    asking.set((asker,))
-    request = exchange.request
-    if (traces := _traces(exchange)) is None:
-        return
-    carrier = {name.decode(): request.header(name) for name in _CARRIERS if name in request}
-    attributes: dict[str, Any] = {
-        "http.route": _ROUTE,
-        "url.path": _ROUTE,
-        "url.scheme": request.scope["scheme"],
-        "network.protocol.version": request.scope["http_version"],
-    }
-    name = f"WebSocket {_ROUTE}"
-    if request.scope["type"] == "http":
-        attributes["http.request.method"] = request.method
-        name = f"{request.method} {_ROUTE}"
-    if agent := request.header(b"user-agent"):
-        attributes["user_agent.original"] = agent[:_LONGEST]
-    traces.opened(asker, name, carrier, attributes)
-    current_trace.set(asker.trace_id)
+class Observation:
+    """The time in which a request is answered: `begin`, `executed`, `answered`, `log`, in this order.
+
+    A request whose client goes meanwhile is `executed` only.
+    """
+
+    __slots__ = ("_cost", "_exchange", "_started", "_token", "_traffic")
+
+    def __init__(self, exchange: Exchange, traffic: Traffic) -> None:
+        self._started = time.perf_counter()
+        self._exchange, self._traffic = exchange, traffic
+        cost = self._cost = Cost(asked=exchange)
+        self._token = current_cost.set(cost)
+        traffic.under_way += 1
+
+    def begin(self) -> None:
+        """Whatever is asked of the stores from now on is asked in its name."""
+        exchange = self._exchange
+        if _TRACEPARENT in exchange.request:
+            spans.name_trace(exchange)
+        if exchange.stores.calls.observers:
+            spans.begin(exchange)
+
+    def executed(self) -> None:
+        """There is an answer, or there will be none."""
+        current_cost.reset(self._token)
+        self._cost.asked = None  # tasks that are kept by loaders keep the cost, and the exchange keeps the loaders
+        self._traffic.under_way -= 1
+        if self._traffic.counted is not None:
+            self._traffic.counted.ended(self._cost)
+
+    def answered(self, answer: Answer, size: int) -> None:
+        """This is the answer, whose content has so many bytes."""
+        exchange, counted = self._exchange, self._traffic.counted
+        if counted is not None:
+            counting.count(counted, exchange, answer, time.perf_counter() - self._started, size)
+        if exchange.asker is not None:
+            spans.end(exchange, answer, size)
+
+    def log(self, answer: Answer, said: Mapping[str, Any]) -> None:
+        """Write the line of the request, with what else is `said`."""
+        exchange, cost = self._exchange, self._cost
+        logger.info(
+            "request",
+            operation=exchange.operation[:_LOGGED] if exchange.operation else None,
+            viewer=str(exchange.viewer.id) if exchange.viewer.id else None,
+            status=answer.status,
+            errors=len(answer.errors),
+            ms=round((time.perf_counter() - self._started) * 1000, 2),
+            sql=cost.sql,
+            mongo=cost.mongo,
+            request_id=exchange.request_id,
+            **({"joined": cost.joined} if cost.joined else {}),
+            **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
+            **({"trace_id": exchange.asker.trace_id} if exchange.asker and exchange.asker.trace_id else {}),
+            **said,
+        )
 
 
-def end(exchange: Exchange, answer: Answer, content: bytes) -> None:
-    """The request has this answer."""
+def ask(exchange: Exchange, context: Context) -> None:
+    """An operation of this request asks of the stores from now on; of a batch, each in a name of its own."""
     asker = exchange.asker
-    assert asker is not None
-    asking.set(())
-    if (traces := _traces(exchange)) is None:
-        return
-    attributes: dict[str, Any] = {"http.response.body.size": len(content)}
-    if exchange.request.scope["type"] == "http":
-        attributes["http.response.status_code"] = answer.status
-        if (header := traces.header(asker)) is not None:
-            answer.headers["traceresponse"] = header
-    if isinstance(exchange.asked, list):
-        attributes["fashion_wallet.operations"] = len(exchange.asked)
-    traces.closed(asker, codes_of(answer), attributes, may_name=_may_name(exchange))
+    context.asker = Asker(exchange.request_id, parent=asker) if context.of_batch else asker
+    assert context.asker is not None
+    asking.set((context.asker,))
 
 
-def begin_event(exchange: Exchange, request_id: str) -> Asker:
-    """An event of a subscription is executed in this task, by a request id of its own."""
-    asker = Asker(request_id, exchange.operation, "subscription")
-    asking.set((asker,))
-    if (traces := _traces(exchange)) is not None:
-        traces.happened(asker, exchange.asker)
-        current_trace.set(asker.trace_id)
-    return asker
-
-
-def end_event(exchange: Exchange, asker: Asker, answer: Answer) -> None:
-    """The event has this answer."""
-    if (traces := _traces(exchange)) is not None:
-        traces.closed(asker, codes_of(answer), {}, may_name=_may_name(exchange))
-
-
-def codes_of(answer: Answer) -> list[str]:
-    """The codes of an answer's errors."""
-    return [str(error.get("extensions", {}).get("code", "")) for error in answer.errors]
-
-
-def _may_name(exchange: Exchange) -> bool:
-    """Whether operations have names of a list that somebody keeps, of which there is an end."""
-    return exchange.settings.trusted_documents == "enforce"
-
-
-def _traces(exchange: Exchange) -> Traces | None:
-    traces: Traces | None = exchange.request.scope["app"].state.traces
-    return traces
+def note(exchange: Exchange, context: Context, answer: Answer, traffic: Traffic) -> None:
+    """An operation got as far as the schema, which has given this answer."""
+    if any(error.get("extensions", _NOTHING).get("code") == Forbidden.code.name for error in answer.errors):
+        security_log.note(
+            context,
+            SecurityEvent.ACCESS_REFUSED,
+            account=context.viewer.id,
+            code=Forbidden.code.name,
+            operation=(context.operation_name or "")[:_LOGGED],
+        )
+    exchange.spent += context.spent or 0
+    if traffic.counted is not None:
+        traffic.counted.executed(answer.status)

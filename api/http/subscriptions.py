@@ -11,9 +11,9 @@ import uuid_utils
 
 from api.accounts.tokens import Claims
 from api.admission.limited_schema import Opened
-from api.errors import RateLimited
+from api.errors import BadRequest, RateLimited
 from api.execution.operation import Operation
-from api.http import observing
+from api.http import spans
 from api.http.pace import Pace
 from api.http.request import JSON, RESPONSE_JSON
 from api.http.response import Answer, executed, failure, too_large
@@ -24,7 +24,8 @@ from api.log import logger
 from api.rights.viewer import Viewer
 
 if TYPE_CHECKING:
-    from api.http.endpoint import Exchange, GraphQLEndpoint
+    from api.http.endpoint import GraphQLEndpoint
+    from api.http.exchange import Exchange
 
 LONGEST_WAIT: Final = 10.0
 """The most seconds between two looks whether an account has points again."""
@@ -34,6 +35,8 @@ async def open_subscription(
     endpoint: GraphQLEndpoint, exchange: Exchange, claims: Claims | None, operation: Operation
 ) -> Answer:
     """The answer that has the subscription, or says why there is none. Raises AppError where it is refused."""
+    if exchange.explanation is not None:
+        raise BadRequest("X-Explain is for queries and mutations: subscriptions are not explained.")
     context = endpoint.context(exchange, exchange.viewer)
     context.meter, context.asker = exchange.meter, exchange.asker
     assert context.live is not None
@@ -163,7 +166,7 @@ class Subscription:
         context = endpoint.context(self.exchange, viewer)
         context.request_id = str(uuid_utils.uuid7())
         if context.stores.calls.observers:
-            context.asker = observing.begin_event(self.exchange, context.request_id)
+            context.asker = spans.begin_event(self.exchange, context.request_id)
         try:
             result = await endpoint.schema.execute_event(self.opened, self.operation, seen, context)
             answer = executed(result, RESPONSE_JSON, context.request_id)
@@ -175,7 +178,7 @@ class Subscription:
             answer = too_large(len(content), settings, RESPONSE_JSON)
             content = answer.content()
         if context.asker is not None:
-            observing.end_event(self.exchange, context.asker, answer)
+            spans.end_event(self.exchange, context.asker, answer)
         return content
 
     async def _charge(self) -> None:

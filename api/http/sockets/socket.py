@@ -20,7 +20,8 @@ from api.admission.refusals import TooComplex
 from api.errors import AppError, InvalidAccessToken, Unauthenticated
 from api.execution.operation import Operation
 from api.fields.disconnects import CLIENT_DISCONNECT, LEAVING, ClientDisconnect
-from api.http.endpoint import Exchange, GraphQLEndpoint
+from api.http.endpoint import GraphQLEndpoint
+from api.http.exchange import Exchange
 from api.http.request import RESPONSE_JSON, Incoming
 from api.http.response import Answer, refusal
 from api.http.sessions import Sessions
