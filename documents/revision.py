@@ -18,6 +18,9 @@ REVISIONS: Final = "design_revisions"
 CONTENT: Final = ("name", "status", "layers", "metadata", "avatarId")
 """The fields that are the content of a version; `catalogItemIds` follows from the layers."""
 
+STATE: Final = (*CONTENT, "deletedAt", "publishedAt")
+"""The fields that are kept of a write. `publishedAt` isn't where an older version of this service has kept it."""
+
 KEPT_VERSIONS: Final[Mapping[str, Any]] = {"number": {"$in": [0, None]}, "pruned": None}
 """The condition on revisions that have their content; old ones have no number."""
 
@@ -51,7 +54,7 @@ def write_of(design: Mapping[str, Any]) -> dict[str, Any]:
     written = {
         "designId": design["_id"],
         "version": change.get("version") or version_of(design),
-        **{name: design.get(name) for name in (*CONTENT, "deletedAt")},
+        **{name: design.get(name) for name in STATE},
         **{name: change.get(name) for name in told},
         "foreign": None if is_as_written(design) else True,
     }

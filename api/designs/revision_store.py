@@ -25,7 +25,7 @@ from api.stores.stores import Stores
 from documents.design import item_ids_of, layers_of
 from documents.last_change import CHANGE, FIRST, as_read, is_version, key_of, next_change, version_of
 from documents.repository import BATCH
-from documents.revision import CONTENT, KEPT_VERSIONS, REVISIONS, write_of
+from documents.revision import KEPT_VERSIONS, REVISIONS, STATE, write_of
 
 Document = dict[str, Any]
 
@@ -164,7 +164,7 @@ async def mark_all(stores: Stores, where: Document, by: Mapping[str, str], delet
 
 async def _prune(stores: Stores, id: ObjectId, last: int) -> None:
     """Remove the content of a design's versions up to this one. The writes themselves stay recorded."""
-    empty = {"$unset": dict.fromkeys((*CONTENT, "deletedAt"), ""), "$set": {"pruned": True}}
+    empty = {"$unset": dict.fromkeys(STATE, ""), "$set": {"pruned": True}}
     while True:
         cursor = revisions(stores).find(
             {"designId": id, "version": {"$lte": last}},

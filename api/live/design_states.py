@@ -18,14 +18,13 @@ from api.live.deltas import applied, paths_of
 from api.live.design_change import Document
 from api.stores.mongodb import MongoDatabase
 from documents.last_change import CHANGE, change_of, version_of
-from documents.revision import CONTENT, REVISIONS
+from documents.revision import REVISIONS, STATE
 from documents.schemas import DESIGNS
 
 REMEMBERED: Final = 500
 """Designs whose last state is remembered, where the store doesn't tell it."""
-_OF_WRITE: Final = (*CONTENT, "deletedAt")
 NOTHING: Final = frozenset[str]()
-CHANGEABLE: Final = frozenset((*_OF_WRITE, "catalogItemIds", "publishedAt", "version", "updatedAt", CHANGE))
+CHANGEABLE: Final = frozenset((*STATE, "catalogItemIds", "version", "updatedAt", CHANGE))
 """The fields of a design that a write may change, whoever writes. The owner stays."""
 
 States = tuple[Document | None, Document | None, frozenset[str]]
@@ -109,8 +108,11 @@ class DesignStates:
 
 def as_of(design: Document, kept: Mapping[str, Any]) -> dict[str, Any]:
     """A design as it was after a write that is kept as a revision."""
-    others = {name: value for name, value in design.items() if name not in _OF_WRITE}
-    content = {name: kept[name] for name in _OF_WRITE if kept.get(name) is not None}
+    others = {name: value for name, value in design.items() if name not in STATE}
+    content = {name: kept[name] for name in STATE if kept.get(name) is not None}
+    published = design.get("publishedAt")
+    if "publishedAt" not in content and isinstance(published, datetime) and published <= kept["at"]:
+        content["publishedAt"] = published  # by then it was, though this revision doesn't keep it
     told = {name: kept[name] for name in ("version", "number", "at", "actorId", "requestId") if name in kept}
     written = {"version": kept["version"], "updatedAt": kept["at"]}
     return {**others, **content, **written, CHANGE: {**told, "updatedAt": kept["at"]}}

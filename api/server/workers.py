@@ -14,7 +14,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Final
 
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.supervisors import multiprocess
 
 from api.config.settings import load_settings
@@ -55,13 +55,10 @@ class Worker(multiprocess.Process):
         """Serve, in the process of the worker."""
         if self._counts_in is not None and self.slot is not None:
             adopt(self._counts_in, self.slot)
+        # before there is a second thread: each would make a server, and the supervisor be told of the one that never
+        # runs, which it takes for a worker that doesn't start
+        self._server = DrainingServer(self.config)
         super().target(sockets)
-
-    @property
-    def server(self) -> Server:
-        if self._server is None:
-            self._server = DrainingServer(self.config)
-        return self._server
 
     def start(self) -> None:
         if not can_fork():

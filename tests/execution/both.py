@@ -18,6 +18,7 @@ would disturb, are marked `@pytest.mark.executed_once`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,7 +27,7 @@ from inspect import isawaitable
 from typing import Any, Final, cast
 
 import structlog
-from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo
+from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo, OperationDefinitionNode, OperationType
 
 from api.execution import SizeBudget
 from api.execution.fallback import execute_with_graphql_core
@@ -45,6 +46,9 @@ _record: Final[ContextVar[Record | Replay | None]] = ContextVar("record", defaul
 _executor: Final = schema.executor
 _compiled: Final = _executor.execute
 _ATTEMPTS: Final = 3
+_ATTEMPTS_AT_EVENTS: Final = 20
+"""A test that follows changes goes on writing meanwhile."""
+_PAUSE: Final = 0.1
 
 
 @dataclass
@@ -139,7 +143,8 @@ class Both:
             with _recorded(Replay(record.calls)):
                 return cast("ExecutionResult", await run(document, **(given | own)))
 
-        for attempt in range(_ATTEMPTS):
+        attempts = _ATTEMPTS_AT_EVENTS if _is_subscription(document) else _ATTEMPTS
+        for attempt in range(attempts):
             try:
                 core = await again(_on_core, document)
                 possible = None
@@ -148,12 +153,20 @@ class Both:
                 assert_same(core, result, possible)
                 break
             except AssertionError as error:
-                if attempt + 1 == _ATTEMPTS:
+                if attempt + 1 == attempts:
                     source = document.loc.source.body if document.loc else ""
                     self.differences.append(f"{source}\n{given['variable_values']}\n{error}")
                 else:  # was it changed in between?
+                    await asyncio.sleep(0 if attempts == _ATTEMPTS else _PAUSE)
                     result = await again(_compiled, document)
         self.compared += 1
+
+
+def _is_subscription(document: DocumentNode) -> bool:
+    return any(
+        isinstance(each, OperationDefinitionNode) and each.operation is OperationType.SUBSCRIPTION
+        for each in document.definitions
+    )
 
 
 def copy_of(context: Context) -> Context:

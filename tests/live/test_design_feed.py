@@ -98,6 +98,7 @@ async def received(events: Followed, end: str) -> dict[str, list[tuple[int, str 
     return found
 
 
+@pytest.mark.executed_once  # they write on, so a second execution would see other versions
 async def test_writers_that_race_and_roll_back_lose_nothing(
     client: httpx.AsyncClient, port: int, stores: Stores, way: str
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from api.ids import encode_id
 from api.live.change_streams import has_change_streams
 from api.stores.stores import Stores
+from tests.live.conftest import keep_images
 from tests.support.factories.designs import designs, insert_design, layer_of
 from tests.support.graphql import execute
 from tests.support.live import followed
@@ -72,6 +73,7 @@ async def streams(stores: Stores) -> None:
     """What is written here has old times, or none, so it is only told where there are change streams."""
     if not await has_change_streams(stores.database):
         pytest.skip("this server has no change streams")
+    await keep_images(stores, True)
 
 
 @pytest.mark.parametrize("role", ["admin", None])

@@ -262,6 +262,30 @@ async def test_what_has_happened_meanwhile_is_told_as_it_was(
         ]
 
 
+async def test_when_it_was_published_is_told_as_it_was(
+    client: httpx.AsyncClient, port: int, stores: Stores, way: str
+) -> None:
+    """It has been published again since, so the design itself has another time by now."""
+    item = await create_catalog_item(stores)
+    ada, account = await signed_in(client, stores)
+    id = gid(await create_design(stores, user_id=account.id, layers=[layer_of(item.id)]))
+    async with followed(port, DESIGN, ada.headers[TOKEN], id=id) as events:
+        await changed(ada, "updateDesign", id=id, expectedVersion=1, name="Seen")
+        after = (await events.next())["resumeToken"]
+    await changed(ada, "publishDesign", id=id, expectedVersion=2)
+    await changed(ada, "updateDesign", id=id, expectedVersion=3, name="Shown")
+    await changed(ada, "archiveDesign", id=id, expectedVersion=4)
+    await changed(ada, "publishDesign", id=id, expectedVersion=5)
+
+    async with followed(port, DESIGN, ada.headers[TOKEN], id=id, after=after) as events:
+        assert await told(events, 4, "changedFields") == [
+            (["status", "version", "updatedAt", "publishedAt"],),
+            (["name", "version", "updatedAt"],),
+            (["status", "version", "updatedAt"],),
+            (["status", "version", "updatedAt", "publishedAt"],),
+        ]
+
+
 @pytest.mark.parametrize("images", [True, False])
 async def test_a_state_that_may_be_newer_is_not_taken_for_the_one_before(
     client: httpx.AsyncClient, port: int, stores: Stores, images: bool

@@ -38,11 +38,13 @@ class Scraped(dict[str, float]):
         return {name: value for name, value in self.items() if name.partition("|")[0].endswith(("_total", "_bucket"))}
 
 
-@pytest.fixture
-def server(settings: Settings, clean_stores: None, tmp_path: Path) -> Iterator[tuple[Server, str]]:
-    """Two workers, and where their metrics are."""
+@pytest.fixture(params=["serve --port 0 --workers 2"])
+def server(
+    settings: Settings, clean_stores: None, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Server, str]]:
+    """Two workers, and where their metrics are. The parameter is the command."""
     variables = environment(settings, METRICS_PORT="0", LOG_LEVEL="info", LOG_FORMAT="json")
-    with serving("serve", "--port", "0", "--workers", "2", folder=tmp_path, variables=variables) as server:
+    with serving(*request.param.split(), folder=tmp_path, variables=variables) as server:
         lines = [orjson.loads(line) for line in server.text().splitlines()]
         (url,) = [line["address"] for line in lines if line["event"] == "metrics"]
         wait_until(lambda: Scraped.of(url)["workers"] == 2, "both workers")
@@ -112,6 +114,7 @@ def test_counters_outlive_a_killed_worker(server: tuple[Server, str]) -> None:
     assert not is_alive(killed)
 
 
+@pytest.mark.parametrize("server", ["-m tests.support.failures.slow"], indirect=True)
 def test_counters_outlive_workers_that_are_replaced(server: tuple[Server, str]) -> None:
     process, url = server
     ask(process, 20)
