@@ -16,9 +16,11 @@ from sqlalchemy import update
 from starlette.applications import Starlette
 from websockets.exceptions import InvalidStatus
 
+from api.accounts.auth import SessionCache
 from api.config.settings import Settings
 from api.embedded.daemons import free_port
 from api.http.sockets import messages
+from api.http.sockets.socket import Socket
 from api.stores.stores import Stores
 from models import Session, User, new_id
 from tests.support.applications import listening, running
@@ -327,12 +329,24 @@ async def test_a_token_that_is_none_ends_the_socket_with_4403(port: int, given: 
     assert [line["kind"] for line in logs if line["event"] == "security"] == ["TOKEN_REFUSED"]
 
 
-async def test_an_expired_token_ends_the_socket(settings: Settings, clean_stores: None) -> None:
+async def test_an_expired_token_ends_the_socket(
+    settings: Settings, clean_stores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before it expires, and the timer that does so is set for no later either."""
+    delays: dict[int, float] = {}
+    close_later = Socket._close_later
+
+    def noted(self: Socket, seconds: float, code: messages.Code, reason: str) -> None:
+        delays[code] = seconds
+        close_later(self, seconds, code, reason)
+
+    monkeypatch.setattr(Socket, "_close_later", noted)
     async with running(settings, access_token_lifetime=2) as (app, _), listening(app) as port, socket(port) as one:
         stores: Stores = app.state.stores
         account = await create_user(stores)
         token = access_token(app.state.settings, account.id, await open_session(stores, account.id))
         expires = app.state.auth.claims_of(f"Bearer {token}").expires_at
+        left = expires - datetime.now(UTC).timestamp()
         await one.begin(authorization=f"Bearer {token}")
         assert await one.execute(ME) == {"viewer": {"email": account.email}}
 
@@ -340,6 +354,7 @@ async def test_an_expired_token_ends_the_socket(settings: Settings, clean_stores
 
         assert (code, reason) == (4403, "The access token has expired: connect anew")
         assert datetime.now(UTC).timestamp() >= expires
+        assert delays[messages.Code.FORBIDDEN] <= left
 
 
 @pytest.mark.parametrize("end", ["session", "account"])
@@ -363,6 +378,50 @@ async def test_the_end_of_a_session_is_that_of_its_sockets_wherever_it_was_ended
 
         assert await of_ada.closed() == (4403, "The session has ended: sign in anew")
         assert await of_bob.execute("{ __typename }") == {"__typename": "Query"}
+
+
+async def test_the_first_look_after_the_end_of_a_session_closes_its_sockets(
+    port: int, client: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And there is one every half second, so that it is done within a second."""
+    delays: list[float] = []
+    ended_before_looks: list[bool] = []
+    looks_until_closed: list[int] = []
+    has_ended = False
+    sleep, refresh, forbid = asyncio.sleep, SessionCache.refresh, Socket._forbid
+
+    async def slept(seconds: float, *arguments: Any) -> Any:
+        task = asyncio.current_task()
+        if task is not None and task.get_name() == "sessions of sockets":
+            delays.append(seconds)
+        return await sleep(seconds, *arguments)
+
+    async def refreshed(self: SessionCache, *arguments: Any) -> Any:
+        ended_before_looks.append(has_ended)
+        return await refresh(self, *arguments)
+
+    def forbidden(self: Socket) -> None:
+        looks_until_closed.append(sum(ended_before_looks))
+        forbid(self)
+
+    monkeypatch.setattr(asyncio, "sleep", slept)
+    monkeypatch.setattr(SessionCache, "refresh", refreshed)
+    monkeypatch.setattr(Socket, "_forbid", forbidden)
+    ada, account = await signed_in(client, stores)
+    async with socket(port) as one, socket(port) as two:
+        for each in (one, two):
+            await each.begin(authorization=token_of(ada))
+        async with stores.sessions.begin() as transaction:
+            await transaction.execute(
+                update(Session).where(Session.user_id == account.id).values(revoked_at=datetime.now(UTC))
+            )
+        has_ended = True
+
+        assert [(await each.closed())[0] for each in (one, two)] == [4403, 4403]
+
+    assert len(looks_until_closed) == 2
+    assert max(looks_until_closed) <= 1  # none where it was under way when the session was ended
+    assert set(delays) == {0.5}
 
 
 async def test_a_session_that_nobody_can_look_up_ends_the_socket_with_1013(

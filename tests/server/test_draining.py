@@ -189,11 +189,20 @@ async def somebody_waits(locks: asyncpg.Connection[asyncpg.Record]) -> None:
             await pause()
 
 
+async def until_it_is_not_ready(server: Server) -> None:
+    async with httpx.AsyncClient(timeout=HURRY) as client:
+        with anyio.fail_after(60):
+            while (answer := await client.get(f"{server.url}/readyz")).is_success:
+                await pause()
+    assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+
+
 async def test_sockets_are_answered_and_then_closed_with_1012(
     settings: Settings, stores: Stores, locks: asyncpg.Connection[asyncpg.Record], tmp_path: Path
 ) -> None:
-    """One that waits for nothing at once, one whose mutation runs after its answer; new operations aren't begun."""
-    variables = environment(settings, SHUTDOWN_TIMEOUT="30")
+    """As long as the load balancer is told to turn elsewhere, they go on. Then one that waits for nothing is closed at
+    once, one whose mutation runs after its answer; new operations aren't begun."""
+    variables = environment(settings, SHUTDOWN_DELAY="60", SHUTDOWN_TIMEOUT="30")
     with serving("serve", folder=tmp_path, variables=variables) as server:
         port = int(server.url.rpartition(":")[2])
         account = await create_user(stores)
@@ -206,6 +215,9 @@ async def test_sockets_are_answered_and_then_closed_with_1012(
                 await busy.subscribe("1", RENAME)
                 await somebody_waits(locks)
                 server.process.send_signal(signal.SIGTERM)
+                await until_it_is_not_ready(server)
+                assert await idle.execute("{ __typename }") == {"__typename": "Query"}
+                server.process.send_signal(signal.SIGTERM)  # skips the rest of the delay
                 assert (await idle.closed())[0] == 1012
                 await busy.subscribe("2", "{ __typename }")
             assert await busy.receive() == {
