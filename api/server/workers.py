@@ -73,6 +73,14 @@ class Worker(multiprocess.Process):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    def join(self) -> None:
+        """Wait until it has drained, and kill it where that takes too long: its supervisor has others to look after."""
+        self.process.join(load_settings().shutdown_timeout + _AFTER_DRAIN)
+        if self.process.is_alive():
+            logger.error("worker killed, it did not stop in time", pid=self.pid)
+            self.process.kill()
+            self.process.join()
+
     def _serve(self, mask: set[signal.Signals]) -> None:
         for number in multiprocess.SIGNALS:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

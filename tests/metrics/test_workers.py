@@ -43,7 +43,7 @@ def server(
     settings: Settings, clean_stores: None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Server, str]]:
     """Two workers, and where their metrics are. The parameter is the command."""
-    variables = environment(settings, METRICS_PORT="0", LOG_LEVEL="info", LOG_FORMAT="json")
+    variables = environment(settings, METRICS_PORT="0", LOG_LEVEL="info", LOG_FORMAT="json", SHUTDOWN_TIMEOUT="1")
     with serving(*request.param.split(), folder=tmp_path, variables=variables) as server:
         lines = [orjson.loads(line) for line in server.text().splitlines()]
         (url,) = [line["address"] for line in lines if line["event"] == "metrics"]
@@ -120,6 +120,7 @@ def test_counters_outlive_workers_that_are_replaced(server: tuple[Server, str]) 
     ask(process, 20)
     before, old = Scraped.of(url), children(process)
 
+    os.kill(min(old), signal.SIGSTOP)  # one that doesn't stop by itself
     process.process.send_signal(signal.SIGHUP)
     wait_until(lambda: len(now := children(process)) == 2 and not now & old, "both are replaced")
     wait_until(lambda: Scraped.of(url)["workers"] == 2, "both serve")
