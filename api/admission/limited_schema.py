@@ -31,9 +31,9 @@ from api.fields.compiled import StrawberryDeclarations
 from api.fields.context import Context
 from api.fields.costs import Cost, Costs
 from api.fields.equal_queries import execute_together
-from api.fields.observed_loaders import note_field
 from api.live.following import Events
 from api.log import current_cost, logger
+from api.stores.calls import asked_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class LimitedSchema(strawberry.Schema):
     @cached_property
     def executor(self) -> Executor:
         """What executes its operations."""
-        return Executor(self._schema, StrawberryDeclarations(self, self.costs), on_fallback=_report_fallback)
+        declarations = StrawberryDeclarations(self, self.costs)
+        return Executor(self._schema, declarations, on_fallback=_report_fallback, resolving=asked_field)
 
     @cached_property
     def costs(self) -> Costs:
@@ -162,7 +163,6 @@ class LimitedSchema(strawberry.Schema):
                         variable_values=operation.variables,
                         operation_name=operation.name,
                         size_budget=SizeBudget(settings.max_response_size),
-                        on_field=None if context.asker is None else note_field,
                     )
                 finally:
                     if coalescer is not None:
@@ -206,7 +206,6 @@ class LimitedSchema(strawberry.Schema):
                 variable_values=variables,
                 operation_name=name,
                 size_budget=size_budget,
-                on_field=None if context.context.asker is None else note_field,
             )
 
         result = await execute_together(context.context, document, name, variables or {}, execute)

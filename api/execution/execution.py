@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from api.execution.executor import Executor, OperationPlan
 
 
-OnField = Callable[[str, str], None]
-"""Takes the names of a field's type and of the field."""
-
-
 class Execution:
     """One run of a plan."""
 
@@ -55,7 +51,8 @@ class Execution:
         self._root = root
 
     def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
-        """The info object of a field, for resolvers and batches."""
+        """The info object of a field, for resolvers and batches, which is about to be resolved."""
+        self.executor.resolving.set(field)
         operation = self._operation
         return GraphQLResolveInfo(
             field.name,
@@ -144,18 +141,6 @@ class Execution:
         for value in values:
             if is_awaitable(value):
                 self.awaitables.start(value, lambda _: None)
-
-
-class WatchedExecution(Execution):
-    """A run that says which field it is about to resolve."""
-
-    def __init__(self, *args: Any, on_field: OnField, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._on_field = on_field
-
-    def info(self, field: FieldPlan, path: Path | None) -> GraphQLResolveInfo[Any]:
-        self._on_field(field.parent.name, field.name)
-        return super().info(field, path)
 
 
 def _gather(awaitables: Sequence[Any]) -> Any:

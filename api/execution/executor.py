@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from graphql import (
@@ -22,7 +23,7 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 from api.execution.collected_fields import INCREMENTAL, Selections, condition_variables, directives_of
 from api.execution.declarations import Declarations, NothingDeclared
 from api.execution.description import DescribedLevel, levels
-from api.execution.execution import Execution, OnField, WatchedExecution
+from api.execution.execution import Execution
 from api.execution.fallback import execute_with_graphql_core
 from api.execution.plan import ObjectPlan, SelectionPlans
 from api.execution.sizes import SizeBudget
@@ -102,14 +103,19 @@ class Executor:
         hide_suggestions: bool = False,
         max_plans: int = MAX_PLANS,
         on_fallback: Callable[[str, int], None] | None = None,
+        resolving: ContextVar[Any] | None = None,
     ) -> None:
         """`on_fallback(reason, count)` is called for each operation that is left to graphql-core.
+
+        `resolving` has the FieldPlan of the field that is being resolved, for whoever wants to know who asks: in its
+        resolver, and in the tasks that this starts. Where graphql-core executes, it has none.
 
         Raises TypeError for a bad schema.
         """
         assert_valid_schema(schema)
         self.schema = schema
         self.hide_suggestions = hide_suggestions
+        self.resolving: ContextVar[Any] = resolving or ContextVar("resolving")
         self.fallbacks: Counter[str] = Counter()
         self.turns = Turns()
         self._declarations = declarations or NothingDeclared()
@@ -126,12 +132,10 @@ class Executor:
         variable_values: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
         size_budget: SizeBudget | None = None,
-        on_field: OnField | None = None,
     ) -> ExecutionResult:
         """The response, as `graphql.execute` gives it: of a subscription, that to the event which is the root value.
 
-        `on_field(type_name, field_name)` is called each time before a field is loaded or its resolver is called, but
-        not where graphql-core executes the operation. The weight of what was executed is in `extensions["weight"]`.
+        The weight of what was executed is in `extensions["weight"]`.
 
         Raises TooLarge where the response is larger than the budget.
         """
@@ -163,11 +167,10 @@ class Executor:
                 hide_suggestions=self.hide_suggestions,
             )
         execution = Execution(self, plan, variables, context_value, root_value, size_budget, large=large)
-        if on_field is not None:
-            execution = WatchedExecution(
-                self, plan, variables, context_value, root_value, size_budget, large=large, on_field=on_field
-            )
-        result = await execution.run(root)
+        try:
+            result = await execution.run(root)
+        finally:
+            self.resolving.set(None)
         return ExecutionResult(result.data, result.errors, {"weight": execution.weight})
 
     def levels(

@@ -123,6 +123,11 @@ class FieldPlan:
         return plan
 
     @property
+    def coordinate(self) -> str:
+        """Where the field is in the schema: `Design.owner`."""
+        return f"{self.parent.name}.{self.name}"
+
+    @property
     def reached(self) -> Iterable[ObjectPlan]:
         """The plans of the level below that were made so far, one for each type of object."""
         return self._plans.values()

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.fields.loaders import Fetch, K, Loader, V, _Batch
-from api.stores.calls import Asker, Calls, asked_field, asking, loading, together
-
-
-def note_field(type_name: str, field_name: str) -> None:
-    """This field is asking from now on, in this task and in those that it starts."""
-    asked_field.set(f"{type_name}.{field_name}")
+from api.stores.calls import Asker, Calls, asking, field_that_asks, loading, together
 
 
 class NamedLoader(Loader[K, V]):
@@ -36,7 +31,7 @@ class ObservedLoader(Loader[K, V]):
     def _join(self, keys: Sequence[K], columns: frozenset[str]) -> _Batch[K, V]:
         batch = super()._join(keys, columns)
         fields = self._fields.setdefault(batch, {})
-        if (field := asked_field.get()) is not None:
+        if (field := field_that_asks()) is not None:
             fields[field] = None
         return batch
 

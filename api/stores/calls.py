@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from api.log import logger
 
@@ -70,12 +70,19 @@ class Call:
     readers: int
     source: str | Mapping[str, Any] = field(repr=False)
     field: str | None = None
-    """The field whose resolver asked, where no loader did."""
+    """The schema's coordinate of the field that asked; of those that asked by a loader, the first."""
 
     @property
     def text(self) -> str:
         """The statement with its placeholders, or the command's shape as JSON, with `?` in the place of each value."""
         return self.tell()
+
+
+class Resolved(Protocol):
+    """A field of an operation; its `coordinate` is where it is in the schema, such as `Design.owner`."""
+
+    @property
+    def coordinate(self) -> str: ...
 
 
 class Observer:
@@ -107,10 +114,16 @@ class Clock:
 
 asking: ContextVar[tuple[Asker, ...]] = ContextVar("asking", default=())
 """Who asks. Tasks inherit it."""
-asked_field: ContextVar[str | None] = ContextVar("asked_field", default=None)
-"""The schema's coordinate of the field that is being resolved, while its operation is observed."""
+asked_field: ContextVar[Resolved | None] = ContextVar("asked_field", default=None)
+"""The field that is being resolved. Tasks inherit it: in a batch, it is the first field that asked."""
 together: ContextVar[tuple[int | None, int]] = ContextVar("together", default=(None, 1))
 """How many distinct keys are being read together, and for how many."""
+
+
+def field_that_asks() -> str | None:
+    """The schema's coordinate of the field that is being resolved; None outside of an operation's execution."""
+    field = asked_field.get()
+    return None if field is None else field.coordinate
 
 
 loading: ContextVar[str | None] = ContextVar("loading", default=None)
@@ -177,7 +190,7 @@ class Calls:
         keys, readers = together.get()
         if keys is None and askers:
             keys = askers[0].keys
-        call = Call(store, *what, began, seconds, rows, error, tell, askers, keys, readers, source, asked_field.get())
+        call = Call(store, *what, began, seconds, rows, error, tell, askers, keys, readers, source, field_that_asks())
         for clock in wanting or ():
             clock.called(call)
         self.tell(lambda observer: observer.called(call))

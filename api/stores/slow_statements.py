@@ -127,6 +127,8 @@ def _said(call: Call) -> dict[str, Any]:
     asked = cost.asked if (cost := current_cost.get()) is not None else None
     operation = first.root.operation if first is not None else asked.named if asked is not None else None
     fields = list(dict.fromkeys(field for asker in call.askers for field in asker.fields))
+    if not fields and call.field is not None:
+        fields = [call.field]
     said: dict[str, Any] = {
         "store": call.store,
         "kind": call.kind,

@@ -138,7 +138,6 @@ class Both:
             own = {
                 "context_value": copy_of(context),
                 "size_budget": size_budget and SizeBudget(size_budget.size),
-                "on_field": None,
             }
             with _recorded(Replay(record.calls)):
                 return cast("ExecutionResult", await run(document, **(given | own)))
@@ -212,7 +211,6 @@ def _recording(resolve: Any) -> Any:
 
 async def _on_core(document: DocumentNode, **given: Any) -> ExecutionResult:
     """As the compiled executor does with what it leaves to graphql-core."""
-    given.pop("on_field", None)
     return await execute_with_graphql_core(
         schema._schema, document, given.pop("size_budget", None) or SizeBudget(), **given
     )

@@ -22,6 +22,7 @@ from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
 from tests.support.graphql import gid
+from tests.support.signing_in import signed_in
 from tests.support.waiting import pause
 
 pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
@@ -70,7 +71,7 @@ async def test_a_statement_that_waits_is_logged_with_who_asked(settings: Setting
     assert line == {
         "event": "slow statement", "log_level": "warning", "store": "PostgreSQL", "kind": "SELECT",
         "target": "catalog.catalog_items", "ms": line["ms"], "rows": 1, "operation": "Secretive",
-        "loader": "catalog_item", "request_id": answer.headers["x-request-id"],
+        "fields": ["Query.catalogItem"], "loader": "catalog_item", "request_id": answer.headers["x-request-id"],
         "trace_id": TRACE,
     }  # fmt: skip
     assert str(item.id) not in str(line)
@@ -89,6 +90,27 @@ async def test_commands_of_mongodb_are_logged_and_quick_ones_are_not(settings: S
     async with logged(settings, slow_statement=30.0) as (_, client, lines):
         await client.post("/graphql", json=query)
     assert not slow(lines)
+
+
+async def test_the_field_that_asked_is_named(settings: Settings, clean_stores: None) -> None:
+    looks = "query Looks { designs(first: 1) { nodes { owner { firstName } } } health { status } }"
+    async with logged(settings, slow_statement=0.000001) as (app, client, lines):
+        member, account = await signed_in(client, app.state.stores, "user")
+        owner = await create_user(app.state.stores)
+        await create_design(app.state.stores, user_id=owner.id, status="published")
+        for _ in range(2):
+            app.state.auth.sessions.forget_user(account.id)  # they are looked up before it is executed
+            await member.post("/graphql", json={"query": looks})
+
+    asked = [(line.get("target"), line.get("fields")) for line in slow(lines) if line.get("operation") == "Looks"]
+    assert ("designs", ["Query.designs"]) in asked
+    assert ("shared.users", ["Design.owner"]) in asked
+    assert (None, ["Query.health"]) in asked
+    before = [
+        line for line in slow(lines) if line.get("target") == "shared.account_sessions" and "operation" not in line
+    ]
+    assert len(before) >= 2
+    assert not any("fields" in line for line in before)  # nor those of the request before
 
 
 async def test_nothing_is_observed_where_nothing_is_to_be_logged(settings: Settings, clean_stores: None) -> None:

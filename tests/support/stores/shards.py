@@ -17,7 +17,7 @@ import asyncpg
 from sqlalchemy import event
 
 from api.config.settings import Settings
-from api.stores.calls import asked_field, asking
+from api.stores.calls import asking, field_that_asks
 from api.stores.observed_postgres import kind_and_table
 from api.stores.stores import Stores
 from models.distribution import DISTRIBUTED
@@ -116,7 +116,7 @@ def _sources() -> Iterator[str]:
         for asker in loaded:
             yield from (f"{asker.loader}: {field}" for field in asker.fields or ("?",))
     else:
-        yield asked_field.get() or ("a request" if askers else "the process")
+        yield field_that_asks() or ("a request" if askers else "the process")
 
 
 async def _shards(connection: asyncpg.Connection[Any], sent: Sent) -> str:
