@@ -38,12 +38,16 @@ class Asked(Protocol):
 
 @dataclass(slots=True)
 class Cost:
-    """Statements and commands sent to the stores so far by one request, and reads that went along with others'."""
+    """Statements and commands sent to the stores so far by one request, and reads that went along with others'.
+
+    `began` is when the request did, by the clock of `time.perf_counter`.
+    """
 
     sql: int = 0
     mongo: int = 0
     joined: int = 0
     asked: Asked | None = None
+    began: float = 0.0
 
 
 current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)

@@ -17,6 +17,7 @@ from uvicorn import Config, Server
 from api.config.settings import Settings
 from api.log import drain_log, logger
 from api.server import garbage_collection
+from api.server.acceptor import Acceptor
 
 _ENDING: Final = 1.0
 """Seconds that cancelled tasks get to end after everything else is closed."""
@@ -37,6 +38,7 @@ class DrainingServer(Server):
         self._signal: signal.Signals | None = None
         """A signal that isn't logged yet, since it may arrive while another line is being written."""
         self._metrics: Server | None = None
+        self._acceptor: Acceptor | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """As in uvicorn, but the process also ends if a task ignores its cancellation."""
@@ -58,6 +60,7 @@ class DrainingServer(Server):
         """Listen on the first socket. A second one is METRICS_PORT's."""
         assert sockets is not None
         await super().startup(sockets[:1])
+        self._acceptor = Acceptor(sockets[0], self._protocol)
         if sockets[1:]:
             await self._show_metrics(sockets[1:])
         garbage_collection.freeze(self._settings)
@@ -65,11 +68,19 @@ class DrainingServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         assert sockets is not None
+        if self._acceptor is not None:
+            self._acceptor.close()
         await super().shutdown(sockets[:1])
         if self._metrics is not None:  # as long as there is something to see
             await self._metrics.shutdown(sockets[1:])
         logger.info("stopped", pid=os.getpid())
         drain_log()  # the signal is raised again after this, and may end the process
+
+    def _protocol(self) -> asyncio.Protocol:
+        """One for a new connection, as uvicorn makes them."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # what it takes isn't declared
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def _show_metrics(self, sockets: list[socket.socket]) -> None:
         config = Config(self.config.loaded_app.state.metrics, lifespan="off", log_config=None, access_log=False)

@@ -91,7 +91,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_new:
             self._is_new = False
-            self._unaccepted = waited_unread(self.transport)
+            self._unaccepted = waited_unread(self.transport.get_extra_info("socket"))
         if self._rest is not None:
             self._rest += len(data)
         else:

@@ -102,8 +102,8 @@ class Breaker:
         self.last_heard = time.monotonic()
 
     def queue_time(self, now: float) -> float:
-        """Seconds that the first of those has waited who wait for a connection, at this moment of `time.monotonic`."""
-        return self.line.waited(now, self.last_heard)
+        """Seconds that one will wait for a connection who comes at this moment of `time.monotonic`."""
+        return self.line.waits(now, self.last_heard)
 
     def _answered(self) -> None:
         self.last_heard = time.monotonic()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+_LATELY: Final = 1 / 16
+"""How much the last one who was served counts in the pace at which the line moves."""
 _STILL_HEARD: Final = 0.5
 """The part of a wait within which the store must have answered somebody, or else it is the store that is waited for."""
 
@@ -14,29 +16,46 @@ class Line:
     Moments are those of `time.monotonic`.
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_moved", "_pace", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: dict[object, float] = {}
+        self._moved = 0.0
+        """When somebody was served, or began to wait where nobody did."""
+        self._pace = 0.0
+        """Seconds from one who is served to the next, while there are some."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def enter(self, who: object, now: float) -> None:
         """Somebody begins to wait."""
+        if not self._waiting:
+            self._moved = now
         self._waiting[who] = now
 
+    def served(self, who: object, now: float) -> None:
+        """Somebody has a connection, and doesn't wait any more."""
+        if self._waiting.pop(who, None) is not None:
+            self._pace += (now - self._moved - self._pace) * _LATELY
+            self._moved = now
+
     def leave(self, who: object) -> None:
-        """Somebody has a connection, or doesn't wait any more, or never did."""
+        """Somebody doesn't wait any more, or never did."""
         self._waiting.pop(who, None)
 
-    def waited(self, now: float, heard: float) -> float:
-        """Seconds that the first in line has waited; 0 where there is nobody, or where the store is silent.
+    def waits(self, now: float, heard: float) -> float:
+        """Seconds that one who comes now will wait; 0 where there is nobody, or where the store is silent.
+
+        What the first in line has waited says it too late: at three times of what the store can do, the line is three
+        times as long by then. So it is as long as the line takes at its pace, if that is more.
 
         `heard` is when the store has last answered anybody. Of one that is silent (frozen, or all of its connections
         wait for a lock), the breaker takes care: what only needs the other store is to go on meanwhile.
         """
         for since in self._waiting.values():
             waited = now - since
-            return waited if now - heard < waited * _STILL_HEARD else 0.0
+            if now - heard >= waited * _STILL_HEARD:
+                return 0.0
+            return max(waited, len(self._waiting) * self._pace)
         return 0.0

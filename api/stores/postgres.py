@@ -20,6 +20,7 @@ from api.errors import StoreUnfit
 from api.log import count_statements
 from api.stores.breakers import Breaker, Limits
 from api.stores.connector import Check, Connector, SpareConnection
+from api.stores.oldest_first import OldestFirst
 from models.connection_pool import ConnectionPool, drop_lost_connections
 from models.external_pooler import POOLED_OPTIONS, UNNAMED, Connection
 
@@ -80,8 +81,11 @@ class PostgresGuard:
 class GuardedPool(ConnectionPool):
     """A pool that asks the breaker first, and tells it of each connection that comes back in a usable state.
 
-    `waited` is told how many seconds somebody has waited for a connection, as all were in use.
+    `waited` is told how many seconds somebody has waited for a connection, as all were in use. Of those who wait, the
+    oldest request goes first.
     """
+
+    _queue_class = OldestFirst[ConnectionPoolEntry]
 
     breaker: Breaker
     waited: Callable[[float], None] | None = None
@@ -97,7 +101,9 @@ class GuardedPool(ConnectionPool):
         line, place, began = self.breaker.line, object(), time.monotonic()
         line.enter(place, began)
         try:
-            return super()._do_get()
+            entry = super()._do_get()
+            line.served(place, time.monotonic())
+            return entry
         finally:
             line.leave(place)
             if self.waited is not None:

@@ -60,7 +60,7 @@ class _Command:
     async def on_connection(self, *args: Any) -> Any:
         """Run the command on a connection, after the driver has waited for one and before it gives it back."""
         self._client.starved_since = None
-        self._client.line.leave(self)
+        self._client.line.served(self, time.monotonic())
         if self._left:
             raise asyncio.CancelledError  # nothing has been sent, so the connection stays usable
         self._on_connection = True

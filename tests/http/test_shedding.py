@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,17 +82,66 @@ def test_an_episode_is_logged_once_however_many_are_refused() -> None:
 def test_a_line_counts_while_its_store_answers_others() -> None:
     line = Line()
     assert not line
-    assert line.waited(100.0, 0.0) == 0.0
+    assert line.waits(100.0, 0.0) == 0.0
     line.enter("first", 100.0)
     line.enter("second", 100.5)
 
-    assert line.waited(101.0, 100.9) == 1.0  # that of the first
-    assert line.waited(101.0, 100.4) == 0.0  # nobody has heard from the store for most of it
+    assert line.waits(101.0, 100.9) == 1.0  # that of the first
+    assert line.waits(101.0, 100.4) == 0.0  # nobody has heard from the store for most of it
     line.leave("first")
-    assert line.waited(101.0, 100.9) == 0.5
+    assert line.waits(101.0, 100.9) == 0.5
     line.leave("second")
     line.leave("second")
     assert not line
+
+
+def test_a_line_is_as_long_as_it_takes_at_its_pace() -> None:
+    """Two are served each 20 ms, and a hundred come at once: the last of them waits 1 s, which the first can't tell."""
+    line = Line()
+    for number in range(200):
+        line.enter(number, 100.0)
+    for number in range(100):
+        line.served(number, 100.0 + (number // 2 + 1) * 0.02)
+    assert line.waits(101.0, 101.0) == pytest.approx(1.0, rel=0.1)
+
+    for number in range(100, 200):
+        line.leave(number)  # who leaves without being served says nothing of the pace
+    assert not line
+    for number in range(20):
+        line.enter(number, 200.0)
+    line.leave(19)
+    assert line.waits(200.02, 200.02) == pytest.approx(0.19, rel=0.1)
+
+
+def test_a_pause_in_which_nobody_waits_is_none_of_the_pace() -> None:
+    line = Line()
+    for second in range(100, 200):
+        line.enter("only", second)
+        line.served("only", second + 0.01)
+    line.enter("another", 300.0)
+    assert line.waits(300.02, 300.015) == pytest.approx(0.02)
+
+
+def test_at_three_times_its_capacity_a_store_is_waited_for_twice_the_target_and_a_little() -> None:
+    """A store that serves a hundred a second, in virtual time. What is begun at first, before an interval is over,
+    waits longest; without the line's pace that would be much longer."""
+    target, capacity, rate = 0.25, 100, 300
+    queue, line, came = Queue(target), Line(), deque[tuple[float, int]]()
+    waits: list[float] = []
+    for number in range(10 * rate):
+        now = 100.0 + number / rate
+        while came and len(waits) < (now - 100.0) * capacity:
+            since, who = came.popleft()
+            served = 100.0 + (len(waits) + 1) / capacity
+            line.served(who, served)
+            waits.append(max(0.0, served - since))
+        if not queue.refuses(line.waits(now, now), now, 0):
+            line.enter(number, now)
+            came.append((now, number))
+
+    assert len(waits) > 0.95 * 10 * capacity  # it has done what it can
+    assert max(waits) < 3 * target
+    assert sorted(waits[len(waits) // 2 :])[-1] < 2.2 * target
 
 
 class Late:
