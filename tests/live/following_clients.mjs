@@ -1,6 +1,8 @@
-// Follows new objects with clients of others, on one server after the other:
-// node following_clients.mjs catalogItems|designs URL...
-// Prints a line once all have begun, and one with the names that each has received once all have seen "The end".
+// Follows new items and designs with clients of others, on one server after the other:
+// node following_clients.mjs URL...
+// Prints a line with what each client has got, by subject: once all have begun, and once all have seen "The end". Then it
+// waits for the error that ends those who follow designs. They begin anew, read the list, and go on to another "The end":
+// a line for each of these.
 import { ApolloClient, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { gql } from "@apollo/client";
@@ -10,12 +12,20 @@ import { createClient as streamClient } from "graphql-sse";
 import WebSocket from "ws";
 import { resuming } from "./resuming.mjs";
 
-const [subject, ...urls] = process.argv.slice(2);
-const OBJECT = { catalogItems: "item", designs: "design" }[subject];
-const QUERY = `subscription ($after: String) {
-  ${subject}Changed(after: $after) { kind resumeToken object: ${OBJECT} { name } }
+globalThis.WebSocket ??= WebSocket; // Apollo's link looks there whether an error is that of a socket
+
+const urls = process.argv.slice(2);
+const OBJECTS = { catalogItems: "item", designs: "design" };
+const LIST = `query ($after: String) {
+  designs(first: 100, after: $after, orderBy: { field: CREATED_AT }) { nodes { name } pageInfo { hasNextPage endCursor } }
 }`;
 const RETRIES = { retryAttempts: 1000, shouldRetry: () => true, retryWait: pause, retry: pause };
+
+function query(subject) {
+  return `subscription ($after: String) {
+    ${subject}Changed(after: $after) { kind resumeToken object: ${OBJECTS[subject]} { name } }
+  }`;
+}
 
 function pause() {
   return new Promise((resolve) => setTimeout(resolve, 50));
@@ -40,60 +50,118 @@ function urql(client) {
   const forwardSubscription = ({ query, variables }) => ({
     subscribe: (sink) => ({ unsubscribe: client.subscribe({ query, variables }, sink) }),
   });
-  const source = new Client({
+  const own = new Client({
     url: urls[0],
     exchanges: [subscriptionExchange({ forwardSubscription })],
     preferGetMethod: false,
-  }).subscription(QUERY, {});
-  return (next, failed) => source.subscribe(({ data, error }) => (error ? failed(error) : next(data)));
+  });
+  return (query, next, failed) => {
+    const following = own.subscription(query, {}).subscribe(({ data, error }) => {
+      if (!error) return next(data);
+      following.unsubscribe(); // otherwise urql hands the same one out again, which has nothing more to say
+      failed(error.graphQLErrors, error);
+    });
+  };
 }
 
 function apollo(client) {
-  const source = new ApolloClient({ link: new GraphQLWsLink(client), cache: new InMemoryCache() }).subscribe({
-    query: gql(QUERY),
-    fetchPolicy: "no-cache",
-  });
-  return (next, failed) =>
-    source.subscribe({ next: ({ data, error }) => (error ? failed(error) : next(data)), error: failed });
+  const own = new ApolloClient({ link: new GraphQLWsLink(client), cache: new InMemoryCache() });
+  return (query, next, failed) => {
+    const source = own.subscribe({ query: gql(query), fetchPolicy: "no-cache" });
+    source.subscribe(({ data, error }) => (error ? failed(error.errors, error) : next(data)));
+  };
 }
 
 function plain(client) {
-  return (next, failed) =>
-    client.subscribe(
-      { query: QUERY },
-      {
-        next: ({ data, errors }) => (errors ? failed(errors) : next(data)),
-        error: failed,
-        complete: () => failed("completed"),
-      },
-    );
+  return (query, next, failed) => {
+    const complete = () => failed([], "completed");
+    client.subscribe({ query }, { next: ({ data, errors }) => (errors ? failed(errors) : next(data)), error: failed, complete });
+  };
 }
 
 const CLIENTS = {
-  "graphql-ws": () => plain(sockets()),
-  "graphql-sse": () => plain(streams()),
-  Apollo: () => apollo(sockets()),
-  "urql over WebSocket": () => urql(sockets()),
-  "urql over events": () => urql(streams()),
+  "graphql-ws": plain(sockets()),
+  "graphql-sse": plain(streams()),
+  Apollo: apollo(sockets()),
+  "urql over WebSocket": urql(sockets()),
+  "urql over events": urql(streams()),
 };
 
-/** The names of all objects that come. `started` is called with the first event. */
-function follow(name, started) {
-  const names = [];
-  return new Promise((resolve, reject) => {
-    const failed = (error) => reject(new Error(`${name}: ${error?.message ?? JSON.stringify(error)}`));
-    CLIENTS[name]()((data) => {
+/** What a client has got of a subject: the names of all objects that came, and the code of the error that ended it. */
+class Followed {
+  names = [];
+  begun = false;
+  code = null;
+  #waiting = [];
+
+  constructor(client, subject) {
+    const next = (data) => {
       const { kind, object } = data[`${subject}Changed`];
-      if (kind === "STARTED") return started(name);
-      names.push(object?.name ?? kind);
-      if (names.at(-1) === "The end") resolve(names);
-    }, failed);
-  });
+      if (kind === "STARTED") this.begun = true;
+      else this.names.push(object?.name ?? kind);
+      this.#tell();
+    };
+    const failed = (errors, reason) => {
+      this.code ??= errors?.[0]?.extensions?.code ?? String(reason ?? errors);
+      this.#tell();
+    };
+    CLIENTS[client](query(subject), next, failed);
+  }
+
+  /** Resolves with what `wanted` says, once that is something. */
+  until(wanted) {
+    return new Promise((resolve) => {
+      this.#waiting.push(() => {
+        const said = wanted(this);
+        if (said) resolve(said);
+        return said;
+      });
+      this.#tell();
+    });
+  }
+
+  #tell() {
+    this.#waiting = this.#waiting.filter((isTold) => !isTold());
+  }
 }
 
-const names = Object.keys(CLIENTS);
-const begun = [];
-const started = (name) => begun.push(name) === names.length && console.log(JSON.stringify(begun));
-const received = await Promise.all(names.map((name) => follow(name, started)));
-console.log(JSON.stringify(Object.fromEntries(names.map((name, index) => [name, received[index]]))));
+/** Prints what all of them have to say, by subject and client. */
+async function print(followed, wanted) {
+  const said = {};
+  for (const [subject, each] of Object.entries(followed)) {
+    const clients = Object.entries(each).map(async ([name, one]) => [name, await one.until(wanted)]);
+    said[subject] = Object.fromEntries(await Promise.all(clients));
+  }
+  console.log(JSON.stringify(said));
+}
+
+function followAll(...subjects) {
+  const all = (subject) => Object.fromEntries(Object.keys(CLIENTS).map((name) => [name, new Followed(name, subject)]));
+  return Object.fromEntries(subjects.map((subject) => [subject, all(subject)]));
+}
+
+/** The names of all designs, the oldest first. */
+async function listed() {
+  const headers = { "content-type": "application/json" };
+  const names = [];
+  for (let after = null, more = true; more; ) {
+    const body = JSON.stringify({ query: LIST, variables: { after } });
+    const { data } = await (await fetch(urls.at(-1), { method: "POST", headers, body })).json();
+    names.push(...data.designs.nodes.map(({ name }) => name));
+    ({ endCursor: after, hasNextPage: more } = data.designs.pageInfo);
+  }
+  return names;
+}
+
+const isOver = ({ names, code }) => (code && `ended by ${code}`) || (names.at(-1) === "The end" && names);
+const followed = followAll("catalogItems", "designs");
+await print(followed, ({ begun, code }) => begun || code);
+await print(followed, isOver);
+await print({ designs: followed.designs }, ({ code }) => code);
+
+const again = followAll("designs");
+const read = ({ begun, code }) => (begun ? listed() : code);
+const found = Object.entries(again.designs).map(async ([name, one]) => [name, await one.until(read)]);
+console.log(JSON.stringify(Object.fromEntries(await Promise.all(found))));
+await print(again, isOver);
 process.exit(0);

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -21,11 +21,13 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb import MongoDatabase, mongo_database
+from documents.schemas import DESIGNS
 from tests.support.documentation.pages import page
 from tests.support.failures.proxies import proxying
 from tests.support.requests.npm import node_folder
 from tests.support.servers import environment, serving
+from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
@@ -40,12 +42,11 @@ AWAY: Final = 10.0
 """Seconds that nothing comes through to the clients."""
 
 
-@pytest.mark.parametrize("subject", ["catalogItems", "designs"])
 async def test_what_clients_receive_is_what_was_written_whatever_was_away(
-    settings: Settings, clean_stores: None, tmp_path: Path, subject: str
+    settings: Settings, clean_stores: None, tmp_path: Path
 ) -> None:
-    """The store stands still, one process is killed, one leaves; and the clients of the last one are gone for a while,
-    which nobody tells it."""
+    """The stores stand still, one process is killed, one leaves; and the clients of the last one are gone for a while,
+    which nobody tells it. In the end another collection of designs takes the place of theirs."""
     folder = node_folder(tmp_path, Path(__file__).with_name("following_clients.mjs"), *PACKAGES)
     (folder / "resuming.mjs").write_text(documented_helper())
     with ExitStack() as stack:
@@ -56,40 +57,91 @@ async def test_what_clients_receive_is_what_was_written_whatever_was_away(
                 stack.enter_context(serving("serve", folder=tmp_path / name, variables=environment(settings)))
             )
         killed, leaving, staying = servers
-        async with proxying(urlsplit(staying.url).port or 0) as network:
+        async with (
+            proxying(urlsplit(staying.url).port or 0) as network,
+            writer_of_items(settings) as item_writer,
+            writer_of_designs(settings) as design_writer,
+        ):
             urls = [f"{url}/graphql" for url in (killed.url, leaving.url, f"http://127.0.0.1:{network.port}")]
             with anyio.fail_after(180):
-                async with clients(folder, subject, urls) as process:
-                    assert set(await line(process)) == CLIENTS
-                    async with WRITING[subject](settings) as ledger:
-                        await ledger.grow()
-                        with frozen(ledger.server):
+                async with clients(folder, urls) as process:
+                    begun = dict.fromkeys(CLIENTS, True)
+                    assert await line(process) == {"catalogItems": begun, "designs": begun}
+                    async with Ledger(item_writer) as items, Ledger(design_writer) as designs:
+                        await grown(items, designs)
+                        with frozen(item_writer.server), frozen(design_writer.server):
                             await anyio.sleep(FROZEN)
-                        await ledger.grow()
+                        await grown(items, designs)
                         killed.process.send_signal(signal.SIGKILL)
-                        await ledger.grow()
+                        await grown(items, designs)
                         leaving.process.send_signal(signal.SIGTERM)
-                        await ledger.grow()
+                        await grown(items, designs)
                         network.freeze()
                         await anyio.sleep(AWAY)
                         network.reset()
                         network.thaw()
-                        await ledger.grow()
-                        await ledger.end()
-                    received = await line(process)
+                        await grown(items, designs)
+                    assert await line(process) == {
+                        "catalogItems": dict.fromkeys(CLIENTS, items.written),
+                        "designs": dict.fromkeys(CLIENTS, designs.written),
+                    }
 
-    assert received == dict.fromkeys(CLIENTS, ledger.written)
+                    await design_writer.make_anew()
+                    async with Ledger(design_writer) as others:
+                        assert await line(process) == {"designs": dict.fromkeys(CLIENTS, "RESUME_TOKEN_EXPIRED")}
+                        found = await line(process)
+                        await grown(others)
+                    received = (await line(process))["designs"]
+
+    assert found.keys() == received.keys() == CLIENTS
+    for client, told in received.items():  # what was written after they had begun may be found and told
+        assert found[client] == others.written[: len(found[client])]
+        assert told == others.written[-len(told) :]
+        assert len(found[client]) + len(told) >= len(others.written)
+
+
+class Writer:
+    """Writes objects with a name into the store that `server` is."""
+
+    def __init__(self, insert: Callable[[str], Awaitable[object]], server: psutil.Process) -> None:
+        self.insert, self.server = insert, server
+
+
+class DesignWriter(Writer):
+    """Another program than ours. It may also take the collection away."""
+
+    def __init__(self, database: MongoDatabase, server: psutil.Process) -> None:
+        super().__init__(self._insert, server)
+        self._database = database
+        self._owner = str(uuid4())
+
+    async def make_anew(self) -> None:
+        await self._database.drop_collection(DESIGNS.name)
+        await make_collections(self._database)
+
+    async def _insert(self, name: str) -> None:
+        now = datetime.now(UTC)
+        own = {"userId": self._owner, "name": name, "status": "published", "layers": [], "catalogItemIds": []}
+        design = {**own, "version": 1, "createdAt": now, "updatedAt": now}
+        await self._database[DESIGNS.name].insert_one(design)
 
 
 class Ledger:
-    """Objects that are written one after the other, each named by the next number, and what `server` has
-    acknowledged."""
+    """Objects that are written one after the other as long as the block runs, each named by the next number, and in the
+    end one that says so. `written` are those that were acknowledged."""
 
-    def __init__(self, insert: Callable[[str], Awaitable[object]], server: psutil.Process) -> None:
-        self._insert_object, self.server = insert, server
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self.written: list[str] = []
         self._stops = False
+
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._write())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stops = True
+        await self._task
 
     async def grow(self) -> None:
         """Return once some more have been written."""
@@ -98,64 +150,40 @@ class Ledger:
             assert not self._task.done(), self._task
             await anyio.sleep(0.01)
 
-    async def end(self) -> None:
-        """Write no more, but one object that says so."""
-        await self.stop()
-        await self._insert("The end")
-
-    async def stop(self) -> None:
-        """Write no more."""
-        self._stops = True
-        await self._task
-
     async def _write(self) -> None:
         for number in count(1):
             if self._stops:
-                return
+                return await self._insert("The end")
             await self._insert(str(number))
             await anyio.sleep(0.01)
+        raise AssertionError
 
     async def _insert(self, name: str) -> None:
-        await self._insert_object(name)
+        await self._writer.insert(name)
         self.written.append(name)
 
 
+async def grown(*ledgers: Ledger) -> None:
+    """Return once all of them have grown."""
+    await asyncio.gather(*(ledger.grow() for ledger in ledgers))
+
+
 @asynccontextmanager
-async def writing_items(settings: Settings) -> AsyncIterator[Ledger]:
+async def writer_of_items(settings: Settings) -> AsyncIterator[Writer]:
     connection = await asyncpg.connect(settings.postgres_url)
-    server = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()")).parent()
-    statement = "INSERT INTO catalog.catalog_items (name, type, price) VALUES ($1, 'fabric', 1)"
-    ledger = Ledger(lambda name: connection.execute(statement, name), server)
     try:
-        yield ledger
+        server = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()")).parent()
+        statement = "INSERT INTO catalog.catalog_items (name, type, price) VALUES ($1, 'fabric', 1)"
+        yield Writer(lambda name: connection.execute(statement, name), server)
     finally:
-        await ledger.stop()
         await connection.close()
 
 
 @asynccontextmanager
-async def writing_designs(settings: Settings) -> AsyncIterator[Ledger]:
-    """By another program than ours."""
+async def writer_of_designs(settings: Settings) -> AsyncIterator[DesignWriter]:
     async with AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client:
-        collection = mongo_database(settings, client)["designs"]
-        owner = str(uuid4())
-
-        async def insert(name: str) -> None:
-            now = datetime.now(UTC)
-            own = {"userId": owner, "name": name, "status": "published", "layers": [], "catalogItemIds": []}
-            await collection.insert_one({**own, "version": 1, "createdAt": now, "updatedAt": now})
-
-        ledger = Ledger(insert, listening_on(urlsplit(settings.mongodb_url).port or 0))
-        try:
-            yield ledger
-        finally:
-            await ledger.stop()
-
-
-WRITING: Final[Mapping[str, Callable[[Settings], AbstractAsyncContextManager[Ledger]]]] = {
-    "catalogItems": writing_items,
-    "designs": writing_designs,
-}
+        server = listening_on(urlsplit(settings.mongodb_url).port or 0)
+        yield DesignWriter(mongo_database(settings, client), server)
 
 
 def listening_on(port: int) -> psutil.Process:
@@ -169,9 +197,9 @@ def listening_on(port: int) -> psutil.Process:
 
 
 @asynccontextmanager
-async def clients(folder: Path, subject: str, urls: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def clients(folder: Path, urls: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *("node", "following_clients.mjs", subject, *urls),
+        *("node", "following_clients.mjs", *urls),
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
