@@ -44,8 +44,9 @@ _REFERENCES: Final = """
            k.confrelid::regclass::text AS target, b.attname::text AS target_column, k.confdeltype::text AS on_delete
     FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
     JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1]
-    WHERE k.contype = 'f' AND k.conrelid = CAST(:table AS regclass) ORDER BY k.confdeltype, k.conname
+    WHERE k.contype = 'f' AND k.conrelid = CAST(:table AS regclass) ORDER BY k.oid
 """
+"""In their order, which is that of their triggers."""
 _ROLE: Final = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = :role")
 _COMMENTS: Final = """
     SELECT format('COMMENT ON %s IS %L', CASE WHEN d.objsubid = 0 THEN 'TABLE ' || d.objoid::regclass
@@ -167,7 +168,7 @@ def _steps_of(table: str, placement: Distributed) -> Iterator[Step]:
 
     def references(connection: sa.Connection) -> Statements:
         found = [Reference(**row) for row in _rows(connection, _REFERENCES, table=table)]
-        return _without_references(table, found, audited=placement.audited)
+        return _without_references(table, found, placement)
 
     def distribute(connection: sa.Connection) -> Statements:
         move = f"SELECT create_distributed_table('{table}', '{placement.by}', colocate_with => 'none')"
@@ -238,10 +239,11 @@ def _audit(connection: sa.Connection) -> Statements:
         for table, placement in DISTRIBUTED.items()
         if placement.audited
     }
-    record = "audit.record_distributed(text, jsonb[], jsonb[])"
-    forward = [functions.refusing(before), functions.recording(columns), f"REVOKE ALL ON FUNCTION {record} FROM PUBLIC"]
-    forward += [f"GRANT EXECUTE ON FUNCTION {record} TO {role}" for role in _writers(connection)]
-    return forward, [before, f"DROP FUNCTION {record}"]
+    names = ", ".join((*functions.WRITING, functions.RECORD))
+    forward = [functions.refusing(before), functions.recording(columns), *functions.WRITING.values()]
+    forward.append(f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC")
+    forward += [f"GRANT EXECUTE ON FUNCTION {names} TO {role}" for role in _writers(connection)]
+    return forward, [before, f"DROP FUNCTION {names}"]
 
 
 def _writers(connection: sa.Connection) -> list[str]:
@@ -274,18 +276,19 @@ def _plain(rule: str) -> str:
     return re.sub(r'( AS "?\w+"?)\)', ")", rule.replace("( SELECT ", "( "))
 
 
-def _without_references(table: str, references: Sequence[Reference], *, audited: bool) -> Statements:
+def _without_references(table: str, references: Sequence[Reference], placement: Distributed) -> Statements:
     name, forward, undo = table.replace(".", "_"), [], []
     for target in sorted({each.target for each in references}):
         those = [each for each in references if each.target == target]
-        function, trigger = f"shared.follow_{name}()", f"trg_{target.partition('.')[2]}_{name}"
+        # triggers are fired by name: this one after the target's own entry in the log, as with foreign keys
+        function, trigger = f"shared.follow_{name}", f"trg_{target.partition('.')[2]}_{name}"
         forward += [f"ALTER TABLE {table} DROP CONSTRAINT {each.name}" for each in those]
+        forward += functions.following(function, table, those, shard_key=placement.by, audited=placement.audited)
         forward += [
-            functions.following(function, table, those, audited=audited),
-            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
-            f"CREATE TRIGGER {trigger} AFTER DELETE ON {target} FOR EACH ROW EXECUTE FUNCTION {function}",
+            f"REVOKE ALL ON FUNCTION {function}(), {function}_of(uuid) FROM PUBLIC",
+            f"CREATE TRIGGER {trigger} AFTER DELETE ON {target} FOR EACH ROW EXECUTE FUNCTION {function}()",
         ]
-        undo += [f"DROP TRIGGER {trigger} ON {target}", f"DROP FUNCTION {function}"]
+        undo += [f"DROP TRIGGER {trigger} ON {target}", f"DROP FUNCTION {function}(), {function}_of(uuid)"]
         undo += [f"ALTER TABLE {table} ADD CONSTRAINT {each.name} {each.definition}" for each in those]
     return forward, undo
 

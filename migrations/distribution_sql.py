@@ -52,8 +52,66 @@ BEGIN
 END
 $$"""
 
+ALLOW: Final = f"""
+CREATE FUNCTION audit.allow_writes(allowed boolean) RETURNS void
+LANGUAGE plpgsql SET citus.propagate_set_commands = 'local' AS $$
+BEGIN
+    -- workers are told of SET LOCAL, and not of set_config()
+    IF allowed THEN
+        SET LOCAL {AUDITED} = 'on';
+    ELSE
+        SET LOCAL {AUDITED} = 'off';
+    END IF;
+END
+$$"""
+
+ROWS: Final = """
+CREATE FUNCTION audit.distributed_rows(changed text, shard_key text, ids uuid[], shard_keys uuid[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+DECLARE
+    found record;
+    found_rows jsonb := '{}';
+BEGIN
+    -- the JSON is made here, as triggers make it: in the time zone of this session, which workers know nothing of
+    FOR found IN EXECUTE format('SELECT * FROM %s WHERE id = ANY ($1) AND %I = ANY ($2)',
+        changed::pg_catalog.regclass, shard_key) USING ids, shard_keys
+    LOOP
+        found_rows := found_rows || jsonb_build_object(found.id::text, to_jsonb(found));
+    END LOOP;
+    RETURN found_rows;
+END
+$$"""
+"""Whole rows of a distributed table, by their id."""
+
+BEGIN: Final = """
+CREATE FUNCTION audit.begin_change(changed text, shard_key text, ids uuid[], shard_keys uuid[]) RETURNS text
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    before_rows jsonb := '{}';
+BEGIN
+    IF cardinality(ids) > 0 THEN
+        before_rows := audit.distributed_rows(changed, shard_key, ids, shard_keys);
+    END IF;
+    PERFORM audit.allow_writes(true);
+    RETURN before_rows;
+END
+$$"""
+"""Shards take changes from now on. Returns the rows with these ids, which should be locked, as they are."""
+
+END: Final = """
+CREATE FUNCTION audit.end_change(changed text, shard_key text, ids uuid[], shard_keys uuid[], before_rows text)
+RETURNS void LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+    after_rows jsonb := audit.distributed_rows(changed, shard_key, ids, shard_keys);
+BEGIN
+    PERFORM audit.allow_writes(false);
+    PERFORM audit.record_distributed(changed, ids, before_rows::jsonb, after_rows);
+END
+$$"""
+"""Shards refuse changes again, and the log has those of the rows with these ids."""
+
 _RECORD: Final = """
-CREATE OR REPLACE FUNCTION audit.record_distributed(changed text, before_rows jsonb[], after_rows jsonb[]) RETURNS void
+CREATE FUNCTION audit.record_distributed(changed text, ids uuid[], before_rows jsonb, after_rows jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
     shown text[] := CASE changed {columns} END;
@@ -65,21 +123,31 @@ BEGIN
     INSERT INTO audit.audit_log (table_name, record_id, operation, old_values, new_values, actor_id, request_id, at)
     SELECT
         changed,
-        (coalesce(before_row, after_row) ->> 'id')::uuid,
-        CASE WHEN before_row IS NULL THEN 'INSERT' WHEN after_row IS NULL THEN 'DELETE' ELSE 'UPDATE' END,
+        id,
+        CASE WHEN before_shown IS NULL THEN 'INSERT' WHEN after_shown IS NULL THEN 'DELETE' ELSE 'UPDATE' END,
         before_shown,
         after_shown,
         nullif(current_setting('app.user_id', true), '')::uuid,
         nullif(current_setting('app.request_id', true), ''),
         clock_timestamp()
-    FROM unnest(before_rows, after_rows) AS change (before_row, after_row),
+    FROM unnest(ids) WITH ORDINALITY AS each (id, place),
         LATERAL (SELECT jsonb_object_agg(key, value) AS before_shown
-                 FROM jsonb_each(before_row) WHERE key = ANY (shown)) AS before,
+                 FROM jsonb_each(before_rows -> id::text) WHERE key = ANY (shown)) AS before,
         LATERAL (SELECT jsonb_object_agg(key, value) AS after_shown
-                 FROM jsonb_each(after_row) WHERE key = ANY (shown)) AS after
-    WHERE (before_shown - 'updated_at') IS DISTINCT FROM (after_shown - 'updated_at');
+                 FROM jsonb_each(after_rows -> id::text) WHERE key = ANY (shown)) AS after
+    WHERE (before_shown - 'updated_at') IS DISTINCT FROM (after_shown - 'updated_at')
+    ORDER BY place;
 END
 $$"""
+
+WRITING: Final = {
+    "audit.allow_writes(boolean)": ALLOW,
+    "audit.distributed_rows(text, text, uuid[], uuid[])": ROWS,
+    "audit.begin_change(text, text, uuid[], uuid[])": BEGIN,
+    "audit.end_change(text, text, uuid[], uuid[], text)": END,
+}
+"""What writes to audited tables call, by signature, with `record_distributed` besides."""
+RECORD: Final = "audit.record_distributed(text, uuid[], jsonb, jsonb)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +178,55 @@ def recording(columns: Mapping[str, Sequence[str]]) -> str:
     return _RECORD.replace("{columns}", listed)
 
 
-def following(name: str, table: str, references: Sequence[Reference], *, audited: bool) -> str:
-    """A trigger function of what a table refers to: does to its rows what the foreign keys did on a deletion."""
-    return "\n".join(
-        (
-            f"CREATE FUNCTION {name} RETURNS trigger",
-            "LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$",
-            "DECLARE",
-            "    ids uuid[];",
-            "    befores jsonb[];",
-            "    afters jsonb[];",
-            "BEGIN",
-            f"    SET LOCAL {AUDITED} = 'on';",
-            *(_follow(table, each, audited=audited) for each in references),
-            "    RETURN NULL;",
-            "END",
-            "$$",
-        )
-    )
+def following(name: str, table: str, references: Sequence[Reference], *, shard_key: str, audited: bool) -> list[str]:
+    """A trigger function of what a table refers to, which does to its rows what the foreign keys did on a deletion, and
+    the function that this calls.
+
+    Citus takes what a function does for several statements, which workers are told to commit together, where that
+    function was called by a statement. A trigger isn't.
+    """
+    inner = f"{name}_of"
+    body = "\n".join(_follow(table, each, shard_key, audited=audited) for each in references)
+    target = references[0].target_column
+    return [
+        f"""
+CREATE FUNCTION {inner}(gone uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+    owner uuid;
+    found uuid[];
+    befores text;
+BEGIN{body}
+END
+$$""",
+        f"""
+CREATE FUNCTION {name}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    PERFORM {inner}(OLD.{target});
+    RETURN NULL;
+END
+$$""",
+    ]
 
 
-def _follow(table: str, reference: Reference, *, audited: bool) -> str:
-    theirs = f"{reference.column} = OLD.{reference.target_column}"
+def _follow(table: str, reference: Reference, shard_key: str, *, audited: bool) -> str:
+    theirs = f"{reference.column} = gone"
     change = (
         f"DELETE FROM {table} WHERE {theirs}"  # noqa: S608  names of ours
         if reference.on_delete == "c"
         else f"UPDATE {table} SET {reference.column} = NULL WHERE {theirs}"  # noqa: S608
     )
     if not audited:
-        return f"    {change};"
+        return f"\n    {change};"
+    # by owner, since only the rows of one shard can be locked
     return f"""
-    SELECT array_agg(id ORDER BY id), array_agg(to_jsonb(row) ORDER BY id) INTO ids, befores
-    FROM {table} row WHERE {theirs};
-    IF ids IS NOT NULL THEN
-        {change};
-        SELECT array_agg(to_jsonb(row) ORDER BY id) INTO afters FROM {table} row WHERE id = ANY (ids);
-        PERFORM audit.record_distributed('{table}', befores, coalesce(afters, array_fill(NULL::jsonb, ARRAY[cardinality(ids)])));
-    END IF;"""  # noqa: S608, E501
+    FOR owner IN SELECT DISTINCT {shard_key} FROM {table} WHERE {theirs} ORDER BY 1 LOOP
+        SELECT array_agg(locked.id ORDER BY locked.id) INTO found FROM (
+            SELECT id FROM {table} WHERE {theirs} AND {shard_key} = owner FOR UPDATE
+        ) locked;
+        CONTINUE WHEN found IS NULL;
+        befores := audit.begin_change('{table}', '{shard_key}', found, ARRAY[owner]);
+        {change} AND {shard_key} = owner AND id = ANY (found);
+        PERFORM audit.end_change('{table}', '{shard_key}', found, ARRAY[owner], befores);
+    END LOOP;"""  # noqa: S608

@@ -11,22 +11,24 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
+    BinaryExpression,
+    BindParameter,
+    BooleanClauseList,
+    ColumnElement,
     Connection,
     ExceptionContext,
     Result,
-    Select,
     Table,
-    Text,
     bindparam,
-    cast,
     event,
+    false,
     func,
     select,
-    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.sql import operators
 
 from models.base import new_id
 from models.distribution import distribution
@@ -40,12 +42,8 @@ _LOOK: Final = """
 """From the catalog, which needs no right to the schema."""
 _REFUSED: Final = "57P03"
 """What a write is refused with that isn't written to the audit log; see migrations/distribution_sql.py."""
-_TELL: Final = "SET LOCAL app.audited = 'on'"
-_IN_UTC: Final = "SET LOCAL timezone = 'UTC'"
-"""As in every session of this API, which workers know nothing of. By it the log writes moments."""
-_RECORD: Final = text(
-    "SELECT audit.record_distributed(:changed, CAST(:before AS jsonb[]), CAST(:after AS jsonb[]))"
-).bindparams(bindparam("before", type_=ARRAY(Text)), bindparam("after", type_=ARRAY(Text)))
+_BEGIN: Final = "SELECT audit.begin_change($1, $2, $3, $4)"
+_END: Final = "SELECT audit.end_change($1, $2, $3, $4, $5)"
 
 
 @dataclass(slots=True)
@@ -83,7 +81,8 @@ class Distribution:
 def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
     """Run a statement that changes an audited table, and write its changes to the audit log in the same transaction.
 
-    The rows are locked before, so that nobody changes them between what is read of them and the statement.
+    The rows are locked before, so that nobody changes them between what is read of them and the statement; and the
+    statement changes no others, whatever has come to meet its condition meanwhile.
     """
     mapper = state.bind_mapper
     if mapper is None or state.is_select or (placement := distribution(mapper.class_)) is None or not placement.audited:
@@ -91,50 +90,54 @@ def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
     table = mapper.local_table
     assert isinstance(table, Table)
     connection = state.session.connection()
-    connection.exec_driver_sql(_TELL)
-    connection.exec_driver_sql(_IN_UTC)
     by = table.c[placement.by]
     if state.is_insert:
-        before: dict[Any, Any] = {}
         keys = _give_keys(state, placement.by)
+        statement = state.statement
     else:
-        criteria: Any = state.statement
-        before = _locked(connection, table, by, criteria.whereclause)
-        keys = [(id, row[1]) for id, row in before.items()]
-    result = state.invoke_statement()
-    after = {} if not keys else {row[0]: row for row in connection.execute(_of_keys(table, by, keys))}
-    ids = [id for id, _ in keys if id in before or id in after]
-    if ids:
-        connection.execute(
-            _RECORD,
-            {
-                "changed": table.fullname,
-                "before": [before[id][2] if id in before else None for id in ids],
-                "after": [after[id][2] if id in after else None for id in ids],
-            },
-        )
+        changing: Any = state.statement
+        keys = _locked(connection, table, by, changing.whereclause)
+        statement = changing.where(*_among(table.c.id, by, keys))
+    if not keys:
+        return state.invoke_statement(statement)
+    of = (table.fullname, placement.by, [id for id, _ in keys if not state.is_insert], sorted({key[1] for key in keys}))
+    before = connection.exec_driver_sql(_BEGIN, of).scalar()
+    result = state.invoke_statement(statement)
+    ids = [id for id, _ in keys]
+    connection.exec_driver_sql(_END, (*of[:2], ids, of[3], before))
     return result
 
 
-def _rows(table: Table, by: Any) -> Select[Any]:
-    """Key, shard key, and the whole row as JSON, as a trigger sees it."""
-    columns = (pair for column in table.columns for pair in (column.key, column))
-    return select(table.c.id, by, cast(func.jsonb_build_object(*columns), Text))
+def _among(id: Any, by: Any, keys: Sequence[tuple[Any, Any]]) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a row is one of these."""
+    if not keys:
+        return (false(),)
+    owners = {key[1] for key in keys}
+    theirs = by == next(iter(owners)) if len(owners) == 1 else by == func.any(_array(owners))
+    return id == func.any(_array(key[0] for key in keys)), theirs
 
 
-def _locked(connection: Connection, table: Table, by: Any, where: Any) -> dict[Any, Any]:
-    """The rows that meet a condition, by key, locked: for each owner, since a lock must be on one shard."""
+def _locked(connection: Connection, table: Table, by: Any, where: Any) -> list[tuple[Any, Any]]:
+    """The keys of the rows that meet a condition, which are locked: for each owner, since a lock must be on one
+    shard."""
+    rows = select(table.c.id, by).where(where).order_by(table.c.id).with_for_update()
+    if _names_one(where, by):
+        return [(row[0], row[1]) for row in connection.execute(rows)]
     owners = connection.scalars(select(by).where(where).distinct()).all()
-    found: dict[Any, Any] = {}
-    for owner in sorted(owners):
-        locked = _rows(table, by).where(where, by == owner).with_for_update()
-        found.update({row[0]: row for row in connection.execute(locked)})
-    return found
+    return [(row[0], row[1]) for owner in sorted(owners) for row in connection.execute(rows.where(by == owner))]
 
 
-def _of_keys(table: Table, by: Any, keys: Sequence[tuple[Any, Any]]) -> Select[Any]:
-    ids, owners = ({each[place] for each in keys} for place in (0, 1))
-    return _rows(table, by).where(table.c.id == func.any(_array(ids)), by == func.any(_array(owners)))
+def _names_one(where: Any, by: Any) -> bool:
+    """Whether a condition asks for one value of this column, besides others."""
+    return any(
+        isinstance(each, BinaryExpression)
+        and each.operator is operators.eq
+        and each.left.shares_lineage(by)
+        and isinstance(each.right, BindParameter)
+        for each in (
+            where.clauses if isinstance(where, BooleanClauseList) and where.operator is operators.and_ else [where]
+        )
+    )
 
 
 def _array(values: Iterable[Any]) -> Any:
