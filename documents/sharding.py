@@ -26,10 +26,10 @@ class ShardKey:
 
 SHARD_KEYS: Final[Mapping[str, ShardKey]] = {
     DESIGNS.name: ShardKey(
-        {"userId": 1, "_id": 1},
-        "Lists, mutations and deletions name the owner. Owners' ids are random, so that ranges of them spread as well "
-        "as hashes. With the owner's hash alone, a chunk that has nothing but one owner's designs can't be split; with "
-        "`_id`, it can.",
+        {"userId": "hashed", "_id": 1},
+        "Lists, mutations and deletions name the owner. Owners' ids begin with a time (UUIDv7), so that ranges of them "
+        "would have one shard take the designs of all new accounts: their hashes spread. With the hash alone, a chunk "
+        "that has nothing but one owner's designs can't be split; with `_id`, it can.",
     ),
     REVISIONS.name: ShardKey(
         {"designId": "hashed"},

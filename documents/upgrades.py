@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
 from documents.design import is_uuid
-from documents.last_change import CHANGE, INSERT, UPDATE, first_change
+from documents.last_change import CHANGE, INSERT, UPDATE, first_change, key_of
 from documents.revision import REVISIONS
 from documents.schemas import DESIGNS
 
@@ -43,11 +43,11 @@ async def _name_operations(database: AsyncDatabase[dict[str, Any]]) -> int:
 async def _tell_changes(database: AsyncDatabase[dict[str, Any]]) -> int:
     designs, told = database[DESIGNS.name], 0
     where: dict[str, Any] = {CHANGE: _NOTHING, **_WRITTEN_HERE}
-    fields = ["version", "updatedAt", "updatedBy", "requestId"]
+    fields = ["userId", "version", "updatedAt", "updatedBy", "requestId"]
     while found := await designs.find(where, fields, sort=[("_id", 1)], limit=BATCH).to_list():
         updates = [
             UpdateOne(
-                {"_id": design["_id"], "version": {"$eq": design.get("version")}, CHANGE: _NOTHING},
+                {**key_of(design), "version": {"$eq": design.get("version")}, CHANGE: _NOTHING},
                 {"$set": {CHANGE: change}},
             )
             for design in found

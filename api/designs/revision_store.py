@@ -175,7 +175,7 @@ async def _prune(stores: Stores, id: ObjectId, last: int) -> None:
         found = await cursor.to_list()
         full = [each["_id"] for each in found if not each.get("pruned")]
         if full:
-            await revisions(stores).update_many({"_id": {"$in": full}}, empty)
+            await revisions(stores).update_many({"designId": id, "_id": {"$in": full}}, empty)
         if len(full) < PRUNED_AT_ONCE:  # earlier versions have been pruned already
             return
         last = found[-1]["version"]

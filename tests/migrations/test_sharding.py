@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -26,10 +27,11 @@ from migrations.connection import exclusive_connection
 from migrations.errors import MigrationError
 from migrations.sharding import UNSHARDS, Collection, Server
 from tests.support.stores.databases import scalar
+from tests.support.stores.engines import documentdb
 
 Database = AsyncDatabase[dict[str, Any]]
 
-OWNER = {"userId": 1, "_id": 1}
+OWNER = {"userId": "hashed", "_id": 1}
 DESIGN = {"designId": "hashed"}
 INDEX_OF_DESIGNS = {
     "createIndexes": "designs",
@@ -105,13 +107,13 @@ def test_what_is_done_is_not_done_again() -> None:
     ("found", "serves"),
     [
         (index(OWNER), True),
-        (index({"userId": 1.0, "_id": 1.0}), True),
+        (index({"userId": "hashed", "_id": 1.0}), True),
         (index(OWNER | {"version": 1}), True),
         (index(OWNER, collation={"locale": "simple"}), True),
-        (index({"_id": 1, "userId": 1}), False),
-        (index({"userId": 1}), False),
-        (index({"userId": 1, "_id": -1}), False),
-        (index({"userId": "hashed", "_id": 1}), False),
+        (index({"_id": 1, "userId": "hashed"}), False),
+        (index({"userId": "hashed"}), False),
+        (index({"userId": "hashed", "_id": -1}), False),
+        (index({"userId": 1, "_id": 1}), False),
         (index(OWNER, sparse=True), False),
         (index(OWNER, hidden=True), False),
         (index(OWNER, partialFilterExpression={"deletedAt": None}), False),
@@ -129,11 +131,11 @@ def test_only_a_whole_index_that_begins_with_the_key_serves(found: dict[str, Any
         (Collection("designs", False, None, ()), "MongoDB has no collection designs: run `migrate run` first"),
         (
             Collection("designs", True, {"userId": "hashed"}, declared("designs")),
-            'designs is sharded by {"userId": "hashed"} already, and not by {"userId": 1, "_id": 1}: unshard it, or',
+            'designs is sharded by {"userId": "hashed"} already, and not by {"userId": "hashed", "_id": 1}',
         ),
         (
-            Collection("designs", True, {"_id": 1, "userId": 1}, declared("designs")),
-            'designs is sharded by {"_id": 1, "userId": 1} already',
+            Collection("designs", True, {"_id": 1, "userId": "hashed"}, declared("designs")),
+            'designs is sharded by {"_id": 1, "userId": "hashed"} already',
         ),
         (
             Collection("designs", True, None, [index({"name": 1}, "names", unique=True)]),
@@ -185,8 +187,9 @@ def test_before_mongodb_8_nothing_is_unsharded() -> None:
 def test_a_step_is_told_as_what_mongosh_takes() -> None:
     assert [str(step) for step in sharding.pending(server())][:2] == [
         'db.getSiblingDB("wallet").runCommand({"createIndexes": "designs", '
-        '"indexes": [{"key": {"userId": 1, "_id": 1}, "name": "idx_designs_shard_key"}]})',
-        'db.getSiblingDB("admin").runCommand({"shardCollection": "wallet.designs", "key": {"userId": 1, "_id": 1}})',
+        '"indexes": [{"key": {"userId": "hashed", "_id": 1}, "name": "idx_designs_shard_key"}]})',
+        'db.getSiblingDB("admin").runCommand({"shardCollection": "wallet.designs", '
+        '"key": {"userId": "hashed", "_id": 1}})',
     ]
 
 
@@ -225,13 +228,20 @@ def test_what_there_is_of_a_collection_is_read_from_the_server(settings: Setting
     assert [plain.key, unsharded.key, sharded.key] == [None, None, OWNER]
 
 
-def test_a_run_that_breaks_off_goes_on_where_it_ended(migrated: Settings) -> None:
-    """The server has the collections and makes the index; what only mongos knows, it refuses."""
+@pytest.fixture
+def hashing(migrated: Settings) -> Iterator[Settings]:
+    """Settings of a fresh database whose MongoDB makes hashed indexes, which SecantusDB doesn't."""
     without_citus(migrated)
+    with documentdb() as uri:
+        yield migrated.model_copy(update={"mongodb_uri": SecretStr(uri)})
+
+
+def test_a_run_that_breaks_off_goes_on_where_it_ended(hashing: Settings) -> None:
+    """The server has the collections and makes the index; what only mongos knows, it refuses."""
     lines: list[str] = []
 
     async def run(say: Callable[[str], None], *, dry_run: bool = False, undo: bool = False) -> tuple[int, list[str]]:
-        async with connected(migrated) as database, exclusive_connection(migrated) as connection:
+        async with connected(hashing) as database, exclusive_connection(hashing) as connection:
             await collections.ensure(database)
             found = [await sharding.collection(database, name) for name in SHARD_KEYS]
             told = Server(database.name, True, UNSHARDS, found)
@@ -246,7 +256,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_ended(migrated: Settings) -> Non
     assert planned[0].startswith("-- PostgreSQL: left as it is, this database has no Citus")
     assert planned[1:4] == [
         "// designs gets an index by its shard key",
-        f'db.getSiblingDB("{migrated.mongodb_database}").runCommand({json.dumps(INDEX_OF_DESIGNS)});',
+        f'db.getSiblingDB("{hashing.mongodb_database}").runCommand({json.dumps(INDEX_OF_DESIGNS)});',
         "// designs is sharded by userId, _id",
     ]
     assert (steps, len(planned)) == (4, 1 + 2 * steps)
