@@ -13,8 +13,8 @@ from api.catalog import policy
 from api.ids import encode_id
 from api.lists.conditions import And, Condition, matches
 from api.live.kinds import ChangeKind, kind_of
-from api.live.log import RowChange
-from api.live.tokens import ResumeTokens, row_place
+from api.live.log import RowChange, RowPlace
+from api.live.tokens import ResumeTokens
 from api.rights.policies import LIVE
 from api.rights.viewer import Viewer
 from models.catalog_item import TEXT_KEYS
@@ -68,7 +68,7 @@ class ItemQuestion:
 
     def __init__(self, condition: Condition) -> None:
         self.condition = condition
-        self.tokens = ResumeTokens[int]((TABLE, condition), int, row_place)
+        self.tokens = ResumeTokens[RowPlace]((TABLE, condition), RowPlace.to_json, RowPlace.from_json)
 
     def concerns(self, change: RowChange) -> bool:
         """Whether an item has changed."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from api.config.settings import Settings
 from api.live.listening import Listener
-from api.live.log import Log, RowChange
+from api.live.log import Log, RowChange, RowPlace
 from api.live.source import PlaceGone, Read
 from api.stores.stores import Stores
 
@@ -27,21 +27,23 @@ class Rows:
         self._log = Log(stores)
         self._listener = Listener(settings)
 
-    async def begin(self) -> int:
-        """The place of now. What is being written may still come before it, so that is waited for."""
+    async def begin(self) -> RowPlace:
+        """The place of now. What is being written may still come before it, so that is waited for. Raises PlaceGone."""
         log = self._log = Log(self._stores)
         place = await log.last()
         while not log.is_settled(place):
-            await log.next(place)
+            if await log.next(place) is None:
+                raise PlaceGone
             if not log.is_settled(place):
                 await asyncio.sleep(_SOON)
         return place
 
-    async def read(self, after: int) -> AsyncIterator[Read[int, RowChange]]:
-        """What follows this place, for ever."""
+    async def read(self, after: RowPlace) -> AsyncIterator[Read[RowPlace, RowChange]]:
+        """What follows this place, for ever. Raises PlaceGone where the log doesn't have the last entry any more."""
         log, place, pause = self._log, after, _SOON
         while True:
-            found = await log.next(place)
+            if (found := await log.next(place)) is None:
+                raise PlaceGone
             if found.place > place:
                 place, pause = found.place, _SOON
                 yield Read(found.changes, place)
@@ -51,11 +53,11 @@ class Rows:
             elif found.is_all:
                 await self._listener.wait()
 
-    async def page(self, after: int, upto: int) -> Sequence[RowChange]:
+    async def page(self, after: RowPlace, upto: RowPlace) -> Sequence[RowChange]:
         """The changes between two places, fewer than MOST where there are no more."""
         return await self._log.page(after, upto)
 
-    async def count(self, after: int, upto: int, most: int) -> int:
+    async def count(self, after: RowPlace, upto: RowPlace, most: int) -> int:
         """How many changes lie between two places, as far as `most` and one more.
 
         Raises PlaceGone where the log doesn't have the first any more.

@@ -17,13 +17,6 @@ _LONGEST: Final = 4096
 P = TypeVar("P")
 
 
-def row_place(given: Any) -> int:
-    """A place in PostgreSQL's log, as it stands in a token. Raises ValueError for what is none."""
-    if type(given) is not int or not 0 <= given < 2**63:
-        raise ValueError
-    return given
-
-
 class ResumeTokens(Generic[P]):
     """Makes and reads the tokens of one question. `asked` is whatever decides which events there are.
 

@@ -134,6 +134,13 @@ async def found_again(settings: Settings, before: Ledger, after: Ledger, token: 
             assert refused.value.code == "RESUME_TOKEN_EXPIRED"
             for number in range(3):
                 await before.write(client, f"new{number}-{len(before.designs)}")
+        # and one of a change after it, for a process that hasn't seen it
+        async with streamed(port, CHANGES, client.headers["authorization"], after=before.token) as events:
+            async for event in events:
+                if event["item"]["name"] == "Item new1-22":
+                    break
+        async with running(settings) as (another, _), listening(another) as elsewhere:
+            assert (await resume_token(elsewhere, client, event["resumeToken"]))[0] == "Item new2-23"
         report = await reconcile(app.state.stores, settings, repair=False)
         assert report.problems == 0, report
 

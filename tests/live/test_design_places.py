@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 
 from api.config.settings import Settings
+from api.live.designs import Designs
+from api.live.source import PlaceGone
 from api.stores.stores import Stores
 from tests.live.conftest import READING
 from tests.support.applications import listening, running
 from tests.support.factories.designs import create_design, designs
 from tests.support.graphql import gid
-from tests.support.live import DESIGNS, StreamEnded, followed, refusal, streamed
+from tests.support.live import DESIGNS, StreamEnded, followed, place_of, refusal, streamed, token_of
 from tests.support.requests.sockets import socket
 from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
 
 
-def place_of(token: str) -> tuple[str, list[Any]]:
-    """The fingerprint and the place of a token."""
-    fingerprint, place = orjson.loads(base64.b64decode(token, altchars=b"-_"))
-    return fingerprint, place
+async def test_the_server_is_asked_for_the_collection_before_it_is_read(stores: Stores, way: str) -> None:
+    """Also where the reader has not noticed yet that another server answers."""
+    source = Designs(stores)
+    place = await source.begin()
+    elsewhere = replace(place, collection="0" * 32)
 
-
-def token_of(fingerprint: str, place: object) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([fingerprint, place])).decode()
+    with pytest.raises(PlaceGone):
+        await anext(source.read(elsewhere))
+    with pytest.raises(PlaceGone):
+        await source.page(elsewhere, elsewhere)
+    with pytest.raises(PlaceGone):
+        await source.count(elsewhere, elsewhere, 1)
+    assert await source.count(place, place, 1) == 0
 
 
 async def token_of_start(port: int) -> str:

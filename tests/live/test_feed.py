@@ -60,13 +60,13 @@ async def test_writers_that_race_and_roll_back_lose_nothing(port: int, stores: S
         entries = (
             await connection.execute(
                 text(
-                    "SELECT log_position, record_id, (new_values ->> 'price')::int AS price FROM audit.audit_log "
+                    "SELECT log_position, id, record_id, (new_values ->> 'price')::int AS price FROM audit.audit_log "
                     "WHERE operation = 'UPDATE' ORDER BY log_position"
                 )
             )
         ).all()
     places = [orjson.loads(base64.b64decode(event["resumeToken"], altchars=b"-_"))[1] for event in told]
-    assert places == [entry.log_position for entry in entries]
+    assert places == [[entry.log_position, entry.id.hex] for entry in entries]
     assert [event["itemId"] for event in told] == [encode_id("CatalogItem", entry.record_id) for entry in entries]
     assert sorted(entry.price for entry in entries) == sorted(price for each in committed.values() for price in each)
 

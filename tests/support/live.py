@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -66,6 +67,17 @@ async def refusal(port: int, query: str, **variables: Any) -> str:
         await opened.subscribe("refused", query, variables=variables)
         code: str = (await opened.receive())["payload"][0]["extensions"]["code"]
         return code
+
+
+def place_of(token: str) -> tuple[str, Any]:
+    """The fingerprint and the place of a token."""
+    fingerprint, place = orjson.loads(base64.b64decode(token, altchars=b"-_"))
+    return fingerprint, place
+
+
+def token_of(fingerprint: str, place: object) -> str:
+    """The inverse of `place_of`."""
+    return base64.urlsafe_b64encode(orjson.dumps([fingerprint, place])).decode()
 
 
 class StreamEnded(Exception):

@@ -1,0 +1,88 @@
+"""Which places in the log of rows a process takes: those of entries that are there, whatever came in their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from api.config.settings import Settings
+from api.stores.stores import Stores
+from tests.support.applications import listening, running
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.live import CHANGES, StreamEnded, followed, place_of, refusal, streamed, token_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def lose_the_last_change(stores: Stores) -> None:
+    """As after a recovery to the moment before it: its place will be given again."""
+    async with stores.engine.begin() as connection:
+        last = "SELECT max(log_position) FROM audit.audit_log"
+        place = await connection.execute(text(f"DELETE FROM audit.audit_log WHERE log_position = ({last}) RETURNING *"))
+        positions = {"last": place.one().log_position - 1}
+        await connection.execute(text("SELECT setval('audit.audit_log_positions', :last)"), positions)
+
+
+async def test_a_place_that_another_history_has_as_well_has_expired(
+    settings: Settings, port: int, stores: Stores
+) -> None:
+    async with followed(port, CHANGES) as events, streamed(port, CHANGES) as stream:
+        assert (await anext(stream))["kind"] == "STARTED"
+        await create_catalog_item(stores, name="Kept")
+        kept = (await events.next())["resumeToken"]
+        await create_catalog_item(stores, name="Lost")
+        lost = (await events.next())["resumeToken"]
+        assert [(await anext(stream))["item"]["name"] for _ in range(2)] == ["Kept", "Lost"]
+        await lose_the_last_change(stores)
+        await create_catalog_item(stores, name="Instead")
+
+        # those who follow were told of what is no longer so
+        message = await events.socket.receive()
+        assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
+        with pytest.raises(StreamEnded) as ended:
+            await anext(stream)
+        assert ended.value.code == "RESUME_TOKEN_EXPIRED"
+    async with running(settings) as (app, _), listening(app) as other:
+        assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
+        async with followed(other, CHANGES, after=kept) as events:
+            told = await events.next()
+            assert told["item"]["name"] == "Instead"
+            assert place_of(told["resumeToken"])[1][0] == place_of(lost)[1][0]
+            # also where that place is kept
+            assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
+
+
+async def test_places_may_be_as_large_as_a_restored_database_has_them(
+    settings: Settings, port: int, stores: Stores
+) -> None:
+    async with stores.engine.begin() as connection:
+        before: int = (await connection.execute(text("SELECT last_value FROM audit.audit_log_positions"))).scalar_one()
+        await connection.execute(text("SELECT setval('audit.audit_log_positions', 9223372036854775800)"))
+    try:
+        async with followed(port, CHANGES) as events:
+            await create_catalog_item(stores, name="First")
+            after = (await events.next())["resumeToken"]
+        await create_catalog_item(stores, name="Second")
+        async with (
+            running(settings) as (app, _),
+            listening(app) as other,
+            followed(other, CHANGES, after=after) as events,
+        ):
+            assert (await events.next())["item"]["name"] == "Second"
+    finally:
+        async with stores.engine.begin() as connection:
+            await connection.execute(text("SELECT setval('audit.audit_log_positions', :before)"), {"before": before})
+
+
+async def test_a_token_that_names_no_entry_has_expired(port: int, stores: Stores) -> None:
+    """As they were before they did."""
+    async with followed(port, CHANGES) as events:
+        await create_catalog_item(stores)
+        fingerprint, (position, entry) = place_of((await events.next())["resumeToken"])
+
+    assert await refusal(port, CHANGES, after=token_of(fingerprint, position)) == "RESUME_TOKEN_EXPIRED"
+    odds: list[Any] = [[position], [position, entry, 1], [-1, entry], [2**63, entry], [position, "x"], {}, None, "1"]
+    for odd in odds:
+        assert await refusal(port, CHANGES, after=token_of(fingerprint, odd)) == "BAD_USER_INPUT"
