@@ -32,6 +32,8 @@ class Explanation(Observer):
     """What is observed of one request. Times are told in milliseconds since `started`; its answer was known when it
     `finished`."""
 
+    only_asked = True
+
     def __init__(self, *, with_plans: bool) -> None:
         self.started = time.perf_counter()
         self.with_plans = with_plans

@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> Starlette:
             await _verify(stores, settings)
             try:
                 async with contextlib.AsyncExitStack() as beside:
-                    app.state.traces = await beside.enter_async_context(open_traces(stores))
+                    app.state.traces = await beside.enter_async_context(open_traces(stores, settings))
                     await beside.enter_async_context(logging_slow(stores, settings))
                     await beside.enter_async_context(watching_pools(stores.engine, stores.mongo))
                     await beside.enter_async_context(sweeping(stores, settings))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from api.execution.operation import Operation
 from api.http.response import Answer
-from api.log import current_trace
 from api.metrics.names import BATCH, NONE, UNNAMED
 
 if TYPE_CHECKING:
@@ -31,6 +30,6 @@ def count(requests: Requests, exchange: Exchange, answer: Answer, seconds: float
         received=exchange.request.size,
         sent=size,
         cost=exchange.spent,
-        trace=current_trace.get(),
+        trace=exchange.trace_id if exchange.is_sampled else None,
         errors=answer.errors,
     )

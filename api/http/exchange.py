@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from api.config.settings import Settings
 from api.execution import SizeBudget
@@ -16,6 +17,9 @@ from api.stores.calls import Asker
 from api.stores.position import NOWHERE, Position
 from api.stores.stores import Stores
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -25,7 +29,9 @@ class Exchange:
     `headers` are sent with the response, which must fit into the `size_budget`. `is_admitted` says that the request has
     been read and its sender is known, so that what is wrong from then on is told in a stream of events, where one was
     asked for. `seen` is what its queries must see, and `written` what its mutations have. `asker` is there where calls
-    are observed, and `explanation` where one is asked for. `socket` is the id of the WebSocket that it came over.
+    are observed, and `explanation` where one is asked for. `trace_id` is that of the trace that it is part of, ours
+    or somebody else's, and `span` its span where there are traces; `is_sampled` says that the trace is kept. `socket`
+    is the id of the WebSocket that it came over.
     """
 
     settings: Settings
@@ -45,6 +51,9 @@ class Exchange:
     written: Position = NOWHERE
     asker: Asker | None = None
     explanation: Explanation | None = None
+    trace_id: str | None = None
+    is_sampled: bool = False
+    span: Span | None = None
     spent: int = 0
     executing: Context | None = None
     size_budget: SizeBudget = field(init=False)

@@ -63,9 +63,7 @@ def begin(exchange: Exchange) -> None:
     # an equal query's answer would have another's explanation
     exchange.stores = replace(exchange.stores, answers=None)
     exchange.stores.calls.observe(explanation)
-    if exchange.asker is None:
-        spans.begin(exchange)
-    explanation.asker = exchange.asker
+    explanation.asker = exchange.asker or spans.ask_by_name(exchange)
 
 
 class NotExplained(Forbidden):

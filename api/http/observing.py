@@ -64,7 +64,7 @@ class Observation:
         exchange, counted = self._exchange, self._traffic.counted
         if counted is not None:
             counting.count(counted, exchange, answer, time.perf_counter() - self._started, size)
-        if exchange.asker is not None:
+        if exchange.asker is not None or exchange.span is not None:
             spans.end(exchange, answer, size)
 
     def log(self, answer: Answer, said: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ class Observation:
             request_id=exchange.request_id,
             **({"joined": cost.joined} if cost.joined else {}),
             **({"batch": len(exchange.asked)} if isinstance(exchange.asked, list) else {}),
-            **({"trace_id": exchange.asker.trace_id} if exchange.asker and exchange.asker.trace_id else {}),
+            **({"trace_id": exchange.trace_id} if exchange.trace_id is not None else {}),
             **said,
         )
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 _ROUTE: Final = "/graphql"
 _CARRIERS: Final = (b"traceparent", b"tracestate")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
+_SAMPLED: Final = 1
+"""The flag of a trace that is kept."""
 _LONGEST: Final = 200
 """The most characters of a header that is told."""
 
@@ -24,16 +26,22 @@ _LONGEST: Final = 200
 def name_trace(exchange: Exchange) -> None:
     """Name the trace of whoever stands in front of us in each line of the log, although we may send no spans."""
     parent = _TRACEPARENT.match(exchange.request.header(_CARRIERS[0]))
-    current_trace.set(parent[1] if parent is not None else None)
+    exchange.trace_id, exchange.is_sampled = None, False
+    if parent is not None:
+        exchange.trace_id, exchange.is_sampled = parent[1], bool(int(parent[2], 16) & _SAMPLED)
+    current_trace.set(exchange.trace_id)
 
 
 def begin(exchange: Exchange) -> None:
-    """From now on, what the request asks of the stores is asked in its name."""
-    asker = exchange.asker = Asker(exchange.request_id)
-    asking.set((asker,))
-    request = exchange.request
+    """From now on, what the request asks of the stores is asked in its name.
+
+    Where there are traces, the request's span decides once whether it is one of those that are kept. Where it isn't,
+    nobody asks by name, and nothing below has a span or is looked at.
+    """
     if (traces := _traces(exchange)) is None:
+        ask_by_name(exchange)
         return
+    request = exchange.request
     carrier = {name.decode(): request.header(name) for name in _CARRIERS if name in request}
     attributes: dict[str, Any] = {
         "http.route": _ROUTE,
@@ -47,34 +55,48 @@ def begin(exchange: Exchange) -> None:
         name = f"{request.method} {_ROUTE}"
     if agent := request.header(b"user-agent"):
         attributes["user_agent.original"] = agent[:_LONGEST]
-    traces.opened(asker, name, carrier, attributes)
-    current_trace.set(asker.trace_id)
+    span = exchange.span = traces.opened(name, carrier, attributes)
+    exchange.trace_id, exchange.is_sampled = traces.trace_of(span)
+    current_trace.set(exchange.trace_id)
+    if span.is_recording():
+        traces.keep(ask_by_name(exchange), span)
+
+
+def ask_by_name(exchange: Exchange) -> Asker:
+    """From now on, what the request asks of the stores is asked in its name."""
+    asker = exchange.asker = Asker(exchange.request_id, trace_id=exchange.trace_id)
+    asking.set((asker,))
+    return asker
 
 
 def end(exchange: Exchange, answer: Answer, size: int) -> None:
     """The request has this answer, of so many bytes."""
-    asker = exchange.asker
-    assert asker is not None
     asking.set(())
-    if (traces := _traces(exchange)) is None:
+    traces, span, asker = _traces(exchange), exchange.span, exchange.asker
+    if traces is None or span is None:
+        return
+    is_http = exchange.request.scope["type"] == "http"
+    if is_http:
+        answer.headers["traceresponse"] = traces.header(span)
+    if asker is None or not span.is_recording():
         return
     attributes: dict[str, Any] = {"http.response.body.size": size}
-    if exchange.request.scope["type"] == "http":
+    if is_http:
         attributes["http.response.status_code"] = answer.status
-        if (header := traces.header(asker)) is not None:
-            answer.headers["traceresponse"] = header
     if isinstance(exchange.asked, list):
         attributes["fashion_wallet.operations"] = len(exchange.asked)
     traces.closed(asker, codes_of(answer), attributes, may_name=_may_name(exchange))
 
 
-def begin_event(exchange: Exchange, request_id: str) -> Asker:
-    """An event of a subscription is executed in this task, by a request id of its own."""
+def begin_event(exchange: Exchange, request_id: str) -> Asker | None:
+    """An event of a subscription is executed in this task, by a request id of its own: in this name, or in nobody's
+    where it isn't one of those whose traces are kept."""
     asker = Asker(request_id, exchange.operation, "subscription")
-    asking.set((asker,))
     if (traces := _traces(exchange)) is not None:
-        traces.happened(asker, exchange.asker)
+        if not traces.happened(asker, exchange.asker):
+            return None
         current_trace.set(asker.trace_id)
+    asking.set((asker,))
     return asker
 
 

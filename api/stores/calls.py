@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from api.log import logger
 
@@ -88,6 +88,9 @@ class Resolved(Protocol):
 class Observer:
     """Is told what happens, at once and in the middle of it: it must be quick."""
 
+    only_asked: ClassVar[bool] = False
+    """Whether it wants to know of calls only that somebody is observed to ask for."""
+
     def called(self, call: Call) -> None:
         """A statement or command has ended."""
 
@@ -137,6 +140,7 @@ class Calls:
         self.observers: tuple[Observer, ...] = ()
         self.clocks: tuple[Clock, ...] = ()
         self.hooks: list[Callable[[bool], None]] = []
+        self._all_observed = False
 
     @property
     def are_observed(self) -> bool:
@@ -145,13 +149,13 @@ class Calls:
 
     def observe(self, observer: Observer) -> None:
         """Tell this observer from now on."""
-        self.observers += (observer,)
+        self._keep((*self.observers, observer))
         if len(self.observers) + len(self.clocks) == 1:
             self._hook(True)
 
     def forget(self, observer: Observer) -> None:
         """Tell this observer nothing more."""
-        self.observers = tuple(each for each in self.observers if each is not observer)
+        self._keep(tuple(each for each in self.observers if each is not observer))
         if not self.are_observed:
             self._hook(False)
 
@@ -184,9 +188,9 @@ class Calls:
         for clock in self.clocks:
             if clock.timed(store, what[0], seconds, error):
                 wanting = [clock] if wanting is None else [*wanting, clock]
-        if wanting is None and not self.observers:
+        askers = asking.get() if self.observers else ()
+        if wanting is None and not askers and not self._all_observed:
             return
-        askers = asking.get()
         keys, readers = together.get()
         if keys is None and askers:
             keys = askers[0].keys
@@ -206,6 +210,10 @@ class Calls:
                 say(observer)
             except Exception as error:
                 logger.error("observer failed", observer=type(observer).__name__, exc_info=error)
+
+    def _keep(self, observers: tuple[Observer, ...]) -> None:
+        self.observers = observers
+        self._all_observed = not all(each.only_asked for each in observers)
 
     def _hook(self, observed: bool) -> None:
         for hook in self.hooks:

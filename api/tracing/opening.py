@@ -7,6 +7,8 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from api.config.postgres_url import parse
+from api.config.settings import Settings
 from api.log import logger
 from api.stores.stores import Stores
 
@@ -42,7 +44,7 @@ def obstacle(variables: Mapping[str, str]) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def open_traces(stores: Stores) -> AsyncIterator[Traces | None]:
+async def open_traces(stores: Stores, settings: Settings) -> AsyncIterator[Traces | None]:
     """Traces of what is asked of these stores while the block runs; None where they aren't wanted, or can't be.
 
     In the end, what has not been sent gets a moment.
@@ -56,7 +58,8 @@ async def open_traces(stores: Stores) -> AsyncIterator[Traces | None]:
         return
     from api.tracing.traces import Traces
 
-    traces = Traces()
+    url = settings.postgres_url
+    traces = Traces({"PostgreSQL": url and parse(url).database, "MongoDB": stores.database.name})
     stores.calls.observe(traces)
     try:
         yield traces

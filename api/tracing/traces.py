@@ -34,7 +34,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from api.log import logger
-from api.stores.calls import Asker, Call, Observer
+from api.stores.calls import Asker, Call, Observer, StoreName
 
 LAST_SPANS: Final = 2.0
 """Seconds that the last spans get to be sent when the process ends."""
@@ -50,9 +50,15 @@ _FAULTS: Final = frozenset({"INTERNAL", "STORE_UNAVAILABLE", "TIMEOUT"})
 
 
 class Traces(Observer):
-    """The spans of one process. An asker keeps its span under this object."""
+    """The spans of one process. An asker that is traced keeps its span under this object; others aren't observed.
 
-    def __init__(self) -> None:
+    `databases` are the names of the stores' own.
+    """
+
+    only_asked = True
+
+    def __init__(self, databases: Mapping[StoreName, str | None]) -> None:
+        self._databases = databases
         own = Resource({"service.version": importlib.metadata.version(_NAME), "process.pid": os.getpid()})
         resource = own.merge(Resource.create())
         service = resource.attributes.get(SERVICE_NAME)
@@ -65,20 +71,31 @@ class Traces(Observer):
         self._tracer = self._provider.get_tracer(_NAME)
         self._propagator = TraceContextTextMapPropagator()
 
-    def opened(
-        self, asker: Asker, name: str, carrier: Mapping[str, str], attributes: Mapping[str, AttributeValue]
-    ) -> None:
-        """A request has come. `carrier` are its headers, which may say what it is part of."""
-        parent = self._propagator.extract(carrier)
-        span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
-        self._keep(asker, span)
+    def opened(self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, AttributeValue]) -> Span:
+        """The span of a request that has come; it isn't recording where it isn't sampled. `carrier` are its headers,
+        which may say what it is part of."""
+        parent = self._propagator.extract(carrier) if carrier else None
+        return self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
 
-    def happened(self, asker: Asker, subscribed: Asker | None) -> None:
-        """An event is executed for those who are subscribed."""
+    def keep(self, asker: Asker, span: Span) -> None:
+        """What this one asks for is part of the span."""
+        asker.kept[self] = span
+        asker.trace_id, _ = self.trace_of(span)
+
+    @staticmethod
+    def trace_of(span: Span) -> tuple[str, bool]:
+        """The id of a span's trace, in hexadecimal digits, and whether it is sampled."""
+        of = span.get_span_context()
+        return format_trace_id(of.trace_id), of.trace_flags.sampled
+
+    def happened(self, asker: Asker, subscribed: Asker | None) -> bool:
+        """An event is executed for those who are subscribed. Whether it is sampled."""
         links = () if subscribed is None else self._links([subscribed])
         attributes = _of_operation(asker)
         span = self._tracer.start_span("subscription event", kind=SpanKind.CONSUMER, attributes=attributes, links=links)
-        self._keep(asker, span)
+        if span.is_recording():
+            self.keep(asker, span)
+        return span.is_recording()
 
     def closed(
         self, asker: Asker, codes: Sequence[str], attributes: Mapping[str, AttributeValue], *, may_name: bool
@@ -88,37 +105,31 @@ class Traces(Observer):
         span: Span | None = asker.kept.pop(self, None)
         if span is None:
             return
-        if span.is_recording():
-            if asker.kind is not None:
-                named = f"{asker.kind} {asker.operation}" if may_name and asker.operation else asker.kind
-                span.update_name(named)
-            span.set_attributes({**_of_operation(asker), **attributes})
-            if codes:
-                faults = [code for code in codes if code in _FAULTS]
-                span.set_attribute("fashion_wallet.error_codes", sorted(set(codes)))
-                span.set_attribute("error.type", faults[0] if faults else codes[0])
-                if faults:
-                    span.set_status(StatusCode.ERROR, faults[0])
+        if asker.kind is not None:
+            named = f"{asker.kind} {asker.operation}" if may_name and asker.operation else asker.kind
+            span.update_name(named)
+        span.set_attributes({**_of_operation(asker), **attributes})
+        if codes:
+            faults = [code for code in codes if code in _FAULTS]
+            span.set_attribute("fashion_wallet.error_codes", sorted(set(codes)))
+            span.set_attribute("error.type", faults[0] if faults else codes[0])
+            if faults:
+                span.set_status(StatusCode.ERROR, faults[0])
         asker.kept[self] = NonRecordingSpan(span.get_span_context())  # what comes later can be linked to it
         span.end()
 
-    def header(self, asker: Asker) -> str | None:
-        """The value of the response's header `traceresponse`; None where there is no span.
+    @staticmethod
+    def header(span: Span) -> str:
+        """The value of the response's header `traceresponse`.
 
         https://w3c.github.io/trace-context/#traceresponse-header
         """
-        span: Span | None = asker.kept.get(self)
-        if span is None:
-            return None
         of = span.get_span_context()
         return f"00-{format_trace_id(of.trace_id)}-{format_span_id(of.span_id)}-{of.trace_flags:02x}"
 
     def began(self, batch: Asker) -> None:
         parent = self._span_of(batch.parent)
         if parent is None:
-            return
-        if not parent.is_recording():
-            batch.kept[self] = parent
             return
         attributes: dict[str, AttributeValue] = {
             "fashion_wallet.loader": batch.loader or "",
@@ -132,7 +143,7 @@ class Traces(Observer):
 
     def ended(self, batch: Asker, error: BaseException | None) -> None:
         span: Span | None = batch.kept.get(self)
-        if span is None or not span.is_recording() or batch.loader is None:
+        if span is None or batch.loader is None:
             return
         if error is not None:
             _fail(span, error)
@@ -148,15 +159,17 @@ class Traces(Observer):
 
     def called(self, call: Call) -> None:
         parents = [span for asker in call.askers if (span := self._span_of(asker)) is not None]
-        parent = next((span for span in parents if span.get_span_context().trace_flags.sampled), None)
+        parent = parents[0] if parents else None
         if parent is None:
-            return  # nobody is interested, or it is something that the process does by itself
+            return  # those who asked are observed for another reason
         attributes: dict[str, AttributeValue] = {
             "db.system.name": _SYSTEMS[call.store],
             "db.operation.name": call.kind,
             "db.query.summary": _summary(call),
             "db.query.text": call.text[:_TEXT],
         }
+        if (namespace := self._namespace(call)) is not None:
+            attributes["db.namespace"] = namespace
         if call.target is not None:
             attributes["db.collection.name"] = call.target
         if call.rows is not None:
@@ -196,9 +209,11 @@ class Traces(Observer):
             logger.warning("spans lost", seconds=LAST_SPANS)
             self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
-    def _keep(self, asker: Asker, span: Span) -> None:
-        asker.kept[self] = span
-        asker.trace_id = format_trace_id(span.get_span_context().trace_id)
+    def _namespace(self, call: Call) -> str | None:
+        """The database: a command says which, and a connection to PostgreSQL stays in one. It has no schema of its own,
+        since tables are named with theirs."""
+        named = call.source.get("$db") if isinstance(call.source, Mapping) else None
+        return named if isinstance(named, str) else self._databases.get(call.store)
 
     def _span_of(self, asker: Asker | None) -> Span | None:
         while asker is not None:

@@ -16,13 +16,16 @@ import structlog
 from api.config.settings import Settings
 from api.tracing.opening import are_wanted, obstacle
 from tests.support.applications import running
+from tests.support.factories.catalog import create_catalog_item
 from tests.support.graphql import execute
 from tests.support.otlp import VARIABLE, Receiver, receiving
 from tests.support.servers import CLOSED, environment, serving
+from tests.support.stores.observing import observing
 
 pytestmark = pytest.mark.anyio
 
 TYPENAME = "query Mine { __typename }"
+NAMES = "{ catalogItems(first: 1) { nodes { name } } }"
 MANY = 40
 
 
@@ -98,18 +101,43 @@ def test_what_is_left_is_sent_at_the_end(settings: Settings, clean_stores: None,
     assert len(pids) <= int(workers)
 
 
+@pytest.mark.executed_once
 async def test_what_is_not_sampled_is_not_sent(
-    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, clean_stores: None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
     asked = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-    async with running(settings) as (_, client):
-        other = await client.post("/graphql", json={"query": "{ catalogItems(first: 1) { nodes { name } } }"})
-        await client.post("/graphql", json={"query": TYPENAME}, headers={"traceparent": asked})
+    async with running(settings) as (app, client):
+        await create_catalog_item(app.state.stores)
+        with observing(app.state.stores) as observed, structlog.testing.capture_logs() as logs:
+            other = await client.post("/graphql", json={"query": NAMES})
+            assert (observed.of_requests, observed.batches) == ([], [])  # nobody looks below the request
+            await client.post("/graphql", json={"query": NAMES}, headers={"traceparent": asked})
+            assert [batch.loader for batch in observed.batches] == ["catalog_items"]
 
-    assert [each.ids[0] for each in receiver.received] == ["0af7651916cd43dd8448eb211c80319c"]
+    assert {each.ids[0] for each in receiver.received} == {"0af7651916cd43dd8448eb211c80319c"}
+    assert {"query", "load catalog_items"} < {each.name for each in receiver.received}
     assert int(other.headers["traceresponse"][-2:], 16) & 1 == 0  # the flag of what is sampled
+    lines = [line["trace_id"] for line in logs if line["event"] == "request"]
+    assert lines == [other.headers["traceresponse"].split("-")[1], "0af7651916cd43dd8448eb211c80319c"]
+    assert other.json()["data"]["catalogItems"]["nodes"]
+
+
+@pytest.mark.executed_once
+async def test_what_is_not_sampled_is_explained_all_the_same(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+
+    async with running(settings) as (_, client):
+        answer = (await client.post("/graphql", json={"query": NAMES}, headers={"x-explain": "1"})).json()
+
+    told = answer["extensions"]["explain"]
+    assert [(call["target"], call["fields"]) for call in told["calls"]] == [
+        ("catalog.catalog_items", ["Query.catalogItems"])
+    ]
+    assert receiver.received == []
 
 
 async def test_there_are_none_where_they_are_switched_off(

@@ -93,6 +93,10 @@ async def test_a_query_over_both_stores(traced: Traced, receiver: Receiver) -> N
         }.items()
     )
     assert "$1" in users.attributes["db.query.text"]
+    async with app.state.stores.engine.connect() as connection:
+        database = (await connection.exec_driver_sql("SELECT current_database()")).scalar_one()
+    assert users.attributes["db.namespace"] == database
+    assert designs.attributes["db.namespace"] == app.state.stores.database.name
     assert designs.attributes["db.system.name"] == "mongodb"
     assert '"name":' in designs.attributes["db.query.text"]
     for each in receiver.received:
