@@ -40,6 +40,9 @@ _MEANINGS: Final[dict[str, Meaning | None]] = {
 }
 _ENDS: Final = frozenset({"08", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
 """Codes after which the server closes the connection, even if that isn't visible yet."""
+_OF_OTHERS: Final = frozenset({"08", "57P01", "57P02"})
+"""Those that an error also has where the server has lost its own connection to another one, which ends nothing here: a
+cluster's coordinator goes on without a worker."""
 
 
 def meaning(error: BaseException) -> Meaning | None:
@@ -63,6 +66,8 @@ def ends_connection(error: BaseException) -> bool:
             return True
         if isinstance(link, asyncpg.PostgresError):
             state = link.sqlstate or ""
+            if getattr(link, "severity_en", None) == "ERROR" and (state in _OF_OTHERS or state[:2] in _OF_OTHERS):
+                return False
             return state in _ENDS or state[:2] in _ENDS
     return False
 

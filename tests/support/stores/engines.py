@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,41 +18,35 @@ from typing import Final
 
 import pytest
 
+from tests.support.stores.nodes import Node
+
 _BESIDE: Final = Path(__file__).parents[4] / "shared" / "engines"
 ENGINES: Final = Path(os.environ.get("ENGINES") or _BESIDE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Citus cluster: the URL of a database on its coordinator, and each node's folder, the coordinator's first."""
+    """A Citus cluster: the URL of a database on its coordinator, and its nodes, the coordinator's first."""
 
     url: str
-    nodes: tuple[Path, ...]
+    nodes: tuple[Node, ...]
 
 
 @contextlib.contextmanager
-def citus_cluster() -> Iterator[Cluster]:
-    """A Citus cluster of a coordinator and two workers.
+def citus_cluster(workers: int = 2) -> Iterator[Cluster]:
+    """A Citus cluster of a coordinator and workers.
 
     What its nodes acknowledge is kept through the death of their processes, though not of the machine.
     """
-    with _engine("citus/cluster") as (url, folder):
-        nodes = tuple(sorted(folder.glob("node?")))
+    with _engine("citus/cluster", str(workers)) as (url, folder):
+        nodes = tuple(Node(each) for each in sorted(folder.glob("node?")))
         for node in nodes:
-            with (node / "postgresql.conf").open("a") as configuration:
-                configuration.write("fsync = off\nfull_page_writes = off\n")
-            os.kill(_postmaster(node), signal.SIGHUP)
+            node.configure("fsync = off", "full_page_writes = off")
         try:
             yield Cluster(url, nodes)
         finally:
-            for node in nodes:  # at once: what they have is thrown away
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    os.kill(_postmaster(node), signal.SIGQUIT)
-
-
-def _postmaster(node: Path) -> int:
-    """The process id of a node."""
-    return int((node / "postmaster.pid").read_text().partition("\n")[0])
+            for node in nodes:  # what they have is thrown away
+                node.kill()
 
 
 @contextlib.contextmanager
@@ -71,7 +64,7 @@ def documentdb() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _engine(name: str) -> Iterator[tuple[str, Path]]:
+def _engine(name: str, *arguments: str) -> Iterator[tuple[str, Path]]:
     """The URL that a program prints which starts an engine, and the engine's folder."""
     program = ENGINES / name
     if not program.exists():
@@ -86,7 +79,11 @@ def _engine(name: str) -> Iterator[tuple[str, Path]]:
         folder = Path(above) / "engine"
         try:
             started = subprocess.run(
-                [program, "start", folder], env=variables, stdin=subprocess.DEVNULL, check=True, capture_output=True
+                [program, "start", folder, *arguments],
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                check=True,
+                capture_output=True,
             )
             yield started.stdout.decode().splitlines()[0], folder
         finally:

@@ -1,0 +1,183 @@
+"""Nodes of a cluster that are killed under an application that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from api.config.settings import Settings
+from models import Avatar, User
+from tests.support.applications import running
+from tests.support.factories.avatars import create_avatar
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.designs import create_design
+from tests.support.graphql import execute, gid, respond
+from tests.support.signing_in import signed_in
+from tests.support.stores.databases import sql
+from tests.support.stores.distributed import distribute
+from tests.support.stores.engines import Cluster
+from tests.support.stores.nodes import Node
+from tests.support.waiting import pause
+
+pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
+
+QUICK: Final[dict[str, Any]] = {
+    "breaker_failures": 3,
+    "breaker_patience": 0.2,
+    "breaker_probe_timeout": 5.0,
+    "breaker_probe_interval": 0.05,
+}
+UNAVAILABLE: Final = {"code": "STORE_UNAVAILABLE", "store": "PostgreSQL"}
+CREATE: Final = (
+    "mutation ($input: CreateAvatarInput!) { it: createAvatar(input: $input) { avatar { id } errors { code } } }"
+)
+ASKED: Final = """query ($mine: ID!, $worn: ID!) {
+  avatar(id: $mine) { name } viewer { firstName defaultAvatar { name } }
+  catalogItems(first: 1) { nodes { name } } design(id: $worn) { name } }"""
+
+
+@dataclass
+class Owner:
+    """An account with an avatar; avatars and idempotency keys of it are at one worker."""
+
+    user: User
+    client: httpx.AsyncClient
+    avatar: Avatar
+    design: Any
+    node: Node
+
+    async def ask(self) -> dict[str, Any]:
+        return await respond(self.client, ASKED, mine=gid(self.avatar), worn=gid(self.design))
+
+    async def create(self, name: str, key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"idempotency-key": key}
+        given = {"query": CREATE, "variables": {"input": {"name": name}}}
+        return await self.client.post("/graphql", json=given, headers=headers)
+
+
+@pytest.fixture
+async def served(on_cluster: Settings, anyio_backend: str) -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
+    await asyncio.to_thread(distribute, on_cluster)
+    async with running(on_cluster, **QUICK) as served:
+        yield served
+
+
+@pytest.fixture
+async def owners(served: tuple[Starlette, httpx.AsyncClient], cluster: Cluster) -> list[Owner]:
+    """One at each worker."""
+    app, client = served
+    stores, found = app.state.stores, dict[int, Owner]()
+    await create_catalog_item(stores, name="Silk")
+    while len(found) < len(cluster.nodes) - 1:
+        mine, user = await signed_in(client, stores, first_name="Ada")
+        port, *others = await _ports_of(app.state.settings, user)
+        if port not in found and not others:
+            node = next(each for each in cluster.nodes if each.port == port)
+            avatar = await create_avatar(stores, user_id=user.id, name="First", is_default=True)
+            found[port] = Owner(user, mine, avatar, await create_design(stores, user_id=user.id), node)
+    return list(found.values())
+
+
+async def _ports_of(settings: Settings, user: User) -> set[int]:
+    """The ports of the workers that have this user's avatars and idempotency keys."""
+    asked = (
+        "SELECT nodeport FROM citus_shards WHERE shardid IN ("
+        f"get_shard_id_for_distribution_column('avatar.avatars', '{user.id}'::uuid), "
+        f"get_shard_id_for_distribution_column('shared.idempotency_keys', 'account:{user.id}'::text))"
+    )
+    return {row[0] for row in await asyncio.to_thread(sql, settings, asked)}
+
+
+async def _sessions(settings: Settings) -> set[int]:
+    """The application's sessions on the coordinator."""
+    asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fashion-wallet'"
+    return {row[0] for row in await asyncio.to_thread(sql, settings, asked)}
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    with anyio.fail_after(60):
+        while not await condition():
+            await pause()
+
+
+async def test_a_killed_worker_takes_its_rows_alone_with_it(
+    served: tuple[Starlette, httpx.AsyncClient], owners: list[Owner]
+) -> None:
+    app, _ = served
+    lost, other = owners
+    whole = await lost.ask()
+    assert "errors" not in whole
+    sessions = await _sessions(app.state.settings)
+
+    await asyncio.to_thread(lost.node.kill)
+    try:
+        # what is on the worker is unavailable, and said to be so; the rest of the answer is there
+        partial = await lost.ask()
+        assert partial["data"] == whole["data"] | {
+            "avatar": None,
+            "viewer": {"firstName": "Ada", "defaultAvatar": None},
+        }
+        assert [error["extensions"] for error in partial["errors"]] == [UNAVAILABLE] * 2
+        refused = (await lost.create("Refused")).json()
+        assert refused["data"] == {"it": None}
+        assert [error["extensions"]["code"] for error in refused["errors"]] == ["STORE_UNAVAILABLE"]
+        kept = await lost.create("Refused, too", key="a-key")
+        assert "data" not in kept.json()
+        assert [error["extensions"] for error in kept.json()["errors"]] == [UNAVAILABLE]
+
+        # others go on with what is elsewhere; an avatar's id alone doesn't say where that is
+        elsewhere = await other.ask()
+        assert elsewhere["data"] == whole["data"] | {"avatar": None}
+        assert [error["extensions"] for error in elsewhere["errors"]] == [UNAVAILABLE]
+        acknowledged = (await other.create("Acknowledged", key="a-key")).json()
+        assert acknowledged["data"]["it"]["errors"] == []
+        # a cluster without one of its workers is no dead store, and no connection is lost
+        assert not any(breaker.is_open for breaker in app.state.stores.breakers)
+        assert sessions <= await _sessions(app.state.settings)
+    finally:
+        await asyncio.to_thread(lost.node.start)
+
+    async def is_whole() -> bool:
+        return await lost.ask() == whole
+
+    await until(is_whole)
+    names = (
+        await execute(lost.client, "{ avatars { nodes { name } } }"),
+        await execute(other.client, "{ avatars { nodes { name } } }"),
+    )
+    assert [[each["name"] for each in data["avatars"]["nodes"]] for data in names] == [
+        ["First"],
+        ["Acknowledged", "First"],
+    ]
+    assert (await lost.create("Refused, too", key="a-key")).json()["data"]["it"]["errors"] == []
+
+
+async def test_a_coordinator_that_is_started_again_is_a_lost_connection(
+    served: tuple[Starlette, httpx.AsyncClient], owners: list[Owner], cluster: Cluster
+) -> None:
+    owner, _ = owners
+    whole = await owner.ask()
+
+    await asyncio.to_thread(cluster.nodes[0].kill)
+    try:
+        dead = await owner.client.post("/graphql", json={"query": "{ catalogItems { totalCount } }"})
+        assert dead.json()["errors"][0]["extensions"] == UNAVAILABLE
+    finally:
+        await asyncio.to_thread(cluster.nodes[0].start)
+
+    async def is_whole() -> bool:
+        answer = await owner.client.post(
+            "/graphql",
+            json={"query": ASKED, "variables": {"mine": gid(owner.avatar), "worn": gid(owner.design)}},
+        )
+        return bool(answer.json() == whole)
+
+    await until(is_whole)
+    assert (await owner.create("Afterwards", key="a-key")).json()["data"]["it"]["errors"] == []
