@@ -50,12 +50,24 @@ class ReplicaHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """A node of a Citus cluster over which tables are distributed: whether the coordinator reaches it, and how many
+    shards of these tables it has. `id` is its number in `pg_dist_node`."""
+
+    id: int
+    is_coordinator: bool
+    reachable: bool
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresHealth:
     """`response_time` is in milliseconds: until the answer, or until the check gave up.
 
     `error` is set exactly when `healthy` is false. `cut_off` tells whether requests are refused without asking the
     store. `server` is None where it was not asked for or did not come in time. `replicas` don't decide about `healthy`,
-    since the primary stands in for them.
+    since the primary stands in for them; nor do `nodes`, since each has rows of its own. These are None where no table
+    is distributed, and where they were not asked for or did not come in time.
     """
 
     healthy: bool
@@ -65,6 +77,7 @@ class PostgresHealth:
     connections: ConnectionCounts
     server: PostgresServer | None
     replicas: tuple[ReplicaHealth, ...] = ()
+    nodes: tuple[ClusterNode, ...] | None = None
 
 
 class MongodbState(Enum):

@@ -18,6 +18,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import asyncpg
+import orjson
 import pymongo
 from pymongo.topology_description import TopologyDescription
 from sqlalchemy import AsyncAdaptedQueuePool, Pool
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.health.reasons import NO_PRIMARY, reason, timed_out
 from api.health.report import (
+    ClusterNode,
     ConnectionCounts,
     Health,
     MongodbHealth,
@@ -37,6 +39,7 @@ from api.health.report import (
 from api.log import logger
 from api.stores.breakers import bypassed
 from api.stores.connector import SpareConnection
+from api.stores.distribution import Distribution
 from api.stores.mongodb import MongoClient, require_version
 from api.stores.replicas import SILENT, Replica
 from api.stores.stores import Stores
@@ -70,7 +73,7 @@ async def check(
 
 async def _check(stores: Stores, limit: float, detailed: bool) -> Health:
     timestamp, started = datetime.now(UTC), perf_counter()
-    postgres = _PostgresAttempt(stores.spare, detailed)
+    postgres = _PostgresAttempt(stores.spare, detailed, stores.distribution, limit)
     mongodb = _MongodbAttempt(stores.spare_mongo, stores.database.name, limit, detailed)
     with bypassed():
         errors = await _within(limit, (postgres, mongodb))
@@ -93,7 +96,7 @@ def _postgres_health(
         logger.warning("no figures from store", store="postgres", cause=_described(error))
     cut_off, elapsed = stores.is_cut_off("PostgreSQL"), _milliseconds(attempt, started)
     replicas = tuple(_replica_health(each, limit) for each in stores.replicas or ())
-    return PostgresHealth(sentence is None, elapsed, sentence, cut_off, counts, attempt.server, replicas)
+    return PostgresHealth(sentence is None, elapsed, sentence, cut_off, counts, attempt.server, replicas, attempt.nodes)
 
 
 def _replica_health(replica: Replica, limit: float) -> ReplicaHealth:
@@ -204,7 +207,10 @@ class _Attempt(ABC):
 class _PostgresAttempt(_Attempt):
     spare: SpareConnection
     detailed: bool
+    distribution: Distribution
+    limit: float
     server: PostgresServer | None = None
+    nodes: tuple[ClusterNode, ...] | None = None
     _driver: Connection | None = field(default=None, init=False)
 
     async def run(self) -> None:
@@ -224,6 +230,9 @@ class _PostgresAttempt(_Attempt):
             self.answered = perf_counter()
             if self.detailed:
                 self.server = PostgresServer(**await ask(driver, _ACTIVITY))
+                if self.distribution.is_distributed:
+                    row = await ask(driver, _NODES.format(milliseconds=int(self.limit * 1000)))
+                    self.nodes = tuple(ClusterNode(**node) for node in orjson.loads(row["nodes"]))
         finally:
             self.spare.give_back(driver)
 
@@ -244,6 +253,27 @@ _ACTIVITY: Final = """
       FROM (SELECT CASE WHEN pid = pg_backend_pid() THEN 'idle' ELSE state END AS state
               FROM pg_stat_activity
              WHERE datname = current_database() AND backend_type = 'client backend') AS clients
+"""
+
+
+_NODES: Final = """
+    WITH nodes AS (
+        SELECT * FROM pg_dist_node WHERE noderole = 'primary'
+    ), patience AS MATERIALIZED (
+        -- all of them together take half of the time at most, also where each has to be waited for
+        SELECT set_config('citus.node_connection_timeout', greatest(10, {milliseconds} / 2 / count(*))::text, true)
+               AS set
+          FROM nodes
+    )
+    SELECT json_agg(json_build_object(
+               'id', nodeid,
+               'is_coordinator', groupid = 0,
+               'reachable', groupid = 0 OR citus_check_connection_to_node(nodename, nodeport),
+               'shards', (SELECT count(*) FROM pg_dist_placement JOIN pg_dist_shard USING (shardid)
+                            JOIN pg_dist_partition USING (logicalrelid)
+                           WHERE pg_dist_placement.groupid = nodes.groupid AND partmethod = 'h')
+           ) ORDER BY nodeid)::text AS nodes
+      FROM patience JOIN nodes ON patience.set IS NOT NULL
 """
 
 

@@ -158,6 +158,8 @@ def _postgres(check: report.PostgresHealth) -> dict[str, Any]:
     }
     if check.replicas:
         body["replicas"] = [_replica(each) for each in check.replicas]
+    if check.nodes is not None:
+        body["nodes"] = [_node(each) for each in check.nodes]
     if (server := check.server) is not None:
         body["server"] = {
             "version": server.version,
@@ -178,6 +180,11 @@ def _replica(check: report.ReplicaHealth) -> dict[str, Any]:
     error = {} if check.error is None else {"error": check.error}
     lag = {} if check.lag is None else {"secondsBehind": round(check.lag, 2)}
     return {"name": check.name, "healthy": check.error is None, **error, "cutOff": check.cut_off, **lag}
+
+
+def _node(node: report.ClusterNode) -> dict[str, Any]:
+    role = "coordinator" if node.is_coordinator else "worker"
+    return {"id": node.id, "role": role, "reachable": node.reachable, "shards": node.shards}
 
 
 def _mongodb(check: report.MongodbHealth) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.support.factories.designs import create_design
 from tests.support.graphql import execute, gid, respond
 from tests.support.signing_in import signed_in
 from tests.support.stores.databases import sql
-from tests.support.stores.distributed import distribute
+from tests.support.stores.distributed import SHARDS, distribute
 from tests.support.stores.engines import Cluster
 from tests.support.stores.nodes import Node
 from tests.support.waiting import pause
@@ -108,13 +108,18 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_a_killed_worker_takes_its_rows_alone_with_it(
-    served: tuple[Starlette, httpx.AsyncClient], owners: list[Owner]
+    served: tuple[Starlette, httpx.AsyncClient], owners: list[Owner], cluster: Cluster
 ) -> None:
-    app, _ = served
+    app, client = served
     lost, other = owners
     whole = await lost.ask()
     assert "errors" not in whole
     sessions = await _sessions(app.state.settings)
+    nodes = (await client.get("/health/database")).json()["checks"]["postgres"]["nodes"]
+    assert [(each["role"], each["reachable"], each["shards"]) for each in nodes] == [
+        ("coordinator", True, 0),
+        *[("worker", True, SHARDS)] * 2,  # half of those of each of two tables
+    ]
 
     await asyncio.to_thread(lost.node.kill)
     try:
@@ -140,6 +145,11 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
         assert acknowledged["data"]["it"]["errors"] == []
         # a cluster without one of its workers is no dead store, and no connection is lost
         assert not any(breaker.is_open for breaker in app.state.stores.breakers)
+        health = await client.get("/health/database")
+        told = health.json()["checks"]["postgres"]["nodes"]
+        place = [each.port for each in cluster.nodes].index(lost.node.port)
+        assert [each["reachable"] for each in told] == [number != place for number in range(3)]
+        assert health.status_code == (await client.get("/readyz")).status_code == 200
         assert sessions <= await _sessions(app.state.settings)
     finally:
         await asyncio.to_thread(lost.node.start)
