@@ -29,6 +29,9 @@ ONE: Final = "one"
 EACH: Final = "one for each"
 ALL: Final = "all"
 
+REQUEST: Final = "a request"
+PROCESS: Final = "the process"
+
 _TASKS: Final = re.compile(r'"Task Count": (\d+)')
 _KEYS: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}(,[0-9a-f]{8}-[0-9a-f-]{27})*")
 """Ids as compiled statements are given them."""
@@ -82,7 +85,10 @@ class Recorder:
             for sent in self.sent:
                 shards = await _shards(connection, sent)
                 table = _NAMED.findall(sent.sql)[0].partition(".")[2]
-                found |= {Asked(table, kind_and_table(sent.sql)[0], source, shards) for source in sent.sources}
+                # keys are the request's, whichever field was resolved last
+                of_request = table == "idempotency_keys" and sent.sources != (PROCESS,)
+                sources = (REQUEST,) if of_request else sent.sources
+                found |= {Asked(table, kind_and_table(sent.sql)[0], source, shards) for source in sources}
             return found
         finally:
             await connection.close()
