@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 CLIENT_DISCONNECT: Final = "fashion_wallet.disconnect"
 """The key in an ASGI scope under which `api/server/protocol.py` puts the `ClientDisconnect` of the connection."""
@@ -13,17 +13,32 @@ LEAVING: Final = "websocket.leaving"
 end."""
 
 
+class Parts(Protocol):
+    """A connection over which parts of a response go without a turn of the event loop."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a response has begun, and its client reads."""
+        ...
+
+    def send_part(self, part: bytes) -> None:
+        """Send this part of the response. It must be ready."""
+        ...
+
+
 class ClientDisconnect:
     """Whether the client of a connection has gone, and the callbacks for when it goes.
 
-    `leave` is called when the process wants to end, where an answer has no end of its own.
+    `leave` is called when the process wants to end, where an answer has no end of its own. `parts` takes parts of such
+    an answer at once, while the connection is open.
     """
 
-    __slots__ = ("_callbacks", "gone", "leave")
+    __slots__ = ("_callbacks", "gone", "leave", "parts")
 
     def __init__(self) -> None:
         self.gone = False
         self.leave: Callable[[], None] | None = None
+        self.parts: Parts | None = None
         self._callbacks: dict[Callable[[], None], None] = {}
 
     def add_callback(self, callback: Callable[[], None]) -> None:

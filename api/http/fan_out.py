@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Sequence
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from api.errors import as_app_error
+from api.live.feed import Follower
 from api.live.following import Events, Happening, Start
 from api.log import logger
-from api.rights.viewer import Viewer
+from api.rights.viewer import ANONYMOUS, Viewer
 
 AT_ONCE: Final = 50
 """Receivers that are handed an event before others get a turn, which takes about half a millisecond."""
@@ -41,6 +43,16 @@ class Receiver(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Member:
+    """A receiver that is handed events: until when, how far it is, and who it was for the last time."""
+
+    receiver: Receiver
+    stays: asyncio.Future[None]
+    follower: Follower[Any, Any]
+    viewer: Viewer = ANONYMOUS
+
+
 class FanOut:
     """Those who ask one question and have everything so far.
 
@@ -52,11 +64,11 @@ class FanOut:
         self._events = events
         self._told = events.follower.position
         """Up to here, everyone who is here has been told."""
-        self._receivers: dict[Receiver, asyncio.Future[None]] = {}
+        self._members: dict[Receiver, _Member] = {}
         self._telling = asyncio.create_task(self._tell_all(), name="events for many", context=Context())
 
     def __len__(self) -> int:
-        return len(self._receivers)
+        return len(self._members)
 
     @property
     def has_ended(self) -> bool:
@@ -65,12 +77,13 @@ class FanOut:
 
     async def stay(self, receiver: Receiver) -> None:
         """Hand on events, until the receiver has to go on by itself. It must be up to date."""
-        own = self._receivers[receiver] = asyncio.get_running_loop().create_future()
+        stays = asyncio.get_running_loop().create_future()
+        self._members[receiver] = _Member(receiver, stays, receiver.events.follower)
         try:
-            await own
+            await stays
         finally:
-            del self._receivers[receiver]
-            if not self._receivers:
+            del self._members[receiver]
+            if not self._members:
                 self._telling.cancel()
 
     async def _tell_all(self) -> None:
@@ -84,19 +97,25 @@ class FanOut:
             if as_app_error(error) is None:
                 logger.error("internal error", exc_info=error)
         finally:
-            for receiver in self._receivers:
-                self._release(receiver)
+            for member in self._members.values():
+                self._release(member)
 
     async def _tell(self, happening: Any) -> None:
         place = self._events.follower.position.place
-        audiences: dict[Hashable, list[tuple[Receiver, Viewer]]] = {}
-        for receiver in self._receivers:
-            if receiver.events.follower.position.place < place:  # else it has come since, and knows
-                viewer = receiver.known_viewer()
+        audiences: dict[Hashable, list[_Member]] = {}
+        audience: list[_Member] = []
+        last: Viewer | None = None
+        for member in self._members.values():
+            if member.follower.position.place < place:  # else it has come since, and knows
+                viewer = member.receiver.known_viewer()
                 if viewer is None:
-                    self._release(receiver)
-                else:
-                    audiences.setdefault(receiver.audience(happening, viewer), []).append((receiver, viewer))
+                    self._release(member)
+                    continue
+                if viewer is not last:  # those who aren't signed in are all the same one
+                    audience = audiences.setdefault(member.receiver.audience(happening, viewer), [])
+                    last = viewer
+                member.viewer = viewer
+                audience.append(member)
         together = [
             self._hand_out(happening, members)
             for members in audiences.values()
@@ -105,32 +124,29 @@ class FanOut:
         if len(together) < len(audiences):  # there is nothing to share for who is alone
             for members in audiences.values():
                 if len(members) == 1:
-                    self._release(members[0][0])
+                    self._release(members[0])
         await asyncio.gather(*together)
 
-    async def _hand_out(self, happening: Any, members: Sequence[tuple[Receiver, Viewer]]) -> None:
+    async def _hand_out(self, happening: Any, members: Sequence[_Member]) -> None:
         position = self._events.follower.position
-        answer = members[0][0].answer(happening, members[0][1])
+        answer = members[0].receiver.answer(happening, members[0].viewer)
         await asyncio.wait([answer])
         content = answer.result()
-        for number, (receiver, _) in enumerate(members, 1):
-            own = self._receivers.get(receiver)
-            if own is not None and not own.done():
-                if content is None or receiver.take(content):
-                    receiver.events.follower.position = position
+        for number, member in enumerate(members, 1):
+            if not member.stays.done():
+                if content is None or member.receiver.take(content):
+                    member.follower.position = position
                 else:
-                    self._release(receiver)
+                    self._release(member)
             if not number % AT_ONCE:
                 await asyncio.sleep(0)
 
-    def _release(self, receiver: Receiver) -> None:
+    def _release(self, member: _Member) -> None:
         """Let it go on by itself, with the event that is being told unless it has that."""
-        own = self._receivers[receiver]
-        if not own.done():
-            follower = receiver.events.follower
-            if follower.position.place < self._told.place:
-                follower.position = self._told
-            own.set_result(None)
+        if not member.stays.done():
+            if member.follower.position.place < self._told.place:
+                member.follower.position = self._told
+            member.stays.set_result(None)
 
 
 class FanOuts:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Scope, Send
 
 from api.errors import AccessTokenExpired, AppError, InvalidAccessToken
-from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
+from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect, Parts
 from api.http.event_stream import ALIVE, END, EVENT_STREAM, event
 from api.http.response import refusal
 from api.http.sessions import Sessions
@@ -40,6 +41,20 @@ async def follow(subscription: Subscription, sessions: Sessions, scope: Scope, s
         await subscription.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """A stream over a connection that takes events at once."""
+
+    parts: Parts
+
+    @property
+    def is_ready(self) -> bool:
+        return self.parts.is_ready
+
+    def take(self, content: bytes) -> None:
+        self.parts.send_part(event(content))
+
+
 class _Stream:
     """A response whose events are sent as they come."""
 
@@ -51,7 +66,8 @@ class _Stream:
     async def run(self, sessions: Sessions, scope: Scope) -> None:
         claims = self._subscription.claims
         disconnect: ClientDisconnect = scope.get(CLIENT_DISCONNECT) or ClientDisconnect()
-        sending = self._sending = asyncio.create_task(self._subscription.run(self._send_result))
+        sink = None if disconnect.parts is None else _Events(disconnect.parts)
+        sending = self._sending = asyncio.create_task(self._subscription.run(self._send_result, sink))
         timer = None
         disconnect.add_callback(self._stop)
         disconnect.leave = self._stop

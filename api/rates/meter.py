@@ -136,7 +136,9 @@ class Meter:
         if not isinstance(counts, MemoryCounts):
             return False
         cost = min(max(cost, LEAST), rate.amount)
-        window = Window.of(self._key, rate, time.time())
+        now, window = time.time(), self._window
+        if window is None or now >= window.closes:
+            window = Window.of(self._key, rate, now)
         used = counts.add(window.name, rate.seconds, cost)
         if used > rate.amount:
             counts.add(window.name, rate.seconds, -cost)

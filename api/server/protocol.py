@@ -72,8 +72,20 @@ class Protocol(HttpToolsProtocol):
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a response of parts has begun, and its client reads."""
+        cycle = self.cycle  # the last request: where others have come since, it hasn't begun
+        under_way = cycle.response_started and not cycle.response_complete
+        return under_way and not cycle.disconnected and not self.flow.write_paused
+
+    def send_part(self, part: bytes) -> None:
+        """Send this part of a response at once, as `RequestResponseCycle.send` does."""
+        self.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._disconnect.parts = self
         refusal = self._peers.enter(self)
         if refusal is not None:
             self._refuse(refusal)
@@ -87,6 +99,7 @@ class Protocol(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
         self._disconnect.notify()
+        self._disconnect.parts = None  # which would be a cycle
 
     def data_received(self, data: bytes) -> None:
         if self._is_new:

@@ -21,6 +21,11 @@ _CLOSING: Final = 5.0
 """Seconds that a client gets to read why its socket is closed."""
 _PING_INTERVAL: Final = 25.0
 """Seconds between pings: proxies give up a connection on which nothing happens for 30 to 60."""
+_TEXT: Final = 0x81
+"""The first byte of a frame that is the whole of a text. The second is its size; 126 and 127 say that the next two, or
+eight, are."""
+_TEXT_OF_TWO: Final = bytes((_TEXT, 126))
+_TEXT_OF_EIGHT: Final = bytes((_TEXT, 127))
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -124,8 +129,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _write(self, text: bytes) -> bool:
         if self._write_paused or self.close_sent or self.conn.state is not State.OPEN:
             return False
-        self.conn.send_text(text)
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        size = len(text)  # a whole text without extensions, as `conn.send_text` would make it by way of five objects
+        if size < 126:
+            head = bytes((_TEXT, size))
+        elif size < 65536:
+            head = _TEXT_OF_TWO + size.to_bytes(2, "big")
+        else:
+            head = _TEXT_OF_EIGHT + size.to_bytes(8, "big")
+        self.transport.write(head + text)
         return True
 
     async def send(self, message: Any) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ from api.stores.stores import Stores
 from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user
-from tests.support.live import Followed, followed
+from tests.support.live import Followed, followed, streamed
 from tests.support.requests.connections import until
 from tests.support.signing_in import signed_in
 
@@ -29,6 +31,23 @@ WRITES = 80
 PRICES = """subscription ($after: String, $filter: CatalogItemFilter) {
   catalogItemsChanged(after: $after, filter: $filter) { kind resumeToken item { name price } }
 }"""
+
+
+class Streamed:
+    """A stream of events, read as a socket is."""
+
+    def __init__(self, events: AsyncIterator[dict[str, Any]]) -> None:
+        self._events = events
+
+    async def next(self) -> dict[str, Any]:
+        return await anext(self._events)
+
+
+@contextlib.asynccontextmanager
+async def begun_stream(port: int, query: str, token: str | None = None) -> AsyncIterator[Streamed]:
+    async with streamed(port, query, token) as events:
+        assert (await anext(events))["kind"] == "STARTED"
+        yield Streamed(events)
 
 
 @pytest.fixture
@@ -51,7 +70,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
-async def until_the_end(events: Followed) -> list[int]:
+async def until_the_end(events: Followed | Streamed) -> list[int]:
     prices = []
     while (event := await events.next())["item"]["name"] != "The end":
         prices.append(event["item"]["price"])
@@ -65,10 +84,13 @@ async def test_whoever_goes_on_alone_for_a_while_misses_nothing(
     come, resume and go meanwhile, and some changes are nothing to any of them."""
     sessions = app.state.auth.sessions
     async with contextlib.AsyncExitStack() as stack:
-        all_events = []
+        all_events: list[Followed | Streamed] = []
         for role in ("user", "user", "user", "premium", "premium", "brand", None):
             token = (await signed_in(client, stores, role))[0].headers[TOKEN] if role else None
-            all_events.append(await stack.enter_async_context(followed(port, PRICES, token)))
+            if len(all_events) % 3 == 2:
+                all_events.append(await stack.enter_async_context(begun_stream(port, PRICES, token)))
+            else:
+                all_events.append(await stack.enter_async_context(followed(port, PRICES, token)))
         known = list(sessions._known)
         resumed: list[list[int]] = []
 
@@ -97,8 +119,18 @@ async def test_whoever_goes_on_alone_for_a_while_misses_nothing(
     assert ways["alone"]
 
 
+async def test_sockets_and_streams_are_told_together(port: int, stores: Stores, ways: Counter[str]) -> None:
+    async with followed(port, PRICES) as socket, begun_stream(port, PRICES) as one, begun_stream(port, PRICES) as two:
+        for price in range(1, 6):
+            await create_catalog_item(stores, price=price)
+            assert [(await each.next())["item"]["price"] for each in (socket, one, two)] == [price] * 3
+
+    assert ways == {"together": 15, "alone": 3}  # alone is how they began
+
+
+@pytest.mark.parametrize("transport", ["socket", "stream"])
 async def test_who_does_not_read_keeps_nobody_waiting_and_misses_nothing(
-    settings: Settings, stores: Stores, ways: Counter[str]
+    settings: Settings, stores: Stores, ways: Counter[str], transport: str
 ) -> None:
     fields = " ".join(f"field{number}: description" for number in range(50))
     large = f"subscription {{ catalogItemsChanged {{ kind item {{ name price {fields} }} }} }}"
@@ -106,7 +138,7 @@ async def test_who_does_not_read_keeps_nobody_waiting_and_misses_nothing(
         running(settings, max_socket_queue=1000) as (app, _),
         listening(app) as port,
         followed(port, large) as quick,
-        followed(port, large) as slow,
+        begun_stream(port, large) if transport == "stream" else followed(port, large) as slow,
     ):
         price = 0
         while ways.total() == 2 * price + 2:  # what is on its way in the kernel has no end that a test knows

@@ -24,6 +24,7 @@ _SHOWN: Final = 60
 _OF_THE_SERVER: Final = frozenset({"connection_ack", "next", "error"})
 
 ACK: Final = b'{"type":"connection_ack"}'
+END_OF_RESULT: Final = b"}"
 
 
 class Code(IntEnum):
@@ -114,9 +115,14 @@ def pong(payload: Mapping[str, Any] | None) -> bytes:
     return orjson.dumps({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
 
+def head_of_results(id: str) -> bytes:
+    """What comes before the JSON of each result of an operation; behind it comes END_OF_RESULT."""
+    return b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":'
+
+
 def next_result(id: str, content: bytes) -> bytes:
     """A result of an operation, whose JSON is given."""
-    return b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":' + content + b"}"
+    return head_of_results(id) + content + END_OF_RESULT
 
 
 def error(id: str, errors: Any) -> bytes:

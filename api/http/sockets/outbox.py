@@ -24,12 +24,9 @@ class Outbox:
         self._size = 0
         self._ending: tuple[int, str] | None = None
         self._filled, self._room = asyncio.Event(), asyncio.Event()
-        self._room.set()
-
-    @property
-    def has_room(self) -> bool:
+        self.has_room = True
         """Whether nobody has to wait."""
-        return self._room.is_set()
+        self._room.set()
 
     async def room(self) -> None:
         """Wait until the client has read enough, or nothing more is sent."""
@@ -37,18 +34,17 @@ class Outbox:
 
     def put(self, *frames: bytes) -> None:
         """Send these after what waits already; nothing is sent after the end."""
-        if self._ending is not None:
+        for frame in frames:
+            self.put_one(frame)
+
+    def put_one(self, frame: bytes) -> None:
+        """As `put`."""
+        if self._ending is not None or (not self._size and self._write(frame)):
             return
-        if not self._size:
-            sent = 0
-            while sent < len(frames) and self._write(frames[sent]):
-                sent += 1
-            if sent == len(frames):
-                return
-            frames = frames[sent:]
-        self._frames.extend(frames)
-        self._size += sum(map(len, frames))
+        self._frames.append(frame)
+        self._size += len(frame)
         if self._size > self._most:
+            self.has_room = False
             self._room.clear()
         self._filled.set()
         self._queued(self._size)
@@ -61,7 +57,7 @@ class Outbox:
                 self._size -= sum(map(len, self._frames))
                 self._frames.clear()
                 self._queued(self._size)
-            self._room.set()
+            self._make_room()
             self._filled.set()
 
     async def write(self) -> None:
@@ -75,9 +71,13 @@ class Outbox:
                     self._size -= len(frame)
                     self._queued(self._size)
                     if self._size <= self._most:
-                        self._room.set()
+                        self._make_room()
                 if self._ending is None:
                     self._filled.clear()
             code, reason = self._ending
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
         self.end(1006, "")  # where the client has gone, nobody waits for room
+
+    def _make_room(self) -> None:
+        self.has_room = True
+        self._room.set()

@@ -51,21 +51,25 @@ class Running:
     disconnect: ClientDisconnect = field(default_factory=ClientDisconnect)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Results:
     """Where the results of one subscription go."""
 
     running: Running
     outbox: Outbox
+    head: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.head = messages.head_of_results(self.running.id)
 
     async def send(self, content: bytes) -> None:
         """Send this, and wait until the client takes more."""
-        self.outbox.put(messages.next_result(self.running.id, content))
+        self.take(content)
         await self.outbox.room()
 
     def take(self, content: bytes) -> None:
         """Send this."""
-        self.outbox.put(messages.next_result(self.running.id, content))
+        self.outbox.put_one(self.head + content + messages.END_OF_RESULT)
 
     @property
     def is_ready(self) -> bool:
