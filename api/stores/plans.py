@@ -18,7 +18,7 @@ _NAME: Final = "fashion_wallet_explained"
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _KEPT: Final = frozenset(
     {"stage", "queryPlan", "inputStage", "inputStages", "indexName", "keyPattern", "direction", "isMultiKey", "unique"}
-    | {"winningPlan", "queryPlanner", "stages", "$cursor", "explainVersion"}
+    | {"winningPlan", "queryPlanner", "stages", "$cursor", "explainVersion", "shards", "shardName", "mergeType"}
 )
 """What is told of a plan of MongoDB: the rest has values in it."""
 _DEEPEST: Final = 40
@@ -61,7 +61,7 @@ async def mongodb_plan(database: MongoDatabase, kind: str, command: Mapping[str,
     except PyMongoError as error:
         details = getattr(error, "details", None) or {}
         return {"unavailable": str(details.get("codeName") or type(error).__name__)}
-    return _without_values(told, 0)
+    return without_values(told)
 
 
 _ARGUMENTS: Final = frozenset(
@@ -70,15 +70,18 @@ _ARGUMENTS: Final = frozenset(
 )
 
 
-def _without_values(value: Any, depth: int, *, names: bool = True) -> Any:
+def without_values(value: Any, depth: int = 0, *, names: bool = True) -> Any:
+    """Stages, indexes and shards of what MongoDB's `explain` says. `names` says whether names that aren't known are
+    left out."""
     if depth > _DEEPEST:
         return None
     if isinstance(value, Mapping):
         return {
-            name: _without_values(part, depth + 1, names=name != "keyPattern")
+            # fields of an index, and where mongos explains an aggregation, the shards
+            name: without_values(part, depth + 1, names=name not in ("keyPattern", "shards"))
             for name, part in value.items()
             if not names or name in _KEPT
         }
     if isinstance(value, list):
-        return [_without_values(part, depth + 1) for part in value]
+        return [without_values(part, depth + 1) for part in value]
     return value if isinstance(value, str | int | float | bool) else None

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from api.config.settings import Settings
+from api.stores.mongodb import mongo_client, mongo_database
 from api.stores.stores import open_stores
-from migrations import distributing, runner
+from migrations import clusters, distributing, runner
+from migrations.connection import exclusive_connection
 from migrations.errors import MigrationError
+from migrations.sharding import UNSHARDS, Collection, Server
 from models import Base
 from models.distribution import DISTRIBUTED, PLACEMENTS, Distributed
 from tests.support.factories.avatars import create_avatar
@@ -113,6 +116,24 @@ def test_a_dry_run_says_the_statements_and_changes_nothing(undistributed: Settin
     assert everything(undistributed) == before
     assert "SELECT create_distributed_table('avatar.avatars', 'user_id', colocate_with => 'none');" in lines
     assert lines[0].startswith("-- MongoDB: left as it is, this server is no mongos")
+
+
+def test_where_mongodb_can_not_be_undone_postgresql_is(undistributed: Settings) -> None:
+    """MongoDB says what a mongos before 8.0 would, over which designs are sharded."""
+    distribute(undistributed)
+    lines: list[str] = []
+    sharded = Server("wallet", True, UNSHARDS - 1, [Collection("designs", True, {"userId": 1}, ())])
+
+    async def undo() -> int:
+        client = mongo_client(undistributed)
+        async with client, exclusive_connection(undistributed) as connection:
+            database = mongo_database(undistributed, client)
+            return await clusters.distribute(connection, database, sharded, lines.append, undo=True, dry_run=False)
+
+    steps = asyncio.run(undo())
+    assert lines[0].startswith("MongoDB: left as it is, its collections stay sharded")
+    assert steps == len(lines) - 1 >= len(DISTRIBUTED)
+    assert spread(undistributed) == {}
 
 
 @pytest.mark.parametrize("lines", [0, 3, 6, 8, 11])
