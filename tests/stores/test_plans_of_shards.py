@@ -1,5 +1,5 @@
-"""What `X-Explain: plans` tells of the plans of a mongos. None is at hand: they are as MongoDB's manual shows them on its
-pages "Explain Results" and "Routing with mongos"."""
+"""What `X-Explain: plans` tells of the plans of a mongos. None is at hand: they are as MongoDB's manual shows them on
+its pages "Explain Results" and "Routing with mongos"."""
 
 from __future__ import annotations
 
