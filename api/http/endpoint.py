@@ -85,10 +85,7 @@ class GraphQLEndpoint:
         request = Incoming(scope, receive)
         accepted = response_type(request.header(b"accept"))
         exchange = Exchange(self._settings, request, request_id_of(request), accepted, scope["app"].state.stores)
-        find = self._answer
-        if explaining.HEADER in request:
-            find = partial(explaining.explained, self._answer, self.schema)
-        answer, content = await self.answer(exchange, find)
+        answer, content = await self.answer(exchange, explaining.by_header(self._answer, self.schema, request))
         if answer.subscription is not None:
             await follow(answer.subscription, self.sessions, scope, send)
             return
@@ -143,6 +140,8 @@ class GraphQLEndpoint:
         if exchange.meter is not None:
             exchange.meter.require()
         exchange.viewer = await self.viewer(exchange, claims)
+        if exchange.explanation is not None:
+            explaining.begin(exchange)
         asked = exchange.asked = await self._documents.resolve(operation, exchange.stores, for_old_client=False)
         if documents.is_subscription(asked.query, asked.name, self._settings):
             return await open_subscription(self, exchange, claims, asked)

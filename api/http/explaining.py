@@ -1,4 +1,7 @@
-"""`X-Explain`: whoever may gets `extensions.explain` with the answer, which says what the operation has done."""
+"""Whoever may gets `extensions.explain` with the answer, which says what the operation has done.
+
+Over HTTP the header `X-Explain` asks for it, in a message over a WebSocket `extensions.explain`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from api.admission.document_cache import documents
@@ -22,20 +26,41 @@ from api.stores.plans import mongodb_plan, postgres_plan
 
 if TYPE_CHECKING:
     from api.http.exchange import Exchange
+    from api.http.request import Incoming
 
 HEADER: Final = b"x-explain"
 _ASKS: Final = {"1": False, "plans": True}
+_EXPLAIN: Final = "explain"
 _SECONDS: Final = 2.0
 """What the stores get to tell all of their plans."""
 
 
-async def explained(find: Callable[[Exchange], Awaitable[Answer]], schema: LimitedSchema, exchange: Exchange) -> Answer:
-    """The answer that `find` gives, with its explanation. Raises BadRequest for a header that asks for nothing known,
-    and what `find` and `begin` raise."""
-    asked = exchange.request.header(HEADER).strip().lower()
-    if asked not in _ASKS:
-        raise BadRequest("X-Explain must be 1, or plans for the stores' own plans, too.")
-    explanation = exchange.explanation = Explanation(with_plans=_ASKS[asked])
+Find = Callable[["Exchange"], Awaitable[Answer]]
+
+
+def by_header(find: Find, schema: LimitedSchema, request: Incoming) -> Find:
+    """What gives the answer that `find` gives: with its explanation, where the request's header asks for it."""
+    if HEADER not in request:
+        return find
+    return partial(_explained, find, schema, _ASKS.get(request.header(HEADER).strip().lower()))
+
+
+def by_message(find: Find, schema: LimitedSchema, operation: Operation) -> Find:
+    """What gives the answer that `find` gives: with its explanation, where the operation's extensions ask for it."""
+    asks = operation.extensions.get(_EXPLAIN)
+    if asks is None or asks is False:
+        return find
+    return partial(_explained, find, schema, False if asks is True else True if asks == "plans" else None)
+
+
+async def _explained(find: Find, schema: LimitedSchema, with_plans: bool | None, exchange: Exchange) -> Answer:
+    """The answer that `find` gives, with its explanation. Raises BadRequest where nothing known was asked for, and what
+    `find` and `begin` raise."""
+    if with_plans is None:
+        raise BadRequest(
+            "X-Explain must be 1, or plans for the stores' own plans, too; in a message, explain is true or plans."
+        )
+    explanation = exchange.explanation = Explanation(with_plans=with_plans)
     try:
         answer = await find(exchange)
         explanation.finished = time.perf_counter()
@@ -53,13 +78,13 @@ def begin(exchange: Exchange) -> None:
     explanation, allowed = exchange.explanation, exchange.settings.explain
     assert explanation is not None
     if isinstance(exchange.asked, list):
-        raise BadRequest("X-Explain is for one operation, not for a batch.")
+        raise BadRequest("Explanations are of one operation, not of a batch.")
     if allowed == "off":
-        raise NotExplained("Explanations are switched off on this server: send no X-Explain.")
+        raise NotExplained("Explanations are switched off on this server: ask for none.")
     if allowed == "admins" and not exchange.viewer.is_admin:
         if exchange.viewer.id is None:
-            raise Unauthenticated("Explanations are for admins: sign in as one, or send no X-Explain.")
-        raise NotExplained("Explanations are for admins: send no X-Explain.")
+            raise Unauthenticated("Explanations are for admins: sign in as one, or ask for none.")
+        raise NotExplained("Explanations are for admins: ask for none.")
     # an equal query's answer would have another's explanation
     exchange.stores = replace(exchange.stores, answers=None)
     exchange.stores.calls.observe(explanation)

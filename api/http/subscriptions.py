@@ -36,7 +36,7 @@ async def open_subscription(
 ) -> Answer:
     """The answer that has the subscription, or says why there is none. Raises AppError where it is refused."""
     if exchange.explanation is not None:
-        raise BadRequest("X-Explain is for queries and mutations: subscriptions are not explained.")
+        raise BadRequest("Explanations are of queries and mutations: subscriptions have none.")
     context = endpoint.context(exchange, exchange.viewer)
     context.meter, context.asker = exchange.meter, exchange.asker
     assert context.live is not None

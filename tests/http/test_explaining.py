@@ -12,12 +12,13 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from documents import Design
-from tests.support.applications import running
+from tests.support.applications import listening, running
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design, layer_of
 from tests.support.factories.users import create_user
 from tests.support.graphql import gid, sent
+from tests.support.requests.sockets import socket
 from tests.support.signing_in import as_admin, signed_in
 
 # a second execution would read, too
@@ -317,3 +318,66 @@ async def test_what_resolvers_ask_for_names_their_field(app: App) -> None:
     assert len(calls) == len(costs.sql) + costs.mongo
     told = {(call["store"], field) for call in calls for field in call["fields"]}
     assert told >= {("PostgreSQL", "Query.search"), ("MongoDB", "Query.health")}
+
+
+async def test_a_message_over_a_socket_asks_for_it_too(app: App) -> None:
+    application, client = app
+    admin, design = as_admin(client, application), await published(application)
+
+    async with listening(application) as port, socket(port) as begun:
+        await begun.begin(authorization=admin.headers["authorization"])
+        await begun.subscribe("1", ONE, variables={"id": gid(design)}, extensions={"explain": True})
+        explained, end = await begun.receive(), await begun.receive()
+        await begun.subscribe("2", ONE, variables={"id": gid(design)}, extensions={"explain": "plans"})
+        planned, _ = await begun.receive(), await begun.receive()
+        await begun.subscribe("3", ONE, variables={"id": gid(design)}, extensions={"explain": False, "other": 1})
+        plain, _ = await begun.receive(), await begun.receive()
+    over_http = await explain(admin, ONE, id=gid(design))
+
+    assert (explained["type"], end["type"]) == ("next", "complete")
+    assert explained["payload"]["data"]["design"]["owner"] == {"firstName": "Secretia"}
+    told, alike = explained["payload"]["extensions"]["explain"], over_http["extensions"]["explain"]
+    assert told.keys() == alike.keys()
+    assert (told["executor"], told["plan"]) == ("compiled", alike["plan"])
+    for kind in ("batches", "calls"):
+        own, other = ([{**each, "began": 0, "ms": 0} for each in both[kind]] for both in (told, alike))
+        assert own == other
+    assert not any("plan" in call for call in told["calls"])
+    assert all("plan" in call for call in planned["payload"]["extensions"]["explain"]["calls"])
+    assert plain["payload"] == {"data": explained["payload"]["data"]}
+    assert not application.state.stores.calls.observers
+
+
+@pytest.mark.parametrize(
+    ("role", "asks", "query", "code"),
+    [
+        (None, True, ONE, "UNAUTHENTICATED"),
+        ("user", True, ONE, "FORBIDDEN"),
+        ("admin", "yes", ONE, "BAD_REQUEST"),
+        ("admin", 1, ONE, "BAD_REQUEST"),
+        ("admin", True, "subscription { catalogItemsChanged { kind } }", "BAD_REQUEST"),
+    ],
+)
+async def test_a_message_is_refused_as_a_request_is(
+    app: App, role: str | None, asks: Any, query: str, code: str
+) -> None:
+    application, client = app
+    design = await published(application)
+    payload = {}
+    if role is not None:
+        member, _ = await signed_in(client, application.state.stores, role)
+        payload = {"authorization": member.headers["authorization"]}
+
+    async with listening(application) as port, socket(port) as begun:
+        await begun.begin(**payload)
+        with sent(application) as costs:
+            await begun.subscribe("1", query, variables={"id": gid(design)}, extensions={"explain": asks})
+            refused = await begun.receive()
+        await begun.subscribe("2", "{ __typename }")
+        after = await begun.receive()  # the socket stays
+
+    assert (refused["type"], refused["id"]) == ("error", "1")
+    assert [error["extensions"]["code"] for error in refused["payload"]] == [code]
+    assert costs.mongo == 0  # nothing was executed
+    assert after["payload"] == {"data": {"__typename": "Query"}}
+    assert not application.state.stores.calls.observers

@@ -20,8 +20,10 @@ from api.admission.refusals import TooComplex
 from api.errors import AppError, InvalidAccessToken, Unauthenticated
 from api.execution.operation import Operation
 from api.fields.disconnects import CLIENT_DISCONNECT, LEAVING, ClientDisconnect
+from api.http import explaining
 from api.http.endpoint import GraphQLEndpoint
 from api.http.exchange import Exchange
+from api.http.explaining import Find
 from api.http.request import RESPONSE_JSON, Incoming
 from api.http.response import Answer, refusal
 from api.http.sessions import Sessions
@@ -204,7 +206,9 @@ class Socket:
 
     async def _answer(self, running: Running, operation: Operation, size: int, *, crowded: bool) -> None:
         exchange = self._exchange(running.disconnect, size)
-        find = partial(self._refuse if crowded else self._execute, operation=operation)
+        find: Find = partial(self._refuse if crowded else self._execute, operation=operation)
+        if operation.extensions and not crowded:
+            find = explaining.by_message(find, self._endpoint.schema, operation)
         async with contextlib.nullcontext() if crowded else self._turns:
             await self._outbox.room()
             if running.disconnect.gone:
