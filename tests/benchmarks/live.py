@@ -2,27 +2,36 @@
 
     python -m tests.benchmarks.live
 
-Prints the memory of a subscription, the CPU time of an event, and how long after its commit each receiver has the
-frame (median, 99th percentile, and the mean of the last one). All receivers are in this process, on the same machine.
+Prints for items and for designs the memory of a subscription, the CPU time of an event, and how long after its commit
+each receiver has the frame (median, 99th percentile, and the mean of the last one). Items are written by SQL and
+designs by pymongo, so that the process only tells of them. All receivers are in this process, on the same machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import time
-from typing import Annotated, Final, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Final, cast
 from uuid import uuid4
 
 import asyncpg
 import orjson
 import typer
 import uvloop
+from pymongo import AsyncMongoClient
 
+from api.stores.mongodb import mongo_database
+from documents.collection import PRE_IMAGES
 from tests.benchmarks.bench import Bench, Process, bench
 from tests.support.requests.sockets import HANDSHAKE, PROTOCOL, frame
 
-QUERY: Final = "subscription { catalogItemsChanged { kind itemId changedFields resumeToken item { name price } } }"
+ITEMS: Final = "subscription { catalogItemsChanged { kind itemId changedFields resumeToken item { name price } } }"
+DESIGNS: Final = "subscription { designsChanged { kind designId version changedFields resumeToken design { name } } }"
 SETTLED: Final = 1.0
 """Seconds without an event in which what is idle costs CPU time."""
 
@@ -30,14 +39,13 @@ SETTLED: Final = 1.0
 class Receiver(asyncio.Protocol):
     """A socket with one subscription. It notes when the last event came, and only looks for the end of its frame."""
 
-    def __init__(self, news: Receivers) -> None:
-        self._news = news
-        self.seen = 0
+    def __init__(self, news: Receivers, query: str) -> None:
+        self._news, self._query = news, query
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         messages: tuple[object, ...] = (
             {"type": "connection_init"},
-            {"type": "subscribe", "id": "1", "payload": {"query": QUERY}},
+            {"type": "subscribe", "id": "1", "payload": {"query": self._query}},
         )
         self._later = [frame(1, orjson.dumps(message)) for message in messages]
         self._transport = cast("asyncio.Transport", transport)  # uvloop's isn't one
@@ -75,16 +83,49 @@ class Receivers:
             await self._all.wait()
 
 
-async def measure(bench: Bench, server: Process, count: int, events: int) -> None:
+Write = Callable[[int], Awaitable[object]]
+
+
+@contextlib.asynccontextmanager
+async def items(bench: Bench) -> AsyncIterator[Write]:
+    """What gives an item another price."""
     assert bench.settings.postgres_url is not None
-    receivers, port = Receivers(), int(server.url.rpartition(":")[2])
     connection = await asyncpg.connect(bench.settings.postgres_url)
-    item = uuid4()
-    await connection.execute("INSERT INTO catalog.catalog_items (id, name, type) VALUES ($1, 'Silk', 'fabric')", item)
+    try:
+        item = uuid4()
+        insert = "INSERT INTO catalog.catalog_items (id, name, type) VALUES ($1, 'Silk', 'fabric')"
+        await connection.execute(insert, item)
+        update = "UPDATE catalog.catalog_items SET price = $2 WHERE id = $1"
+        yield partial(connection.execute, update, item)
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def designs(bench: Bench) -> AsyncIterator[Write]:
+    """What gives a published design another name and version. Its state before is kept, as `migrate run` has it."""
+    async with AsyncMongoClient[dict[str, Any]](bench.settings.mongodb_url) as client:
+        database = mongo_database(bench.settings, client)
+        options: dict[str, Any] = {PRE_IMAGES: {"enabled": True}}
+        await database.command("collMod", "designs", **options)
+        design = await database["designs"].find_one({"status": "published", "deletedAt": None}, ["_id"])
+        assert design is not None
+
+        async def write(number: int) -> None:
+            change = {"$set": {"name": f"Silk {number}", "updatedAt": datetime.now(UTC)}, "$inc": {"version": 1}}
+            await database["designs"].update_one(design, change)
+
+        yield write
+
+
+async def measure(name: str, query: str, write: Write, server: Process, count: int, events: int) -> None:
+    receivers, port = Receivers(), int(server.url.rpartition(":")[2])
     before = server.resident()
     receivers.expect(count)
     loop = asyncio.get_running_loop()
-    opened = [(await loop.create_connection(lambda: Receiver(receivers), "127.0.0.1", port))[1] for _ in range(count)]
+    opened = [
+        (await loop.create_connection(lambda: Receiver(receivers, query), "127.0.0.1", port))[1] for _ in range(count)
+    ]
     await receivers.all()
     memory = (server.resident() - before) * 1000 / count
     idle = server.cpu()
@@ -93,9 +134,9 @@ async def measure(bench: Bench, server: Process, count: int, events: int) -> Non
     delays: list[float] = []
     lasts: list[float] = []
     used = server.cpu()
-    for price in range(1, events + 1):
+    for number in range(1, events + 1):
         receivers.expect(count)
-        await connection.execute("UPDATE catalog.catalog_items SET price = $2 WHERE id = $1", item, price)
+        await write(number)
         committed = time.perf_counter()
         await receivers.all()
         found = [(arrived - committed) * 1000 for arrived in receivers.times]
@@ -104,10 +145,9 @@ async def measure(bench: Bench, server: Process, count: int, events: int) -> Non
     used = (server.cpu() - used) * 1000 / events
     for receiver in opened:
         receiver.close()
-    await connection.close()
     cuts = statistics.quantiles(delays, n=100)
     typer.echo(
-        f"{count:5} subscriptions {memory:6.1f} kB each, idle {idle * 100:4.1f}% CPU, {used:7.2f} ms CPU an event "
+        f"{count:5} of {name} {memory:6.1f} kB each, idle {idle * 100:4.1f}% CPU, {used:7.2f} ms CPU an event "
         f"({used / count * 1000:7.1f} us each), delay median {statistics.median(delays):6.1f} ms, p99 {cuts[98]:6.1f} "
         f"ms, the last one {statistics.mean(lasts):6.1f} ms"
     )
@@ -116,6 +156,7 @@ async def measure(bench: Bench, server: Process, count: int, events: int) -> Non
 async def run(bench: Bench, counts: list[int], events: int) -> None:
     most = str(max(counts) + 10)
     server = bench.api(
+        replay=False,  # the proxy knows no change streams
         LOG_LEVEL="warning",
         SEARCH_INDEXING="false",
         MAX_SOCKETS=most,
@@ -123,9 +164,11 @@ async def run(bench: Bench, counts: list[int], events: int) -> None:
         MAX_CONNECTIONS_PER_ADDRESS=most,
         MAX_SUBSCRIPTIONS_PER_ACCOUNT=most,
     )
-    await measure(bench, server, 1, 20)  # so that the first figures aren't those of a process that has just begun
-    for count in counts:
-        await measure(bench, server, count, events)
+    for name, query, written in (("items", ITEMS, items), ("designs", DESIGNS, designs)):
+        async with written(bench) as write:
+            await measure(name, query, write, server, 1, 20)  # figures of a process that has just begun
+            for count in counts:
+                await measure(name, query, write, server, count, events)
 
 
 def main(
