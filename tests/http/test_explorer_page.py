@@ -64,12 +64,19 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def window(browser: str) -> Iterator[Page]:
+    """A window that all tests have, one after the other: a new one takes longer than what most do in it."""
+    with open_page(browser) as window:
+        yield window
+
+
 @pytest.fixture
-def page(api: Server, browser: str) -> Iterator[Page]:
-    """The explorer, opened in a window of its own."""
-    with open_page(browser) as page:
-        open_explorer(page, f"{api.url}/graphql")
-        yield page
+def page(api: Server, window: Page) -> Iterator[Page]:
+    """The explorer, opened in a window that knows nothing of it."""
+    open_explorer(window, f"{api.url}/graphql")
+    yield window
+    window.start_anew()
 
 
 def open_explorer(page: Page, url: str) -> None:

@@ -86,6 +86,16 @@ class Page:
             }})"""
         )
 
+    def start_anew(self) -> None:
+        """Leave the page, and forget all that it has kept and all that was noted: the tab is as a new one."""
+        origin = self.evaluate("location.origin")
+        self.open("about:blank")
+        self._send("Emulation.clearDeviceMetricsOverride")
+        self._send("Storage.clearDataForOrigin", origin=origin, storageTypes="all")
+        self._send("Network.clearBrowserCache")
+        self.problems.clear()
+        self.requests.clear()
+
     def resize(self, width: int, height: int) -> None:
         """Show the page on a screen of this size; below 600 px as a phone does."""
         phone = width < 600
