@@ -68,20 +68,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("demo/test_demo", "http/test_explorer_page", "migrations/test_adoption", "migrations/test_migrations"),
-    *("rights/test_mutation_rights", "lists/test_plans", "server/test_starting", "server/test_server"),
-    *("migrations/test_ownership", "embedded/test_embedded", "stores/test_faults_servers", "stores/test_faults"),
-    *("lists/test_pagination", "reconcile/test_crashes", "server/test_draining", "server/test_memory"),
+    *("live/test_clients", "lists/test_plans", "http/test_explorer_page", "demo/test_demo", "embedded/test_embedded"),
+    *("server/test_server", "migrations/test_migrations", "stores/distribution/test_layout", "migrations/test_adoption"),
+    *("stores/test_replicas", "stores/test_faults", "health/test_health", "stores/test_engines", "server/test_starting"),
+    *("migrations/test_migrations_elsewhere", "live/test_design_feed", "live/test_fan_out", "http/test_sockets"),
+    *("stores/test_faults_servers", "stores/distribution/test_writes", "metrics/test_workers", "backup/test_drill"),
+    *("lists/test_pagination", "rights/test_visibility", "rights/test_mutation_rights", "execution/test_api"),
+    *("commands/test_cli", "server/test_socket_protocol", "server/test_overload", "accounts/test_passwords"),
+    *("search/test_any_query", "search/test_given_away", "search/test_takeover", "migrations/test_ownership"),
+    *("tracing/test_receivers", "live/test_lost_mongodb", "reconcile/test_crashes", "server/test_draining"),
+    *("stores/test_severed_connections", "project/test_readme", "live/test_designs", "server/test_memory"),
 )
 """The files that take longest; where one came last, the other processes would wait for it."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """A process a core, and one more for the whole suite, whose tests often wait for processes of their own."""
+    """A process a core, and two more for the whole suite, whose tests often wait for processes of their own."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     whole = config.args_source is not pytest.Config.ArgsSource.ARGS
-    return len(os.sched_getaffinity(0)) + whole if sys.platform == "linux" else None
+    return len(os.sched_getaffinity(0)) + 2 * whole if sys.platform == "linux" else None
 
 
 @pytest.hookimpl(tryfirst=True)
