@@ -11,11 +11,9 @@ import strawberry
 from api.catalog.changes import ItemQuestion
 from api.catalog.inputs import CatalogItemFilter
 from api.catalog.types import CatalogItem
-from api.errors import BadUserInput
 from api.fields.context import Context
+from api.fields.following import After, followed, followed_condition, live_of
 from api.fields.lookups import load_view
-from api.lists.filters import condition_of
-from api.live.following import follow
 from api.live.kinds import ChangeKind
 
 if TYPE_CHECKING:
@@ -66,14 +64,6 @@ class CatalogSubscriptions:
         filter: Annotated[
             CatalogItemFilter | None, strawberry.argument(description="Only these items; `deleted` can't be asked for.")
         ] = None,
-        after: Annotated[
-            str | None,
-            strawberry.argument(description="The `resumeToken` of the last event that was received: go on after it."),
-        ] = None,
+        after: After = None,
     ) -> AsyncGenerator[CatalogItemChange, None]:
-        if filter is not None and filter.deleted not in (None, strawberry.UNSET):
-            raise BadUserInput("deleted is for lists: DELETED and RESTORED are events of what isn't.")
-        live = info.context.live
-        assert live is not None
-        # what events are to the viewer is worked out when they are sent
-        return await follow(live.rows, ItemQuestion(condition_of(filter)), after)  # type: ignore[return-value]
+        return await followed(live_of(info).rows, ItemQuestion(followed_condition(filter)), after)

@@ -12,21 +12,17 @@ from api.designs.changes import DesignQuestion
 from api.designs.diff_types import DesignDiff, compare
 from api.designs.inputs import DesignFilter
 from api.designs.types import Design
-from api.errors import BadUserInput
 from api.fields.context import Context
 from api.fields.declared import reference
+from api.fields.following import After, followed, followed_condition, live_of
 from api.fields.lookups import load_view
 from api.ids import decode_id_of
 from api.lists.conditions import Compare
-from api.lists.filters import condition_of
-from api.live.following import follow
 from api.live.kinds import ChangeKind
 from api.users.types import User
 
 if TYPE_CHECKING:
     from api.designs.changes import SeenChange
-
-_AFTER = strawberry.argument(description="The `resumeToken` of the last event that was received: go on after it.")
 
 
 @strawberry.type(description="Something that has happened to a design.")
@@ -89,11 +85,9 @@ class DesignSubscriptions:
         filter: Annotated[
             DesignFilter | None, strawberry.argument(description="Only these designs; `deleted` can't be asked for.")
         ] = None,
-        after: Annotated[str | None, _AFTER] = None,
+        after: After = None,
     ) -> AsyncGenerator[DesignChange, None]:
-        if filter is not None and filter.deleted not in (None, strawberry.UNSET):
-            raise BadUserInput("deleted is for lists: DELETED and RESTORED are events of what isn't.")
-        return await _followed(info, DesignQuestion(condition_of(filter)), after)
+        return await followed(live_of(info).designs, DesignQuestion(followed_condition(filter)), after)
 
     @strawberry.subscription(
         description="What happens to one design while the viewer finds it, as for `designsChanged`. Nothing does to "
@@ -103,15 +97,7 @@ class DesignSubscriptions:
         self,
         info: strawberry.Info[Context],
         id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the design.")],
-        after: Annotated[str | None, _AFTER] = None,
+        after: After = None,
     ) -> AsyncGenerator[DesignChange, None]:
-        return await _followed(info, DesignQuestion(Compare("id", "in", (decode_id_of("Design", id),))), after)
-
-
-async def _followed(
-    info: strawberry.Info[Context], question: DesignQuestion, after: str | None
-) -> AsyncGenerator[DesignChange, None]:
-    live = info.context.live
-    assert live is not None
-    # what events are to the viewer is worked out when they are sent
-    return await follow(live.designs, question, after)  # type: ignore[return-value]
+        question = DesignQuestion(Compare("id", "in", (decode_id_of("Design", id),)))
+        return await followed(live_of(info).designs, question, after)
