@@ -113,6 +113,12 @@ def test_each_collection_has_a_shard_key_that_its_unique_indexes_begin_with() ->
             TARGETED,
         ),
         ({"update": "design_revisions", "updates": [{"q": {"_id": {"$in": [1, 2]}}, "u": {"$set": {}}}]}, REFUSED),
+        ({"update": "designs", "updates": [{"q": {"_id": 1}, "u": {"$set": {"x": 1}}, "upsert": True}]}, REFUSED),
+        (
+            {"update": "designs", "updates": [{"q": KEY, "u": {"$setOnInsert": KEY}, "upsert": True, "multi": True}]},
+            TARGETED,
+        ),
+        ({"findAndModify": "designs", "query": {"_id": 1, "userId": {"$in": ["a"]}}}, REFUSED),
         ({"findAndModify": "designs", "query": {"_id": 1, "userId": {"$in": ["a", "b"]}}}, REFUSED),
         ({"findAndModify": "designs", "query": {"$and": [{"_id": 1}, {"userId": {"$eq": "a"}}]}}, TARGETED),
         ({"delete": "designs", "deletes": [{"q": {"_id": 1}, "limit": 1}]}, BROADCAST),

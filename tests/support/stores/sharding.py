@@ -101,7 +101,7 @@ def equals(where: Mapping[str, Any], field: str) -> bool:
     if field in where:
         value = where[field]
         operators = isinstance(value, Mapping) and any(key.startswith("$") for key in value)
-        if not operators or "$eq" in value or len(value.get("$in", ())) == 1:
+        if not operators or "$eq" in value:
             return True
     return any(equals(each, field) for each in where.get("$and", ()))
 
