@@ -76,6 +76,26 @@ async def test_places_may_be_as_large_as_a_restored_database_has_them(
             await connection.execute(text("SELECT setval('audit.audit_log_positions', :before)"), {"before": before})
 
 
+async def test_who_is_as_far_behind_as_may_be_goes_on_and_nobody_else(settings: Settings, stores: Stores) -> None:
+    """Whether changes are kept by the process or counted in the log."""
+    limit = {"max_events_behind": 2}
+    async with running(settings, **limit) as (app, _), listening(app) as port, followed(port, CHANGES) as events:
+        tokens = []
+        for name in ("First", "Second", "Third"):
+            await create_catalog_item(stores, name=name)
+            tokens.append((await events.next())["resumeToken"])
+        async with running(settings, **limit) as (another, _), listening(another) as other:
+            for each in (port, other):
+                async with followed(each, CHANGES, after=tokens[0]) as late:
+                    assert [(await late.next())["item"]["name"] for _ in range(2)] == ["Second", "Third"]
+            await create_catalog_item(stores, name="Fourth")
+            tokens.append((await events.next())["resumeToken"])
+            for each in (port, other):
+                assert await refusal(each, CHANGES, after=tokens[0]) == "RESUME_TOKEN_EXPIRED"
+                async with followed(each, CHANGES, after=tokens[1]) as late:
+                    assert [(await late.next())["item"]["name"] for _ in range(2)] == ["Third", "Fourth"]
+
+
 async def test_a_token_that_names_no_entry_has_expired(port: int, stores: Stores) -> None:
     """As they were before they did."""
     async with followed(port, CHANGES) as events:
