@@ -6,9 +6,10 @@ import atexit
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -47,7 +48,7 @@ class Cost:
     mongo: int = 0
     joined: int = 0
     asked: Asked | None = None
-    began: float = 0.0
+    began: float = field(default_factory=time.perf_counter)
 
 
 current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)

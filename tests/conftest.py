@@ -69,8 +69,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 LONGEST = (
     *("live/test_clients", "lists/test_plans", "http/test_explorer_page", "demo/test_demo", "embedded/test_embedded"),
-    *("server/test_server", "migrations/test_migrations", "stores/distribution/test_layout", "migrations/test_adoption"),
-    *("stores/test_replicas", "stores/test_faults", "health/test_health", "stores/test_engines", "server/test_starting"),
+    *(
+        "server/test_server",
+        "migrations/test_migrations",
+        "stores/distribution/test_layout",
+        "migrations/test_adoption",
+    ),
+    *(
+        "stores/test_replicas",
+        "stores/test_faults",
+        "health/test_health",
+        "stores/test_engines",
+        "server/test_starting",
+    ),
     *("migrations/test_migrations_elsewhere", "live/test_design_feed", "live/test_fan_out", "http/test_sockets"),
     *("stores/test_faults_servers", "stores/distribution/test_writes", "metrics/test_workers", "backup/test_drill"),
     *("lists/test_pagination", "rights/test_visibility", "rights/test_mutation_rights", "execution/test_api"),

@@ -39,7 +39,7 @@ class Observation:
     def __init__(self, exchange: Exchange, traffic: Traffic) -> None:
         self._started = time.perf_counter()
         self._exchange, self._traffic = exchange, traffic
-        cost = self._cost = Cost(asked=exchange, began=self._started)
+        cost = self._cost = Cost(asked=exchange)
         self._token = current_cost.set(cost)
         traffic.under_way += 1
 

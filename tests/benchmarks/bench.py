@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -25,12 +25,14 @@ from api.embedded.daemons import free_port, is_listening
 from api.embedded.servers import EmbeddedStores
 from api.ids import encode_id
 from api.stores.mongodb import mongo_database
+from migrations import distributing
 from migrations.runner import upgrade
 from tests.benchmarks import bulk, load
 from tests.benchmarks.operations import Operation
 from tests.support.processes import COMMAND
 from tests.support.servers import environment, throwaway_stores, wait_until
 from tests.support.signing_in import access_token
+from tests.support.stores.engines import citus_cluster
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -44,20 +46,27 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU that it, its threads and its workers have used, in the kernel too; in clock ticks (10 ms)."""
-        first = psutil.Process(self.pid)
-        times = [each.cpu_times() for each in (first, *first.children(recursive=True))]
-        return sum(float(each.user + each.system) for each in times)
+        return cpu(self.pid)
 
     def resident(self) -> float:
         """MB of memory that it occupies."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE / 1e6
 
 
+def cpu(pid: int) -> float:
+    """Seconds of CPU of a process and its children, those that have ended included."""
+    first = psutil.Process(pid)
+    ended = first.cpu_times()
+    times = [each.cpu_times() for each in (first, *first.children(recursive=True))]
+    return sum(float(each.user + each.system) for each in times) + float(ended.children_user + ended.children_system)
+
+
 @dataclass
 class Bench:
     """Stores with data: so many `rows` a table, and so many `designs`.
 
-    `settings` lead to them; `replayed` to MongoDB through the replaying proxy.
+    `settings` lead to them; `replayed` to MongoDB through the replaying proxy. `servers` are the processes of the
+    stores, by name: of PostgreSQL one, or a coordinator and its workers.
     """
 
     settings: Settings
@@ -67,6 +76,7 @@ class Bench:
     design_id: str
     rows: int
     designs: int
+    servers: dict[str, int] = field(default_factory=dict)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def api(self, *, replay: bool = True, command: Sequence[str] = (COMMAND,), **variables: str) -> Process:
@@ -104,17 +114,31 @@ UNLIMITED: Final = dict.fromkeys(("RATE_LIMIT_USER", "RATE_LIMIT_ADDRESS"), "100
 
 
 @contextlib.contextmanager
-def bench(rows: int, designs: int, say: Callable[[str], Any] = lambda line: None) -> Iterator[Bench]:
-    """Stores of its own, with so many rows a table and so many designs; all gone at the end of the block."""
+def bench(
+    rows: int, designs: int, say: Callable[[str], Any] = lambda line: None, *, distributed: bool = False
+) -> Iterator[Bench]:
+    """Stores of its own, with so many rows a table and so many designs; all gone at the end of the block.
+
+    `distributed` is on a Citus cluster of a coordinator and two workers, as `migrate distribute` leaves it.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder,
         throwaway_stores() as stores,
         contextlib.ExitStack() as stack,
     ):
+        assert stores.postgres_pid is not None
+        servers = {"PostgreSQL": stores.postgres_pid}
+        if distributed:
+            cluster = stack.enter_context(citus_cluster())
+            stores = replace(stores, database_url=cluster.url)
+            names = ("coordinator", *(f"worker {number}" for number in range(1, len(cluster.nodes))))
+            servers = {name: node.pid for name, node in zip(names, cluster.nodes, strict=True)}
         settings = _settings(stores)
         upgrade(settings)
         for step, seconds in asyncio.run(bulk.fill(settings, rows, designs)).items():
             say(f"loaded {step} in {seconds:.1f} s")
+        if distributed:
+            distributing.distribute(settings, say)
         token, design_id = asyncio.run(_actors(settings))
         port = free_port()
         upstream = stores.mongodb_uri
@@ -125,7 +149,9 @@ def bench(rows: int, designs: int, say: Callable[[str], Any] = lambda line: None
         replayed = settings.model_copy(
             update={"mongodb_uri": SecretStr(upstream.replace(f":{own_port}/", f":{port}/"))}
         )
-        yield Bench(settings, replayed, Path(folder), token, design_id, rows, designs, stack)
+        assert stores.mongodb_pid is not None
+        servers["MongoDB"] = stores.mongodb_pid
+        yield Bench(settings, replayed, Path(folder), token, design_id, rows, designs, servers, stack)
 
 
 def _settings(stores: EmbeddedStores) -> Settings:

@@ -179,6 +179,25 @@ class Site:
         return visitor
 
 
+class _Seconds:
+    """What came of the requests that began in each second, as `[slowest in ms, shed, failed]`."""
+
+    def __init__(self, environment: Environment, began: float) -> None:
+        self.found: dict[int, list[float]] = {}
+        self._began = began
+        environment.events.request.add_listener(self._ended)
+
+    def _ended(self, name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
+        second = int(time.perf_counter() - response_time / 1000 - self._began)
+        found = self.found.setdefault(second, [0.0, 0, 0])
+        if exception is not None:
+            found[2] += 1
+        elif name == SHED:
+            found[1] += 1
+        else:
+            found[0] = max(found[0], response_time)
+
+
 def kinds(count: int | None = None) -> Any:
     """What visitors do, by chance; of `count` visitors, each kind has exactly its share."""
     if count is None:
@@ -190,14 +209,20 @@ def kinds(count: int | None = None) -> Any:
 
 
 def run(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Let visitors come at `rate` a second, for so many `seconds` or, where there are none, `count` of them."""
-    site, rate = Site(plan), float(plan["rate"])
+    """Let visitors come at `rate` a second, for so many `seconds` or, where there are none, `count` of them.
+
+    After the seconds they come as `then` says, which has a `rate` and `seconds`, too.
+    """
+    site, rate, then = Site(plan), float(plan["rate"]), plan.get("then")
     began = due = time.perf_counter()
-    late, visits = 0.0, []
+    seconds = _Seconds(site.environment, began)
+    late, visits, until = 0.0, [], plan.get("seconds", 0.0)
     for kind in kinds(plan.get("count")):
         due += random.expovariate(rate)
-        if plan.get("count") is None and due - began > plan["seconds"]:
-            break
+        if plan.get("count") is None and due - began > until:
+            if then is None:
+                break
+            rate, until, then = float(then["rate"]), until + then["seconds"], None
         gevent.sleep(max(0.0, due - time.perf_counter()))
         late = max(late, time.perf_counter() - due)
         visits.append(gevent.spawn(site.visit, kind))
@@ -209,6 +234,7 @@ def run(plan: Mapping[str, Any]) -> dict[str, Any]:
         "visitors": len(visits),
         "unanswered": sum(not each.ready() for each in visits),
         "late_ms": late * 1000,
+        "by_second": seconds.found,
         "operations": {
             entry.name: {
                 "count": entry.num_requests,

@@ -35,6 +35,8 @@ class Step:
     late: float
     operations: dict[str, dict[str, Any]]
     errors: list[str]
+    by_second: dict[int, tuple[float, int, int]]
+    """Of the requests that began in each second: how long the slowest answer took, how many were shed and failed."""
 
     @property
     def goodput(self) -> float:
@@ -63,8 +65,8 @@ async def _editor(settings: Settings, stores: Stores) -> str:
     return access_token(settings, account.id, await open_session(stores, account.id))
 
 
-def step(url: str, rate: float, site: Site, **limit: float) -> Step:
-    """Visitors at this rate, for `seconds` or a `count` of them."""
+def step(url: str, rate: float, site: Site, **limit: Any) -> Step:
+    """Visitors at this rate, for `seconds` or a `count` of them; after the seconds as `then` says."""
     plan = {"url": url, "rate": rate, "tokens": site.tokens, "designs": site.designs, "words": WORDS, **limit}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
@@ -88,6 +90,7 @@ def step(url: str, rate: float, site: Site, **limit: float) -> Step:
         late=came["late_ms"],
         operations=came["operations"],
         errors=came["errors"],
+        by_second={int(second): tuple(found) for second, found in came["by_second"].items()},
     )
 
 

@@ -40,5 +40,7 @@ async def test_every_kind_of_visitor_is_answered(settings: Settings, stores: Sto
     assert (came.answered, came.shed, came.failed) == (60, 0, 0)
     assert 0 < came.p50 <= came.p99
     assert SHED not in came.operations
+    slowest, shed, failed = zip(*came.by_second.values(), strict=True)
+    assert (max(slowest) > 0, sum(shed), sum(failed)) == (True, 0, 0)
     edited = await stores.database["designs"].find({"version": {"$gt": 1}}).to_list()
     assert edited  # by those who came again
