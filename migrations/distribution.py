@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from migrations import distribution_sql as functions
+from migrations.connection import LOCK_KEY
 from migrations.distribution_sql import Reference
 from migrations.errors import MigrationError
 from migrations.roles import APPLICATION_ROLE
@@ -63,6 +63,14 @@ _ARGUMENTS: Final = """
     SELECT array_remove(string_to_array(encode(tgargs, 'escape'), '\\000'), '') FROM pg_trigger
     WHERE tgrelid = CAST(:table AS regclass) AND tgfoid = 'audit.record_change()'::regprocedure
 """
+_END_SESSIONS: Final = f"""
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name NOT LIKE 'citus%'
+    AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+                    AND (classid, objid) = ({LOCK_KEY >> 32}, {LOCK_KEY & 0xFFFFFFFF}))
+"""  # noqa: S608  numbers of ours
+"""They tell workers nothing of who acts, and API processes among them know nothing of workers. The run itself goes on,
+with the connection that holds its lock."""
 
 Statements = tuple[list[str], list[str]]
 """What a step does, and what undoes it."""
@@ -152,11 +160,14 @@ def undo_last(connection: sa.Connection) -> str | None:
 
 
 def _steps() -> Iterator[Step]:
-    yield Step("workers learn what transactions say of who acts", _settings)
     yield Step("workers learn the functions of statements", _functions)
     yield Step("what writes the audit log commits in two phases", _two_phases)
     yield Step("the audit log is written by the API where no trigger can", _audit)
     yield Step("policies of row-level security do without sub-selects", _policies)
+    yield Step("workers learn what transactions say of who acts", _settings)
+    yield Step("sessions from before are ended on the way back", lambda _: ([], [_END_SESSIONS]))
+    yield Step("whoever connects knows that tables are distributed, or will be", _known)
+    yield Step("sessions from before are ended", lambda _: ([_END_SESSIONS], []))
     for table, placement in DISTRIBUTED.items():
         yield from _steps_of(table, placement)
 
@@ -200,18 +211,26 @@ def _steps_of(table: str, placement: Distributed) -> Iterator[Step]:
     )
 
 
+def _database(connection: sa.Connection) -> str:
+    return str(_value(connection, "SELECT quote_ident(current_database())"))
+
+
+def _known(connection: sa.Connection) -> Statements:
+    database = _database(connection)
+    return [f"ALTER DATABASE {database} SET {functions.DISTRIBUTED} = 'on'"], [
+        f"ALTER DATABASE {database} RESET {functions.DISTRIBUTED}"
+    ]
+
+
 def _settings(connection: sa.Connection) -> Statements:
-    database = postgresql.dialect().identifier_preparer.quote(  # type: ignore[no-untyped-call]
-        str(_value(connection, "SELECT current_database()"))
-    )
+    database = _database(connection)
     setting, local = "citus.propagate_set_commands", "SET LOCAL citus.propagate_set_commands = 'local'"
     forward = [f"ALTER DATABASE {database} SET {setting} = 'local'", local, functions.ACT_AS]
     undo = ["DROP FUNCTION shared.act_as", f"ALTER DATABASE {database} RESET {setting}"]
     if connection.scalar(_ROLE, {"role": APPLICATION_ROLE}):
         # a transaction asks workers as the role that it has taken on
-        log_in = "SELECT run_command_on_workers('ALTER ROLE {} {}')"
-        forward.append(log_in.format(APPLICATION_ROLE, "LOGIN"))
-        undo.append(log_in.format(APPLICATION_ROLE, "NOLOGIN"))
+        forward.append(functions.on_workers(f"ALTER ROLE {APPLICATION_ROLE} LOGIN"))
+        undo.append(functions.on_workers(f"ALTER ROLE {APPLICATION_ROLE} NOLOGIN"))
     return forward, undo
 
 

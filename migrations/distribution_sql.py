@@ -11,6 +11,8 @@ from typing import Final
 
 AUDITED: Final = "app.audited"
 """The setting by which a transaction says that it writes the log itself."""
+DISTRIBUTED: Final = "app.distributed"
+"""The setting by which each session of a distributed database knows that it is one."""
 REFUSED: Final = "57P03"
 """What a shard raises where nobody says so: `cannot_connect_now`, after which this API connects anew and looks again at
 what it is connected to."""
@@ -161,6 +163,23 @@ class Reference:
     target: str
     target_column: str
     on_delete: str
+
+
+def on_workers(statement: str) -> str:
+    """Run a statement about a role on each worker. Raises where it fails on one.
+
+    No worker passes it on to others, which would run it at the same time, and fail.
+    """
+    return f"""
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM run_command_on_workers($each$
+        DO $alone$ BEGIN SET LOCAL citus.enable_alter_role_propagation = off; {statement}; END $alone$
+    $each$) WHERE NOT success) THEN
+        RAISE EXCEPTION 'a worker has not run: {statement}';
+    END IF;
+END
+$$"""
 
 
 def refusing(record_change: str) -> str:

@@ -89,8 +89,15 @@ def is_pooled(engine: AsyncEngine) -> bool:
 
 async def ask(connection: Connection, query: str) -> asyncpg.Record:
     """The only row of a query, read in a way that works with every pooler."""
-    async with connection.transaction():
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
         row = await (await connection.prepare(query, name="")).fetchrow()
+    except BaseException:
+        if not connection.is_closed():  # else the driver would raise that it can't roll back, which says nothing
+            await transaction.rollback()
+        raise
+    await transaction.commit()
     assert row is not None
     return row
 

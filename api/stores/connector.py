@@ -34,19 +34,20 @@ _POOLER: Final = (
 
 
 class Connector:
-    """Opens connections by the settings. The first one checks the server, and runs the caller's `checks`.
+    """Opens connections by the settings. The first one checks the server, and runs the caller's `checks`; every one
+    runs `always`.
 
     Until a server has passed, every new connection checks it again.
     """
 
-    def __init__(self, settings: Settings, *checks: Check) -> None:
+    def __init__(self, settings: Settings, *checks: Check, always: Check | None = None) -> None:
         if settings.postgres_url is None:
             raise ConfigurationError("DATABASE_URL (or POSTGRES_HOST) is not set")
         self.is_pooled = settings.postgres_pooler == "transaction"
         self._session = _session(settings)
         self._password: PasswordSource | None = None
         self._arguments = self._driver_arguments(settings, settings.postgres_url)
-        self._checks = checks
+        self._checks, self._always = checks, always
         self._is_fit = False
 
     def _driver_arguments(self, settings: Settings, address: str) -> dict[str, Any]:
@@ -73,18 +74,16 @@ class Connector:
     async def __call__(self, *_: Any, **changes: Any) -> Connection:
         """Open a connection. Raises StoreUnfit, and whatever asyncpg.connect raises."""
         connection = await self._connect(changes)
-        if not self._is_fit:
-            try:
+        try:
+            if not self._is_fit:
                 await self._look(connection)
-            except BaseException:
-                connection.terminate()
-                raise
-            self._is_fit = True
+                self._is_fit = True
+            if self._always is not None:
+                await self._always(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
-
-    def look_again(self) -> None:
-        """Check the server again with the next connection."""
-        self._is_fit = False
 
     async def _connect(self, changes: Mapping[str, Any]) -> Connection:
         arguments = {**self._arguments, **changes}

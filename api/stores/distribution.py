@@ -1,12 +1,12 @@
 """What differs where PostgreSQL is the coordinator of a Citus cluster, over which tables are distributed.
 
-Whether they are is asked on the first connection, and again after PostgreSQL has refused a write because of it. On one
-PostgreSQL nothing of this module is called after that.
+Whether they are is asked on each new connection: `migrate distribute` ends those from before. On one PostgreSQL nothing
+else of this module is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from sqlalchemy import (
     BooleanClauseList,
     ColumnElement,
     Connection,
-    ExceptionContext,
     Result,
     Table,
     bindparam,
@@ -33,15 +32,10 @@ from sqlalchemy.sql import operators
 from models.base import new_id
 from models.distribution import distribution
 from models.external_pooler import Connection as DriverConnection
-from models.external_pooler import ask
+from models.external_pooler import PooledConnection, ask
 
-_LOOK: Final = """
-    SELECT count(*) > 0 AS distributed FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE nspname = 'shared' AND relname = 'distribution'
-"""
-"""From the catalog, which needs no right to the schema."""
-_REFUSED: Final = "57P03"
-"""What a write is refused with that isn't written to the audit log; see migrations/distribution_sql.py."""
+_LOOK: Final = "SELECT current_setting('app.distributed', true) = 'on' AS distributed"
+"""`migrate distribute` gives the setting to the database, ends the sessions from before, and then moves the tables."""
 _BEGIN: Final = "SELECT audit.begin_change($1, $2, $3, $4)"
 _END: Final = "SELECT audit.end_change($1, $2, $3, $4, $5)"
 
@@ -56,20 +50,19 @@ class Distribution:
 
     is_distributed: bool = False
     session: type[Session] = field(default_factory=lambda: type("StoresSession", (Session,), {}))
+    _asked: int = 0
+    _heard: int = 0
 
     async def look(self, connection: DriverConnection) -> None:
         """Ask the server on a new connection."""
-        self._become((await ask(connection, _LOOK))["distributed"])
-
-    def asking_again(self, look_again: Callable[[], None]) -> Callable[[ExceptionContext], None]:
-        """A listener to errors, which has PostgreSQL asked again where it refuses a write to a distributed table."""
-
-        def listen(context: ExceptionContext) -> None:
-            error = context.original_exception
-            if getattr(error, "sqlstate", None) == _REFUSED and "is distributed" in str(error):
-                look_again()
-
-        return listen
+        self._asked += 1
+        place = self._asked
+        pooled = isinstance(connection, PooledConnection)
+        row = await (ask(connection, _LOOK) if pooled else connection.fetchrow(_LOOK))
+        assert row is not None
+        if place > self._heard:  # an older connection may be answered later
+            self._heard = place
+            self._become(bool(row["distributed"]))
 
     def _become(self, distributed: bool) -> None:
         if distributed == self.is_distributed:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beanie.odm.utils.init import Initializer
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.config.settings import Settings
@@ -143,9 +142,8 @@ class _OfflineInitializer(Initializer):
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Both stores, open as long as the block runs. They connect lazily: nothing here waits for a server."""
     distribution = Distribution()
-    guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated, distribution.look))
+    guard = PostgresGuard(Limits.of(settings), Connector(settings, migrated, always=distribution.look))
     engine = postgres_engine(settings, guard=guard)
-    event.listen(engine.sync_engine, "handle_error", distribution.asking_again(guard.connector.look_again))
     spare = SpareConnection(guard.connect)
     try:
         client = guarded_mongo_client(settings)

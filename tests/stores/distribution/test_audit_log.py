@@ -39,7 +39,6 @@ UUID_OR_MOMENT = re.compile(
 )
 PAST_THE_LOG = r"avatar\.avatars is distributed, and this change is not written to the audit log"
 AT_ONCE = "all at once"
-ON_WORKERS = "SELECT run_command_on_workers($$ALTER ROLE CURRENT_USER {}$$)"
 
 
 async def written(settings: Settings) -> list[Any]:
@@ -139,9 +138,10 @@ async def test_the_log_of_distributed_tables_is_the_one_that_triggers_write(on_c
 
     # when: the same on workers with a time zone of their own
     await asyncio.to_thread(distribute, on_cluster)
-    await asyncio.to_thread(sql, on_cluster, ON_WORKERS.format("SET timezone = 'America/Caracas'"))
+    zone = "SELECT success FROM run_command_on_workers($$ALTER SYSTEM SET timezone = 'America/Caracas'$$)"
+    assert all(row["success"] for row in await asyncio.to_thread(sql, on_cluster, zone))
+    await asyncio.to_thread(sql, on_cluster, "SELECT run_command_on_workers('SELECT pg_reload_conf()')")
     by_the_api = await written(on_cluster)
-    await asyncio.to_thread(sql, on_cluster, ON_WORKERS.format("RESET timezone"))
 
     # then
     deleted = [entry["operation"] for entry in by_triggers if entry["table_name"] == "avatar.avatars"].count("DELETE")

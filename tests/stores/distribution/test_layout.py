@@ -35,7 +35,7 @@ BEYOND_STRUCTURE = (
     "SELECT n.nspname, c.relname, array_agg(DISTINCT acl::text) FROM pg_class c JOIN pg_namespace n "
     "ON n.oid = relnamespace, unnest(relacl) acl WHERE nspname IN ('shared', 'avatar', 'audit') AND relkind = 'r' "
     "GROUP BY 1, 2 ORDER BY 1, 2",
-    "SELECT setconfig FROM pg_db_role_setting WHERE array_to_string(setconfig, ' ') ~ 'propagate'",
+    "SELECT setconfig FROM pg_db_role_setting WHERE array_to_string(setconfig, ' ') ~ 'propagate|distributed'",
 )
 
 
