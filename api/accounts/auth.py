@@ -84,13 +84,15 @@ class SessionCache:
     """Active sessions by their ids, as they were in PostgreSQL at most `FRESH` seconds ago.
 
     The age counts from before the statement was sent, and is never extended. Requests that miss at the same time share
-    one statement. A process that changes an account or a session forgets it here, so the change takes effect at once.
+    one statement, and are all misses. A process that changes an account or a session forgets it here, so the change
+    takes effect at once.
     """
 
     def __init__(self) -> None:
         self._known = BoundedDict[UUID, tuple[float, ActiveSession | None]](REMEMBERED)
         self._fetches: dict[UUID, asyncio.Task[ActiveSession | None]] = {}
         self._writes = 0
+        self.hits = self.misses = 0
 
     def known(self, session_id: UUID) -> ActiveSession | None:
         """The session, where it is known to be active."""
@@ -112,11 +114,14 @@ class SessionCache:
         Where queries are read from replicas, it is asked for each time: another instance may have written for it.
         """
         if stores.follows_writers:
+            self.misses += 1
             return await _current(session_id, stores)
         known = self._known.get(session_id)
         if known is not None and time.monotonic() - known[0] < FRESH:
             self._known.move_to_end(session_id)
+            self.hits += 1
             return known[1]
+        self.misses += 1
         fetch = self._fetches.get(session_id)
         if fetch is None:
             fetch = self._fetches[session_id] = asyncio.create_task(self._fetch(session_id, stores))

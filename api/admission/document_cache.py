@@ -161,10 +161,15 @@ class DocumentCache:
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self.bytes = 0
         """About how many bytes the cached documents take."""
-        self.parsed = 0
+        self.parsed = self.hits = 0
         """How many texts weren't there, and had to be parsed."""
         self.when_forgotten: list[Callable[[DocumentNode], None]] = []
         """Called with each document that leaves the cache, so that others don't keep it alive."""
+
+    @property
+    def misses(self) -> int:
+        """Documents that weren't kept; `hits` are operations whose documents were."""
+        return self.parsed
 
     def __len__(self) -> int:
         return len(self._documents)

@@ -238,6 +238,8 @@ class LimitedSchema(strawberry.Schema):
         is_new = document.is_new
         if is_new:  # each step takes up to tens of ms: the others get their turn in between
             await asyncio.sleep(0)
+        else:
+            documents.hits += 1
         errors = document.errors(self._schema, hide_suggestions=not settings.suggestions)
         if not errors and not settings.introspection:
             errors = document.introspection_errors(self._schema)

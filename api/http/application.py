@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from api.admission.document_cache import documents
 from api.config.setting_types import ANY
 from api.config.settings import Settings
 from api.demo.sign_in_accounts import DemoAccount, demo_accounts
@@ -67,7 +68,14 @@ def create_app(settings: Settings) -> Starlette:
                     await beside.enter_async_context(sweeping(stores, settings))
                     await beside.enter_async_context(following(stores, settings, app.state.search_lag))
                     if metrics is not None:
-                        measuring = metrics.measuring(stores, live, endpoint.traffic, sockets, app.state.search_lag)
+                        measuring = metrics.measuring(
+                            stores,
+                            live,
+                            endpoint.traffic,
+                            sockets,
+                            app.state.search_lag,
+                            {"documents": documents, "sessions": endpoint.auth.sessions},
+                        )
                         await beside.enter_async_context(measuring)
                     yield
             finally:

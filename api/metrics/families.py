@@ -97,6 +97,8 @@ FALLBACKS: Final = _counter("executor_fallbacks", "Operations left to graphql-co
 PARSED: Final = _counter("documents_parsed", "Documents that had to be parsed, as they weren't kept.")
 DOCUMENTS: Final = _gauge("documents", "Documents that are kept parsed.")
 DOCUMENT_BYTES: Final = _gauge("documents_bytes", "Memory that they take, about.")
+CACHE_HITS: Final = _counter("cache_hits", "What was asked of a cache and was there.", "cache")
+CACHE_MISSES: Final = _counter("cache_misses", "What was asked of a cache and was not.", "cache")
 
 SQL: Final = _counter("sql_statements", "SQL statements that requests to /graphql have sent.")
 MONGO: Final = _counter("mongodb_commands", "MongoDB commands that they have sent.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sized
+from collections.abc import AsyncIterator, Mapping, Sized
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -18,7 +18,7 @@ from api.metrics.exposition import Totals
 from api.metrics.memory import Slot
 from api.metrics.names import Names
 from api.metrics.requests import Requests
-from api.metrics.sampling import EVERY, LoopLag, Sampler, Traffic
+from api.metrics.sampling import EVERY, Cache, LoopLag, Sampler, Traffic
 from api.search.following import Lag
 from api.stores.background import in_background
 from api.stores.postgres import GuardedPool
@@ -38,10 +38,16 @@ class Metrics:
 
     @contextlib.asynccontextmanager
     async def measuring(
-        self, stores: Stores, live: Live, traffic: Traffic, sockets: Sized, lag: Lag
+        self,
+        stores: Stores,
+        live: Live,
+        traffic: Traffic,
+        sockets: Sized,
+        lag: Lag,
+        caches: Mapping[str, Cache],
     ) -> AsyncIterator[None]:
         """Measure a process as long as the block runs, which is that of its lifespan."""
-        sampler = self._sampler = Sampler(self.slot, stores, live, traffic, sockets, lag)
+        sampler = self._sampler = Sampler(self.slot, stores, live, traffic, sockets, lag, caches)
         pool = stores.engine.pool
         assert isinstance(pool, GuardedPool)
         pool.waited = _Waits(self.slot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from math import nan
 from typing import Final, Protocol
 
@@ -32,12 +32,32 @@ class Traffic(Protocol):
     shed: int
 
 
-class Sampler:
-    """Samples a process. `sockets` are its WebSockets, and `lag` is how far it knows search to be behind."""
+class Cache(Protocol):
+    """What counts how often it has had what it was asked for."""
 
-    def __init__(self, slot: Slot, stores: Stores, live: Live, traffic: Traffic, sockets: Sized, lag: Lag) -> None:
+    @property
+    def hits(self) -> int: ...
+
+    @property
+    def misses(self) -> int: ...
+
+
+class Sampler:
+    """Samples a process. `sockets` are its WebSockets, and `lag` is how far it knows search to be behind; `caches` have
+    their names as they are shown."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        stores: Stores,
+        live: Live,
+        traffic: Traffic,
+        sockets: Sized,
+        lag: Lag,
+        caches: Mapping[str, Cache],
+    ) -> None:
         self._slot, self._stores, self._live = slot, stores, live
-        self._traffic, self._sockets, self._lag = traffic, sockets, lag
+        self._traffic, self._sockets, self._lag, self._caches = traffic, sockets, lag, caches
         self._before: dict[int, float] = {}
 
     def sample(self) -> None:
@@ -63,6 +83,9 @@ class Sampler:
         self._count(families.PARSED, documents.parsed)
         self._gauge(families.DOCUMENTS, len(documents))
         self._gauge(families.DOCUMENT_BYTES, documents.bytes)
+        for name, cache in self._caches.items():
+            self._count(families.CACHE_HITS, cache.hits, name)
+            self._count(families.CACHE_MISSES, cache.misses, name)
 
     def _sharing(self) -> None:
         if (coalescer := self._stores.coalescer) is not None:

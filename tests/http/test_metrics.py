@@ -88,7 +88,7 @@ async def operations(client: httpx.AsyncClient) -> dict[str, float]:
 def has_waiters(stores: Stores) -> bool:
     """Whether somebody waits for a connection of the pool."""
     pool: Any = stores.engine.pool
-    return bool(pool._pool._queue._getters)
+    return bool(pool._pool._waiting)
 
 
 async def post(client: httpx.AsyncClient, body: Any, status: int = 200, **headers: str) -> None:
