@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.rates import counts
 from api.rates.counts import MemoryCounts
+from api.rates.meter import Meters
 from api.rates.windows import Rate, Window
 from api.stores.stores import Stores
 from tests.support.applications import running
@@ -211,6 +212,26 @@ def test_windows_begin_at_moments_of_their_own_and_follow_each_other() -> None:
         assert Window.of(key, rate, window.closes - 0.001) == window
         after = Window.of(key, rate, window.closes)
         assert (after.name != window.name, after.closes) == (True, window.closes + 60)
+
+
+async def test_what_is_charged_at_once_counts_in_the_window_that_is_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the one who charges was there in the window before; all of an address share it."""
+    now = [1_000_000.0]
+    monkeypatch.setattr("api.rates.meter.time.time", lambda: now[0])
+    meters = Meters(settings.model_copy(update={"rate_limit_address": "10/minute"}), MemoryCounts())
+    one, other = meters.of(None, "192.0.2.1"), meters.of(None, "192.0.2.1")
+    assert one is not None
+    assert other is not None
+    assert one.charge_at_once(6)
+    assert not other.charge_at_once(6)
+
+    now[0] += 60
+
+    assert one.charge_at_once(6)
+    assert not other.charge_at_once(6)
+    assert other.charge_at_once(4)
 
 
 async def test_counts_in_memory_end_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
