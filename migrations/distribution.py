@@ -228,9 +228,12 @@ def _settings(connection: sa.Connection) -> Statements:
     forward = [f"ALTER DATABASE {database} SET {setting} = 'local'", local, functions.ACT_AS]
     undo = ["DROP FUNCTION shared.act_as", f"ALTER DATABASE {database} RESET {setting}"]
     if connection.scalar(_ROLE, {"role": APPLICATION_ROLE}):
-        # a transaction asks workers as the role that it has taken on
-        forward.append(functions.on_workers(f"ALTER ROLE {APPLICATION_ROLE} LOGIN"))
-        undo.append(functions.on_workers(f"ALTER ROLE {APPLICATION_ROLE} NOLOGIN"))
+        # A transaction asks workers as the role that it has taken on. On the coordinator it may log in, too, though
+        # nobody does: whenever a node is added, Citus makes the role on all nodes what it is there.
+        for words, statements in (("LOGIN", forward), ("NOLOGIN", undo)):
+            change = f"ALTER ROLE {APPLICATION_ROLE} {words}"
+            # the workers first, which commit at once: else they would wait for what this transaction has them do
+            statements += [functions.on_workers(change), change]
     return forward, undo
 
 
