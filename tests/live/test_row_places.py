@@ -36,22 +36,23 @@ async def test_a_place_that_another_history_has_as_well_has_expired(
         lost = (await events.next())["resumeToken"]
         assert [(await anext(stream))["item"]["name"] for _ in range(2)] == ["Kept", "Lost"]
         await lose_the_last_change(stores)
-        await create_catalog_item(stores, name="Instead")
-
+        async with running(settings) as (app, _), listening(app) as other:
+            async with followed(other, CHANGES, after=kept) as resumed:
+                await create_catalog_item(stores, name="Instead")
+                told = await resumed.next()
+                assert told["item"]["name"] == "Instead"
+                fingerprint, (position, _) = place_of(told["resumeToken"])
+                assert place_of(lost)[1][0] == position
+                # where the place is kept, and then where the log is asked
+                for each in (lost, *(token_of(fingerprint, [position, digit * 32]) for digit in "0f")):
+                    assert await refusal(other, CHANGES, after=each) == "RESUME_TOKEN_EXPIRED"
+            assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
         # those who follow were told of what is no longer so
         message = await events.socket.receive()
         assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
         with pytest.raises(StreamEnded) as ended:
             await anext(stream)
         assert ended.value.code == "RESUME_TOKEN_EXPIRED"
-    async with running(settings) as (app, _), listening(app) as other:
-        assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
-        async with followed(other, CHANGES, after=kept) as events:
-            told = await events.next()
-            assert told["item"]["name"] == "Instead"
-            assert place_of(told["resumeToken"])[1][0] == place_of(lost)[1][0]
-            # also where that place is kept
-            assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
 
 
 async def test_places_may_be_as_large_as_a_restored_database_has_them(
