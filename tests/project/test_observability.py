@@ -99,7 +99,14 @@ async def test_every_query_asks_for_what_the_server_exports(settings: Settings, 
     }
     assert unseen == {
         *("executor_fallbacks", "documents", "documents_bytes", "sql_statements", "mongodb_commands", "keys_saved"),
-        *("documents_parsed", "reads_waited_seconds", "replica_reads", "replica_failures", "replicas_missed"),
+        *(
+            "documents_parsed",
+            "operations",
+            "reads_waited_seconds",
+            "replica_reads",
+            "replica_failures",
+            "replicas_missed",
+        ),
     }
 
 
