@@ -37,7 +37,7 @@ _POLICIES: Final = """
     SELECT p.polname::text AS name, c.oid::regclass::text AS "table", pg_get_expr(p.polqual, p.polrelid) AS using,
            pg_get_expr(p.polwithcheck, p.polrelid) AS checked
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ANY (:schemas) ORDER BY 2, 1
+    WHERE n.nspname || '.' || c.relname = ANY (:tables) ORDER BY 2, 1
 """
 _REFERENCES: Final = """
     SELECT k.conname::text AS name, pg_get_constraintdef(k.oid) AS definition, a.attname::text AS "column",
@@ -284,8 +284,7 @@ def _writers(connection: sa.Connection) -> list[str]:
 
 def _policies(connection: sa.Connection) -> Statements:
     forward, undo = [], []
-    schemas = sorted({table.partition(".")[0] for table in DISTRIBUTED} | {"shared"})
-    for row in _rows(connection, _POLICIES, schemas=schemas):
+    for row in _rows(connection, _POLICIES, tables=[*DISTRIBUTED]):
         alter = f"ALTER POLICY {row['name']} ON {row['table']}"
         rules = [("USING", row["using"]), ("WITH CHECK", row["checked"])]
         forward.append(" ".join((alter, *(f"{word} ({_plain(rule)})" for word, rule in rules if rule))))

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import Grouping
 
 from models.base import new_id
 from models.distribution import distribution
@@ -122,14 +123,15 @@ def _locked(connection: Connection, table: Table, by: Any, where: Any) -> list[t
 
 def _names_one(where: Any, by: Any) -> bool:
     """Whether a condition asks for one value of this column, besides others."""
-    return any(
-        isinstance(each, BinaryExpression)
-        and each.operator is operators.eq
-        and each.left.shares_lineage(by)
-        and isinstance(each.right, BindParameter)
-        for each in (
-            where.clauses if isinstance(where, BooleanClauseList) and where.operator is operators.and_ else [where]
-        )
+    if isinstance(where, Grouping):
+        return _names_one(where.element, by)
+    if isinstance(where, BooleanClauseList):
+        return where.operator is operators.and_ and any(_names_one(each, by) for each in where.clauses)
+    return (
+        isinstance(where, BinaryExpression)
+        and where.operator is operators.eq
+        and bool(where.left.shares_lineage(by))
+        and isinstance(where.right, BindParameter)
     )
 
 

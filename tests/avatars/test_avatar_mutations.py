@@ -714,16 +714,19 @@ async def test_the_statements_of_each_mutation(app: Starlette, client: httpx.Asy
         assert costs.mongo == 0
         return len([statement for statement in costs.sql if "account_sessions" not in statement])
 
-    # when, then: the first says who acts
-    assert await cost("createAvatar", name="New", isDefault=True) == 4
+    # when: the first says who acts
+    costs = [await cost("createAvatar", name="New", isDefault=True)]
     new = await avatars(stores).find_one(Avatar.name == "New")
     other = await avatars(stores).find_one(Avatar.name == "Other 0")
     assert new is not None
     assert other is not None
-    assert await cost("updateAvatar", id=gid(new), name="Newer") == 2
-    assert await cost("setDefaultAvatar", id=gid(other)) == 5
-    assert await cost("deleteAvatar", id=gid(other)) == 6
-    assert await cost("restoreAvatar", id=gid(other)) == 3
+    costs.append(await cost("updateAvatar", id=gid(new), name="Newer"))
+    costs.append(await cost("setDefaultAvatar", id=gid(other)))
+    costs.append(await cost("deleteAvatar", id=gid(other)))
+    costs.append(await cost("restoreAvatar", id=gid(other)))
+
+    # then: where avatars are distributed, their rows are locked and the log is written by statements of their own
+    assert costs == ([7, 5, 11, 12, 6] if stores.distribution.is_distributed else [4, 2, 5, 6, 3])
 
 
 async def test_a_change_is_logged_with_who_did_it(client: httpx.AsyncClient, stores: Stores) -> None:
