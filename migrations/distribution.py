@@ -64,13 +64,15 @@ _ARGUMENTS: Final = """
     WHERE tgrelid = CAST(:table AS regclass) AND tgfoid = 'audit.record_change()'::regprocedure
 """
 _END_SESSIONS: Final = f"""
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+    SELECT CASE WHEN count(pg_terminate_backend(pid)) > 0 THEN pg_sleep(3) END
+    FROM pg_stat_activity WHERE datname = current_database()
     AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name NOT LIKE 'citus%'
     AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
                     AND (classid, objid) = ({LOCK_KEY >> 32}, {LOCK_KEY & 0xFFFFFFFF}))
 """  # noqa: S608  numbers of ours
 """They tell workers nothing of who acts, and API processes among them know nothing of workers. The run itself goes on,
-with the connection that holds its lock."""
+with the connection that holds its lock. Reads that were under way are sent again as they were: they have some seconds
+before tables move."""
 
 Statements = tuple[list[str], list[str]]
 """What a step does, and what undoes it."""
