@@ -60,6 +60,8 @@ SQLSTATES: Final = {
 """Every SQLSTATE that asyncpg knows. What is None is a bug of ours, or told by whoever wrote."""
 LOST: Final = "08000 08001 08003 08004 08006 08007 08P01 25P03 25P04 57P01 57P02 57P03 57P04 57P05"
 """After which the connection is lost, whether or not its end has been seen."""
+LOST_BY_ERRORS: Final = "25P03 25P04 57P03 57P04 57P05"
+"""Those where that isn't fatal: of the others, a coordinator of Citus tells of the connections that it has itself."""
 
 
 def told(error: BaseException) -> tuple[str, Any] | None:
@@ -68,8 +70,9 @@ def told(error: BaseException) -> tuple[str, Any] | None:
     return None if known is None else (known.extensions["code"], known.extensions.get("store"))
 
 
-def of_state(state: str) -> asyncpg.PostgresError:
-    error: asyncpg.PostgresError = _base.PostgresError.new({"C": state, "M": "it said so", "S": "ERROR", "V": "ERROR"})
+def of_state(state: str, severity: str = "ERROR") -> asyncpg.PostgresError:
+    fields = {"C": state, "M": "it said so", "S": severity, "V": severity}
+    error: asyncpg.PostgresError = _base.PostgresError.new(fields)
     return error
 
 
@@ -81,10 +84,11 @@ def test_every_sqlstate_has_its_class() -> None:
     assert stated.keys() - known == {"58P03"} - known
 
 
-def test_connections_are_dropped_that_the_server_ends() -> None:
+@pytest.mark.parametrize(("severity", "lost"), [("FATAL", LOST), ("PANIC", LOST), ("ERROR", LOST_BY_ERRORS)])
+def test_connections_are_dropped_that_the_server_ends(severity: str, lost: str) -> None:
     known = [state for state in _MESSAGES if state is not None]
-    ends = {state for state in known if models.failures.ends_connection(of_state(state))}
-    assert ends == set(LOST.split())
+    ends = {state for state in known if models.failures.ends_connection(of_state(state, severity))}
+    assert ends == set(lost.split())
 
 
 @pytest.mark.parametrize(

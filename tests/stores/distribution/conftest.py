@@ -1,4 +1,4 @@
-"""A Citus cluster for the tests of a module, where this machine has one."""
+"""A Citus cluster for the tests of a module, where this machine has one, and Citus is what is tested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from tests.support.stores.engines import Cluster, citus_cluster
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def of_distribution(request: pytest.FixtureRequest) -> None:
+    """Each of these modules starts a cluster of its own, which takes longer than its tests."""
+    if request.config.getoption("--postgres") != "distributed":
+        pytest.skip("this starts a cluster of its own: run it with --postgres=distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster(of_distribution: None) -> Iterator[Cluster]:
     with citus_cluster() as cluster:
         yield cluster
 

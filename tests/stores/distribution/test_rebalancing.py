@@ -32,7 +32,7 @@ MOVED: Final = "SELECT count(*) FROM citus_shards WHERE nodeport = {port} AND ci
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def cluster(of_distribution: None) -> Iterator[Cluster]:
     """A cluster whose last worker isn't part of it yet. Shards can move while they are written to."""
     with citus_cluster(workers=3) as cluster, ThreadPoolExecutor() as threads:
         settings = Settings(_env_file=None, database_url=SecretStr(cluster.url))
