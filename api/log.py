@@ -48,7 +48,7 @@ class Cost:
     mongo: int = 0
     joined: int = 0
     asked: Asked | None = None
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=time.perf_counter, compare=False)
 
 
 current_cost: ContextVar[Cost | None] = ContextVar("current_cost", default=None)

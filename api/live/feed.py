@@ -112,16 +112,28 @@ class Feed(Generic[P, C]):
         self._place = self._kept_after = await self.source.begin()
         self._kept = []
         # in a context of its own: what it does is not part of the request that comes first
-        name = f"live updates from {self.source.name}"
-        self._reading = asyncio.create_task(self._read(), name=name, context=Context())
+        name, opened = f"live updates from {self.source.name}", asyncio.Event()
+        self._reading = asyncio.create_task(self._read(opened), name=name, context=Context())
+        # a change stream that begins with a past time takes what is written meanwhile for older, on some servers
+        await opened.wait()
+        if self._reading is None:
+            raise PlaceGone
 
-    async def _read(self) -> None:
+    async def _read(self, opened: asyncio.Event) -> None:
+        try:
+            await self._read_on(opened)
+        finally:
+            opened.set()
+
+    async def _read_on(self, opened: asyncio.Event) -> None:
+        """Read until the place is gone. Sets `opened` once something is read, or can't be."""
         failing = False
         while True:
             try:
                 async for found in self.source.read(self._place):
                     failing = False
                     self._publish(found.changes, found.place)
+                    opened.set()
             except PlaceGone:
                 logger.warning("live updates begin anew: their place is gone", store=self.source.name)
                 self._reading, self._life = None, object()  # who follows is told; whoever comes next begins anew
@@ -133,6 +145,7 @@ class Feed(Generic[P, C]):
                 elif not failing:
                     logger.warning("live updates can't be read", store=self.source.name, error=repr(error))
                 failing = True
+            opened.set()
             await asyncio.sleep(RETRY)
 
     def _publish(self, changes: Sequence[C], place: P) -> None:

@@ -80,6 +80,8 @@ class PolledDesigns:
     async def read(self, after: DesignPlace) -> AsyncIterator[Read[DesignPlace, DesignChange]]:
         """What follows this place, for ever. Raises PlaceGone."""
         place, waiting = after, dict[bytes, float]()
+        await require_collection(self._database, after.collection)
+        yield Read((), place)
         while True:
             now = await self._now()
             found = [write for write in await self._writes(self._floor) if write.hash not in self._known]

@@ -41,6 +41,7 @@ class Rows:
     async def read(self, after: RowPlace) -> AsyncIterator[Read[RowPlace, RowChange]]:
         """What follows this place, for ever. Raises PlaceGone where the log doesn't have the last entry any more."""
         log, place, pause = self._log, after, _SOON
+        yield Read((), place)
         while True:
             if (found := await log.next(place)) is None:
                 raise PlaceGone

@@ -59,7 +59,10 @@ class Source(Protocol[P, C]):
         ...
 
     def read(self, after: P) -> AsyncIterator[Read[P, C]]:
-        """What follows this place, for ever. Raises PlaceGone."""
+        """What follows this place, for ever. Raises PlaceGone.
+
+        The first of it is empty, and says that nothing which is written from now on can be missed.
+        """
         ...
 
     async def page(self, after: P, upto: P) -> Sequence[C]:

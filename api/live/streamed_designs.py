@@ -58,6 +58,7 @@ class StreamedDesigns:
         """What follows this place, for ever. Raises PlaceGone."""
         place = after
         async with self._watching(after, **_images(), max_await_time_ms=AWAIT) as stream:
+            yield Read((), place)
             while True:
                 event = await self._next(stream, place)
                 changes = []

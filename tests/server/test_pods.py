@@ -136,12 +136,15 @@ def test_a_pod_writes_nothing_and_needs_no_rights(settings: Settings, clean_stor
         pytest.skip("needs root, util-linux, and the right to make a mount namespace")
     (template,) = (each for kind, each in pods(build(BASE)).items() if kind == "Deployment")
     assert settings.postgres_url is not None
+    writable = [mount["mountPath"] for mount in template["spec"]["containers"][0]["volumeMounts"]]
+    if any(Path(COMMAND).is_relative_to(place) for place in writable):
+        pytest.skip("this checkout lies where the pod has an empty volume")
     port = free_port()
     variables = environment(
         settings, ENVIRONMENT="production", LOG_LEVEL="info", PORT=str(port), DATA_DIR="/nowhere", HOME="/home/nobody"
     )
     script = SEALED.format(
-        writable=" ".join(mount["mountPath"] for mount in template["spec"]["containers"][0]["volumeMounts"]),
+        writable=" ".join(writable),
         folder="/srv",
         user=template["spec"]["securityContext"]["runAsUser"],
         command=f"{COMMAND} serve",
