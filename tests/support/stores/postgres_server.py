@@ -46,7 +46,9 @@ def postgres_server(
     with _folder() as folder:
         if not another:
             copy_cluster(folder, programs)
-        daemon = configured(postgres_daemon(folder, False, programs), options or {})
+        # a replica that is still to start must find all that was written since it was copied
+        kept = {"wal_keep_size": "1GB"}
+        daemon = configured(postgres_daemon(folder, False, programs), kept | dict(options or {}))
         (folder / "postgres" / "pg_hba.conf").write_text("\n".join(access) + "\n")
         with started(daemon):
             yield daemon
