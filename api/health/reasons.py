@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+import asyncpg
 import sqlalchemy.exc
 from pymongo import errors as mongodb
 
@@ -80,7 +81,8 @@ def reason(error: BaseException, timeout: float) -> str:
     return UNEXPECTED
 
 
-_DISCONNECTS: Final = (ConnectionError, mongodb.ConnectionFailure)
+_DISCONNECTS: Final = (ConnectionError, mongodb.ConnectionFailure, asyncpg.InternalClientError)
+"""The last is what asyncpg says on a connection that the server has ended while it was idle."""
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -567,6 +568,10 @@ class _Sqlstate(Exception):
         (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432)"), "connection refused"),
         (ConnectionResetError(errno.ECONNRESET, "db.internal"), "connection lost"),
         (ConnectionError("db.internal"), "connection lost"),
+        (
+            asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+            "connection lost",
+        ),
         (OSError(errno.EHOSTUNREACH, "db.internal"), "host unreachable"),
         (socket.gaierror(socket.EAI_NONAME, "db.internal"), "host name not found"),
         (ConnectionError("PostgreSQL server at db.internal:5432 rejected SSL upgrade"), "TLS failed"),
