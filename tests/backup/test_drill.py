@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,14 @@ async def resume_token(
 ) -> tuple[str, str]:
     """The next object that was made, and the resume token of that."""
     async with streamed(port, query, client.headers["authorization"], after=after) as events:
-        async for event in events:
-            if event["kind"] == "CREATED":
-                return (event.get("item") or event["design"])["name"], event["resumeToken"]
+        return await made(events)
+
+
+async def made(events: AsyncIterator[dict[str, Any]]) -> tuple[str, str]:
+    """The next object that was made, and the resume token of that."""
+    async for event in events:
+        if event["kind"] == "CREATED":
+            return (event.get("item") or event["design"])["name"], event["resumeToken"]
     raise AssertionError
 
 
@@ -77,11 +83,11 @@ async def lived(settings: Settings, folder: Path, key: pyrage.x25519.Identity) -
     before, after = Ledger(), Ledger()
     async with running(settings) as (app, anonymous), listening(app) as port:
         writer, _ = await signed_in(anonymous, app.state.stores, "admin")
-        following = asyncio.gather(resume_token(port, writer), resume_token(port, writer, query=DESIGNS))
-        while len(app.state.live) < 2:  # noqa: ASYNC110  nothing says when a subscription has begun
-            await asyncio.sleep(0.01)
-        await before.write(writer, "zero")
-        (_, before.token), (_, before.design_token) = await following
+        token = writer.headers["authorization"]
+        async with streamed(port, CHANGES, token) as items, streamed(port, DESIGNS, token) as designs:
+            assert [(await anext(events))["kind"] for events in (items, designs)] == ["STARTED"] * 2
+            await before.write(writer, "zero")
+            (_, before.token), (_, before.design_token) = [await made(events) for events in (items, designs)]
         for number in range(20):
             await before.write(writer, f"before{number}")
         writing = asyncio.create_task(go_on(after, writer))

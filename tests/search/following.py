@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from api.search import feed
 from api.search.following import Follower
 from api.stores.stores import Stores
 from tests.support.factories.designs import designs
+from tests.support.waiting import pause
 
 
 async def copy_designs(stores: Stores) -> None:
@@ -25,11 +27,11 @@ async def copy_designs(stores: Stores) -> None:
 
 
 async def eventually(found: Callable[[], Awaitable[Any]], expected: Any) -> None:
-    """Wait until it is found so; fails after 20 seconds with what is found instead."""
-    for _ in range(200):
-        if await found() == expected:
-            return
-        await asyncio.sleep(0.1)
+    """Wait until it is found so; fails after a minute with what is found instead."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while await found() != expected:
+                await pause()
     assert await found() == expected
 
 
