@@ -117,13 +117,13 @@ def test_install_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
         ("echo 'npm ERR! code EAI_AGAIN' >&2; exit 1", "npm can't reach its registry (EAI_AGAIN); is there a network?"),
         (
             "echo 'npm error code E404' >&2; echo 'npm error 404 http://secret@host' >&2; exit 1",
-            "npm could not bring react@18.3.1, react-dom@18.3.1, graphiql@4.1.2, @graphiql/plugin-explorer@4.0.6: "
-            "E404 (npm's log has more)",
+            "npm could not bring react@18.3.1, react-dom@18.3.1, graphiql@4.1.2, @graphiql/plugin-explorer@4.0.6, "
+            "graphql-ws@5.16.2: E404 (npm's log has more)",
         ),
         (
             "exit 7",
-            "npm could not bring react@18.3.1, react-dom@18.3.1, graphiql@4.1.2, @graphiql/plugin-explorer@4.0.6: "
-            "exit status 7 (npm's log has more)",
+            "npm could not bring react@18.3.1, react-dom@18.3.1, graphiql@4.1.2, @graphiql/plugin-explorer@4.0.6, "
+            "graphql-ws@5.16.2: exit status 7 (npm's log has more)",
         ),
         ("true", "npm did not make react-18.3.1.tgz"),
         ("exec sleep 60", "npm did not finish within 0.5 s"),

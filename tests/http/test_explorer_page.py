@@ -198,9 +198,14 @@ def test_a_click_signs_in_for_all_tabs_and_leaves_nothing_behind(page: Page) -> 
 def test_a_subscription_is_followed_until_it_is_stopped(page: Page, api: Server) -> None:
     sign_in(page, "admin", "Amara")
     tab(page, "WhoAmI")
+    page.evaluate(
+        "window.sockets = []; const Usual = window.WebSocket; "
+        "window.WebSocket = class extends Usual { constructor(...given) { super(...given); sockets.push(this); } }"
+    )
     write(page, "subscription Changes { catalogItemsChanged { kind item { name } } }", "Changes")
     page.evaluate("document.querySelector('.graphiql-execute-button').click()")
     page.wait_for(f"({ANSWER} ?? '').includes('STARTED')")
+    assert page.evaluate("sockets.map(socket => socket.url)") == [f"{api.url}/graphql".replace("http", "ws")]
 
     page.evaluate(
         f"""
@@ -229,6 +234,19 @@ def test_a_subscription_is_followed_until_it_is_stopped(page: Page, api: Server)
     # a refusal is shown, too
     write(page, 'subscription Refused { catalogItemsChanged(after: "x") { kind } }', "Refused")
     assert [error["extensions"]["code"] for error in run(page)["errors"]] == ["BAD_USER_INPUT"]
+    page.wait_for("sockets.every(socket => socket.readyState == WebSocket.CLOSED)")
+
+
+@pytest.mark.parametrize("api", ["2"], indirect=True)
+def test_a_subscription_says_why_its_socket_was_closed(page: Page) -> None:
+    sign_in(page, "user", "Robin")
+    write(page, "subscription Changes { catalogItemsChanged { kind } }", "Changes")
+    page.evaluate("document.querySelector('.graphiql-execute-button').click()")
+
+    page.wait_for(f"({ANSWER} ?? '').includes('errors')")  # the token ends after two seconds
+
+    [error] = json.loads(page.evaluate(ANSWER))["errors"]
+    assert error["message"].startswith("The WebSocket was closed: 4403 ")
 
 
 @pytest.mark.parametrize("api", ["2"], indirect=True)

@@ -18,7 +18,7 @@ from typing import Final
 CDN: Final = "https://cdn.jsdelivr.net/npm"
 """Serves files of npm packages unchanged; the page loads them from here where none are installed."""
 
-MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
+MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".md": "text/markdown"}
 
 
 class ExplorerError(Exception):
@@ -94,7 +94,13 @@ QUERY_BUILDER: Final = Package(
     "4.0.6",
     "sha512-TppIi92YPER3v70nlF01KTQrq9AiYqkZicSd1hpU7aqGmbqw/pLwBNLUEcfENBoJtw574Qxjswb01+GaYK0Tzw==",
 )
-PACKAGES: Final = (REACT, REACT_DOM, GRAPHIQL, QUERY_BUILDER)
+GRAPHQL_WS: Final = Package(
+    "graphql-ws",
+    "5.16.2",
+    "sha512-E1uccsZxt/96jH/OwmLPuXMACILs76pKF2i3W861LpKBCYtGIyPQGtWLuBLkND4ox1KHns70e83PS4te50nvPQ==",
+)
+"""The newest with a browser build. Subscriptions of the page go through it."""
+PACKAGES: Final = (REACT, REACT_DOM, GRAPHIQL, QUERY_BUILDER, GRAPHQL_WS)
 
 ASSETS: Final = (
     Asset(
@@ -118,6 +124,11 @@ ASSETS: Final = (
         "sha384-gXYG2RCFRuAiKUaKTbKxOVlvr0U9z0D/V/l5jdvRSH46vQ+9cpkG2d3ByiggUYvD",
     ),
     Asset(
+        GRAPHQL_WS,
+        "umd/graphql-ws.min.js",
+        "sha384-+EVxFEOpy8LWPRQcpntm0FKN2O+BzrMNSL0G3HIgVWFmeb6xqZqjuLivrQUTXZKi",
+    ),
+    Asset(
         GRAPHIQL,
         "graphiql.min.css",
         "sha384-1el1QShFBnnXTx9x/Cprg82hZWKt0ry29OAYIXt05swbi0KcZDFoj0CWguMpopJr",
@@ -130,6 +141,7 @@ ASSETS: Final = (
     Asset(REACT, "LICENSE", "sha384-dIN5gxuW3odCH42AKpxql36fRQlrVsjCi4EJgGC2Ty8Ihkcq9cdrChEZpKhSAfks"),
     Asset(REACT_DOM, "LICENSE", "sha384-dIN5gxuW3odCH42AKpxql36fRQlrVsjCi4EJgGC2Ty8Ihkcq9cdrChEZpKhSAfks"),
     Asset(GRAPHIQL, "LICENSE", "sha384-9JPX1agGTIUB7wtQt2kO3PUO7clmCJp+9e50VMjw1yd8briI77AZnMDBz5VcerBH"),
+    Asset(GRAPHQL_WS, "LICENSE.md", "sha384-c9rwCRJhBe3xpfGbnP7ZTP0sfjJyIeA1TwyZG3NBT2vtq9QfSZQKD4RT0zGM91Uc"),
 )
 """In the order in which the page loads them; the licences go with the copies."""
 

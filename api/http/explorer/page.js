@@ -2,7 +2,7 @@
   const element = (id) => document.getElementById(id);
   const root = element("explorer");
   const options = JSON.parse(element("options").textContent);
-  if (!window.React || !window.ReactDOM || !window.GraphiQL || !window.GraphiQLPluginExplorer) {
+  if (!window.React || !window.ReactDOM || !window.GraphiQL || !window.GraphiQLPluginExplorer || !window.graphqlWs) {
     const notice = document.createElement("p");
     notice.className = "notice";
     notice.textContent = options.local

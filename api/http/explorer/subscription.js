@@ -5,38 +5,30 @@ function isSubscription({ operationName }, document) {
   return asked.length === 1 && asked[0].operation === "subscription";
 }
 
-// The results of a subscription, as server-sent events. GraphiQL calls `return` when it is stopped: that has to end
-// the request at once, and not with the next event.
-function follow(url, request, headers) {
-  const stop = new AbortController();
+// The results of a subscription, over a WebSocket of its own: its token is the one of now, and it ends with the socket.
+// GraphiQL calls `return` when it is stopped: that has to end it at once, and not with the next event.
+function follow(path, request, headers) {
+  const url = new URL(path, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  // A retry would begin anew, and miss what happened meanwhile.
+  const client = graphqlWs.createClient({ url: url.href, connectionParams: headers, retryAttempts: 0 });
+  const followed = client.iterate(request);
   const results = read();
   const end = results.return.bind(results);
-  results.return = () => {
-    stop.abort();
+  results.return = async () => {
+    await followed.return();
     return end();
   };
   return results;
 
   async function* read() {
     try {
-      const sent = { ...headers, "content-type": "application/json", accept: "text/event-stream" };
-      const answer = await fetch(url, { method: "POST", headers: sent, body: JSON.stringify(request), signal: stop.signal });
-      if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) {
-        yield await answer.json(); // it was refused as a whole
-        return;
-      }
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      let text = "";
-      for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        const events = (text + part.value).split("\n\n");
-        text = events.pop();
-        for (const event of events) {
-          const data = event.match(/^event: next\ndata: (.*)$/);
-          if (data) yield JSON.parse(data[1]);
-        }
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
+      yield* followed;
+    } catch (reason) {
+      const closed = `The WebSocket was closed: ${reason?.code ?? ""} ${reason?.reason ?? ""}`.trimEnd();
+      yield { errors: Array.isArray(reason) ? reason : [{ message: closed }] };
+    } finally {
+      client.dispose();
     }
   }
 }
