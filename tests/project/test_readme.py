@@ -102,7 +102,7 @@ def test_ci_runs_the_test_command_as_it_stands() -> None:
 
     assert said.stdout.splitlines() == [f"{INSTALL} && .uv/bin/uv run pytest", INSTALL]
     assert 'eval "${tests%% && .uv/bin/uv *}"' in script
-    assert 'eval "$tests --executor=each --cov --cov-report=term"' in script
+    assert 'tested "$tests --executor=each" "--cov --cov-report=term"' in script
     assert "stock=/usr/bin/python3" in script
 
 
