@@ -17,7 +17,7 @@ FITTING: Final = Cost(50)
 domain: Final = Domain(
     queries=(AvatarQueries,),
     mutations=(AvatarMutations,),
-    objects={"Avatar": ObjectType(uuid_key, "avatar", policy.avatars)},
+    objects={"Avatar": ObjectType(uuid_key, "avatar", policy.avatars, by_owner=True)},
     loaders=loaders.sources,
     costs={"Avatar.fittingItems": FITTING},
 )

@@ -15,6 +15,7 @@ from typing import Any, Final
 from api.error_codes import MutationErrorCode
 from api.fields.context import Context
 from api.lists.conditions import fields_of, matches
+from api.lists.owned_keys import OwnedKey
 from api.rights.viewer import may_use_premium
 from api.stores.views import read
 from api.writing.refusals import ConflictError, MutationError, NotFoundError, Refusal
@@ -141,6 +142,8 @@ async def _wrong_avatar(context: Context, design: Mapping[str, Any], values: Map
     key = values.get("avatarId")
     if key is None or key == design.get("avatarId"):
         return []
+    if context.stores.distribution.is_distributed:
+        key = OwnedKey.of(key, owner_of(design))
     row = (await _rows(context, "avatar", (key,), frozenset(("user_id",))))[key]
     if row is not None and row.deleted_at is None and str(row.user_id) == owner_of(design):
         return []

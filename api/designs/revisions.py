@@ -71,7 +71,7 @@ class DesignRevision(Node):
     status: DesignStatus = always("How far it had come; a draft where no such status is stored.", default="draft")
     layers: list[DesignLayer] = stored("Its layers, in their order.", default=())
     metadata: DesignMetadata = stored("What described it.", default=EMPTY)
-    avatar: Avatar | None = reference("avatar", key="avatar_id", description="On whom it was worn.")
+    avatar: Avatar | None = reference("avatar", key="avatar_id", owner="user_id", description="On whom it was worn.")
 
 
 def may_read(context: Context, design: Any) -> bool:
@@ -113,6 +113,8 @@ async def page(
         begins = (span.below is None or current < span.below) and (span.above is None or current > span.above)
         itself = [revision_of(design)] if begins else []
         rows = [*kept, *itself] if request.backwards else [*itself, *kept]
+        if context.stores.distribution.is_distributed:
+            rows = [_owned(row, design) for row in rows]
 
     async def count(_: None) -> int:
         kept: int = await context.loader("design_revisions_count").load((id, current))
@@ -132,10 +134,17 @@ async def one(design: dict[str, Any], version: int, context: Context, columns: f
     """One stored version of a design; None where it isn't kept."""
     current = version_of(design)
     if version == current:
-        return revision_of(design)
-    if not 1 <= version < current:
+        found: dict[str, Any] | None = revision_of(design)
+    elif not 1 <= version < current:
         return None
-    return await context.loader("design_revision").load((design["_id"], version), columns)
+    else:
+        found = await context.loader("design_revision").load((design["_id"], version), columns)
+    return _owned(found, design) if found is not None and context.stores.distribution.is_distributed else found
+
+
+def _owned(revision: dict[str, Any], design: dict[str, Any]) -> dict[str, Any]:
+    """The revision with the owner of its design, who should own its avatar, too. Others may have the same revision."""
+    return revision | {"userId": design.get("userId")}
 
 
 async def find_revision(key: VersionKey, info: ResolveInfo) -> DesignRevision | None:

@@ -37,7 +37,7 @@ def repository(stores: Stores) -> MongoRepository[Design]:
 async def by_id(stores: Stores, keys: Sequence[ObjectId], names: frozenset[str]) -> list[Document | None]:
     """The design of each key, with its `deletedAt`, since deleted ones are included; None where there is none."""
     where = {"_id": keys[0] if len(keys) == 1 else {"$in": list(keys)}}
-    fields = projection(names | {"deleted_at"})
+    fields = _fields(stores, names | {"deleted_at"})
     found = await repository(stores).read(fields, where=where, include_deleted=True)
     by_key = {design["_id"]: design for design in found}
     return [by_key.get(key) for key in keys]
@@ -61,7 +61,7 @@ async def pages(stores: Stores, keys: Sequence[PageKey], names: frozenset[str]) 
             {"$match": mongo_filter(request)},
             {"$sort": mongo_sort(request)},
             {"$limit": request.size + 1},
-            {"$project": projection(names)},
+            {"$project": _fields(stores, names)},
         ]
         found = await _by_owner(stores, by, owners, pipeline)
         answers.update({(by, owner, request): found.get(str(owner), ()) for owner in owners})
@@ -135,10 +135,17 @@ async def facets(stores: Stores, keys: Sequence[FacetKey], names: frozenset[str]
     return [answers[key] for key in keys]
 
 
+def _fields(stores: Stores, names: frozenset[str]) -> Mapping[str, int]:
+    """The projection of these paths; where avatars are distributed, a design's with its owner, who leads to it."""
+    if stores.distribution.is_distributed and "avatar_id" in names:
+        names |= {"user_id"}
+    return projection(names)
+
+
 async def _page(stores: Stores, request: PageRequest, names: frozenset[str]) -> Sequence[Document]:
     ((field, direction), *_) = mongo_sort(request).items()
     return await repository(stores).read(
-        projection(names),
+        _fields(stores, names),
         where=mongo_filter(request),
         sort=[f"-{field}" if direction < 0 else field],
         limit=request.size + 1,

@@ -63,7 +63,9 @@ class Design(Node):
     layers: list[DesignLayer] = stored("Its layers, in the order in which they were put.", default=())
     metadata: DesignMetadata = stored("What describes it.", default=EMPTY)
     owner: User | None = reference("user", key="user_id", description="Whose design it is.")
-    avatar: Avatar | None = reference("avatar", key="avatar_id", description="On whom it is worn; null where nobody.")
+    avatar: Avatar | None = reference(
+        "avatar", key="avatar_id", owner="user_id", description="On whom it is worn; null where nobody."
+    )
     catalog_items: list[CatalogItem] = references(
         "catalog_item",
         parts="layers",

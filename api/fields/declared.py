@@ -114,10 +114,14 @@ def guarded(description: str, *, guard: Guard, column: str) -> Any:
     return DeclaredField(description=description, metadata=metadata)
 
 
-def reference(loader: str, *, key: str, description: str, guard: Guard | None = None) -> Any:
-    """Declare a field that is one object of another type; null where its key is null or leads nowhere."""
+def reference(loader: str, *, key: str, description: str, guard: Guard | None = None, owner: str | None = None) -> Any:
+    """Declare a field that is one object of another type; null where its key is null or leads nowhere.
+
+    `owner` is the parent's column that says who should own the object, if the parent is read with it: where tables are
+    distributed by owner, the object is looked for at that owner's shard first.
+    """
     needs = (key, *(guard.needs if guard else ()))
-    metadata = {BATCH_RESOLVER: Reference(loader, key, guard), "needs": needs}
+    metadata = {BATCH_RESOLVER: Reference(loader, key, guard, owner), "needs": needs}
     return DeclaredField(description=description, metadata=metadata)
 
 

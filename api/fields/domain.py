@@ -23,11 +23,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """A GraphQL type of objects: how the key in their global ids is read, and the loader that finds them by it."""
+    """A GraphQL type of objects: how the key in their global ids is read, and the loader that finds them by it.
+
+    Where their table is distributed `by_owner`, an object is looked for among those of the viewer first.
+    """
 
     key: Parse
     loader: str
     policy: Policy
+    by_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

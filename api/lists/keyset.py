@@ -61,9 +61,25 @@ def by_keys(table: Table, column: str, names: frozenset[str], *where: ColumnElem
     columns = table.columns
     if where:
         where = (columns["deleted_at"].is_(None), *where)
-    keys = cast(func.string_to_array(Parameters().take(Text()), literal_column("','")), _UUIDS)
     wanted = table.select(names | {column, "id", "deleted_at"})
-    return compile_select(select(*wanted).where(columns[column] == func.any(keys), *where))
+    return compile_select(select(*wanted).where(columns[column] == func.any(_uuids(Parameters())), *where))
+
+
+@lru_cache(MAX_STATEMENTS)
+def by_keys_of_owners(table: Table, names: frozenset[str], owner: str) -> Statement:
+    """The rows whose id is one of the UUIDs in the first parameter, and whose `owner` is one of those in the second.
+
+    Both are texts separated by commas.
+    """
+    columns, parameters = table.columns, Parameters()
+    wanted = table.select(names | {"id", "deleted_at"})
+    of_keys = columns["id"] == func.any(_uuids(parameters))
+    return compile_select(select(*wanted).where(of_keys, columns[owner] == func.any(_uuids(parameters))))
+
+
+def _uuids(parameters: Parameters) -> ColumnElement[Any]:
+    """The UUIDs in a parameter, a text separated by commas."""
+    return cast(func.string_to_array(parameters.take(Text()), literal_column("','")), _UUIDS)
 
 
 class PageShape(NamedTuple):

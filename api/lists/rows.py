@@ -16,6 +16,7 @@ from api.lists.facets import Answer, FacetKey, by_facet_question, facets_of
 from api.lists.keyset import (
     Table,
     by_keys,
+    by_keys_of_owners,
     count,
     counts_by_owner,
     numbered_pages_by_owner,
@@ -23,6 +24,7 @@ from api.lists.keyset import (
     page_shape,
     pages_by_owner,
 )
+from api.lists.owned_keys import with_owners
 from api.lists.pagination import PageRequest
 from api.stores.stores import Stores
 from api.uuids import uuid_keys
@@ -57,11 +59,34 @@ class RowReader:
 
     async def by_id(self, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]) -> list[Record | None]:
         """The row of each key, with its `deleted_at`, since deleted rows are included; None where there is no row."""
+        if self._distribution is not None and stores.distribution.is_distributed:
+            return await self._by_id_and_owner(self._distribution.by, stores, keys, names)
         raw, text = uuid_keys(keys)
         if not text:
             return [None] * len(keys)
         found = await stores.referring_to(text).fetch(by_keys(self._table, "id", names), (text,))
         rows: dict[bytes | None, Record] = {row["id"].bytes: row for row in found}
+        return list(map(rows.get, raw))
+
+    async def _by_id_and_owner(
+        self, by: str, stores: Stores, keys: Sequence[UUID | str], names: frozenset[str]
+    ) -> list[Record | None]:
+        """The same of a distributed table. Rows whose owner the key says are looked for at that owner's shard.
+
+        What isn't there is looked for at all of them, by its id, as if the owner weren't known.
+        """
+        plain = list(map(str, keys))
+        raw, text = uuid_keys(plain)
+        if not text:
+            return [None] * len(keys)
+        stores, rows = stores.referring_to(text), dict[bytes | None, Record]()
+        if (owned := with_owners(keys)) is not None:
+            found = await stores.fetch(by_keys_of_owners(self._table, names, by), owned)
+            rows = {row["id"].bytes: row for row in found}
+        missing = [key for key, of_key in zip(plain, raw, strict=True) if of_key is not None and of_key not in rows]
+        if missing:
+            found = await stores.fetch(by_keys(self._table, "id", names), (uuid_keys(missing).text,))
+            rows |= {row["id"].bytes: row for row in found}
         return list(map(rows.get, raw))
 
     async def one_by(

@@ -20,12 +20,12 @@ from sqlalchemy import (
     Table,
     bindparam,
     event,
-    false,
     func,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Grouping
@@ -76,7 +76,7 @@ def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
     """Run a statement that changes an audited table, and write its changes to the audit log in the same transaction.
 
     The rows are locked before, so that nobody changes them between what is read of them and the statement; and the
-    statement changes no others, whatever has come to meet its condition meanwhile.
+    statement changes no others, whatever has come to meet its condition meanwhile. Where there are none, it isn't sent.
     """
     mapper = state.bind_mapper
     if mapper is None or state.is_select or (placement := distribution(mapper.class_)) is None or not placement.audited:
@@ -91,9 +91,9 @@ def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
     else:
         changing: Any = state.statement
         keys = _locked(connection, table, by, changing.whereclause)
+        if not keys:
+            return IteratorResult(SimpleResultMetaData(["nothing"]), iter(()))
         statement = changing.where(*_among(table.c.id, by, keys))
-    if not keys:
-        return state.invoke_statement(statement)
     of = (table.fullname, placement.by, [id for id, _ in keys if not state.is_insert], sorted({key[1] for key in keys}))
     before = connection.exec_driver_sql(_BEGIN, of).scalar()
     result = state.invoke_statement(statement)
@@ -104,8 +104,6 @@ def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
 
 def _among(id: Any, by: Any, keys: Sequence[tuple[Any, Any]]) -> tuple[ColumnElement[bool], ...]:
     """The condition that a row is one of these."""
-    if not keys:
-        return (false(),)
     owners = {key[1] for key in keys}
     theirs = by == next(iter(owners)) if len(owners) == 1 else by == func.any(_array(owners))
     return id == func.any(_array(key[0] for key in keys)), theirs

@@ -16,26 +16,33 @@ from api.fields.lookups import LIVE_FIELDS, load_stored
 from api.fields.resolvers.base import Values, WithoutArguments
 from api.fields.selection import ResolveInfo, columns_of
 from api.ids import decode_id_of
+from api.lists.owned_keys import OwnedKey
 from api.log import report_dangling
 from api.rights.policies import Guard
 from api.stores.views import read, read_all
 
-_KEYS: Final = frozenset((str, UUID, pgproto.UUID, ObjectId, type(None)))
+_KEYS: Final = frozenset((str, OwnedKey, UUID, pgproto.UUID, ObjectId, type(None)))
 
 
 @dataclass(frozen=True, slots=True)
 class Reference(WithoutArguments):
-    """One object of another type, by the key that the parent holds."""
+    """One object of another type, by the key that the parent holds.
+
+    `owner` is where the parent says who should own it; that is read where tables are distributed, and may be missing.
+    """
 
     loader: str
     key: str
     guard: Guard | None = None
+    owner: str | None = None
 
     def load(self, sources: Sequence[Any], info: ResolveInfo, arguments: None) -> Values:
         keys = read_all(sources, self.key)
         if self.guard is not None:
             viewer, allows = info.context.viewer, self.guard.allows
             keys = [key if allows(viewer, source) else None for key, source in zip(keys, sources, strict=True)]
+        if self.owner is not None and info.context.stores.distribution.is_distributed:
+            keys = _with_owners(keys, read_all(sources, self.owner))
         # A key that is the object's own id is no reference: it is the found object that refers to this one.
         return _objects(self.loader, keys, info, referenced=self.key != "id")
 
@@ -84,6 +91,12 @@ class Lookup:
         name = get_named_type(info.return_type).name
         stored = load_stored(self.loader, decode_id_of(name, arguments), info, name, found=True)
         return Loading(stored, lambda found: [found] * len(sources))
+
+
+def _with_owners(keys: Sequence[Any], owners: Sequence[Any]) -> list[Any]:
+    """The keys, with the owners of the rows where keys may be of rows."""
+    pairs = zip(keys, owners, strict=True)
+    return [OwnedKey.of(key, owner) if type(key) is str and owner is not None else key for key, owner in pairs]
 
 
 def _objects(loader: str, keys: Sequence[Any], info: ResolveInfo, *, referenced: bool) -> Values:

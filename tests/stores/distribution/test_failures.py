@@ -40,7 +40,8 @@ CREATE: Final = (
 )
 ASKED: Final = """query ($mine: ID!, $worn: ID!) {
   avatar(id: $mine) { name } viewer { firstName defaultAvatar { name } }
-  catalogItems(first: 1) { nodes { name } } design(id: $worn) { name } }"""
+  catalogItems(first: 1) { nodes { name } } design(id: $worn) { name avatar { name } } }"""
+ANYBODYS: Final = "query ($mine: ID!, $worn: ID!) { avatar(id: $mine) { name } design(id: $worn) { avatar { name } } }"
 
 
 @dataclass
@@ -81,7 +82,8 @@ async def owners(served: tuple[Starlette, httpx.AsyncClient], cluster: Cluster) 
         if port not in found and not others:
             node = next(each for each in cluster.nodes if each.port == port)
             avatar = await create_avatar(stores, user_id=user.id, name="First", is_default=True)
-            found[port] = Owner(user, mine, avatar, await create_design(stores, user_id=user.id), node)
+            design = await create_design(stores, user_id=user.id, avatar_id=avatar.id, status="published")
+            found[port] = Owner(user, mine, avatar, design, node)
     return list(found.values())
 
 
@@ -128,8 +130,9 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
         assert partial["data"] == whole["data"] | {
             "avatar": None,
             "viewer": {"firstName": "Ada", "defaultAvatar": None},
+            "design": {"name": "Evening", "avatar": None},
         }
-        assert [error["extensions"] for error in partial["errors"]] == [UNAVAILABLE] * 2
+        assert [error["extensions"] for error in partial["errors"]] == [UNAVAILABLE] * 3
         refused = (await lost.create("Refused")).json()
         assert refused["data"] == {"it": None}
         assert [error["extensions"]["code"] for error in refused["errors"]] == ["STORE_UNAVAILABLE"]
@@ -137,10 +140,12 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
         assert "data" not in kept.json()
         assert [error["extensions"] for error in kept.json()["errors"]] == [UNAVAILABLE]
 
-        # others go on with what is elsewhere; an avatar's id alone doesn't say where that is
-        elsewhere = await other.ask()
-        assert elsewhere["data"] == whole["data"] | {"avatar": None}
-        assert [error["extensions"] for error in elsewhere["errors"]] == [UNAVAILABLE]
+        # others go on with what is elsewhere
+        assert await other.ask() == whole
+        # a design says where its avatar is, which the avatar's id alone doesn't
+        anybodys = await respond(client, ANYBODYS, mine=gid(other.avatar), worn=gid(other.design))
+        assert anybodys["data"] == {"avatar": None, "design": {"avatar": {"name": "First"}}}
+        assert [error["extensions"] for error in anybodys["errors"]] == [UNAVAILABLE]
         acknowledged = (await other.create("Acknowledged", key="a-key")).json()
         assert acknowledged["data"]["it"]["errors"] == []
         # a cluster without one of its workers is no dead store, and no connection is lost

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
+import httpx
 import pytest
 
 from api.config.settings import Settings
 from api.idempotency import claims
+from api.ids import encode_id
 from api.reconcile.run import reconcile
+from api.stores.stores import Stores
+from models import new_id
+from tests.support.applications import running
 from tests.support.documentation.pages import ROOT
-from tests.support.graphql import gid
+from tests.support.factories.avatars import create_avatar
+from tests.support.factories.designs import create_design, insert_design
+from tests.support.graphql import execute, gid
 from tests.support.mutations.inputs import INPUTS, mutation
+from tests.support.signing_in import signed_in
 from tests.support.stores.distributed import distribute
-from tests.support.stores.shards import Asked, recording
-from tests.support.world import World, living
+from tests.support.stores.shards import ALL, EACH, Asked, recording
+from tests.support.world import DELETED, World, living
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +66,13 @@ async def operations(world: World) -> list[Operation]:
     ]
     kept: Operation = ("owner", mutation("createAvatar"), {"input": {"name": "Kept"}}, "first-key")
     again: Operation = ("admin", mutation("createAvatar"), {"input": {"name": "Kept"}}, "second-key")
+    # somebody with an avatar is deleted, somebody is restored together with one, and a design is worn on another's
+    for name, deleted_at in (("deleteUser", None), ("restoreUser", DELETED)):
+        user = await world.user(deleted_at=deleted_at)
+        await create_avatar(world.stores, user_id=user.id, deleted_at=deleted_at)
+        mutations.append(("admin", mutation(name), {"input": {"id": gid(user)}}, None))
+    borrowed = await world.design(user_id=world.users["ben"].id, avatar_id=world.avatars["ada's worn"].id)
+    queries.append(("anonymous", QUERIES["worn"], {"design": gid(borrowed)}, None))
     return [*queries, *mutations, kept, kept, again]
 
 
@@ -93,3 +109,49 @@ async def test_the_documented_table_is_what_is_asked(on_cluster: Settings) -> No
 
     assert sorted(asked - documented()) == []
     assert sorted(documented() - asked) == []
+
+
+NAMED: Final = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Design { avatar { name } } ... on Avatar { name } } }"
+
+
+@pytest.mark.parametrize("row_level_security", [False, True])
+async def test_an_avatar_is_found_whosever_it_is(on_cluster: Settings, row_level_security: bool) -> None:
+    # given
+    await asyncio.to_thread(distribute, on_cluster)
+    async with running(on_cluster, row_level_security=row_level_security) as (app, client):
+        stores: Stores = app.state.stores
+        mine, ada = await signed_in(client, stores)
+        _, eve = await signed_in(client, stores)
+        admin, _ = await signed_in(client, stores, "admin")
+        hers = await create_avatar(stores, user_id=ada.id, name="Ada's")
+        others = await create_avatar(stores, user_id=eve.id, name="Eve's")
+        hidden = await create_avatar(stores, user_id=eve.id, name="Hidden")
+        gone = await create_avatar(stores, user_id=ada.id, name="Gone", deleted_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+        async def worn(user_id: UUID, avatar_id: UUID) -> str:
+            return gid(await create_design(stores, user_id=user_id, avatar_id=avatar_id, status="published"))
+
+        own, another = await worn(ada.id, hers.id), await worn(eve.id, others.id)
+        on_others, on_gone, on_nothing = [await worn(ada.id, id) for id in (others.id, gone.id, new_id())]
+        odd = {"userId": "nobody", "avatarId": str(hers.id), "status": "published"}
+        nobodys = encode_id("Design", await insert_design(stores, **odd))
+
+        async def asked(viewer: httpx.AsyncClient, *ids: str) -> tuple[list[str | None], list[str]]:
+            with recording(stores) as recorder:
+                found = await asyncio.create_task(execute(viewer, NAMED, ids=ids))
+            shown = [one and one.get("avatar", one) for one in found["nodes"]]
+            return [one and one["name"] for one in shown], await recorder.shards(on_cluster)
+
+        # then: one statement finds those that belong to the designs' owners, and one more all others
+        assert await asked(mine, own, another) == (["Ada's", "Eve's"], [EACH])
+        assert await asked(client, own) == (["Ada's"], [EACH])
+        assert await asked(mine, own, on_others, on_gone, on_nothing) == (["Ada's", "Eve's", None, None], [EACH, ALL])
+        assert await asked(client, on_gone) == ([None], [EACH])
+        assert await asked(mine, nobodys) == (["Ada's"], [ALL])
+        assert await asked(mine, nobodys, own) == (["Ada's", "Ada's"], [ALL])
+        # by its id alone: the viewer's own, one that a published design shows, and one that none does
+        assert await asked(mine, gid(hers)) == (["Ada's"], [EACH])
+        assert await asked(mine, gid(others)) == (["Eve's"], [EACH, ALL])
+        assert await asked(mine, gid(hidden)) == ([None], [EACH, ALL])
+        assert await asked(client, gid(others)) == (["Eve's"], [ALL])
+        assert await asked(admin, gid(hidden)) == (["Hidden"], [ALL])

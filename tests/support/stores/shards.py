@@ -78,18 +78,21 @@ class Recorder:
 
     async def asked(self, settings: Settings) -> set[Asked]:
         """What was sent, by how many shards it asks."""
+        found: set[Asked] = set()
+        for sent, shards in zip(self.sent, await self.shards(settings), strict=True):
+            table = _NAMED.findall(sent.sql)[0].partition(".")[2]
+            # keys are the request's, whichever field was resolved last
+            of_request = table == "idempotency_keys" and sent.sources != (PROCESS,)
+            sources = (REQUEST,) if of_request else sent.sources
+            found |= {Asked(table, kind_and_table(sent.sql)[0], source, shards) for source in sources}
+        return found
+
+    async def shards(self, settings: Settings) -> list[str]:
+        """How many shards each statement asks, in the order in which they were sent."""
         connection = await asyncpg.connect(settings.postgres_url)
         try:
             await connection.execute("SET citus.explain_all_tasks = off")
-            found: set[Asked] = set()
-            for sent in self.sent:
-                shards = await _shards(connection, sent)
-                table = _NAMED.findall(sent.sql)[0].partition(".")[2]
-                # keys are the request's, whichever field was resolved last
-                of_request = table == "idempotency_keys" and sent.sources != (PROCESS,)
-                sources = (REQUEST,) if of_request else sent.sources
-                found |= {Asked(table, kind_and_table(sent.sql)[0], source, shards) for source in sources}
-            return found
+            return [await _shards(connection, sent) for sent in self.sent]
         finally:
             await connection.close()
 
