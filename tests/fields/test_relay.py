@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from api.embedded.daemons import free_port
-from api.http.explorer.npm import NPM_OPTIONS
 from tests.support.applications import running
 from tests.support.factories.designs import create_design
 from tests.support.graphql import respond
+from tests.support.requests.npm import node_folder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
 
@@ -35,18 +35,9 @@ UNAVAILABLE: Final = ["STORE_UNAVAILABLE"] * 3
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Relay, the schema's file and the queries, which are still to be compiled."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js with npm is not installed; it runs Relay")
-    folder = tmp_path_factory.mktemp("relay")
-    (folder / "package.json").write_text("{}")
-    install = [npm, "install", "--no-audit", "--no-fund", *NPM_OPTIONS, *PACKAGES]
-    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
-    if installed.returncode:
-        pytest.skip(f"npm can't bring Relay: {installed.stderr.strip()[:500]}")
     here = Path(__file__).parent
+    folder = node_folder(tmp_path_factory.mktemp("relay"), here / "relay.cjs", *PACKAGES)
     shutil.copy(here.parents[1] / "schema.graphql", folder)
-    shutil.copy(here / "relay.cjs", folder)
     return folder
 
 

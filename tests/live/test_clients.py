@@ -40,6 +40,9 @@ FROZEN: Final = 3.0
 """Seconds that a store stands still."""
 AWAY: Final = 10.0
 """Seconds that nothing comes through to the clients."""
+PACE: Final = 0.03
+"""Seconds between two writes: each is told to ten streams, which keeps a processor busy where they follow each other at
+once. Still, hundreds are written while the clients are away."""
 
 
 async def test_what_clients_receive_is_what_was_written_whatever_was_away(
@@ -155,7 +158,7 @@ class Ledger:
             if self._stops:
                 return await self._insert("The end")
             await self._insert(str(number))
-            await anyio.sleep(0.01)
+            await anyio.sleep(PACE)
         raise AssertionError
 
     async def _insert(self, name: str) -> None:

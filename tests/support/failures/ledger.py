@@ -30,7 +30,9 @@ UNCERTAIN: Final = frozenset({"STORE_UNAVAILABLE", "TIMEOUT"})
 
 
 THINKING: Final = 0.01
-"""Seconds before a writer goes on after a failure, and a reader at all."""
+"""Seconds before a writer goes on after a failure."""
+READING: Final = 0.05
+"""Seconds before a reader reads again."""
 NEWEST: Final = 8
 """Designs that a reader reads at once: more than go without waiting for each other."""
 
@@ -128,7 +130,7 @@ async def read(ledger: Ledger, client: httpx.AsyncClient, url: list[str], stop: 
     while not stop.is_set():
         lines = [line for line in [*ledger.designs.values()][-NEWEST:] if line.id]
         await asyncio.gather(*(ledger.look(client, url[0], line) for line in lines))
-        await asyncio.sleep(THINKING)
+        await asyncio.sleep(READING)
 
 
 async def write(
