@@ -25,7 +25,7 @@ from tests.support.graphql import execute, gid
 from tests.support.mutations.inputs import INPUTS, mutation
 from tests.support.signing_in import signed_in
 from tests.support.stores.distributed import distribute
-from tests.support.stores.shards import ALL, EACH, Asked, recording
+from tests.support.stores.shards import ALL, EACH, ONE, Asked, recording
 from tests.support.world import DELETED, World, living
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,8 @@ QUERIES: Final = {
     "owners": "{ users(first: 5) { nodes { defaultAvatar { id } avatars(first: 2) { nodes { id } totalCount } } } }",
     "worn": "query ($design: ID!) { design(id: $design) { avatar { id name } } }",
     "worn by many": "{ designs(first: 5) { edges { node { avatar { id name } } } } }",
-    "versions": "query ($design: ID!) { design(id: $design) { revisions(first: 2) { nodes { avatar { id } } } } }",
+    "versions": "query ($design: ID!) { design(id: $design) { revisions(first: 2) { nodes { avatar { id } } } "
+    "revision(version: 1) { avatar { id } } } }",
     "log": "{ auditLog(first: 3) { edges { node { id } } totalCount } }",
 }
 
@@ -111,6 +112,10 @@ async def test_the_documented_table_is_what_is_asked(on_cluster: Settings) -> No
     assert sorted(documented() - asked) == []
 
 
+PAGES: Final = (
+    "{ designs(first: 5) { nodes { avatar { name } } } }",
+    "{ viewer { designs { nodes { avatar { name } } } } }",
+)
 NAMED: Final = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Design { avatar { name } } ... on Avatar { name } } }"
 
 
@@ -136,11 +141,15 @@ async def test_an_avatar_is_found_whosever_it_is(on_cluster: Settings, row_level
         odd = {"userId": "nobody", "avatarId": str(hers.id), "status": "published"}
         nobodys = encode_id("Design", await insert_design(stores, **odd))
 
-        async def asked(viewer: httpx.AsyncClient, *ids: str) -> tuple[list[str | None], list[str]]:
+        async def sent(viewer: httpx.AsyncClient, query: str, **variables: Any) -> tuple[Any, list[str]]:
             with recording(stores) as recorder:
-                found = await asyncio.create_task(execute(viewer, NAMED, ids=ids))
+                found = await asyncio.create_task(execute(viewer, query, **variables))
+            return found, await recorder.shards(on_cluster)
+
+        async def asked(viewer: httpx.AsyncClient, *ids: str) -> tuple[list[str | None], list[str]]:
+            found, shards = await sent(viewer, NAMED, ids=ids)
             shown = [one and one.get("avatar", one) for one in found["nodes"]]
-            return [one and one["name"] for one in shown], await recorder.shards(on_cluster)
+            return [one and one["name"] for one in shown], shards
 
         # then: one statement finds those that belong to the designs' owners, and one more all others
         assert await asked(mine, own, another) == (["Ada's", "Eve's"], [EACH])
@@ -149,6 +158,12 @@ async def test_an_avatar_is_found_whosever_it_is(on_cluster: Settings, row_level
         assert await asked(client, on_gone) == ([None], [EACH])
         assert await asked(mine, nobodys) == (["Ada's"], [ALL])
         assert await asked(mine, nobodys, own) == (["Ada's", "Ada's"], [ALL])
+        for page in PAGES:
+            assert (await sent(mine, page))[1] == [EACH, ALL]
+        # an owner's edit that fails, too, asks where the owner is
+        stale = {"id": gid(hers), "expectedUpdatedAt": "2020-01-01T00:00:00Z", "name": "x"}
+        refused, shards = await sent(mine, mutation("updateAvatar"), input=stale)
+        assert ([each["code"] for each in refused["it"]["errors"]], shards) == (["STALE"], [ONE, ONE])
         # by its id alone: the viewer's own, one that a published design shows, and one that none does
         assert await asked(mine, gid(hers)) == (["Ada's"], [EACH])
         assert await asked(mine, gid(others)) == (["Eve's"], [EACH, ALL])
