@@ -43,6 +43,17 @@ _ENDS: Final = frozenset({"08", "57P01", "57P02", "57P03", "57P04", "57P05", "25
 _OF_OTHERS: Final = frozenset({"08", "57P01", "57P02"})
 """Those that an error also has where the server has lost its own connection to another one, which ends nothing here: a
 cluster's coordinator goes on without a worker."""
+_INTERNAL: Final = "XX000"
+_LOST_WORKERS: Final = (
+    "server closed the connection unexpectedly",
+    "could not receive data from server",
+    "could not send data to server",
+    "no connection to the server",
+)
+"""What libpq says of a lost connection, which has no code. A coordinator passes it on with that of a bug, where the
+worker is lost in the middle of a commit. It is in English, unless the server's `lc_messages` says otherwise."""
+_LOST_POSTMASTER: Final = "postmaster was shut down, exiting"
+"""A coordinator's last words, likewise."""
 
 
 def meaning(error: BaseException) -> Meaning | None:
@@ -51,6 +62,8 @@ def meaning(error: BaseException) -> Meaning | None:
         return "conflict"  # a migration has changed a column's type meanwhile; it is noticed once
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if state == _INTERNAL and str(error).startswith((*_LOST_WORKERS, _LOST_POSTMASTER)):
+            return "unavailable"
         return _MEANINGS[state] if state in _MEANINGS else _MEANINGS.get(state[:2])
     if isinstance(error, PoolTimeout | OSError | asyncpg.InternalClientError):
         # the last one is what the driver makes of a server's farewell on an idle connection, and of a primary that
@@ -68,6 +81,8 @@ def ends_connection(error: BaseException) -> bool:
             state = link.sqlstate or ""
             if getattr(link, "severity_en", None) == "ERROR" and (state in _OF_OTHERS or state[:2] in _OF_OTHERS):
                 return False
+            if state == _INTERNAL:
+                return str(link).startswith(_LOST_POSTMASTER)
             return state in _ENDS or state[:2] in _ENDS
     return False
 

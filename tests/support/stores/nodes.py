@@ -32,10 +32,11 @@ class Node:
         return int([line.partition("=")[2] for line in lines if line.startswith("port ")][-1])
 
     def configure(self, *lines: str) -> None:
-        """Add lines to its configuration, and have it read anew."""
+        """Add lines to its configuration, and have it read anew where it runs."""
         with (self.folder / "postgresql.conf").open("a") as configuration:
             configuration.write("".join(f"{line}\n" for line in lines))
-        os.kill(self.pid, signal.SIGHUP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """End it and its children at once, as `kill -9` and the kernel do, and wait until they are gone."""
