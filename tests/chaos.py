@@ -86,8 +86,7 @@ async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1,
                     await _freeze(stores, store, application, ledger, freeze)
             stop.set()
         report = Report(ledger)
-        await application.until(_is_idle)
-        report.left = _left(await application.checks())
+        report.left = _left(await application.until(_is_idle))  # soon after, it may sweep again
         report.wrong = await _without_failures(lambda: differences(ledger, own, user.id))
         report.log = application.breakers()
     return report
@@ -182,10 +181,12 @@ class _Application:
             checks = (await client.get(f"{self.url[0]}/health/database")).json()["checks"]
             return {"PostgreSQL": checks["postgres"], "MongoDB": checks["mongodb"]}
 
-    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The checks that meet the condition."""
         with anyio.fail_after(PATIENCE):
-            while not condition(await self.checks()):  # noqa: ASYNC110
+            while not condition(checks := await self.checks()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+        return checks
 
     def breakers(self) -> list[str]:
         """The logs' lines of breakers, without their times; those of processes that were killed come first."""
