@@ -27,7 +27,7 @@ from api.demo import loader
 from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
 from api.http.application import create_app
-from api.http.response import Answer
+from api.http.responses.answer import Answer
 from api.schema import schema
 from api.stores.coalescing import Coalescer
 from api.stores.mongodb import MongoDatabase, mongo_database
@@ -68,7 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("live/test_clients", "lists/test_plans", "http/test_explorer_page", "demo/test_demo", "embedded/test_embedded"),
+    *(
+        "live/test_clients",
+        "lists/test_plans",
+        "http/explorer/test_explorer_page",
+        "demo/test_demo",
+        "embedded/test_embedded",
+    ),
     *(
         "server/test_server",
         "migrations/test_migrations",
@@ -82,7 +88,12 @@ LONGEST = (
         "stores/test_engines",
         "server/test_starting",
     ),
-    *("migrations/test_migrations_elsewhere", "live/test_design_feed", "live/test_fan_out", "http/test_sockets"),
+    *(
+        "migrations/test_migrations_elsewhere",
+        "live/test_design_feed",
+        "live/test_fan_out",
+        "http/sockets/test_sockets",
+    ),
     *("stores/test_faults_servers", "stores/distribution/test_writes", "metrics/test_workers", "backup/test_drill"),
     *("lists/test_pagination", "rights/test_visibility", "rights/test_mutation_rights", "execution/test_api"),
     *("commands/test_cli", "server/test_socket_protocol", "server/test_overload", "accounts/test_passwords"),

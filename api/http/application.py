@@ -21,15 +21,15 @@ from api.demo.sign_in_accounts import DemoAccount, demo_accounts
 from api.errors import StoreUnfit, as_app_error
 from api.health.store import check
 from api.http import explorer, pictures
-from api.http.client_connections import ClientConnections
-from api.http.cors import Cors
 from api.http.endpoint import GraphQLEndpoint
-from api.http.health import routes as health_routes
-from api.http.hosts import Hosts
+from api.http.monitoring.health import routes as health_routes
+from api.http.origins.cors import Cors
+from api.http.origins.hosts import Hosts
+from api.http.overload.client_connections import ClientConnections
+from api.http.overload.shedding import Shedding
+from api.http.overload.unsent_responses import UnsentResponses
 from api.http.request import Incoming, wants_data
-from api.http.shedding import Shedding
 from api.http.sockets import SocketEndpoint
-from api.http.unsent_responses import UnsentResponses
 from api.idempotency.sweeping import sweeping
 from api.live.live import Live
 from api.log import logger
@@ -92,8 +92,8 @@ def create_app(settings: Settings) -> Starlette:
     if settings.demo_pictures:
         routes += pictures.routes(endpoint)
     if metrics is not None:
-        from api.http.metrics import application
-        from api.http.metrics import routes as metrics_routes
+        from api.http.monitoring.metrics import application
+        from api.http.monitoring.metrics import routes as metrics_routes
 
         if settings.metrics_port is None:
             routes += metrics_routes(metrics)

@@ -1,6 +1,6 @@
 """GraphQL over HTTP: from a request to `schema.execute` and back, with one log line.
 
-`api.http.request` reads the request, `api.http.response` makes the response. What comes over a WebSocket is answered
+`api.http.request` reads the request, `api.http.responses` makes the response. What comes over a WebSocket is answered
 here, too, an operation like a request: `api.http.sockets`.
 """
 
@@ -32,19 +32,19 @@ from api.execution import SizeBudget
 from api.execution.operation import Operation
 from api.fields.context import Context
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
-from api.http import explaining, observing
 from api.http.consistency import Consistency
-from api.http.event_stream import EVENT_STREAM, event_stream
 from api.http.exchange import Exchange
-from api.http.fan_out import FanOuts
-from api.http.json_pieces import LARGE, written
-from api.http.observing import Observation
-from api.http.request import JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
-from api.http.response import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
-from api.http.sessions import Sessions
-from api.http.subscription_stream import follow
-from api.http.subscriptions import open_subscription
-from api.http.traffic import Traffic
+from api.http.request import EVENT_STREAM, JSON, RESPONSE_JSON, Incoming, read_operations, request_id_of, response_type
+from api.http.responses.answer import Answer, Body, executed, failure, of_batch, refusal, send_answer, too_large
+from api.http.responses.event_stream import event_stream
+from api.http.responses.json_pieces import LARGE, written
+from api.http.subscriptions.fan_out import FanOuts
+from api.http.subscriptions.sessions import Sessions
+from api.http.subscriptions.stream import follow
+from api.http.subscriptions.subscription import open_subscription
+from api.http.telemetry import explaining, observation
+from api.http.telemetry.observation import Observation
+from api.http.telemetry.traffic import Traffic
 from api.idempotency.claims import Claim
 from api.idempotency.keys import ANONYMOUS, HEADER, Idempotency, key_of, may_be_replayed
 from api.rates.addresses import Addresses, site
@@ -105,9 +105,9 @@ class GraphQLEndpoint:
     ) -> tuple[Answer, bytes]:
         """The answer that `find` gives and its JSON, or an answer with the error that it raises. It is counted,
         charged and logged, together with what is `said`."""
-        observation = Observation(exchange, self.traffic)
+        observed = Observation(exchange, self.traffic)
         try:
-            observation.begin()
+            observed.begin()
             answer = await find(exchange)
             answer.headers.update(exchange.headers)
             content = await self._written(answer, exchange.size_budget)
@@ -124,14 +124,14 @@ class GraphQLEndpoint:
             answer = failure(error, exchange.request_id)
             content = answer.content()
         finally:
-            observation.executed()
+            observed.executed()
         if exchange.media_type == EVENT_STREAM and exchange.is_admitted:
             answer = replace(answer, status=200)  # the stream is there, whatever is in it
-        observation.answered(answer, len(content))
+        observed.answered(answer, len(content))
         if exchange.meter is not None:
             await exchange.meter.finish(exchange.request.size)
             answer.headers.update(exchange.meter.headers())
-        observation.log(answer, said)
+        observed.log(answer, said)
         return answer, content
 
     async def answer_one(self, exchange: Exchange, claims: Claims | None, operation: Operation) -> Answer:
@@ -271,7 +271,7 @@ class GraphQLEndpoint:
         if not context.of_batch:
             exchange.executing = context
         if exchange.asker is not None:
-            observing.ask(exchange, context)
+            observation.ask(exchange, context)
         context.disconnect = exchange.request.scope.get(CLIENT_DISCONNECT)
         try:
             result = await self.schema.execute(
@@ -299,5 +299,5 @@ class GraphQLEndpoint:
             answer.outcome = context.outcome
         if not self._settings.suggestions:
             hide_suggestions(answer.body)
-        observing.note(exchange, context, answer, self.traffic)
+        observation.note(exchange, context, answer, self.traffic)
         return answer

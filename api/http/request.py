@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope
 from api.config.settings import Settings
 from api.errors import BadRequest, ClientLeft
 from api.execution.operation import Operation
-from api.http.event_stream import EVENT_STREAM
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REMEMBERED_ACCEPT: Final = 512

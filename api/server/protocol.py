@@ -9,9 +9,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.config.settings import Settings
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect
-from api.http.client_connections import ClientConnections
-from api.http.shedding import ARRIVED
-from api.http.unsent_responses import UnsentResponses
+from api.http.overload.client_connections import ClientConnections
+from api.http.overload.shedding import ARRIVED
+from api.http.overload.unsent_responses import UnsentResponses
 from api.server.unread import waited_unread
 
 _ANSWER: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

@@ -12,8 +12,8 @@ from websockets.protocol import State
 
 from api.config.settings import Settings
 from api.fields.disconnects import LEAVING
-from api.http.client_connections import ClientConnections
-from api.http.unsent_responses import QUEUED, WRITE, UnsentResponses
+from api.http.overload.client_connections import ClientConnections
+from api.http.overload.unsent_responses import QUEUED, WRITE, UnsentResponses
 
 _MOST_FRAGMENTS: Final = 1000
 """The most frames of a message; clients send one, or one for each buffer."""

@@ -24,7 +24,7 @@ from api.metrics.memory import Memory, adopt
 from api.server.draining import DrainingServer
 
 _IMPORTED: Final = (
-    *("api.http.application", "api.http.metrics", "api.metrics.measuring"),
+    *("api.http.application", "api.http.monitoring.metrics", "api.metrics.measuring"),
     *("uvicorn.lifespan.on", "uvicorn.loops.uvloop"),
 )
 """What a worker needs and takes seconds to import: the supervisor does it once for all."""

@@ -32,7 +32,7 @@ from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.health import store
 from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
-from api.http.health import routes, timestamp
+from api.http.monitoring.health import routes, timestamp
 from api.stores.connector import Connector, SpareConnection
 from api.stores.mongodb import mongo_client, mongo_database
 from api.stores.postgres import postgres_engine

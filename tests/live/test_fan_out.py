@@ -15,7 +15,7 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 
 from api.config.settings import Settings
-from api.http.subscriptions import Subscription
+from api.http.subscriptions.subscription import Subscription
 from api.stores.stores import Stores
 from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item

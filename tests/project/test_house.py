@@ -36,6 +36,9 @@ WRONG: Final = {
     ("api/fields/loaders.py", "from api.users import store"): "api.fields is not allowed to import api.users",
     ("api/designs/store.py", "from api.users import policy"): "api.designs is not allowed to import api.users",
     ("api/stores/breakers.py", "from migrations import runner"): "api.stores is not allowed to import migrations",
+    ("api/http/responses/masking.py", "from api.http import endpoint"): (
+        "api.http.responses is not allowed to import api.http.endpoint"
+    ),
     ("api/execution/plan.py", "import strawberry"): "api.execution is not allowed to import strawberry",
     ("models/user.py", "from api import ids"): "models is not allowed to import api",
     ("documents/design.py", "import models"): "documents is not allowed to import models",

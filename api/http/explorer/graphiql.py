@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from api.config.settings import Settings
 from api.demo.sign_in_accounts import DemoAccount
-from api.http.compression import LEAST, compressed, encoding_of
 from api.http.explorer.assets import ASSETS, SCRIPTS, STYLES, Asset, AssetsMissing, folder, load
+from api.http.responses.compression import LEAST, compressed, encoding_of
 from api.log import logger
 
 ASSETS_PATH: Final = "/graphql/assets"

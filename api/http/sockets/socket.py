@@ -20,18 +20,18 @@ from api.admission.refusals import TooComplex
 from api.errors import AppError, InvalidAccessToken, Unauthenticated
 from api.execution.operation import Operation
 from api.fields.disconnects import CLIENT_DISCONNECT, LEAVING, ClientDisconnect
-from api.http import explaining
 from api.http.endpoint import GraphQLEndpoint
 from api.http.exchange import Exchange
-from api.http.explaining import Find
+from api.http.overload.unsent_responses import QUEUED, WRITE
 from api.http.request import RESPONSE_JSON, Incoming
-from api.http.response import Answer, refusal
-from api.http.sessions import Sessions
+from api.http.responses.answer import Answer, refusal
 from api.http.sockets import messages
 from api.http.sockets.messages import BadMessage, Code, Complete, Init, Message, Ping, Subscribe
 from api.http.sockets.outbox import Outbox
-from api.http.subscriptions import Subscription
-from api.http.unsent_responses import QUEUED, WRITE
+from api.http.subscriptions.sessions import Sessions
+from api.http.subscriptions.subscription import Subscription
+from api.http.telemetry import explaining
+from api.http.telemetry.explaining import Find
 from api.live.errors import TooFarBehind
 from api.log import logger
 

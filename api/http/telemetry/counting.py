@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.execution.operation import Operation
-from api.http.response import Answer
+from api.http.responses.answer import Answer
 from api.metrics.names import BATCH, NONE, UNNAMED
 
 if TYPE_CHECKING:

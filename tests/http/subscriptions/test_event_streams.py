@@ -9,7 +9,7 @@ import orjson
 import pytest
 import structlog
 
-from api.http.event_stream import EVENT_STREAM
+from api.http.request import EVENT_STREAM
 from api.stores.stores import Stores
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.graphql import gid

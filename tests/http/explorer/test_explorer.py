@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 from api.commands.explorer import app as explorer_commands
 from api.config.settings import Settings
 from api.http import explorer
-from api.http.compression import LEAST
 from api.http.explorer.assets import ASSETS, CDN, SCRIPTS, STYLES
 from api.http.explorer.graphiql import samples
+from api.http.responses.compression import LEAST
 from api.schema import print_sdl
 from api.stores.stores import Stores
 from tests.support.applications import running

@@ -13,10 +13,10 @@ from api.accounts.tokens import Claims
 from api.admission.limited_schema import Opened
 from api.errors import BadRequest, RateLimited
 from api.execution.operation import Operation
-from api.http import spans
-from api.http.pace import Pace
 from api.http.request import JSON, RESPONSE_JSON
-from api.http.response import Answer, executed, failure, too_large
+from api.http.responses.answer import Answer, executed, failure, too_large
+from api.http.subscriptions.pace import Pace
+from api.http.telemetry import spans
 from api.live.errors import TooFarBehind
 from api.live.following import Events, Happening, Start
 from api.live.live import Live

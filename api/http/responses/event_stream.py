@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-EVENT_STREAM: Final = "text/event-stream"
 END: Final = b"event: complete\ndata:\n\n"
 """The end of a stream. It has empty data, since browsers drop events without any."""
 ALIVE: Final = b":\n\n"

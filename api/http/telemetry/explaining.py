@@ -17,8 +17,8 @@ from api.admission.limited_schema import LimitedSchema
 from api.errors import BadRequest, Forbidden, Unauthenticated
 from api.execution.operation import Operation
 from api.fields.explanation import Explanation
-from api.http import spans
-from api.http.response import Answer
+from api.http.responses.answer import Answer
+from api.http.telemetry import spans
 from api.log import current_cost, logger
 from api.rights.identity import identity_of
 from api.stores.calls import asking

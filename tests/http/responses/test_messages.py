@@ -18,7 +18,7 @@ from graphql import (
 )
 from pydantic import BaseModel, Field
 
-from api.http.masking import without_values
+from api.http.responses.masking import without_values
 from api.schema import schema
 from api.writing.inputs import validated
 from api.writing.refusals import Refusal

@@ -11,10 +11,11 @@ from starlette.types import Scope, Send
 
 from api.errors import AccessTokenExpired, AppError, InvalidAccessToken
 from api.fields.disconnects import CLIENT_DISCONNECT, ClientDisconnect, Parts
-from api.http.event_stream import ALIVE, END, EVENT_STREAM, event
-from api.http.response import refusal
-from api.http.sessions import Sessions
-from api.http.subscriptions import Subscription
+from api.http.request import EVENT_STREAM
+from api.http.responses.answer import refusal
+from api.http.responses.event_stream import ALIVE, END, event
+from api.http.subscriptions.sessions import Sessions
+from api.http.subscriptions.subscription import Subscription
 
 QUIET: Final = 15.0
 """Seconds without an event after which a comment shows that the stream is alive: proxies end those that are silent."""

@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from api.http.compression import ASIDE, LEAST, encoding_of
+from api.http.responses.compression import ASIDE, LEAST, encoding_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd

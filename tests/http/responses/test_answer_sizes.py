@@ -9,7 +9,7 @@ import pytest
 
 from api.admission.refusals import CAP
 from api.config.settings import Settings
-from api.http.response import Answer
+from api.http.responses.answer import Answer
 from api.stores.stores import Stores
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item

@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 
 from api.execution import plan
 from api.execution.turns import Turns
-from api.http import endpoint, json_pieces
-from api.http.json_pieces import written
+from api.http import endpoint
+from api.http.responses import json_pieces
+from api.http.responses.json_pieces import written
 from api.stores.stores import Stores
 from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user

@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.config.settings import Settings
 from api.errors import Overloaded
 from api.http.request import JSON, RESPONSE_JSON, Incoming, request_id_of, response_type
-from api.http.response import refusal, send_answer
-from api.http.traffic import Traffic
+from api.http.responses.answer import refusal, send_answer
+from api.http.telemetry.traffic import Traffic
 from api.log import logger
 
 ARRIVED: Final = "fashion_wallet.arrived"

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 from api.accounts import security_log
 from api.accounts.security_log import SecurityEvent
 from api.errors import Forbidden
-from api.http import counting, spans
+from api.http.telemetry import counting, spans
 from api.log import Cost, current_cost, logger
 from api.stores.calls import Asker, asking
 
 if TYPE_CHECKING:
     from api.fields.context import Context
     from api.http.exchange import Exchange
-    from api.http.response import Answer
-    from api.http.traffic import Traffic
+    from api.http.responses.answer import Answer
+    from api.http.telemetry.traffic import Traffic
 
 _LOGGED: Final = 100
 """The most characters of an operation's name that are logged."""

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from api.config.settings import Settings
-from api.http.shedding import ARRIVED, Queue
+from api.http.overload.shedding import ARRIVED, Queue
 from api.stores.line import Line
 from tests.support.applications import running
 

@@ -16,13 +16,13 @@ from api.config.settings import Settings
 from api.error_codes import ErrorCode
 from api.errors import AppError, as_app_error, reported
 from api.fields.equal_queries import Outcome
-from api.http.compression import LEAST, compressed, encoding_of
-from api.http.masking import without_values
 from api.http.request import RESPONSE_JSON
+from api.http.responses.compression import LEAST, compressed, encoding_of
+from api.http.responses.masking import without_values
 from api.log import logger
 
 if TYPE_CHECKING:
-    from api.http.subscriptions import Subscription
+    from api.http.subscriptions.subscription import Subscription
 
 Body = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from api.http.response import Answer
+from api.http.responses.answer import Answer
 from api.log import current_trace
 from api.stores.calls import Asker, asking
 

@@ -1,0 +1,1 @@
+"""What monitoring asks: probes of health, and metrics."""

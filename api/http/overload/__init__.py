@@ -1,0 +1,1 @@
+"""What keeps a process from being overloaded: limits of connections and unread responses, and the shedding of load."""

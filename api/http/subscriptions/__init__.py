@@ -1,0 +1,1 @@
+"""Subscriptions that are open: their events, how fast they go to each client, and streams of them over HTTP."""
