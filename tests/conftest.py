@@ -112,6 +112,31 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return len(os.sched_getaffinity(0)) + 2 * whole if sys.platform == "linux" else None
 
 
+NURSERIES = pytest.StashKey[processes.Nurseries]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """The processes that tests run in are forked from one that has imported the program."""
+    if (nurseries := processes.share(config)) is not None:
+        config.stash[NURSERIES] = nurseries
+        for spec in specs:
+            if spec.popen and not spec.python:
+                spec.python = nurseries.python
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """They are told where to ask for commands."""
+    if NURSERIES in node.config.stash:
+        node.workerinput["nursery"] = node.config.stash[NURSERIES].commands
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if nursery := getattr(config, "workerinput", {}).get("nursery"):
+        processes.use(nursery)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
     """Everything that is read meanwhile stays: there is no garbage to look for."""

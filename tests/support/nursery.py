@@ -4,6 +4,10 @@ starts in a tenth of a second instead of the three seconds that importing takes.
 `tests.support.processes` starts it, on a socket that is its standard input. What it is asked for is the JSON of
 `[arguments, folder, environment]` with four descriptors: a socket, on which the process id and at the end the exit code
 are told, and the command's standard input, output and error.
+
+With the number of another socket's descriptor as its argument, it also forks the processes that pytest works in, from a
+copy of itself that has imported pytest as well: they are asked for on that socket. It ends with the process that
+started it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from typing import Final
 
 import api
 import migrations
+from api.embedded.daemons import die_with_parent
 
 LONGEST: Final = 65536
 """Bytes of a request."""
@@ -39,9 +44,19 @@ def import_everything() -> None:
         importlib.import_module(name)
 
 
+def import_pytest() -> None:
+    """What a process of pytest imports before it has looked at its plugins."""
+    for name in ("pytest", "_pytest.assertion.rewrite", "_pytest.python", "_pytest.terminal", "_pytest.junitxml"):
+        importlib.import_module(name)
+    # a plugin, which pytest would have rewritten: otherwise it warns that it comes too late
+    anyio = importlib.import_module("anyio")
+    anyio.__doc__ = f"{anyio.__doc__} PYTEST_DONT_REWRITE"
+
+
 def main(requests: socket.socket) -> None:
     """Answer requests until whoever sends them is gone. Returns in the process that a command is to run in."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those that work
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, LONGEST, 4)
         if not text:
@@ -51,6 +66,7 @@ def main(requests: socket.socket) -> None:
         for each in descriptors:
             os.close(each)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     requests.close()
     told = socket.socket(fileno=descriptors[0])
     if pid := os.fork():
@@ -66,8 +82,11 @@ def main(requests: socket.socket) -> None:
 
 
 def become(arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
-    """Be like a process that was started with these."""
-    os.setsid()
+    """Be like a process that was started with these. Leads a session of its own, but for pytest's, which are to hear
+    of Ctrl-C."""
+    code = arguments[0] == "-c"
+    if not code:
+        os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -76,7 +95,8 @@ def become(arguments: list[str], folder: str, environment: dict[str, str], strea
         os.close(stream)
     sys.argv = arguments
     program = types.ModuleType("__main__")
-    program.__file__ = arguments[0]
+    if not code:
+        program.__file__ = arguments[0]
     sys.modules["__main__"] = program  # which processes started by `multiprocessing` import
 
 
@@ -86,10 +106,24 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     gc.enable()
-    main(socket.socket(fileno=os.dup(0)))
+    started = socket.socket(fileno=os.dup(0))
+    if len(sys.argv) > 1:
+        die_with_parent(signal.SIGTERM)
+        workers = socket.socket(fileno=int(sys.argv[1]))
+        if not os.fork():
+            die_with_parent(signal.SIGTERM)
+            started.close()
+            started = workers
+            import_pytest()
+            gc.freeze()
+        else:
+            workers.close()
+    main(started)
     from api.commands import main as program
 
-    if sys.argv[1:2] == ["-m"]:
+    if sys.argv[0] == "-c":
+        exec(sys.argv[1], sys.modules["__main__"].__dict__)
+    elif sys.argv[1:2] == ["-m"]:
         sys.argv = sys.argv[2:]
         sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

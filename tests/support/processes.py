@@ -6,24 +6,42 @@ import atexit
 import contextlib
 import json
 import os
+import secrets
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 COMMAND: Final = str(Path(sys.executable).with_name("fashion-wallet"))
 ROOT: Final = Path(__file__).parents[2]
 _OF_THE_INTERPRETER: Final = ("PYTHON", "LANG", "LC_", "TZ", "COVERAGE_")
 """Begins of variables that are read when Python starts: a command with others needs a nursery of its own."""
 
+_NURSERY: Final = Path(__file__).with_name("nursery.py")
+_shared: Final[dict[tuple[tuple[str, str], ...], str]] = {}
+"""Addresses of nurseries that others have started, by the variables of their interpreter."""
+
 nurseries: Final = contextlib.ExitStack()
 """What is to be closed before coverage of all processes is put together."""
 atexit.register(nurseries.close)
+
+
+@dataclass(frozen=True)
+class Nurseries:
+    """What forks processes for all of pytest's: the address to ask for commands, and the program that stands for
+    `python` where a process of pytest is started."""
+
+    commands: str
+    python: str
 
 
 class Process:
@@ -115,11 +133,48 @@ def run(
     return subprocess.CompletedProcess(arguments, code, *(name.read_text() for name in names))
 
 
+def share(config: pytest.Config) -> Nurseries | None:
+    """One nursery for all of pytest's processes, which are forked as well; None where it can't be.
+
+    Not where coverage is measured: a process has to be measured from its start on.
+    """
+    measured = config.getoption("cov_source", default=None) or any(name.startswith("COVERAGE_") for name in os.environ)
+    if sys.platform != "linux" or measured:
+        return None
+    token = secrets.token_hex(8)
+    with (
+        _bound(commands := f"fashion-wallet-{token}-commands") as requests,
+        _bound(workers := f"fashion-wallet-{token}-workers") as others,
+    ):
+        program = [sys.executable, "-P", str(_NURSERY), str(others.fileno())]
+        process = subprocess.Popen(program, cwd=ROOT, stdin=requests.fileno(), pass_fds=[others.fileno()])
+    nurseries.callback(process.wait)
+    nurseries.callback(process.terminate)
+    python = shlex.join([sys.executable, "-S", "-E", str(_NURSERY.with_name("forked_python.py")), workers])
+    return Nurseries(commands, python)
+
+
+def use(address: str) -> None:
+    """From now on, this process asks the nursery at this address, which another one has started."""
+    _shared[_of_the_interpreter(os.environ)] = address
+
+
+def _bound(name: str) -> socket.socket:
+    requests = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    requests.bind(f"\0{name}")
+    return requests
+
+
 @cache
 def _nursery(variables: tuple[tuple[str, str], ...]) -> socket.socket:
     """Where to ask for processes whose interpreter has these variables."""
+    if variables in _shared:
+        nursery = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        nursery.connect(f"\0{_shared[variables]}")
+        nurseries.callback(nursery.close)
+        return nursery
     ours, theirs = socket.socketpair()
-    program = [sys.executable, "-P", str(Path(__file__).with_name("nursery.py"))]
+    program = [sys.executable, "-P", str(_NURSERY)]
     others = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_INTERPRETER)}
     with theirs:
         process = subprocess.Popen(program, cwd=ROOT, env=others | dict(variables), stdin=theirs.fileno())
