@@ -71,9 +71,9 @@ async def test_events_beyond_so_many_a_second_wait_for_the_next(settings: Settin
 
 
 async def test_who_may_be_sent_less_than_there_is_may_resume(settings: Settings, stores: Stores) -> None:
-    limits = {"max_events_per_second": 1, "max_events_behind": 3}
+    limits: dict[str, Any] = {"max_events_per_second": 1, "max_events_behind": 3, "metrics": True}
     async with (
-        running(settings, **limits) as (app, _),
+        running(settings, **limits) as (app, client),
         listening(app) as port,
         followed(port, PRICES) as events,
         streamed(port, PRICES) as stream,
@@ -84,4 +84,4 @@ async def test_who_may_be_sent_less_than_there_is_may_resume(settings: Settings,
         assert (await events.socket.closed())[0] == 4508
         with pytest.raises(StreamEnded, match="TOO_SLOW"):
             [event async for event in stream]
-        assert app.state.live.cut_off == 2
+        assert "\nfashion_wallet_subscriptions_cut_off_total 2.0\n" in (await client.get("/metrics")).text

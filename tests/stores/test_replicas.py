@@ -324,14 +324,22 @@ async def test_one_that_is_too_far_behind_is_not_read(replicated: Settings, daem
                 assert lag is not None
                 assert float(lag[1]) > 1
                 assert 'fashion_wallet_replica_usable{replica="replica 1"} 0.0' in figures
+                assert 'fashion_wallet_replica_reads_total{replica="replica 2"} 0.0' in figures
+                assert "fashion_wallet_replicas_missed_total 1.0" in figures
                 found = health.json()["checks"]["postgres"]["replicas"]
                 assert [(each["name"], each["healthy"], each["secondsBehind"] >= 1) for each in found] == [
                     ("replica 1", False, True),
                     ("replica 2", False, True),
                 ]
         await usable(stores, 2)
+        await caught_up(stores)
         ready = await client.get("/readyz")
         assert "replicas" not in ready.json()
+        assert await name_of(client, item) == "later"
+        figures = (await client.get("/metrics")).text
+        shown = re.findall(r'^fashion_wallet_replica_reads_total\{replica="(.+)"\} (\S+)$', figures, re.MULTILINE)
+        assert shown == [(replica.name, str(float(replica.reads))) for replica in stores.replicas]
+        assert sum(float(number) for _, number in shown) == 1
 
 
 async def test_an_idle_primary_makes_no_lag(
@@ -523,7 +531,7 @@ async def test_a_statement_that_takes_too_long_is_not_repeated(replicated: Setti
 
 async def test_what_fails_on_a_replica_is_asked_of_the_primary(replicated: Settings, daemons: Any) -> None:
     """A table that isn't there yet; from then on, the query stays on the primary."""
-    async with running(replicated) as (app, _):
+    async with running(replicated, metrics=True) as (app, client):
         stores: Stores = app.state.stores
         await usable(stores, 2)
         async with paused(*daemons), stores.engine.begin() as connection:
@@ -536,6 +544,9 @@ async def test_what_fails_on_a_replica_is_asked_of_the_primary(replicated: Setti
             assert [row[0] for row in await query.fetch(statement, ())] == [7]
         assert stores.replicas is not None
         assert sum(replica.failures for replica in stores.replicas) == 1
+        figures = (await client.get("/metrics")).text
+        shown = re.findall(r'^fashion_wallet_replica_failures_total\{replica="(.+)"\} (\S+)$', figures, re.MULTILINE)
+        assert shown == [(replica.name, str(float(replica.failures))) for replica in stores.replicas]
         async with stores.engine.begin() as connection:
             await connection.execute(text("DROP TABLE public.not_yet"))
 
