@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -39,6 +40,8 @@ COLOURS: Final = "{navy,teal,burgundy,crimson,olive}"
 """Those of a tenth of the items; the others' are no names of colours."""
 TAGS: Final = 200
 """Distinct tags; `tag 0` is the most frequent."""
+
+_OWNERS: Final = "SELECT id::text, user_id::text FROM avatar.avatars WHERE id = ANY ($1::text[]::uuid[])"
 
 FUNCTIONS: Final = """
     CREATE FUNCTION pg_temp.share(n bigint, salt bigint) RETURNS float8 IMMUTABLE LANGUAGE sql
@@ -240,19 +243,25 @@ def designs(count: int, rows: int) -> Iterator[dict[str, Any]]:
         }
 
 
-async def load_designs(database: MongoDatabase, count: int, rows: int) -> float:
-    """Fill the empty collection; the seconds that it took. Raises ValueError where it has documents."""
+async def load_designs(database: MongoDatabase, url: str, count: int, rows: int) -> float:
+    """Fill the empty collection; the seconds that it took. Raises ValueError where it has documents.
+
+    Designs that are worn on an avatar belong to its owner, whom PostgreSQL at this URL knows.
+    """
     began = time.monotonic()
     if await database["designs"].find_one({}, {"_id": True}) is not None:
         raise ValueError("designs has documents; this data set needs an empty collection")
-    batch: list[dict[str, Any]] = []
-    for design in designs(count, rows):
-        batch.append({name: value for name, value in design.items() if value is not None})
-        if len(batch) == BATCH:
+    every = ({name: value for name, value in design.items() if value is not None} for design in designs(count, rows))
+    connection = await asyncpg.connect(url)
+    try:
+        while batch := list(itertools.islice(every, BATCH)):
+            avatars = [design["avatarId"] for design in batch if "avatarId" in design]
+            owners = {row[0]: row[1] for row in await connection.fetch(_OWNERS, avatars)}
+            for design in batch:
+                design["userId"] = owners.get(design.get("avatarId"), design["userId"])
             await database["designs"].insert_many(batch, ordered=False)
-            batch = []
-    if batch:
-        await database["designs"].insert_many(batch, ordered=False)
+    finally:
+        await connection.close()
     return time.monotonic() - began
 
 
@@ -262,7 +271,9 @@ async def fill(settings: Settings, rows: int, designs: int) -> dict[str, float]:
     assert settings.mongodb_url is not None
     took = await load(settings.postgres_url, rows)
     async with AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client:
-        return took | {"designs": await load_designs(mongo_database(settings, client), designs, rows)}
+        return took | {
+            "designs": await load_designs(mongo_database(settings, client), settings.postgres_url, designs, rows)
+        }
 
 
 def _milliseconds(moment: datetime) -> int:
