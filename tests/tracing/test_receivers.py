@@ -15,9 +15,10 @@ import structlog
 
 from api.config.settings import Settings
 from api.tracing.opening import are_wanted, obstacle
-from tests.support.applications import running
+from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.graphql import execute
+from tests.support.live import CHANGES, followed
 from tests.support.otlp import VARIABLE, Receiver, receiving
 from tests.support.servers import CLOSED, environment, serving
 from tests.support.stores.observing import observing
@@ -122,6 +123,22 @@ async def test_what_is_not_sampled_is_not_sent(
     lines = [line["trace_id"] for line in logs if line["event"] == "request"]
     assert lines == [other.headers["traceresponse"].split("-")[1], "0af7651916cd43dd8448eb211c80319c"]
     assert other.json()["data"]["catalogItems"]["nodes"]
+
+
+@pytest.mark.executed_once
+async def test_events_that_are_not_sampled_are_not_sent(
+    settings: Settings, clean_stores: None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+
+    async with running(settings) as (app, _), listening(app) as port, followed(port, CHANGES) as events:
+        with observing(app.state.stores) as observed:
+            await create_catalog_item(app.state.stores)
+            assert (await events.next())["kind"] == "CREATED"
+            assert (observed.of_requests, observed.batches) == ([], [])  # nobody looks below the event
+            assert observed.calls  # what the feed reads is nobody's
+
+    assert receiver.received == []
 
 
 @pytest.mark.executed_once
