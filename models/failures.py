@@ -49,9 +49,11 @@ _LOST_WORKERS: Final = (
     "could not receive data from server",
     "could not send data to server",
     "no connection to the server",
+    "failure on connection marked as essential",
 )
 """What libpq says of a lost connection, which has no code. A coordinator passes it on with that of a bug, where the
-worker is lost in the middle of a commit. It is in English, unless the server's `lc_messages` says otherwise."""
+worker is lost in the middle of a transaction. It is in English, unless the server's `lc_messages` says otherwise. The
+last one is Citus' own."""
 _LOST_POSTMASTER: Final = "postmaster was shut down, exiting"
 """A coordinator's last words, likewise."""
 

@@ -6,6 +6,10 @@ At the end a ledger of the writes is checked. A reader must never see less than 
 
 kills (SIGKILL) and freezes (SIGSTOP) each store, and kills the application, that many times. `--freeze` is how long a
 store stays frozen, in seconds. It prints what happened, and exits with 1 where the ledger and the stores differ.
+
+    python -m tests.chaos --distributed
+
+does it to the coordinator and the workers of a Citus cluster (`tests.support.failures.cluster_nodes`).
 """
 
 from __future__ import annotations
@@ -27,16 +31,15 @@ from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.stores.stores import open_stores
 from migrations.runner import upgrade
+from tests.support.failures import cluster_nodes
+from tests.support.failures.application import PATIENCE, STORES, Application
 from tests.support.failures.ledger import Ledger, Outcome, differences, read, write
-from tests.support.failures.restartable import RestartableStores, restartable_stores
-from tests.support.servers import Server, environment, serving
+from tests.support.failures.restartable import RestartableStores, restartable_cluster, restartable_stores
 from tests.support.signing_in import signed_in
+from tests.support.stores.distributed import distribute
 
-STORES: Final = ("PostgreSQL", "MongoDB")
 WRITERS: Final = 4
 READERS: Final = 2
-PATIENCE: Final = 60.0
-"""Seconds that the application has for each of its reactions, on a busy machine."""
 QUICK: Final[dict[str, Any]] = {
     "breaker_failures": 3,
     "breaker_patience": 0.5,
@@ -63,8 +66,7 @@ async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1,
     ledger, stop = Ledger(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         own = await stack.enter_async_context(open_stores(settings))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        application = _Application(settings, folder)
+        application = Application(settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         stack.push_async_callback(application.stop)
         await application.start()
         plain = await stack.enter_async_context(httpx.AsyncClient(base_url=application.url[0], timeout=PATIENCE))
@@ -92,18 +94,17 @@ async def run(stores: RestartableStores, settings: Settings, *, rounds: int = 1,
     return report
 
 
-async def _kill(stores: RestartableStores, store: str, application: _Application, ledger: Ledger) -> None:
+async def _kill(stores: RestartableStores, store: str, application: Application, ledger: Ledger) -> None:
     server = stores.servers[store]
     server.kill()
     await application.until(lambda checks: bool(checks[store]["cutOff"]))
-    server.start()
-    await server.await_ready()
+    await server.restart()
     await application.until(_is_idle_of(store))
     await _progress(ledger)
 
 
 async def _freeze(
-    stores: RestartableStores, store: str, application: _Application, ledger: Ledger, seconds: float
+    stores: RestartableStores, store: str, application: Application, ledger: Ledger, seconds: float
 ) -> None:
     server = stores.servers[store]
     server.freeze()
@@ -146,74 +147,32 @@ async def _without_failures(work: Callable[[], Awaitable[list[str]]]) -> list[st
                 await asyncio.sleep(0.05)
 
 
-class _Application:
-    """A `serve` process. Its address is in `url`, a list of one, since it changes."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._process: contextlib.AbstractContextManager[Server] | None = None
-        self._server: Server | None = None
-        self._earlier: list[str] = []
-        self.url = [""]
-
-    async def start(self) -> None:
-        variables = environment(self._settings)
-        self._process = serving("serve", "--port", "0", folder=self._folder, variables=variables)
-        self._server = await asyncio.to_thread(self._process.__enter__)
-        self.url[0] = self._server.url
-
-    async def stop(self) -> None:
-        if self._process is not None:
-            await asyncio.to_thread(self._process.__exit__, None, None, None)
-            self._process = None
-
-    async def kill_and_restart(self) -> None:
-        assert self._server is not None
-        self._server.process.kill()
-        self._earlier = self.breakers()  # its log is begun anew
-        await self.stop()
-        await self.start()
-
-    async def checks(self) -> dict[str, Any]:
-        """What `/health/database` says of each store; asking is a request like others."""
-        async with httpx.AsyncClient(timeout=PATIENCE) as client:
-            checks = (await client.get(f"{self.url[0]}/health/database")).json()["checks"]
-            return {"PostgreSQL": checks["postgres"], "MongoDB": checks["mongodb"]}
-
-    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The checks that meet the condition."""
-        with anyio.fail_after(PATIENCE):
-            while not condition(checks := await self.checks()):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        return checks
-
-    def breakers(self) -> list[str]:
-        """The logs' lines of breakers, without their times; those of processes that were killed come first."""
-        assert self._server is not None
-        return self._earlier + [
-            f"{'cut off' if 'store cut off' in line else 'back'}: {store}"
-            for line in self._server.text().splitlines()
-            for store in STORES
-            if ("store cut off" in line or "store back" in line) and store in line
-        ]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--freeze", type=float, default=10.0)
+    parser.add_argument("--distributed", action="store_true")
     options = parser.parse_args()
-    with restartable_stores() as stores:
-        settings = stores.settings(**QUICK)
-        upgrade(settings)
-        report = asyncio.run(run(stores, settings, rounds=options.rounds, freeze=options.freeze))
-    counts = ", ".join(f"{report.ledger.counts[outcome]} {outcome.value}" for outcome in Outcome)
-    surprises = [f"answered: {surprise}" for surprise in report.ledger.surprises]
-    wrong = [*report.wrong, *surprises]
-    reads = f"reads: {report.ledger.reads}, with {report.ledger.joined} statements together with others'"
-    summary = f"{options.rounds} rounds, writes: {counts}; {reads}; {len(wrong)} things wrong"
-    sys.stdout.write("\n".join([*report.log, *wrong, summary, ""]))
+    if options.distributed:
+        with restartable_cluster() as (cluster, settings):
+            upgrade(settings)
+            distribute(settings)
+            told = asyncio.run(cluster_nodes.run(cluster, settings, rounds=options.rounds, freeze=options.freeze))
+        ledgers, log, wrong = told.ledgers, told.log, told.wrong
+    else:
+        with restartable_stores() as stores:
+            settings = stores.settings(**QUICK)
+            upgrade(settings)
+            report = asyncio.run(run(stores, settings, rounds=options.rounds, freeze=options.freeze))
+        ledgers, log, wrong = [report.ledger], report.log, report.wrong
+    wrong = [*wrong, *(f"answered: {surprise}" for ledger in ledgers for surprise in ledger.surprises)]
+    for ledger in ledgers:
+        counts = ", ".join(f"{ledger.counts[outcome]} {outcome.value}" for outcome in Outcome)
+        log.append(
+            f"{options.rounds} rounds, writes: {counts}; reads: {ledger.reads}, "
+            f"with {ledger.joined} statements together with others'"
+        )
+    sys.stdout.write("\n".join([*log, *wrong, f"{len(wrong)} things wrong", ""]))
     return 1 if wrong else 0
 
 

@@ -260,9 +260,10 @@ _NODES: Final = """
     WITH nodes AS (
         SELECT * FROM pg_dist_node WHERE noderole = 'primary'
     ), patience AS MATERIALIZED (
-        -- all of them together take half of the time at most, also where each has to be waited for
+        -- all of them together take half of the time at most, also where each has to be waited for. On a connection
+        -- that Citus had kept, a frozen node would be waited for without end
         SELECT set_config('citus.node_connection_timeout', greatest(10, {milliseconds} / 2 / count(*))::text, true)
-               AS set
+               || set_config('citus.max_cached_conns_per_worker', '0', true) AS set
           FROM nodes
     )
     SELECT json_agg(json_build_object(

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from tests.support.applications import running
+from tests.support.failures.restartable import FINISHES
 from tests.support.graphql import execute
 from tests.support.signing_in import signed_in
 from tests.support.stores.distributed import distribute
@@ -47,7 +48,7 @@ LOGGED: Final = "SELECT count(*) FROM audit.audit_log WHERE table_name = 'avatar
 def cluster(of_distribution: None) -> Iterator[Cluster]:
     """A cluster of one worker, whose coordinator looks each second for what it has left half done."""
     with citus_cluster(workers=1) as cluster:
-        cluster.nodes[COORDINATOR].configure("citus.recover_2pc_interval = '1s'")
+        cluster.nodes[COORDINATOR].configure(FINISHES)
         yield cluster
 
 

@@ -9,10 +9,10 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]
 from pydantic import SecretStr
@@ -23,9 +23,13 @@ from api.embedded.daemons import HOST, Daemon, DaemonError
 from api.embedded.postgres import create_database, postgres_daemon
 from tests.support.servers import POSTGRES_BIN
 from tests.support.stores.cluster import copy_cluster
+from tests.support.stores.engines import Cluster, citus_cluster
+from tests.support.stores.nodes import Node
 
 START: Final = 60.0
 """Seconds that a server has for its start."""
+FINISHES: Final = "citus.recover_2pc_interval = '1s'"
+"""A coordinator's setting: how often it looks for what a commit has left half done, which is each minute else."""
 
 
 class Restartable:
@@ -56,6 +60,11 @@ class Restartable:
                 self._daemon.stop(START)
                 self._daemon.start(self._port)
 
+    async def restart(self) -> None:
+        """Start it again after its death, on the thread that calls this. Returns once it answers."""
+        self.start()
+        await self.await_ready()
+
     def kill(self) -> None:
         """End it and its children at once, as `kill -9` and the kernel do."""
         self._signal(signal.SIGKILL)
@@ -83,19 +92,8 @@ class RestartableStores:
 
     def settings(self, **values: object) -> Settings:
         """Settings of an application on them."""
-        postgres, mongodb = self.servers["PostgreSQL"], self.servers["MongoDB"]
-        return Settings.model_validate(
-            {
-                "environment": "development",
-                "log_level": "warning",
-                "database_url": SecretStr(f"postgresql://postgres@{HOST}:{postgres.port}/{embedded.DATABASE}"),
-                "mongodb_uri": SecretStr(f"mongodb://{HOST}:{mongodb.port}/{embedded.DATABASE}?directConnection=true"),
-                "auth_secret": SecretStr("a secret of the tests, with 32 bytes and more"),
-                "password_hash_memory": 32,
-                "password_hash_time": 1,
-            }
-            | values
-        )
+        url = f"postgresql://postgres@{HOST}:{self.servers['PostgreSQL'].port}/{embedded.DATABASE}"
+        return _settings(url, self.servers["MongoDB"], **values)
 
 
 @contextlib.contextmanager
@@ -106,14 +104,8 @@ def restartable_stores() -> Iterator[RestartableStores]:
         contextlib.ExitStack() as stack,
     ):
         folder = Path(name).resolve()
-        mongodb = embedded._mongodb(
-            folder,
-            False,
-            ("--sync-on-commit", "--enable-test-commands", "--cache-size", "256M", "--log-level", "WARNING"),
-        )
-        stack.callback(mongodb.stop, START)
-        servers = {"MongoDB": Restartable(mongodb)}
-        servers["MongoDB"].start()
+        mongodb = _mongodb(folder, stack)
+        servers = {"MongoDB": mongodb}
         copy_cluster(folder, POSTGRES_BIN)
         postgres = postgres_daemon(folder, False, POSTGRES_BIN)
         plain = postgres.command
@@ -122,14 +114,57 @@ def restartable_stores() -> Iterator[RestartableStores]:
         stack.callback(postgres.stop, START)
         servers["PostgreSQL"] = Restartable(postgres)
         servers["PostgreSQL"].start()
-        for daemon in (postgres, mongodb):
+        for daemon in (postgres, mongodb._daemon):
             daemon.await_ready(START)
         create_database(postgres.port, embedded.DATABASE)
         stack.callback(_thaw, servers)
         yield RestartableStores(servers)
 
 
-def _thaw(servers: dict[str, Restartable]) -> None:
+@contextlib.contextmanager
+def restartable_cluster() -> Iterator[tuple[Cluster, Settings]]:
+    """A Citus cluster of a coordinator and two workers, and a MongoDB; settings of an application on them.
+
+    What a commit has left half done is finished each second.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="fashion-wallet-faults-", ignore_cleanup_errors=True) as name,
+        contextlib.ExitStack() as stack,
+    ):
+        mongodb = _mongodb(Path(name).resolve(), stack)
+        mongodb._daemon.await_ready(START)
+        cluster = stack.enter_context(citus_cluster())
+        cluster.nodes[0].configure(FINISHES)
+        stack.callback(_thaw, dict(enumerate(cluster.nodes)))
+        yield cluster, _settings(cluster.url, mongodb)
+
+
+def _settings(postgres_url: str, mongodb: Restartable, **values: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "environment": "development",
+            "log_level": "warning",
+            "database_url": SecretStr(postgres_url),
+            "mongodb_uri": SecretStr(f"mongodb://{HOST}:{mongodb.port}/{embedded.DATABASE}?directConnection=true"),
+            "auth_secret": SecretStr("a secret of the tests, with 32 bytes and more"),
+            "password_hash_memory": 32,
+            "password_hash_time": 1,
+        }
+        | values
+    )
+
+
+def _mongodb(folder: Path, stack: contextlib.ExitStack) -> Restartable:
+    """One that is starting, and that is stopped at the end."""
+    options = ("--sync-on-commit", "--enable-test-commands", "--cache-size", "256M", "--log-level", "WARNING")
+    daemon = embedded._mongodb(folder, False, options)
+    stack.callback(daemon.stop, START)
+    server = Restartable(daemon)
+    server.start()
+    return server
+
+
+def _thaw(servers: Mapping[Any, Restartable | Node]) -> None:
     for server in servers.values():
-        with contextlib.suppress(psutil.NoSuchProcess, AssertionError):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, AssertionError):
             server.thaw()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -16,7 +17,7 @@ from api.embedded.packages import package_folder
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A server by the folder of its data. Its methods block."""
+    """A server by the folder of its data. Its methods block, but `restart`."""
 
     folder: Path
 
@@ -49,6 +50,10 @@ class Node:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+    async def restart(self) -> None:
+        """Start it again after its death. Returns once it answers."""
+        await asyncio.to_thread(self.start)
 
     def start(self) -> None:
         """Start it on its port, and wait until it answers."""
