@@ -40,7 +40,7 @@ QUERIES: Final = {
     "worn by many": "{ designs(first: 5) { edges { node { avatar { id name } } } } }",
     "versions": "query ($design: ID!) { design(id: $design) { revisions(first: 2) { nodes { avatar { id } } } "
     "revision(version: 1) { avatar { id } } } }",
-    "log": "{ auditLog(first: 3) { edges { node { id } } totalCount } }",
+    "log": "{ auditLog(first: 3, filter: { kind: [AVATAR] }) { edges { node { record { id } } } totalCount } }",
 }
 
 
@@ -67,6 +67,8 @@ async def operations(world: World) -> list[Operation]:
     ]
     kept: Operation = ("owner", mutation("createAvatar"), {"input": {"name": "Kept"}}, "first-key")
     again: Operation = ("admin", mutation("createAvatar"), {"input": {"name": "Kept"}}, "second-key")
+    worn = {"input": await INPUTS["createDesign"](world, False) | {"avatarId": ids["avatar"]}}
+    mutations.append(("owner", mutation("createDesign"), worn, None))
     # somebody with an avatar is deleted, somebody is restored together with one, and a design is worn on another's
     for name, deleted_at in (("deleteUser", None), ("restoreUser", DELETED)):
         user = await world.user(deleted_at=deleted_at)
