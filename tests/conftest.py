@@ -143,9 +143,18 @@ def pytest_collection() -> None:
     gc.disable()
 
 
+NOT_FOR = {"undistributed": ("distributed",), "without_citus": ("citus", "distributed")}
+"""On which PostgreSQL the tests with a marker, whose argument says why, are skipped."""
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first; in which order the others come, chance has said."""
+    for name, elsewhere in NOT_FOR.items():
+        if config.getoption("--postgres") in elsewhere:
+            for item in items:
+                if (marker := item.get_closest_marker(name)) is not None:
+                    item.add_marker(pytest.mark.skip(reason=marker.args[0]))
     ranks = {Path(__file__).parent / f"{name}.py": rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 

@@ -21,6 +21,7 @@ from api.demo.designs import Document
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.names import ACCOUNTS
 from api.demo.seeded_random import PICTURES
+from api.stores.distribution import insert_audited
 from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores
 from documents import collection
@@ -63,7 +64,7 @@ def quiet(kind: str, done: int, total: int) -> None:
 
 async def is_empty(stores: Stores) -> bool:
     """Whether neither store has any user, avatar, item or design, soft-deleted ones included."""
-    query = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in TABLES)
+    query = " OR ".join(f"EXISTS (SELECT 1 FROM {table})" for table in TABLES)  # noqa: S608  no input in it
     async with stores.reads.connect() as connection:
         if await connection.scalar(text(f"SELECT {query}")):
             return False
@@ -104,7 +105,7 @@ async def load(
                 taken += [user["email"] for user in block.users if user["id"] not in present]
             else:
                 done("users", 0)
-            done("avatars", await _insert_avatars(connection, block))
+            done("avatars", await _insert_avatars(connection, block, distributed=stores.distribution.is_distributed))
             done("catalog items", await _insert(connection, ITEMS, block.items))
         done("designs", await _insert_designs(stores, block, present))
     return Summary(
@@ -184,21 +185,35 @@ async def _insert_users(connection: Connection, block: Block, hashes: Sequence[s
     )
 
 
-async def _insert_avatars(connection: Connection, block: Block) -> int:
-    # its owner may have made another one the default since
-    is_default = f"""
-        is_default AND NOT EXISTS (
-            SELECT FROM {AVATARS} AS own WHERE own.user_id = incoming.user_id AND own.is_default
-            AND own.deleted_at IS NULL
-        )"""
-    has_owner = f"EXISTS (SELECT FROM {USERS} WHERE users.id = incoming.user_id)"
-    return await _insert(connection, AVATARS, block.avatars, where=has_owner, is_default=is_default)
+async def _insert_avatars(connection: Connection, block: Block, *, distributed: bool) -> int:
+    # An avatar's owner may have made another one the default since. Asked before, since rows of workers aren't joined
+    # with those of the coordinator.
+    with_default = await connection.fetch(
+        f"SELECT user_id FROM {AVATARS} WHERE user_id = ANY ($1) AND is_default AND deleted_at IS NULL",  # noqa: S608  no input in it
+        list({avatar["user_id"] for avatar in block.avatars}),
+    )
+    return await _insert(
+        connection,
+        AVATARS,
+        block.avatars,
+        [row["user_id"] for row in with_default],
+        where=f"EXISTS (SELECT FROM {USERS} WHERE users.id = incoming.user_id)",
+        audited=distributed,
+        is_default="is_default AND user_id <> ALL ($1)",
+    )
 
 
 async def _insert(
-    connection: Connection, table: str, rows: Sequence[dict[str, Any]], *, where: str = "true", **values: str
+    connection: Connection,
+    table: str,
+    rows: Sequence[dict[str, Any]],
+    *arguments: Any,
+    where: str = "true",
+    audited: bool = False,
+    **values: str,
 ) -> int:
-    """Insert the rows that don't exist yet, and return how many. `values` are expressions of columns over `incoming`.
+    """Insert the rows that don't exist yet, and return how many. `values` are expressions of columns over `incoming`,
+    with `arguments` as their parameters. `audited`: the table is distributed, and no trigger writes the audit log.
 
     Authors who don't exist become null.
     """
@@ -206,15 +221,18 @@ async def _insert(
     for author in ("created_by", "updated_by"):
         values[author] = f"(SELECT id FROM {USERS} WHERE users.id = incoming.{author})"  # noqa: S608  no input in it
     selected = ", ".join(values.get(column, column) for column in columns)
+    statement = (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {selected} FROM incoming WHERE {where} "  # noqa: S608  no input in it
+        "ON CONFLICT DO NOTHING"
+    )
     async with connection.transaction():
         await connection.execute(f"CREATE TEMPORARY TABLE incoming (LIKE {table} INCLUDING DEFAULTS) ON COMMIT DROP")
         await connection.copy_records_to_table(
             "incoming", records=[tuple(map(_encoded, row.values())) for row in rows], columns=columns
         )
-        status = await connection.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {selected} FROM incoming WHERE {where} "  # noqa: S608  no input in it
-            "ON CONFLICT DO NOTHING"
-        )
+        if audited:
+            return await insert_audited(connection, table, statement, *arguments)
+        status = await connection.execute(statement, *arguments)
     return int(status.rpartition(" ")[2])  # INSERT 0 200
 
 

@@ -31,7 +31,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Grouping
 
 from models.base import new_id
-from models.distribution import distribution
+from models.distribution import DISTRIBUTED, distribution
 from models.external_pooler import Connection as DriverConnection
 from models.external_pooler import PooledConnection, ask
 
@@ -100,6 +100,19 @@ def write_to_log(state: ORMExecuteState) -> Result[Any] | None:
     ids = [id for id, _ in keys]
     connection.exec_driver_sql(_END, (*of[:2], ids, of[3], before))
     return result
+
+
+async def insert_audited(connection: DriverConnection, table: str, statement: str, *arguments: Any) -> int:
+    """Run an INSERT into an audited table that is distributed, and write its rows to the audit log; how many there are.
+
+    On a driver's connection within a transaction, for statements that no session runs. A row that was there before is
+    none of them.
+    """
+    by = DISTRIBUTED[table].by
+    before = await connection.fetchval(_BEGIN, table, by, [], [])
+    rows = await connection.fetch(f"{statement} RETURNING id, {by}", *arguments)
+    await connection.execute(_END, table, by, [row["id"] for row in rows], list({row[by] for row in rows}), before)
+    return len(rows)
 
 
 def _among(id: Any, by: Any, keys: Sequence[tuple[Any, Any]]) -> tuple[ColumnElement[bool], ...]:

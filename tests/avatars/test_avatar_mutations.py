@@ -6,9 +6,10 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 from starlette.applications import Starlette
 
 from api.ids import encode_id
@@ -20,6 +21,7 @@ from tests.support.factories.users import create_user, users
 from tests.support.graphql import error_of, execute, gid, respond, sent
 from tests.support.mutations.objects import NOT_FOUND, Mutations, invalid
 from tests.support.signing_in import signed_in
+from tests.support.stores.distributed import lock_waits
 from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
@@ -631,25 +633,22 @@ async def test_avatars_of_deleted_owners_stay_deleted(client: httpx.AsyncClient,
     assert (await change(admin, "restoreAvatar", id=gid(avatar)))["owner"] == {"id": gid(owner)}
 
 
-async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(client: httpx.AsyncClient, stores: Stores) -> None:
+async def test_an_update_does_not_wait_for_the_deletion_of_its_owner(
+    client: httpx.AsyncClient, stores: Stores, locks: asyncpg.Connection[asyncpg.Record]
+) -> None:
     # given: a deletion that is held up by another transaction at the first of two avatars
     mine, user = await signed_in(client, stores)
     admin, _ = await signed_in(client, stores, "admin")
     first = await create_avatar(stores, user_id=user.id, name="First")
     second = await create_avatar(stores, user_id=user.id, name="Second")
     query = "mutation ($id: ID!) { deleteUser(input: {id: $id}) { errors { code } } }"
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-
-    async def waits() -> bool:
-        # in a transaction of its own: one sees what it saw at first
-        async with stores.sessions.begin() as onlooker:
-            return bool(await onlooker.scalar(waiting))
-
     async with stores.sessions.begin() as blocker:
-        await blocker.execute(select(Avatar.id).where(Avatar.id == first.id).with_for_update())
+        await blocker.execute(
+            select(Avatar.id).where(Avatar.id == first.id, Avatar.user_id == user.id).with_for_update()
+        )
         deletion = asyncio.create_task(execute(admin, query, id=gid(user)))
         async with asyncio.timeout(10):
-            while not await waits():
+            while not await lock_waits(locks):
                 assert not deletion.done()
                 await pause()
 

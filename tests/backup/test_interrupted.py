@@ -24,6 +24,7 @@ from tests.support.stores.databases import scalar
 
 OTHERS = """
     SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'
 """
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 

@@ -39,6 +39,7 @@ from documents import Design
 from documents.last_change import first_change
 from models import Base
 from tests.support.servers import command, environment, wait_until
+from tests.support.stores.distributed import UNRECORDED
 from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +104,7 @@ async def scalar(stores: Stores, statement: str, **values: Any) -> Any:
 
 async def change(stores: Stores, statement: str, **values: Any) -> None:
     async with stores.engine.begin() as connection:
+        await connection.execute(text(UNRECORDED))
         await connection.execute(text(statement), values)
 
 
@@ -264,6 +266,8 @@ async def test_load_fills_both_stores(stores: Stores, block: Block) -> None:
         found = await connection.execute(text("SELECT * FROM catalog.catalog_items WHERE id = :id"), {"id": item["id"]})
         assert dict(found.mappings().one()) == {**item, "deleted_at": None}
     assert await scalar(stores, "SELECT count(*) FROM shared.users WHERE created_by IS NOT NULL") == 8
+    entries = "SELECT count(*) FROM audit.audit_log WHERE operation = 'INSERT' AND table_name = 'avatar.avatars'"
+    assert await scalar(stores, entries) == COUNTS["avatars"]
     assert await stores.database["designs"].find_one({"_id": block.designs[70]["_id"]}) == block.designs[70]
 
 

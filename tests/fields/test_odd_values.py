@@ -23,6 +23,7 @@ from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid, respond
 from tests.support.signing_in import signed_in
+from tests.support.stores.distributed import UNRECORDED
 from tests.support.stores.odd_designs import VALUES, Path, odd_documents, sound
 
 pytestmark = pytest.mark.anyio
@@ -301,5 +302,6 @@ async def test_odd_json_in_rows_reads_as_it_can(admin: httpx.AsyncClient, stores
 
 async def put(stores: Stores, table: str, column: str, id: Any, json: str) -> None:
     async with stores.engine.begin() as connection:
+        await connection.execute(text(UNRECORDED))
         change = text(f"UPDATE {table} SET {column} = CAST(:value AS jsonb) WHERE id = :id")
         await connection.execute(change, {"value": json, "id": id})

@@ -17,6 +17,7 @@ from tests.support.factories.designs import create_design
 from tests.support.graphql import execute, gid
 from tests.support.mutations.designs import changed
 from tests.support.signing_in import signed_in
+from tests.support.stores.distributed import UNRECORDED
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +126,7 @@ async def test_changed_properties_keep_what_is_not_known(client: httpx.AsyncClie
 
 async def put(stores: Stores, table: str, column: str, id: Any, value: Any) -> None:
     async with stores.engine.begin() as connection:
+        await connection.execute(text(UNRECORDED))
         change = text(f"UPDATE {table} SET {column} = CAST(:value AS jsonb) WHERE id = :id")
         await connection.execute(change, {"value": orjson.dumps(value).decode(), "id": id})
 

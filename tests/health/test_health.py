@@ -216,12 +216,15 @@ async def test_figures_are_for_who_has_the_token(settings: Settings, clean_store
         return answer.status_code, answer.json()
 
     closed = {"healthy", "responseTime", "cutOff"}
-    async with running(settings, environment=environment) as (_, client):
+    async with running(settings, environment=environment) as (app, client):
         for authorization in (None, f"Bearer {token}"):
             status, body = await get(client, authorization)
             assert (status, body["status"]) == (200, "healthy")
             postgres = body["checks"]["postgres"]
-            assert postgres.keys() == (closed if environment == "production" else closed | {"connections", "server"})
+            detailed = {"connections", "server"} | (
+                {"nodes"} if app.state.stores.distribution.is_distributed else set()
+            )
+            assert postgres.keys() == (closed if environment == "production" else closed | detailed)
     async with running(settings, environment=environment, health_token=SecretStr(token)) as (_, client):
         status, body = await get(client)
         assert (status, body.keys()) == (200, {"status", "timestamp", "checks"})

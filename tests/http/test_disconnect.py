@@ -29,6 +29,7 @@ from tests.support.factories.designs import create_design, designs
 from tests.support.factories.users import create_user, users
 from tests.support.graphql import gid
 from tests.support.signing_in import signed_in
+from tests.support.stores.distributed import lock_waits
 from tests.support.waiting import pause
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ async def address(app: Starlette, anyio_backend: str) -> AsyncIterator[str]:
 
 async def waiting(connection: Connection, statements: int | None = None) -> None:
     """Return once so many statements wait for a lock; any number of them, where none is given."""
-    count = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
     async def is_so() -> bool:
-        found: int = await connection.fetchval(count)
+        found = await lock_waits(connection)
         return found > 0 if statements is None else found == statements
 
     await until(is_so)
@@ -216,7 +216,7 @@ async def test_a_deletion_whose_client_has_left_is_whole(
     await create_avatar(stores, user_id=user.id)
     await create_design(stores, user_id=user.id)
     async with locks.transaction():
-        await locks.execute("SELECT FROM avatar.avatars FOR UPDATE")
+        await locks.execute("SELECT id FROM avatar.avatars WHERE user_id = $1 FOR UPDATE", user.id)
         await leave_in_the_middle(address, admin.headers, DELETE, {"id": gid(user)}, locks)
 
     async def is_finished() -> bool:

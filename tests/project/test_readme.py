@@ -249,9 +249,10 @@ async def test_first_query_is_answered_as_shown(settings: Settings, stores: Stor
 
 @pytest.mark.anyio
 async def test_health_is_as_shown(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/health/database")
+    answer = (await client.get("/health/database")).json()
+    answer["checks"]["postgres"].pop("nodes", None)  # of a cluster
 
-    assert _shape(answer.json()) == _shape(json.loads(page("docs/operating/health.md").only("json")))
+    assert _shape(answer) == _shape(json.loads(page("docs/operating/health.md").only("json")))
 
 
 @pytest.mark.anyio

@@ -63,6 +63,7 @@ def connections(server: Server) -> int:
     return sum(each.laddr.port == port and each.status != psutil.CONN_LISTEN for each in found)
 
 
+@pytest.mark.undistributed("makes a trigger on avatars, which Citus refuses")
 async def test_what_is_too_much_is_shed_and_the_rest_is_done(
     settings: Settings, stores: Stores, slow_writes: None, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from tests.support.stores.databases import fresh_database, structure
 from tests.support.stores.engines import citus, documentdb
 
 
+@pytest.mark.undistributed("compares with the suite's own database, as it is on one PostgreSQL")
 def test_a_citus_coordinator_is_migrated_written_and_read(
     settings: Settings, postgres_url: str, mongodb_url: str
 ) -> None:

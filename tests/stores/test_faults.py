@@ -357,6 +357,7 @@ async def test_a_slow_statement_is_no_frozen_store(settings: Settings, stores: S
     assert said == []
 
 
+@pytest.mark.undistributed("makes a trigger on avatars, which Citus refuses")
 @pytest.mark.parametrize("state", ["40P01", "40001"])
 async def test_a_transaction_that_another_one_ended_is_a_conflict(world: World, stores: Stores, state: str) -> None:
     mine, _ = await signed_in(world.anonymous, world.stores)
