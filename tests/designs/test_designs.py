@@ -10,6 +10,7 @@ import pytest
 import structlog
 from bson import Binary, Int64, ObjectId
 
+from api.designs import store
 from api.ids import encode_id
 from api.stores.stores import Stores
 from models import new_id
@@ -440,3 +441,16 @@ async def test_aliases_with_other_arguments_and_fields(client: httpx.AsyncClient
         "published": {"nodes": [{"name": "a"}], "totalCount": 1},
         "one": {"nodes": [{"name": "a"}], "totalCount": 2, "pageInfo": {"hasNextPage": True}},
     }
+
+
+async def test_only_where_avatars_are_distributed_is_the_owner_read_with_them(stores: Stores) -> None:
+    user = await create_user(stores)  # so that it is known whether they are
+    design = await create_design(stores, user_id=user.id, avatar_id=new_id())
+
+    (alone,) = await store.by_id(stores, [object_id(design)], frozenset(("name",)))
+    (worn,) = await store.by_id(stores, [object_id(design)], frozenset(("name", "avatar_id")))
+
+    assert alone is not None
+    assert worn is not None
+    assert alone.keys() == {"_id", "name"}
+    assert worn.keys() - alone.keys() == {"avatarId", *(("userId",) if stores.distribution.is_distributed else ())}
