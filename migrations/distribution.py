@@ -163,6 +163,7 @@ def undo_last(connection: sa.Connection) -> str | None:
 
 def _steps() -> Iterator[Step]:
     yield Step("workers learn the functions of statements", _functions)
+    yield Step("workers have the language of search", lambda _: ([functions.LANGUAGE_IS_KNOWN], []))
     yield Step("what writes the audit log commits in two phases", _two_phases)
     yield Step("the audit log is written by the API where no trigger can", _audit)
     yield Step("policies of row-level security do without sub-selects", _policies)

@@ -32,6 +32,17 @@ TWO_PHASES: Final = "audit.two_phases"
 """An empty table that Citus manages. Whoever deletes nothing from it commits in two phases. Else a coordinator that
 dies between the workers' commit and its own would lose the entries of the log."""
 
+LANGUAGE_IS_KNOWN: Final = """
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM run_command_on_workers('SELECT shared.search_language()') WHERE NOT success) THEN
+        RAISE EXCEPTION 'a worker lacks the text search configuration %', shared.search_language()
+            USING HINT = 'Make it on each worker, as it is here.';
+    END IF;
+END
+$$"""
+"""Raises where a worker hasn't got it. Citus has passed it on, unless it was there before the extension."""
+
 COMMIT: Final = f"""
 CREATE FUNCTION audit.commit_in_two_phases() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$

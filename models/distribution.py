@@ -65,9 +65,11 @@ PLACEMENTS: Final[Mapping[str, Local | Distributed]] = {
     "shared.idempotency_keys": Distributed(
         "actor", ("id", "actor"), "Holds whole answers, and is written twice for each mutation that has a key."
     ),
-    "design.design_search": Local(
-        "A search ranks items and designs in one statement. It grows with designs: what to distribute next, by id, so "
-        "that each shard ranks its own."
+    "design.design_search": Distributed(
+        "id",
+        ("id",),
+        "Grows with designs. Who follows these names them by id; a search asks for everybody's published ones, and "
+        "each shard finds those that it has.",
     ),
 }
 """Every table, by its name with the schema."""

@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from api.lists.conditions import Condition
+from api.search.frequencies import frequencies
 from api.search.query import Query
-from api.search.store import frequencies, spellings
+from api.search.store import spellings
 from api.stores.stores import Stores
 
 ONE_EDIT_FROM: Final = 4

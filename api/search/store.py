@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
-    Select,
     Text,
     and_,
     case,
@@ -37,8 +36,6 @@ from models.statements import Parameters, Record, Statement, compile_select
 
 CANDIDATES: Final = 2000
 """Objects of a type that are ranked. Where more match, these are the ones that PostgreSQL comes upon first."""
-FREQUENT: Final = 100
-"""Objects up to which it is counted how many have a word."""
 SCALE: Final = 1_000_000
 """Scores are whole numbers, so that cursors can compare them."""
 
@@ -142,14 +139,6 @@ async def spellings(stores: Stores, words: Sequence[str]) -> list[tuple[str, lis
     """Of each word: as it is searched, and the words that it may be mistyped from, whoever may see them."""
     rows = await stores.fetch(_spellings(), [list(words)])
     return [(row["plain"], (row["near"] or "").split()) for row in rows]
-
-
-async def frequencies(stores: Stores, words: Sequence[str], scopes: Sequence[tuple[str, Condition]]) -> dict[str, int]:
-    """How many objects of these have each word, up to `FREQUENT` of each type."""
-    values: list[Any] = [list(words)]
-    shapes = tuple((name, shape_of(scope, values)) for name, scope in scopes)
-    rows = await stores.fetch(_frequencies(shapes), values)
-    return {row["word"]: row["count"] for row in rows}
 
 
 async def texts(stores: Stores, found: Sequence[Found], scopes: Sequence[tuple[str, Condition]]) -> dict[Found, Record]:
@@ -285,7 +274,7 @@ def _texts(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
 @lru_cache(1)
 def _fitting() -> Statement:
     parameters = Parameters()
-    asked = _given(parameters)
+    asked = typed_words(parameters)
     given = (
         func.unnest(parameters.take(ARRAY(Text)), parameters.take(ARRAY(Boolean)))
         .table_valued(column("word", Text), column("is_property", Boolean), with_ordinality="place")
@@ -306,7 +295,7 @@ def _fitting() -> Statement:
 
 @lru_cache(1)
 def _spellings() -> Statement:
-    typed = _given(Parameters())
+    typed = typed_words(Parameters())
     plain = func.shared.search_text(typed.c.word)
     table = Spelling.__table__
     near = (
@@ -317,32 +306,10 @@ def _spellings() -> Statement:
     return compile_select(select(plain.label("plain"), near.label("near")).select_from(typed).order_by(typed.c.place))
 
 
-def _given(parameters: Parameters) -> Any:
+def typed_words(parameters: Parameters) -> Any:
+    """Rows of words in their order, which are the next parameter."""
     return (
         func.unnest(parameters.take(ARRAY(Text)))
         .table_valued(column("word", Text), with_ordinality="place")
         .render_derived("typed")
     )
-
-
-@lru_cache(256)
-def _frequencies(shapes: tuple[tuple[str, Shape], ...]) -> Statement:
-    parameters = Parameters()
-    typed = _given(parameters)
-    counts = [_frequency(typed, name, shape, parameters) for name, shape in shapes]
-    return compile_select(select(typed.c.word, sum(counts[1:], start=counts[0]).label("count")).select_from(typed))
-
-
-def _frequency(typed: Any, name: str, shape: Shape, parameters: Parameters) -> Any:
-    searched = STEPWISE[name]
-    those: Select[Any] = (
-        select(literal_column("1"))
-        .select_from(searched.source)
-        .where(
-            matches(searched, func.plainto_tsquery(func.shared.search_language(), typed.c.word)),
-            shape_to_sql(shape, searched.columns, parameters.take),
-        )
-        .correlate(typed)
-        .limit(literal_column(str(FREQUENT)))
-    )
-    return select(func.count()).select_from(those.subquery()).scalar_subquery()

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from models import Avatar, User
+from models.distribution import DISTRIBUTED
 from tests.support.applications import running
 from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
@@ -103,6 +104,12 @@ async def _sessions(settings: Settings) -> set[int]:
     return {row[0] for row in await asyncio.to_thread(sql, settings, asked)}
 
 
+async def found(client: httpx.AsyncClient, type_name: str) -> dict[str, Any]:
+    """How much of a type has the word silk."""
+    query = 'query ($types: [SearchType!]) { search(query: "silk", types: $types) { totalCount } }'
+    return await respond(client, query, types=[type_name])
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     with anyio.fail_after(60):
         while not await condition():
@@ -120,7 +127,7 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
     nodes = (await client.get("/health/database")).json()["checks"]["postgres"]["nodes"]
     assert [(each["role"], each["reachable"], each["shards"]) for each in nodes] == [
         ("coordinator", True, 0),
-        *[("worker", True, SHARDS)] * 2,  # half of those of each of two tables
+        *[("worker", True, SHARDS * len(DISTRIBUTED) // 2)] * 2,  # half of those of each table
     ]
 
     await asyncio.to_thread(lost.node.kill)
@@ -139,6 +146,10 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
         kept = await lost.create("Refused, too", key="a-key")
         assert "data" not in kept.json()
         assert [error["extensions"] for error in kept.json()["errors"]] == [UNAVAILABLE]
+
+        # a search of designs asks all shards, and one of items none
+        assert "errors" not in await found(lost.client, "CATALOG_ITEM")
+        assert [each["extensions"] for each in (await found(lost.client, "DESIGN"))["errors"]] == [UNAVAILABLE]
 
         # others go on with what is elsewhere
         assert await other.ask() == whole

@@ -18,7 +18,9 @@ from migrations.errors import MigrationError
 from migrations.sharding import UNSHARDS, Collection, Server
 from models import Base
 from models.distribution import DISTRIBUTED, PLACEMENTS, Distributed
+from tests.search.following import copy_designs
 from tests.support.factories.avatars import create_avatar
+from tests.support.factories.designs import create_design, insert_design
 from tests.support.factories.users import create_user
 from tests.support.servers import command, environment, wait_until
 from tests.support.stores.databases import scalar, sql, structure
@@ -60,12 +62,20 @@ def spread(settings: Settings) -> dict[str, str]:
 
 
 async def fill(settings: Settings) -> None:
-    """Two users with two avatars each."""
+    """Two users with two avatars each, and designs that search knows."""
     async with open_stores(settings) as stores:
-        for _ in range(2):
+        for number in range(2):
             user = await create_user(stores)
             for _ in range(2):
                 await create_avatar(stores, user_id=user.id)
+                await create_design(stores, user_id=user.id, name=f"Silk {number}")
+        await insert_design(stores, name="Nobody's", userId=None)
+        await copy_designs(stores)
+
+
+def rows_of(settings: Settings) -> list[Any]:
+    """All rows of avatars, and of designs as search knows them."""
+    return [sql(settings, f"SELECT * FROM {table} ORDER BY id") for table in ("avatar.avatars", "design.design_search")]
 
 
 def test_every_table_has_its_place() -> None:
@@ -87,7 +97,7 @@ def test_a_server_without_citus_is_refused_and_left_alone(settings: Settings, re
 def test_undoing_leaves_the_database_as_it_was(undistributed: Settings) -> None:
     # given
     asyncio.run(fill(undistributed))
-    before, rows = everything(undistributed), sql(undistributed, "SELECT * FROM avatar.avatars ORDER BY id")
+    before, rows = everything(undistributed), rows_of(undistributed)
     log = scalar(undistributed, "SELECT count(*) FROM audit.audit_log")
 
     # when
@@ -103,7 +113,7 @@ def test_undoing_leaves_the_database_as_it_was(undistributed: Settings) -> None:
         assert after[0][kind] ^ then == set()
     assert after[1:] == before[1:]
     assert spread(undistributed) == {}
-    assert sql(undistributed, "SELECT * FROM avatar.avatars ORDER BY id") == rows
+    assert rows_of(undistributed) == rows
     assert scalar(undistributed, "SELECT count(*) FROM audit.audit_log") == log
     again: list[str] = []
     distributing.distribute(undistributed, again.append, undo=True)
@@ -136,11 +146,11 @@ def test_where_mongodb_can_not_be_undone_postgresql_is(undistributed: Settings) 
     assert spread(undistributed) == {}
 
 
-@pytest.mark.parametrize("lines", [0, 3, 6, 8, 11])
+@pytest.mark.parametrize("lines", [0, 3, 6, 8, 11, 18])
 def test_a_run_that_is_killed_goes_on_where_it_ended(undistributed: Settings, tmp_path: Path, lines: int) -> None:
     # given: rows, and a database as it was before any of it
     asyncio.run(fill(undistributed))
-    rows = sql(undistributed, "SELECT * FROM avatar.avatars ORDER BY id")
+    rows = rows_of(undistributed)
 
     # when: the process is killed at once after it has told of so many steps
     with command("migrate", "distribute", folder=tmp_path, variables=environment(undistributed)) as process:
@@ -155,8 +165,9 @@ def test_a_run_that_is_killed_goes_on_where_it_ended(undistributed: Settings, tm
     assert len(further) <= len(set(further)) == len(further)
     assert told + len(further) >= len(DISTRIBUTED)
     assert spread(undistributed) == {name: each.by for name, each in DISTRIBUTED.items()}
-    assert sql(undistributed, "SELECT * FROM avatar.avatars ORDER BY id") == rows
-    assert scalar(undistributed, "SELECT count(*) FROM ONLY avatar.avatars") == len(rows)
+    assert rows_of(undistributed) == rows
+    for table, those in zip(("avatar.avatars", "design.design_search"), rows, strict=True):
+        assert scalar(undistributed, f"SELECT count(*) FROM ONLY {table}") == len(those) > 0
 
 
 def test_revisions_are_not_reverted_under_distributed_tables(on_cluster: Settings) -> None:

@@ -15,12 +15,14 @@ from api.config.settings import Settings
 from api.idempotency import claims
 from api.ids import encode_id
 from api.reconcile.run import reconcile
+from api.search import projection
 from api.stores.stores import Stores
 from models import new_id
+from tests.search.following import copy_designs
 from tests.support.applications import running
 from tests.support.documentation.pages import ROOT
 from tests.support.factories.avatars import create_avatar
-from tests.support.factories.designs import create_design, insert_design
+from tests.support.factories.designs import create_design, insert_design, object_id
 from tests.support.graphql import execute, gid
 from tests.support.mutations.inputs import INPUTS, mutation
 from tests.support.signing_in import signed_in
@@ -40,6 +42,11 @@ QUERIES: Final = {
     "worn by many": "{ designs(first: 5) { edges { node { avatar { id name } } } } }",
     "versions": "query ($design: ID!) { design(id: $design) { revisions(first: 2) { nodes { avatar { id } } } "
     "revision(version: 1) { avatar { id } } } }",
+    "searched": """{ search(query: "published") {
+        totalCount edges { node { __typename } highlights { field } } facets { designs { tags { value } } }
+    } }""",
+    "mistyped": '{ search(query: "publishde") { totalCount } }',
+    "completed": '{ suggest(prefix: "publ") { text } }',
     "log": "{ auditLog(first: 3, filter: { kind: [AVATAR] }) { edges { node { record { id } } } totalCount } }",
 }
 
@@ -52,7 +59,7 @@ Operation = tuple[str, str, dict[str, Any], str | None]
 
 
 async def operations(world: World) -> list[Operation]:
-    """Something of all that the API asks of avatars and idempotency keys."""
+    """Something of all that the API asks of avatars, idempotency keys, and designs as search knows them."""
     ids = {"avatar": gid(world.avatars["ada's worn"]), "design": gid(world.designs["ada's complete"])}
     queries: list[Operation] = [
         (viewer, query, {name: id for name, id in ids.items() if f"${name}" in query}, None)
@@ -104,10 +111,13 @@ async def test_the_documented_table_is_what_is_asked(on_cluster: Settings) -> No
     async with living(on_cluster) as world:
         asked_for = await operations(world)
         with recording(world.stores) as recorder:
+            await copy_designs(world.stores)
             for operation in asked_for:  # each in a task, as a server has it: it leaves nothing in our context
                 await asyncio.create_task(send(world, operation))
             await reconcile(world.stores, world.settings, repair=True)
             await claims.sweep(world.stores, timedelta(0), 10)
+            async with world.stores.engine.begin() as connection:
+                await projection.write(connection, [], [*map(object_id, world.designs.values())])
         asked = await recorder.asked(on_cluster)
 
     assert sorted(asked - documented()) == []

@@ -130,15 +130,21 @@ def _sources() -> Iterator[str]:
 
 async def _shards(connection: asyncpg.Connection[Any], sent: Sent) -> str:
     first = _for_the_first(sent)
-    if await _tasks(connection, sent.sql, first) > 1:
+    tasks = await _tasks(connection, sent.sql, first)
+    if tasks is None:
+        return EACH
+    if tasks > 1:
         return ALL
     return ONE if first == sent.values and not any(map(_is_several, first)) else EACH
 
 
-async def _tasks(connection: asyncpg.Connection[Any], sql: str, values: Sequence[Any]) -> int:
-    """The most shards that any part of a statement asks."""
+async def _tasks(connection: asyncpg.Connection[Any], sql: str, values: Sequence[Any]) -> int | None:
+    """The most shards that any part of a statement asks; None where the coordinator parts rows among their shards."""
     lines = await connection.fetch(f"EXPLAIN (FORMAT JSON, COSTS OFF) {sql}", *values)
-    return max((int(count) for count in _TASKS.findall("".join(line[0] for line in lines))), default=0)
+    plan = "".join(line[0] for line in lines)
+    if "pull to coordinator" in plan:
+        return None
+    return max((int(count) for count in _TASKS.findall(plan)), default=0)
 
 
 def _for_the_first(sent: Sent) -> tuple[Any, ...]:
