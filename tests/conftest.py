@@ -163,7 +163,7 @@ def pytest_collection_finish() -> None:
     """Garbage collection needs not look again and again at what is there for good: all modules and tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(50_000, 20, 20)
     gc.enable()
 
 
