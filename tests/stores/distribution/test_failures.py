@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
@@ -20,11 +20,12 @@ from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.factories.designs import create_design
 from tests.support.graphql import execute, gid, respond
-from tests.support.signing_in import signed_in
+from tests.support.signing_in import client_of, signed_in
 from tests.support.stores.databases import sql
 from tests.support.stores.distributed import SHARDS, distribute
 from tests.support.stores.engines import Cluster
 from tests.support.stores.nodes import Node
+from tests.support.stores.roles import granted_role, of_role
 from tests.support.waiting import pause
 
 pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
@@ -36,6 +37,8 @@ QUICK: Final[dict[str, Any]] = {
     "breaker_probe_interval": 0.05,
 }
 UNAVAILABLE: Final = {"code": "STORE_UNAVAILABLE", "store": "PostgreSQL"}
+LOOKING: Final = "EXECUTE ON FUNCTION pg_catalog.citus_check_connection_to_node(text, integer)"
+LATE: Final = {"code": "TIMEOUT", "limit": "STATEMENT_TIMEOUT", "store": "PostgreSQL"}
 CREATE: Final = (
     "mutation ($input: CreateAvatarInput!) { it: createAvatar(input: $input) { avatar { id } errors { code } } }"
 )
@@ -108,6 +111,20 @@ async def found(client: httpx.AsyncClient, type_name: str) -> dict[str, Any]:
     """How much of a type has the word silk."""
     query = 'query ($types: [SearchType!]) { search(query: "silk", types: $types) { totalCount } }'
     return await respond(client, query, types=[type_name])
+
+
+async def _hanging(settings: Settings) -> bool:
+    """Whether a session on the coordinator still runs a statement for an application that has gone."""
+    asked = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fashion-wallet' AND state = 'active' "
+        "AND query_start < now() - interval '1 second'"
+    )
+    return bool((await asyncio.to_thread(sql, settings, asked))[0][0])
+
+
+async def _nodes(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = (await client.get("/health/database")).json()["checks"]["postgres"]["nodes"]
+    return nodes
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -183,6 +200,91 @@ async def test_a_killed_worker_takes_its_rows_alone_with_it(
         ["Acknowledged", "First"],
     ]
     assert (await lost.create("Refused, too", key="a-key")).json()["data"]["it"]["errors"] == []
+
+
+@pytest.mark.parametrize("is_ended", [False, True], ids=["goes-on", "is-ended"])
+async def test_a_frozen_worker_is_waited_for_by_its_owners_alone(
+    served: tuple[Starlette, httpx.AsyncClient], owners: list[Owner], cluster: Cluster, is_ended: bool
+) -> None:
+    settings = served[0].state.settings
+    async with running(settings, statement_timeout=3.0) as (app, client):
+        lost, other = [replace(each, client=await client_of(client, app.state.stores, each.user)) for each in owners]
+        whole = await lost.ask()
+
+        async def nobody_hangs() -> bool:
+            return not await _hanging(settings)
+
+        assert all(each["reachable"] for each in await _nodes(client))  # on a connection that health keeps
+
+        lost.node.freeze()
+        try:
+            reading = asyncio.create_task(lost.ask())
+            writing = asyncio.create_task(lost.create("Hung"))
+            with_key = asyncio.create_task(lost.create("Hung", "a-key"))
+            # others go on, and are told at once which worker it is
+            told = await _nodes(client)
+            assert await other.ask() == whole
+            assert (await other.create("Acknowledged", key="a-key")).json()["data"]["it"]["errors"] == []
+            place = [each.port for each in cluster.nodes].index(lost.node.port)
+            assert [each["reachable"] for each in told] == [number != place for number in range(3)]
+            assert (await client.get("/readyz")).status_code == 200
+            partial, hung, keyed = await reading, await writing, await with_key
+            assert partial["data"] == whole["data"] | {
+                "avatar": None,
+                "viewer": {"firstName": "Ada", "defaultAvatar": None},
+                "design": {"name": "Evening", "avatar": None},
+            }
+            assert [error["extensions"] for error in partial["errors"]] == [LATE] * 3
+            # where the coordinator can't end a transaction, since the worker would have to hear of it, we hang up
+            assert hung.json()["data"] == {"it": None}
+            assert [error["extensions"] in (LATE, UNAVAILABLE) for error in hung.json()["errors"]] == [True]
+            assert "data" not in keyed.json()
+            assert [error["extensions"] in (LATE, UNAVAILABLE) for error in keyed.json()["errors"]] == [True]
+            assert not any(breaker.is_open for breaker in app.state.stores.breakers)
+            if is_ended:  # then it is one that is down, and nobody waits for it any more
+                await asyncio.to_thread(lost.node.kill)
+                await until(nobody_hangs)
+                assert [error["extensions"] for error in (await lost.ask())["errors"]] == [UNAVAILABLE] * 3
+        finally:
+            if is_ended:
+                await asyncio.to_thread(lost.node.kill)
+                await lost.node.restart()
+            else:
+                lost.node.thaw()
+
+        async def is_whole() -> bool:
+            return await lost.ask() == whole and await nobody_hangs()
+
+        await until(is_whole)
+        assert await execute(lost.client, "{ avatars { nodes { name } } }") == {
+            "avatars": {"nodes": [{"name": "First"}]}
+        }
+        # the claim of its key may have been written, and lapses
+        again = (await lost.create("Hung", key="a-key")).json()
+        assert [error["extensions"]["code"] for error in again.get("errors", ())] in ([], ["IDEMPOTENCY_IN_PROGRESS"])
+
+
+@pytest.fixture
+def role(on_cluster: Settings) -> Iterator[str]:
+    """A role that may not look at nodes, which it may by itself."""
+    distribute(on_cluster)
+    with granted_role(on_cluster) as role:
+        sql(on_cluster, f"REVOKE {LOOKING} FROM PUBLIC")
+        try:
+            yield role
+        finally:
+            sql(on_cluster, f"GRANT {LOOKING} TO PUBLIC")
+
+
+async def test_health_of_a_role_that_may_not_look_at_nodes_names_none(role: str, on_cluster: Settings) -> None:
+    async with running(of_role(on_cluster, role)) as (_, client):
+        health = await client.get("/health/database")
+        assert health.status_code == 200
+        assert "nodes" not in health.json()["checks"]["postgres"]
+        assert health.json()["checks"]["postgres"]["server"]["version"]
+
+        await asyncio.to_thread(sql, on_cluster, f"GRANT {LOOKING} TO {role}")
+        assert [each["reachable"] for each in await _nodes(client)] == [True] * 3
 
 
 async def test_a_coordinator_that_is_started_again_is_a_lost_connection(
