@@ -70,8 +70,8 @@ def told(error: BaseException) -> tuple[str, Any] | None:
     return None if known is None else (known.extensions["code"], known.extensions.get("store"))
 
 
-def of_state(state: str, severity: str = "ERROR") -> asyncpg.PostgresError:
-    fields = {"C": state, "M": "it said so", "S": severity, "V": severity}
+def of_state(state: str, severity: str = "ERROR", message: str = "it said so") -> asyncpg.PostgresError:
+    fields = {"C": state, "M": message, "S": severity, "V": severity}
     error: asyncpg.PostgresError = _base.PostgresError.new(fields)
     return error
 
@@ -89,6 +89,26 @@ def test_connections_are_dropped_that_the_server_ends(severity: str, lost: str) 
     known = [state for state in _MESSAGES if state is not None]
     ends = {state for state in known if models.failures.ends_connection(of_state(state, severity))}
     assert ends == set(lost.split())
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning", "lost"),
+    [
+        # a worker is lost, which the coordinator goes on without
+        ("server closed the connection unexpectedly\n\tThis probably means", UNAVAILABLE, False),
+        ("could not receive data from server: Connection reset by peer", UNAVAILABLE, False),
+        ("could not send data to server: Broken pipe", UNAVAILABLE, False),
+        ("no connection to the server", UNAVAILABLE, False),
+        ("failure on connection marked as essential: 127.0.0.1:5432", UNAVAILABLE, False),
+        ("postmaster was shut down, exiting", UNAVAILABLE, True),
+        ("cache lookup failed for relation 1", None, False),
+    ],
+)
+def test_a_coordinator_says_of_lost_nodes_what_it_says_of_bugs(message: str, meaning: object, lost: bool) -> None:
+    error = of_state("XX000", message=message)
+    assert told(error) == meaning
+    assert models.failures.ends_connection(error) is lost
+    assert told(of_state("XX001", message=message)) is None
 
 
 @pytest.mark.parametrize(
