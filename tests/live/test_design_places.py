@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -66,7 +67,9 @@ async def test_a_place_that_the_server_does_not_know_has_expired(port: int, stor
         fingerprint, place = place_of((await events.next())["resumeToken"])
     id = place[0]
     streamed_place = [id, 1_700_000_000, 1, 1, "8265f0a7c1000000012b0229296e04"]
-    places = [streamed_place] if way == READING else [streamed_place, [id, "read", 1_700_000_000_000, "A" * 8]]
+    most = base64.b64encode(bytes(6 + 64 * 10)).decode()
+    read_places = [[id, "read", 2**48 - 1, "A" * 8], [id, "read", 1_700_000_000_000, most]]
+    places = [streamed_place] if way == READING else [streamed_place, *read_places]
 
     for each in places:
         assert await refusal(port, DESIGNS, after=token_of(fingerprint, each)) == "RESUME_TOKEN_EXPIRED"
@@ -81,7 +84,11 @@ async def test_a_place_that_the_server_does_not_know_has_expired(port: int, stor
         [id, 0, 0, 0, None],
         [id, 1, 1, 1, "x" * 3000],
         [id, "read", 1, "AAAA"],
-        [id, "read", -1, ""],
+        [id, "read", -1, "A" * 8],
+        [id, "read", 2**48, "A" * 8],
+        [id, "read", 1, ""],
+        [id, "read", 1, base64.b64encode(bytes(6 + 9)).decode()],
+        [id, "read", 1, base64.b64encode(bytes(6 + 65 * 10)).decode()],
         [id, 1.5, 1, 1, None],
     )
     for odd in odds:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import text
+from starlette.applications import Starlette
 
 from api.config.settings import Settings
+from api.live import log
 from api.stores.stores import Stores
 from tests.support.applications import listening, running
 from tests.support.factories.catalog import create_catalog_item
 from tests.support.live import CHANGES, StreamEnded, followed, place_of, refusal, streamed, token_of
+from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +27,23 @@ async def lose_the_last_change(stores: Stores) -> None:
         place = await connection.execute(text(f"DELETE FROM audit.audit_log WHERE log_position = ({last}) RETURNING *"))
         positions = {"last": place.one().log_position - 1}
         await connection.execute(text("SELECT setval('audit.audit_log_positions', :last)"), positions)
+
+
+async def nobody_follows(app: Starlette) -> None:
+    """Return when nothing is read for subscriptions any more."""
+    with anyio.fail_after(60):
+        while len(app.state.live.rows):
+            await pause()
+
+
+async def test_more_than_is_read_at_a_time_is_told(port: int, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MOST", 3)
+    async with followed(port, CHANGES) as events:
+        async with stores.engine.begin() as connection:
+            rows = "SELECT 'Item ' || n, 'fabric' FROM generate_series(1, 7) AS n"
+            await connection.execute(text(f"INSERT INTO catalog.catalog_items (name, type) {rows}"))
+
+        assert [(await events.next())["item"]["name"] for _ in range(7)] == [f"Item {n}" for n in range(1, 8)]
 
 
 async def test_a_place_that_another_history_has_as_well_has_expired(
@@ -47,6 +68,7 @@ async def test_a_place_that_another_history_has_as_well_has_expired(
                 for each in (lost, *(token_of(fingerprint, [position, digit * 32]) for digit in "0f")):
                     assert await refusal(other, CHANGES, after=each) == "RESUME_TOKEN_EXPIRED"
             assert await refusal(other, CHANGES, after=lost) == "RESUME_TOKEN_EXPIRED"
+            await nobody_follows(app)  # also who was refused
         # those who follow were told of what is no longer so
         message = await events.socket.receive()
         assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RESUME_TOKEN_EXPIRED")
@@ -95,6 +117,7 @@ async def test_who_is_as_far_behind_as_may_be_goes_on_and_nobody_else(settings: 
                 assert await refusal(each, CHANGES, after=tokens[0]) == "RESUME_TOKEN_EXPIRED"
                 async with followed(each, CHANGES, after=tokens[1]) as late:
                     assert [(await late.next())["item"]["name"] for _ in range(2)] == ["Third", "Fourth"]
+            await nobody_follows(another)
 
 
 async def test_a_token_that_names_no_entry_has_expired(port: int, stores: Stores) -> None:
