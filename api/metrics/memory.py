@@ -137,6 +137,8 @@ class Memory:
     """So many slots. One that is pickled is the same memory in another process."""
 
     def __init__(self, slots: int) -> None:
+        self.claimed = set[int]()
+        """The numbers of the slots that are given out, where this process gives them."""
         size = slots * _CELLS * _CELL
         self._path = ""
         if slots == 1:
@@ -169,8 +171,14 @@ class Memory:
             slot = self.slot(number)
             if not slot.owner:
                 slot.claim()
+                self.claimed.add(number)
                 return number
         return None
+
+    def release(self, number: int) -> None:
+        """Take back a slot that was claimed, however its process has ended."""
+        self.slot(number).release()
+        self.claimed.remove(number)
 
     def slots(self) -> Iterator[Slot]:
         """All of them."""

@@ -108,7 +108,6 @@ class Workers(multiprocess.Multiprocess):
         self._announcer = announcer
         Worker.memory = memory
         self._slot = None if memory is None else memory.slot(0)
-        self._slots = set[int]()
 
     def init_processes(self) -> None:
         for name in _IMPORTED:
@@ -145,9 +144,8 @@ class Workers(multiprocess.Multiprocess):
         memory = Worker.memory
         if memory is not None:
             taken = {each.slot for each in self.processes if isinstance(each, Worker) and each.slot is not None}
-            for number in self._slots - taken:
-                memory.slot(number).release()
-            self._slots = taken
+            for number in memory.claimed - taken:
+                memory.release(number)
 
     def terminate_all(self) -> None:
         self.signal_queue.clear()  # any signal from now on is a second one

@@ -91,7 +91,8 @@ def test_slots_are_given_out_until_all_are_taken() -> None:
     assert first is not None
     assert (first, second, counted.claim()) == (1, 2, None)  # the first one is the supervisor's
     assert shown(counted, SOCKETS) == {}
-    counted.slot(first).release()
+    counted.release(first)
+    assert counted.claimed == {second}
     assert counted.claim() == first
 
 
