@@ -302,7 +302,7 @@ def test_a_wrong_password_is_said_and_asked_for_again(page: Page) -> None:
 
     assert refused == "The email or the password is wrong."
     page.wait_for("!document.querySelector('#sign-in').open")
-    assert page.evaluate("document.querySelector('#password').value") == ""
+    page.wait_for("document.querySelector('#password').value == ''")  # soon after it is closed
 
 
 def test_what_has_a_password_in_it_is_not_kept(page: Page) -> None:
