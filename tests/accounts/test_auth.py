@@ -275,11 +275,10 @@ async def test_a_change_takes_effect_within_a_second(
     changed = time.monotonic()
 
     # asking all the time doesn't keep the old answer alive
-    while time.monotonic() < changed + FRESH + 0.05:
+    asked = changed
+    while asked <= changed + FRESH:
         asked = time.monotonic()
         answer = await ask(mine)
-        if asked > changed + FRESH:
-            break
 
     assert answer.status_code == status
     if viewer is not None:
