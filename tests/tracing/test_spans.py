@@ -14,12 +14,9 @@ from api.admission.trusted.identifiers import identifier_of
 from api.admission.trusted.store import Entry
 from api.config.settings import Settings
 from api.stores.stores import Stores
-from documents import Design
 from tests.support.applications import listening, running
-from tests.support.factories.avatars import create_avatar
 from tests.support.factories.catalog import create_catalog_item
-from tests.support.factories.designs import create_design, layer_of
-from tests.support.factories.users import create_user
+from tests.support.factories.designs import create_worn_design
 from tests.support.graphql import execute, gid
 from tests.support.live import CHANGES, followed
 from tests.support.otlp import Receiver
@@ -35,19 +32,9 @@ LOOKS = """query Looks($name: String!) { designs(first: 3, filter: {name: {conta
 ONE = "query One($id: ID!) { design(id: $id) { name owner { firstName } } }"
 
 
-async def published(app: Starlette, name: str = "Secret gown") -> Design:
-    stores = app.state.stores
-    user = await create_user(stores, first_name="Secretia")
-    avatar = await create_avatar(stores, user_id=user.id)
-    layers = [layer_of((await create_catalog_item(stores)).id, id="1")]
-    return await create_design(
-        stores, user_id=user.id, avatar_id=avatar.id, layers=layers, status="published", name=name
-    )
-
-
 async def test_a_query_over_both_stores(traced: Traced, receiver: Receiver) -> None:
     app, client = traced
-    await published(app)
+    await create_worn_design(app.state.stores)
     body = {"query": LOOKS, "variables": {"name": "Secret"}}
 
     with structlog.testing.capture_logs() as logs:
@@ -112,7 +99,7 @@ async def test_a_query_over_both_stores(traced: Traced, receiver: Receiver) -> N
 
 async def test_requests_that_share_a_batch_are_linked(traced: Traced, receiver: Receiver) -> None:
     app, client = traced
-    designs = [await published(app, f"Gown {number}") for number in range(8)]
+    designs = [await create_worn_design(app.state.stores, f"Gown {number}") for number in range(8)]
 
     await asyncio.gather(*(execute(client, ONE, id=gid(design)) for design in designs))
     await receiver.until(lambda: len(receiver.named("query")) == len(designs))
@@ -130,7 +117,7 @@ async def test_requests_that_share_a_batch_are_linked(traced: Traced, receiver: 
 
 async def test_equal_queries_are_linked_to_the_one_that_is_executed(traced: Traced, receiver: Receiver) -> None:
     app, client = traced
-    design = await published(app)
+    design = await create_worn_design(app.state.stores)
 
     await asyncio.gather(*(execute(client, ONE, id=gid(design)) for _ in range(6)))
     await receiver.until(lambda: len(receiver.named("query")) == 6)
@@ -193,7 +180,7 @@ async def test_a_store_that_fails_fails_its_spans(
     traced: Traced, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, client = traced
-    design = await published(app)
+    design = await create_worn_design(app.state.stores)
     async with app.state.stores.engine.begin() as connection:
         await connection.exec_driver_sql("ALTER TABLE shared.users RENAME COLUMN first_name TO secret_name")
     try:
@@ -215,7 +202,7 @@ async def test_a_store_that_fails_fails_its_spans(
 
 async def test_batches_of_operations_have_one_span(traced: Traced, receiver: Receiver) -> None:
     app, client = traced
-    design = await published(app)
+    design = await create_worn_design(app.state.stores)
     operations = [{"query": ONE, "variables": {"id": gid(design)}}, {"query": "{ __typename }"}]
 
     await client.post("/graphql", json=operations)

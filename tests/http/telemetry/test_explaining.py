@@ -11,12 +11,8 @@ import pytest
 from starlette.applications import Starlette
 
 from api.config.settings import Settings
-from documents import Design
 from tests.support.applications import listening, running
-from tests.support.factories.avatars import create_avatar
-from tests.support.factories.catalog import create_catalog_item
-from tests.support.factories.designs import create_design, layer_of
-from tests.support.factories.users import create_user
+from tests.support.factories.designs import create_worn_design
 from tests.support.graphql import gid, sent
 from tests.support.requests.sockets import socket
 from tests.support.signing_in import as_admin, signed_in
@@ -37,16 +33,6 @@ async def app(settings: Settings, clean_stores: None) -> AsyncIterator[App]:
         yield app, client
 
 
-async def published(app: Starlette, name: str = "Secret gown") -> Design:
-    stores = app.state.stores
-    user = await create_user(stores, first_name="Secretia")
-    avatar = await create_avatar(stores, user_id=user.id)
-    layers = [layer_of((await create_catalog_item(stores)).id, id="1")]
-    return await create_design(
-        stores, user_id=user.id, avatar_id=avatar.id, layers=layers, status="published", name=name
-    )
-
-
 async def explain(client: httpx.AsyncClient, query: str, asks: str = "1", **variables: Any) -> dict[str, Any]:
     """The body of the answer to an operation that is explained."""
     body = {"query": query, "variables": variables}
@@ -58,7 +44,7 @@ async def explain(client: httpx.AsyncClient, query: str, asks: str = "1", **vari
 
 async def test_an_operation_is_explained(app: App) -> None:
     admin = as_admin(app[1], app[0])
-    await published(app[0])
+    await create_worn_design(app[0].state.stores)
 
     with sent(app[0]) as costs:
         answer = await explain(admin, LOOKS, name="Secret")
@@ -112,7 +98,7 @@ async def test_an_operation_is_explained(app: App) -> None:
 
 async def test_plans_of_the_stores_are_told_without_values(app: App) -> None:
     admin = as_admin(app[1], app[0])
-    await published(app[0])
+    await create_worn_design(app[0].state.stores)
 
     answer = await explain(admin, LOOKS, "plans", name="Secret")
 
@@ -211,7 +197,7 @@ async def test_subscriptions_are_not_explained(app: App) -> None:
 
 async def test_equal_queries_do_not_swallow_an_explanation(app: App) -> None:
     application, client = app
-    admin, design = as_admin(client, application), await published(application)
+    admin, design = as_admin(client, application), await create_worn_design(application.state.stores)
     body = {"query": ONE, "variables": {"id": gid(design)}}
 
     async def plain() -> dict[str, Any]:
@@ -235,7 +221,7 @@ async def test_equal_queries_do_not_swallow_an_explanation(app: App) -> None:
 async def test_what_was_shared_says_with_how_many_and_nothing_of_them(app: App) -> None:
     application, client = app
     admin, other = as_admin(client, application), as_admin(client, application)
-    designs = [await published(application, f"Gown {number}") for number in range(8)]
+    designs = [await create_worn_design(application.state.stores, f"Gown {number}") for number in range(8)]
     hush = "query Hush($id: ID!) { design(id: $id) { name owner { firstName } } }"
     for query in (ONE, hush):  # a new document takes longer
         await explain(admin, query, id=gid(designs[0]))
@@ -272,7 +258,7 @@ async def test_a_replay_has_no_old_explanation(app: App) -> None:
 @pytest.mark.executed_by_core
 async def test_what_graphql_core_executes_is_explained_without_a_plan(app: App) -> None:
     admin = as_admin(app[1], app[0])
-    design = await published(app[0])
+    design = await create_worn_design(app[0].state.stores)
     query = "query One($id: ID!) @experimental_disableErrorPropagation { design(id: $id) { name } }"
 
     answer = await explain(admin, query, id=gid(design))
@@ -297,7 +283,7 @@ async def test_plans_are_made_by_the_rights_of_who_asks(settings: Settings, clea
     """Row-level security's policies are part of the plan, and the identity is in no text of it."""
     async with running(settings, row_level_security=True) as (app, client):
         member, account = await signed_in(client, app.state.stores, "user")
-        await published(app)
+        await create_worn_design(app.state.stores)
 
         answer = await explain(member, LOOKS, "plans", name="Secret")
 
@@ -322,7 +308,7 @@ async def test_what_resolvers_ask_for_names_their_field(app: App) -> None:
 
 async def test_a_message_over_a_socket_asks_for_it_too(app: App) -> None:
     application, client = app
-    admin, design = as_admin(client, application), await published(application)
+    admin, design = as_admin(client, application), await create_worn_design(application.state.stores)
 
     async with listening(application) as port, socket(port) as begun:
         await begun.begin(authorization=admin.headers["authorization"])
@@ -362,7 +348,7 @@ async def test_a_message_is_refused_as_a_request_is(
     app: App, role: str | None, asks: Any, query: str, code: str
 ) -> None:
     application, client = app
-    design = await published(application)
+    design = await create_worn_design(application.state.stores)
     payload = {}
     if role is not None:
         member, _ = await signed_in(client, application.state.stores, role)

@@ -11,6 +11,9 @@ from bson import ObjectId
 from api.stores.stores import Stores
 from documents import Design, MongoRepository
 from models import new_id
+from tests.support.factories.avatars import create_avatar
+from tests.support.factories.catalog import create_catalog_item
+from tests.support.factories.users import create_user
 
 
 def designs(stores: Stores) -> MongoRepository[Design]:
@@ -28,6 +31,16 @@ async def create_design(stores: Stores, **values: Any) -> Design:
     values = {"user_id": new_id(), "name": "Evening"} | values
     as_text = {name: str(value) if isinstance(value, UUID) else value for name, value in values.items()}
     return await designs(stores).create(as_text)
+
+
+async def create_worn_design(stores: Stores, name: str = "Secret gown") -> Design:
+    """A published design of one layer on an avatar of its owner, who is called Secretia: one read of each kind."""
+    user = await create_user(stores, first_name="Secretia")
+    avatar = await create_avatar(stores, user_id=user.id)
+    layers = [layer_of((await create_catalog_item(stores)).id, id="1")]
+    return await create_design(
+        stores, user_id=user.id, avatar_id=avatar.id, layers=layers, status="published", name=name
+    )
 
 
 def object_id(design: Design) -> ObjectId:
