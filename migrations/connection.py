@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.config.settings import Settings
-from api.stores.connector import Connector
-from api.stores.postgres import postgres_engine
+from api.stores.postgres.connector import Connector
+from api.stores.postgres.engine import postgres_engine
 from migrations.errors import LOCK_NOT_AVAILABLE, MigrationRunning
 from models.external_pooler import PooledConnection, ask
 

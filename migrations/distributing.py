@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pymongo
 
 from api.config.settings import Settings
-from api.stores.mongodb import mongo_client, mongo_database, require_version
+from api.stores.mongodb.client import mongo_client, mongo_database, require_version
 from migrations import clusters, sharding
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection
 from migrations.errors import MigrationError, carry_out

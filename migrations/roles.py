@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from migrations.tables import note
 
 APPLICATION_ROLE: Final = "fashion_wallet_app"
-"""The role's name, as `api/stores/row_level_security.py` has it."""
+"""The role's name, as `api/stores/postgres/row_level_security.py` has it."""
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 EXISTS_BY_NOW: Final = frozenset({"42710", "23505"})
 """The errors where a migration of another database has made the role at the same time."""

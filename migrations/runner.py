@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
-from api.stores.mongodb import MongoClient, mongo_client, mongo_database, require_version
+from api.stores.mongodb.client import MongoClient, mongo_client, mongo_database, require_version
 from documents import collection
 from migrations import distribution, revisions
 from migrations.adoption import table_exists

@@ -30,7 +30,7 @@ from api.http.application import create_app
 from api.http.responses.answer import Answer
 from api.schema import schema
 from api.stores.coalescing import Coalescer
-from api.stores.mongodb import MongoDatabase, mongo_database
+from api.stores.mongodb.client import MongoDatabase, mongo_database
 from api.stores.stores import Stores, open_stores
 from documents import collection
 from migrations.runner import upgrade

@@ -18,7 +18,7 @@ from api.config.settings import Settings
 from api.errors import AccessTokenExpired, InvalidAccessToken
 from api.rates.counts import MemoryCounts, SharedCounts
 from api.rights.viewer import ANONYMOUS, Viewer
-from api.stores.position import NOWHERE, Position
+from api.stores.replicas.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 FRESH: Final = 1.0

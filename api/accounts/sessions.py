@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUIDType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.stores.position import NOWHERE, Position
+from api.stores.replicas.position import NOWHERE, Position
 from api.stores.stores import Stores
 from models import PostgresRepository, RefreshToken, Session, User, new_id
 from models.statements import Parameters, Statement, compile_select

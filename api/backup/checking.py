@@ -11,7 +11,7 @@ from api.backup.errors import BackupError
 from api.backup.manifest import Manifest
 from api.backup.postgres import Progress
 from api.backup.streams import SUFFIX, Identity, reading, stored
-from api.stores.schema_revisions import known
+from api.stores.postgres.schema_revisions import known
 
 _PIECE: Final = 1024 * 1024
 

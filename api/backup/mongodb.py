@@ -22,7 +22,7 @@ from api.backup.manifest import Contents, MongoPart, StoredFile
 from api.backup.postgres import Progress, now
 from api.backup.streams import SUFFIX, Recipient, writing
 from api.config.settings import Settings
-from api.stores.mongodb import MongoDatabase, mongo_client, mongo_database, require_version
+from api.stores.mongodb.client import MongoDatabase, mongo_client, mongo_database, require_version
 from documents.schemas import SCHEMAS
 
 FOLDER: Final = "mongodb"

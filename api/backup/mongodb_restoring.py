@@ -20,7 +20,7 @@ from api.backup.manifest import Manifest
 from api.backup.mongodb import file_names, raw_documents
 from api.backup.postgres import Progress
 from api.backup.streams import Identity, reading
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.collection import NO_TEXT_INDEX, PASSING
 
 _BATCH: Final = 1000

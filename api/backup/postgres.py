@@ -18,7 +18,7 @@ from api.backup.manifest import Contents, PostgresPart, StoredFile
 from api.backup.programs import environment, program
 from api.backup.streams import Recipient, writing
 from api.config.settings import Settings
-from api.stores.schema_revisions import known
+from api.stores.postgres.schema_revisions import known
 from migrations.connection import migration_engine
 from models import SCHEMAS
 

@@ -15,7 +15,7 @@ from api.backup.errors import BackupError
 from api.config.postgres_url import parse
 from api.config.settings import ConfigurationError, Settings
 from api.embedded.packages import EmbeddedError, package_folder
-from api.stores.passwords import from_command, from_file
+from api.stores.postgres.passwords import from_command, from_file
 
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 _DISTRIBUTIONS: Final = (Path("/usr/lib/postgresql"), Path("/usr"))

@@ -20,7 +20,7 @@ from api.backup.mongodb import COLLECTIONS
 from api.backup.postgres import Progress
 from api.backup.streams import Identity
 from api.config.settings import Settings
-from api.stores.mongodb import MongoDatabase, mongo_client, mongo_database, require_version
+from api.stores.mongodb.client import MongoDatabase, mongo_client, mongo_database, require_version
 from migrations.connection import migration_engine
 from models import SCHEMAS
 

@@ -94,8 +94,8 @@ def _run(work: Callable[[AsyncSession], Awaitable[T]]) -> T:
 async def _transact(settings: Settings, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from api.stores.postgres import postgres_engine
-    from api.stores.schema_revisions import migrated
+    from api.stores.postgres.engine import postgres_engine
+    from api.stores.postgres.schema_revisions import migrated
 
     engine = postgres_engine(settings, migrated)
     try:

@@ -70,8 +70,8 @@ async def _create(settings: Settings, given: dict[str, Any], role: str) -> None:
 
     from api.accounts.passwords import Passwords
     from api.errors import BadUserInput
-    from api.stores.postgres import postgres_engine
-    from api.stores.schema_revisions import migrated
+    from api.stores.postgres.engine import postgres_engine
+    from api.stores.postgres.schema_revisions import migrated
     from api.users import store
     from api.users.validation import NewAccount
     from api.writing.inputs import validated

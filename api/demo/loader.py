@@ -21,7 +21,7 @@ from api.demo.designs import Document
 from api.demo.generator import COUNTS, Block, generate
 from api.demo.names import ACCOUNTS
 from api.demo.seeded_random import PICTURES
-from api.stores.distribution import insert_audited
+from api.stores.postgres.distribution import insert_audited
 from api.stores.startup_errors import ServerError
 from api.stores.stores import Stores
 from documents import collection

@@ -22,7 +22,7 @@ from api.rights.identity import identity_of
 from api.rights.policies import Policy
 from api.rights.viewer import ANONYMOUS, Viewer
 from api.stores.calls import Asker
-from api.stores.position import NOWHERE, Position
+from api.stores.replicas.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 

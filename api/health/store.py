@@ -37,11 +37,11 @@ from api.health.report import (
     ReplicaHealth,
 )
 from api.log import logger
-from api.stores.breakers import bypassed
-from api.stores.connector import SpareConnection
-from api.stores.distribution import Distribution
-from api.stores.mongodb import MongoClient, require_version
-from api.stores.replicas import SILENT, Replica
+from api.stores.breakers.breaker import bypassed
+from api.stores.mongodb.client import MongoClient, require_version
+from api.stores.postgres.connector import SpareConnection
+from api.stores.postgres.distribution import Distribution
+from api.stores.replicas.replica import SILENT, Replica
 from api.stores.stores import Stores
 from documents.reading import run_read
 from models.external_pooler import Connection, ask

@@ -36,10 +36,10 @@ from api.log import logger
 from api.schema import schema
 from api.search import language as search_language
 from api.search.following import Lag, following
-from api.stores import row_level_security
-from api.stores.mongodb import require_version
-from api.stores.pool_use import watching_pools
-from api.stores.slow_statements import logging_slow
+from api.stores.diagnostics.pool_use import watching_pools
+from api.stores.diagnostics.slow_statements import logging_slow
+from api.stores.mongodb.client import require_version
+from api.stores.postgres import row_level_security
 from api.stores.stores import Stores, open_stores
 from api.tracing.opening import open_traces
 

@@ -18,7 +18,7 @@ from api.accounts.tokens import secrets_of
 from api.config.settings import Settings
 from api.errors import BadUserInput
 from api.log import logger
-from api.stores.position import EVERYWHERE, NOWHERE, Position
+from api.stores.replicas.position import EVERYWHERE, NOWHERE, Position
 
 if TYPE_CHECKING:
     from api.fields.context import Context

@@ -14,7 +14,7 @@ from api.http.request import Incoming
 from api.rates.meter import Meter
 from api.rights.viewer import ANONYMOUS, Viewer
 from api.stores.calls import Asker
-from api.stores.position import NOWHERE, Position
+from api.stores.replicas.position import NOWHERE, Position
 from api.stores.stores import Stores
 
 if TYPE_CHECKING:

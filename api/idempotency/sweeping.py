@@ -14,11 +14,11 @@ from typing import Final
 
 from sqlalchemy import delete, func, select
 
+from api.background import in_background
 from api.config.settings import Settings
 from api.errors import as_app_error
 from api.idempotency import claims
 from api.log import logger
-from api.stores.background import in_background
 from api.stores.stores import Stores
 from models import Session
 

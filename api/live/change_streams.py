@@ -11,7 +11,7 @@ from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import OperationFailure
 
 from api.live.source import PlaceGone
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.schemas import DESIGNS
 
 _UNSUPPORTED: Final = frozenset({20, 59, 115, 238, 303, 40324, 40573})

@@ -16,7 +16,7 @@ from bson import ObjectId
 from api.bounded_dict import BoundedDict
 from api.live.deltas import applied, paths_of
 from api.live.design_change import Document
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.last_change import CHANGE, change_of, version_of
 from documents.revision import REVISIONS, STATE
 from documents.schemas import DESIGNS

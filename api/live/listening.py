@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from api.config.settings import Settings
 from api.log import logger
-from api.stores.connector import Connector
+from api.stores.postgres.connector import Connector
 from models.external_pooler import Connection
 
 CHANNEL: Final = "fashion_wallet_changes"

@@ -22,7 +22,7 @@ from api.live.change_streams import collection_id, require_collection
 from api.live.design_change import OVERLAP, SOMEWHERE, DesignChange, DesignPlace, Document, Seen, WriteKey
 from api.live.design_states import CHANGEABLE, NOTHING, DesignStates, as_of
 from api.live.source import MOST, PlaceGone, Read
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.last_change import change_of, is_as_written
 from documents.revision import REVISIONS
 from documents.schemas import DESIGNS

@@ -18,7 +18,7 @@ from api.live.change_streams import Stream, collection_id, next_event, require_c
 from api.live.design_change import LAST, DesignChange, DesignPlace
 from api.live.design_states import DesignStates
 from api.live.source import MOST, PlaceGone, Read
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.schemas import DESIGNS
 
 AWAIT: Final = 1000

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sized
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from api.background import in_background
 from api.config.settings import Settings
 from api.live.live import Live
 from api.metrics import families, memory
@@ -20,8 +21,7 @@ from api.metrics.names import Names
 from api.metrics.requests import Requests
 from api.metrics.sampling import EVERY, Cache, LoopLag, Sampler, Traffic
 from api.search.following import Lag
-from api.stores.background import in_background
-from api.stores.postgres import GuardedPool
+from api.stores.postgres.engine import GuardedPool
 from api.stores.stores import Stores
 
 

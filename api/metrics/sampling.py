@@ -16,7 +16,7 @@ from api.metrics.families import Family
 from api.metrics.memory import Slot
 from api.schema import schema
 from api.search.following import Lag
-from api.stores.pool_use import mongo_use, postgres_use
+from api.stores.diagnostics.pool_use import mongo_use, postgres_use
 from api.stores.stores import Stores
 
 EVERY: Final = 1.0

@@ -11,7 +11,7 @@ from api.designs.revision_store import revisions
 from api.fields.context import Context
 from api.idempotency.sweeping import sweep
 from api.reconcile.report import Progress, Report
-from api.stores.postgres import postgres_engine
+from api.stores.postgres.engine import postgres_engine
 from models import AuditEntry, IdempotencyKey, Session
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.rights.viewer import Viewer
-from api.stores.row_level_security import Identity
+from api.stores.postgres.row_level_security import Identity
 
 
 def identity_of(viewer: Viewer, request_id: str, *, system: bool = False) -> Identity:

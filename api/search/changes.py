@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from api.live.change_streams import next_event, watching
 from api.search.feed import Place
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.schemas import DESIGNS
 
 MOST: Final = 500

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
+from api.background import in_background
 from api.config.settings import Settings
 from api.errors import as_app_error
 from api.live.change_streams import has_change_streams
@@ -21,7 +22,6 @@ from api.log import logger
 from api.search import feed, projection
 from api.search.changes import MOST, Changes, changes, current_place
 from api.search.feed import LEASE, LeaseLost, Place
-from api.stores.background import in_background
 from api.stores.stores import Stores
 
 QUIET: Final = 1.0

@@ -11,7 +11,7 @@ from bson import ObjectId
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.schemas import DESIGNS
 
 FIELDS: Final = {

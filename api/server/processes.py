@@ -31,9 +31,9 @@ from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
 from api.server.socket_protocol import socket_options
 from api.server.workers import Workers
-from api.stores.mongodb import mongo_client, mongo_database, require_version
-from api.stores.postgres import postgres_engine
-from api.stores.schema_revisions import migrated
+from api.stores.mongodb.client import mongo_client, mongo_database, require_version
+from api.stores.postgres.engine import postgres_engine
+from api.stores.postgres.schema_revisions import migrated
 from api.stores.startup_errors import ServerError, describe
 
 FACTORY: Final = "api.server.processes:application"

@@ -1,7 +1,7 @@
 """What is told of each SQL statement and MongoDB command: what it was, how long it took, and who asked for it.
 
-Nothing is measured while nobody observes: the first observer puts the hooks in place (`observed_postgres`,
-`observed_mongodb`), and the last one that leaves takes them away. Values never get here: a statement has placeholders,
+Nothing is measured while nobody observes: the first observer puts the hooks in place (`ObservedPostgres`,
+`ObservedMongo`), and the last one that leaves takes them away. Values never get here: a statement has placeholders,
 and of a command only its shape is told.
 """
 

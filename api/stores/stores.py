@@ -13,20 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from api.config.settings import Settings
 from api.log import count_statement
-from api.stores.breakers import Breaker, Limits
+from api.stores.breakers.breaker import Breaker
+from api.stores.breakers.limits import Limits
 from api.stores.calls import Calls
 from api.stores.coalescing import Coalescer
-from api.stores.connector import Connector, SpareConnection
-from api.stores.distribution import Distribution
-from api.stores.mongodb import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
-from api.stores.nearby_mongodb import CausalDatabase, cluster_time, nearby_database
-from api.stores.observed_mongodb import ObservedMongo
-from api.stores.observed_postgres import ObservedPostgres
-from api.stores.position import Position
-from api.stores.postgres import PostgresGuard, dispose, postgres_engine
-from api.stores.replicas import Replicas, RoutedStatements, open_replicas, written
-from api.stores.row_level_security import Identity, bound, enforce, first_statement, referring
-from api.stores.schema_revisions import migrated
+from api.stores.mongodb.client import MongoClient, MongoDatabase, guarded_mongo_client, mongo_database
+from api.stores.mongodb.nearby import CausalDatabase, cluster_time, nearby_database
+from api.stores.mongodb.observation import ObservedMongo
+from api.stores.postgres.connector import Connector, SpareConnection
+from api.stores.postgres.distribution import Distribution
+from api.stores.postgres.engine import PostgresGuard, dispose, postgres_engine
+from api.stores.postgres.observation import ObservedPostgres
+from api.stores.postgres.row_level_security import Identity, bound, enforce, first_statement, referring
+from api.stores.postgres.schema_revisions import migrated
+from api.stores.replicas.position import Position
+from api.stores.replicas.replica import Replicas, RoutedStatements, open_replicas, written
 from documents import Design
 from models.external_pooler import autocommit
 from models.statements import Record, Statement, StatementRunner

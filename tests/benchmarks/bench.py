@@ -24,7 +24,7 @@ from api.config.settings import Settings
 from api.embedded.daemons import free_port, is_listening
 from api.embedded.servers import EmbeddedStores
 from api.ids import encode_id
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb.client import mongo_database
 from migrations import distributing
 from migrations.runner import upgrade
 from tests.benchmarks import bulk, load

@@ -28,7 +28,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings, load_settings
-from api.stores.mongodb import MongoDatabase, mongo_database
+from api.stores.mongodb.client import MongoDatabase, mongo_database
 
 START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 SPAN: Final = timedelta(days=730)

@@ -26,7 +26,7 @@ from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.http.application import create_app
 from api.ids import encode_id
-from api.stores.breakers import Breaker
+from api.stores.breakers.breaker import Breaker
 from api.stores.stores import Stores
 from models import new_id
 from tests.benchmarks.in_process import cpu

@@ -25,7 +25,7 @@ import typer
 import uvloop
 from pymongo import AsyncMongoClient
 
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb.client import mongo_database
 from documents.collection import PRE_IMAGES
 from tests.benchmarks.bench import Bench, Process, bench
 from tests.support.requests.sockets import HANDSHAKE, PROTOCOL, frame

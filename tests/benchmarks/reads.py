@@ -28,8 +28,8 @@ from api.lists import keyset
 from api.lists.conditions import And, Compare, Condition
 from api.lists.pagination import NEWEST_FIRST, PageRequest
 from api.rights.policies import LIVE
-from api.stores.mongodb import MongoDatabase, mongo_database
-from api.stores.row_level_security import Identity
+from api.stores.mongodb.client import MongoDatabase, mongo_database
+from api.stores.postgres.row_level_security import Identity
 from api.stores.stores import Stores, open_stores
 from api.users.store import users
 from models import Avatar, CatalogItem, User

@@ -20,7 +20,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb.client import mongo_database
 from documents.schemas import SCHEMAS
 from tests.benchmarks import bulk_search
 from tests.benchmarks.bench import Bench, bench

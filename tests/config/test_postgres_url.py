@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from api.config.postgres_url import goes_unverified, parse
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.daemons import free_port
-from api.stores.connector import Connector
-from api.stores.mongodb import mongo_client, mongo_database
+from api.stores.mongodb.client import mongo_client, mongo_database
+from api.stores.postgres.connector import Connector
 from api.stores.startup_errors import describe
 from tests.support.applications import running
 from tests.support.processes import COMMAND

@@ -14,7 +14,7 @@ from pymongo import TEXT as TEXT_KEY
 from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 from secantus import SecantusDBServer  # type: ignore[import-untyped]
 
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from api.stores.stores import Stores
 from documents import Design, collection, utc_now
 

@@ -19,7 +19,7 @@ from api.live.change_streams import has_change_streams
 from api.log import CommandCounter
 from api.reconcile.run import reconcile
 from api.search.rebuilding import rebuild
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from api.stores.stores import Stores
 from documents.revision import REVISIONS
 from migrations import runner

@@ -33,9 +33,9 @@ from api.health import store
 from api.health.reasons import reason
 from api.health.report import ConnectionCounts, MongodbState
 from api.http.monitoring.health import routes, timestamp
-from api.stores.connector import Connector, SpareConnection
-from api.stores.mongodb import mongo_client, mongo_database
-from api.stores.postgres import postgres_engine
+from api.stores.mongodb.client import mongo_client, mongo_database
+from api.stores.postgres.connector import Connector, SpareConnection
+from api.stores.postgres.engine import postgres_engine
 from api.stores.stores import Stores, open_stores
 from models.external_pooler import autocommit
 from models.statements import StatementRunner

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from starlette.applications import Starlette
 
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from api.stores.stores import Stores
 from documents.collection import PRE_IMAGES
 from tests.support.applications import listening

@@ -21,7 +21,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings
-from api.stores.mongodb import MongoDatabase, mongo_database
+from api.stores.mongodb.client import MongoDatabase, mongo_database
 from documents.schemas import DESIGNS
 from tests.support.documentation.pages import page
 from tests.support.failures.proxies import proxying

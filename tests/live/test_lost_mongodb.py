@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings
 from api.ids import encode_id
-from api.stores.mongodb import mongo_database
+from api.stores.mongodb.client import mongo_database
 from documents.schemas import DESIGNS
 from migrations.runner import upgrade
 from tests.chaos import QUICK

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.config.settings import ConfigurationError, Settings
-from api.stores.postgres import postgres_engine
+from api.stores.postgres.engine import postgres_engine
 from migrations import runner
 from migrations.connection import LOCK_KEY
 from migrations.errors import MigrationError, MigrationRunning

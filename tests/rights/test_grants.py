@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from api.admission.trusted import store
 from api.config.settings import Settings
 from api.http.application import create_app
-from api.stores.row_level_security import ROLE
+from api.stores.postgres.row_level_security import ROLE
 from migrations import runner
 from migrations.roles import APPLICATION_ROLE
 from models import Base

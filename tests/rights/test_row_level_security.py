@@ -23,7 +23,7 @@ from api.ids import encode_id
 from api.rights.identity import identity_of
 from api.rights.viewer import ANONYMOUS, Viewer
 from api.schema import DOMAINS
-from api.stores.row_level_security import ROLE, Identity
+from api.stores.postgres.row_level_security import ROLE, Identity
 from api.stores.stores import Stores, open_stores
 from models import Base, User
 from tests.support.factories.avatars import create_avatar

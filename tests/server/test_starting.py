@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.config.settings import Settings
-from api.stores.schema_revisions import known
+from api.stores.postgres.schema_revisions import known
 from migrations.runner import downgrade, upgrade
 from tests.support.failures.restartable import restartable_stores
 from tests.support.processes import run, start

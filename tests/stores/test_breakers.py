@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from api.errors import StoreUnavailable
-from api.stores.breakers import Breaker, Limits, bypassed
+from api.stores.breakers.breaker import Breaker, bypassed
+from api.stores.breakers.limits import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from starlette.applications import Starlette
 from api.config.settings import Settings
 from api.stores.calls import Asker, Call, Calls, Observer, asking
 from api.stores.coalescing import Coalescer
-from api.stores.observed_mongodb import collection_of, documents_of, shape
-from api.stores.observed_postgres import kind_and_table
+from api.stores.mongodb.observation import collection_of, documents_of, shape
+from api.stores.postgres.observation import kind_and_table
 from api.stores.stores import Stores
 from documents import Design
 from tests.support.applications import running

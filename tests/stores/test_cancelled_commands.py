@@ -13,8 +13,8 @@ import structlog
 from pymongo.read_preferences import ReadPreference
 
 from api.config.settings import Settings
-from api.stores import steady_client
-from api.stores.mongodb import GuardedClient
+from api.stores.mongodb import steady_client
+from api.stores.mongodb.client import GuardedClient
 from api.stores.stores import open_stores
 from tests.support.factories.designs import create_design, designs
 from tests.support.failures.stepping import Cancellation, Stepped, until

@@ -20,8 +20,8 @@ from secantus import SecantusDBServer  # type: ignore[import-untyped]
 from api.config.settings import Settings
 from api.errors import StoreUnavailable
 from api.log import CommandCounter
-from api.stores import direct_reads, steady_client
-from api.stores.mongodb import GuardedClient, guarded_mongo_client
+from api.stores.mongodb import direct_reads, steady_client
+from api.stores.mongodb.client import GuardedClient, guarded_mongo_client
 from documents.reading import run_at_once, run_read
 from tests.support.failures.proxies import Proxy, proxying, through
 from tests.support.failures.stepping import Cancellation, everywhere, until

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from api.config.settings import Settings
 from api.http.application import create_app
-from api.stores.breakers import Breaker
+from api.stores.breakers.breaker import Breaker
 from api.stores.stores import Stores
 from models import CatalogItem
 from tests.support.factories.catalog import create_catalog_item

@@ -18,7 +18,7 @@ from pymongo import AsyncMongoClient, message
 
 from api.config.settings import Settings
 from api.embedded.servers import embedded_stores
-from api.stores.nearby_mongodb import nearby_database
+from api.stores.mongodb.nearby import nearby_database
 from api.stores.stores import Stores
 from tests.support.applications import running
 from tests.support.factories.designs import create_design

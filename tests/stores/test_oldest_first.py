@@ -12,7 +12,7 @@ from sqlalchemy.util.queue import Empty, Full
 
 from api.config.settings import Settings
 from api.log import Cost, current_cost
-from api.stores.oldest_first import OldestFirst
+from api.stores.postgres.oldest_first import OldestFirst
 from api.stores.stores import open_stores
 
 pytestmark = pytest.mark.anyio

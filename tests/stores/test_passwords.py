@@ -17,8 +17,8 @@ from sqlalchemy import text
 from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.daemons import Daemon
 from api.errors import StoreUnfit, as_app_error
-from api.stores.connector import Connector
-from api.stores.passwords import LONGEST, PasswordSource
+from api.stores.postgres.connector import Connector
+from api.stores.postgres.passwords import LONGEST, PasswordSource
 from api.stores.startup_errors import describe
 from migrations.runner import upgrade
 from tests.support.applications import running

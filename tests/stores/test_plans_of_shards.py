@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.stores.plans import without_values
+from api.stores.diagnostics.plans import without_values
 
 SEEKING: dict[str, Any] = {
     "stage": "FETCH",

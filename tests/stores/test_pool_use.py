@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.config.settings import Settings
-from api.stores import pool_use
-from api.stores.pool_use import PoolUse, PoolWatch, mongo_use, postgres_use
+from api.stores.diagnostics import pool_use
+from api.stores.diagnostics.pool_use import PoolUse, PoolWatch, mongo_use, postgres_use
 from tests.support.applications import running
 from tests.support.waiting import pause
 

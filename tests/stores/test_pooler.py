@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.config.settings import Settings
 from api.errors import StoreUnfit, as_app_error
-from api.stores.connector import Connector
+from api.stores.postgres.connector import Connector
 from api.stores.startup_errors import describe
 from api.stores.stores import Stores, open_stores
 from migrations.connection import LOCK_KEY, exclusive_connection

@@ -22,8 +22,8 @@ from api.config.settings import ConfigurationError, Settings, load_settings
 from api.embedded.daemons import Daemon
 from api.errors import as_app_error
 from api.http.consistency import Consistency
-from api.stores.position import EVERYWHERE, NOWHERE, Position
-from api.stores.replicas import Replica
+from api.stores.replicas.position import EVERYWHERE, NOWHERE, Position
+from api.stores.replicas.replica import Replica
 from api.stores.stores import Stores
 from migrations.runner import upgrade
 from models import CatalogItem, Session

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from api.config.settings import Settings
 from api.stores.calls import Asker, Call
-from api.stores.slow_statements import MOST, SlowStatements, shape
+from api.stores.diagnostics.slow_statements import MOST, SlowStatements, shape
 from models import CatalogItem
 from tests.support.applications import running
 from tests.support.factories.catalog import create_catalog_item
@@ -145,7 +145,7 @@ async def test_the_plan_is_logged_once_where_it_is_asked_for(settings: Settings,
 
 def test_lines_are_bounded_and_the_next_one_says_how_many_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, now = SlowStatements(0.2), 100.0
-    monkeypatch.setattr("api.stores.slow_statements.time.monotonic", lambda: now)
+    monkeypatch.setattr("api.stores.diagnostics.slow_statements.time.monotonic", lambda: now)
     with capture_logs() as lines:
         for _ in range(MOST + 7):
             observer.called(call())

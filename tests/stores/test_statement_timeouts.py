@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from api.config.settings import Settings
 from api.log import CommandCounter
-from api.stores.mongodb import guarded_mongo_client
+from api.stores.mongodb.client import guarded_mongo_client
 from api.stores.stores import Stores
 from tests.support.applications import running
 from tests.support.factories.designs import create_design

@@ -23,8 +23,8 @@ from api.embedded.daemons import HOST, is_listening
 from api.embedded.postgres import START_TIMEOUT, STOP_TIMEOUT, postgres_daemon
 from api.embedded.servers import _mongodb
 from api.health.reasons import reason
-from api.stores.connector import Connector
-from api.stores.mongodb import mongo_client
+from api.stores.mongodb.client import mongo_client
+from api.stores.postgres.connector import Connector
 from migrations.runner import upgrade
 from tests.support.applications import running
 from tests.support.factories.designs import create_design

@@ -14,8 +14,8 @@ from pymongo import AsyncMongoClient, monitoring
 
 from api.config.settings import Settings
 from api.errors import StoreUnfit
-from api.stores import connector
-from api.stores.mongodb import mongo_client, mongo_database
+from api.stores.mongodb.client import mongo_client, mongo_database
+from api.stores.postgres import connector
 from api.stores.startup_errors import describe
 from api.stores.stores import open_stores
 from migrations.errors import MigrationError

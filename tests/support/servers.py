@@ -22,7 +22,7 @@ from pymongo import AsyncMongoClient
 from api.config.settings import Settings
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.log import configure_logging
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from migrations.runner import upgrade
 from models import Base
 from tests.support import processes

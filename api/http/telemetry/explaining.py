@@ -22,7 +22,7 @@ from api.http.telemetry import spans
 from api.log import current_cost, logger
 from api.rights.identity import identity_of
 from api.stores.calls import asking
-from api.stores.plans import mongodb_plan, postgres_plan
+from api.stores.diagnostics.plans import mongodb_plan, postgres_plan
 
 if TYPE_CHECKING:
     from api.http.exchange import Exchange

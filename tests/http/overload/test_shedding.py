@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.config.settings import Settings
 from api.http.overload.shedding import ARRIVED, Queue
-from api.stores.line import Line
+from api.stores.breakers.line import Line
 from tests.support.applications import running
 
 TARGET = 0.1

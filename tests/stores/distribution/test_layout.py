@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.config.settings import Settings
-from api.stores.mongodb import mongo_client, mongo_database
+from api.stores.mongodb.client import mongo_client, mongo_database
 from api.stores.stores import open_stores
 from migrations import clusters, distributing, runner
 from migrations.connection import exclusive_connection

@@ -19,7 +19,7 @@ from pymongo import AsyncMongoClient
 from sqlalchemy import text
 
 from api.config.settings import Settings
-from api.stores.postgres import postgres_engine
+from api.stores.postgres.engine import postgres_engine
 from migrations import revisions
 from migrations.folding import create_fold
 from models import SCHEMAS, Base

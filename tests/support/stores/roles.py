@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.commands.main import app
 from api.config.settings import Settings
-from api.stores.row_level_security import ROLE
+from api.stores.postgres.row_level_security import ROLE
 from tests.support.stores.databases import sql
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import event
 
 from api.config.settings import Settings
 from api.stores.calls import asking, field_that_asks
-from api.stores.observed_postgres import kind_and_table
+from api.stores.postgres.observation import kind_and_table
 from api.stores.stores import Stores
 from models.distribution import DISTRIBUTED
 from models.statements import Record

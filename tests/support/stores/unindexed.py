@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 from documents.schemas import SCHEMAS
 
 JOINED: Final = "idx_designs_layers_itemId_status_createdAt"

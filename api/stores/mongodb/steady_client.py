@@ -22,12 +22,12 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.lock import _async_create_lock
 
 from api.log import CommandCounter, logger
-from api.stores.line import Line
+from api.stores.breakers.line import Line
 from documents.decoding import Codec
 from documents.reading import ReadingClient
 
 if TYPE_CHECKING:
-    from api.stores.direct_reads import DirectRead, DirectReads
+    from api.stores.mongodb.direct_reads import DirectRead, DirectReads
 
 T = TypeVar("T")
 
@@ -213,7 +213,7 @@ class SteadyClient(ReadingClient):
 def _direct_reads(client: SteadyClient, options: dict[str, Any]) -> DirectReads | None:
     if not _is_driver_known() or any(type(each) is not CommandCounter for each in options.get("event_listeners") or ()):
         return None
-    from api.stores.direct_reads import DirectReads
+    from api.stores.mongodb.direct_reads import DirectReads
 
     return DirectReads.of(client)
 
@@ -223,7 +223,7 @@ def _is_driver_known() -> bool:
     """Whether direct reads fit the installed driver. They take much from it that isn't public, and may not even
     import."""
     try:
-        from api.stores.direct_reads import missing
+        from api.stores.mongodb.direct_reads import missing
 
         lacking = missing()
     except (ImportError, AttributeError) as error:

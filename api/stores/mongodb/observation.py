@@ -14,8 +14,8 @@ from api.log import CommandCounter
 from api.stores.calls import Calls
 
 if TYPE_CHECKING:
-    from api.stores.direct_reads import DirectRead
-    from api.stores.steady_client import SteadyClient
+    from api.stores.mongodb.direct_reads import DirectRead
+    from api.stores.mongodb.steady_client import SteadyClient
 
 _SAID: Final = frozenset({"ordered", "upsert", "multi", "new", "unique", "singleBatch"})
 """Options whose booleans are no values of anybody's."""

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.background import in_background
 from api.errors import StoreUnfit
 from api.log import logger
-from api.stores.background import in_background
-from api.stores.connector import SpareConnection
-from api.stores.postgres import PostgresGuard
-from api.stores.replicas import SILENT, Replica, Replicas
+from api.stores.postgres.connector import SpareConnection
+from api.stores.postgres.engine import PostgresGuard
+from api.stores.replicas.replica import SILENT, Replica, Replicas
 from models.external_pooler import ask
 
 EVERY: Final = 0.25

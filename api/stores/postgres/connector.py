@@ -11,15 +11,14 @@ from api.config.postgres_url import PostgresUrl, parse
 from api.config.settings import ConfigurationError, Settings
 from api.errors import StoreUnfit
 from api.log import logger
-from api.stores.passwords import PasswordSource, Target, password_source
+from api.stores.breakers.limits import GRACE
+from api.stores.postgres.passwords import PasswordSource, Target, password_source
 from models.external_pooler import Connection, ask, is_shared, pooled
 
 Check = Callable[[Connection], Awaitable[None]]
 """Checks a server through a new connection. Raises StoreUnfit."""
 
 OLDEST: Final = 13
-GRACE: Final = 1.0
-"""Seconds that a driver waits beyond the server's own limit, so that it is the server that ends a long statement."""
 _GOODBYE: Final = 1.0
 """Seconds for closing a connection properly."""
 _SERVER: Final = """

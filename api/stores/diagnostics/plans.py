@@ -10,7 +10,7 @@ import orjson
 from pymongo.errors import PyMongoError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from api.stores.mongodb import MongoDatabase
+from api.stores.mongodb.client import MongoDatabase
 
 _PLANNED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 _READS: Final = frozenset({"find", "aggregate", "count", "distinct"})

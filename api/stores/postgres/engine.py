@@ -18,9 +18,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from api.config.settings import Settings
 from api.errors import StoreUnfit
 from api.log import count_statements
-from api.stores.breakers import Breaker, Limits
-from api.stores.connector import Check, Connector, SpareConnection
-from api.stores.oldest_first import OldestFirst
+from api.stores.breakers.breaker import Breaker
+from api.stores.breakers.limits import Limits
+from api.stores.postgres.connector import Check, Connector, SpareConnection
+from api.stores.postgres.oldest_first import OldestFirst
 from models.connection_pool import ConnectionPool, drop_lost_connections
 from models.external_pooler import POOLED_OPTIONS, UNNAMED, Connection
 

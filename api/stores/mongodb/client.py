@@ -16,18 +16,18 @@ from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError, Ser
 from pymongo.read_preferences import ReadPreference
 from pymongo.server_api import ServerApi
 
+from api.background import in_background
 from api.config.settings import ConfigurationError, Settings
 from api.errors import StoreUnfit
 from api.log import CommandCounter, logger
-from api.stores.background import in_background
-from api.stores.breakers import TICKS, Breaker, Limits
-from api.stores.connector import GRACE
-from api.stores.nearby_mongodb import CausalDatabase
-from api.stores.steady_client import SteadyClient
+from api.stores.breakers.breaker import TICKS, Breaker
+from api.stores.breakers.limits import GRACE, Limits
+from api.stores.mongodb.nearby import CausalDatabase
+from api.stores.mongodb.steady_client import SteadyClient
 from documents.decoding import Codec
 
 if TYPE_CHECKING:
-    from api.stores.direct_reads import DirectRead
+    from api.stores.mongodb.direct_reads import DirectRead
 
 PATIENCE: Final = 1.0
 """Seconds that a member of the replica set gets that isn't the primary, for what must come after a write."""
@@ -200,7 +200,7 @@ def _mongo_options(settings: Settings) -> dict[str, Any]:
 def mongo_database(settings: Settings, client: MongoClient) -> MongoDatabase:
     """The database by MONGODB_DATABASE, else by the URI, else `fashion_wallet`.
 
-    It is read on the primary, whatever the URI prefers: that is for queries alone (`api/stores/nearby_mongodb.py`).
+    It is read on the primary, whatever the URI prefers: that is for queries alone (`api/stores/mongodb/nearby.py`).
     """
     if settings.mongodb_database:
         database = client[settings.mongodb_database]

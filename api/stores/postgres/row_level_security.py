@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.config.settings import ConfigurationError
-from api.stores.distribution import Distribution
+from api.stores.postgres.distribution import Distribution
 from models.statements import First
 
 ROLE: Final = "fashion_wallet_app"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from api.config.settings import Settings
 from api.log import current_cost, current_trace, logger
 from api.stores.calls import Call, Clock, StoreName, loading
-from api.stores.connector import SpareConnection
+from api.stores.postgres.connector import SpareConnection
 from api.stores.stores import Stores
 
 MOST: Final = 20

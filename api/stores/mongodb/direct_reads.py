@@ -33,7 +33,7 @@ from pymongo.topology_description import TOPOLOGY_TYPE, TopologyDescription
 from api.log import CommandCounter
 
 if TYPE_CHECKING:
-    from api.stores.steady_client import SteadyClient
+    from api.stores.mongodb.steady_client import SteadyClient
 
 _SIGNS_IN_AGAIN: Final = "MONGODB-OIDC"
 _NEEDED: Final[Mapping[Any, tuple[str, ...]]] = {

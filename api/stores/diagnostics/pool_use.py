@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from api.background import in_background
 from api.log import logger
-from api.stores.background import in_background
 
 EVERY: Final = 1.0
 """Seconds between two looks."""

@@ -23,13 +23,13 @@ from api.config.postgres_url import parse
 from api.config.settings import Settings
 from api.errors import StatementTimedOut, as_app_error
 from api.log import count_statement, logger
-from api.stores.breakers import Limits
+from api.stores.breakers.limits import Limits
 from api.stores.calls import Calls
-from api.stores.connector import Connector, SpareConnection
-from api.stores.observed_postgres import ObservedPostgres
-from api.stores.position import Position
-from api.stores.postgres import PostgresGuard, dispose, postgres_engine
-from api.stores.schema_revisions import migrated
+from api.stores.postgres.connector import Connector, SpareConnection
+from api.stores.postgres.engine import PostgresGuard, dispose, postgres_engine
+from api.stores.postgres.observation import ObservedPostgres
+from api.stores.postgres.schema_revisions import migrated
+from api.stores.replicas.position import Position
 from models.statements import First, Record, Statement, StatementRunner, compile_select
 
 SILENT: Final = "it does not answer"
@@ -180,7 +180,7 @@ async def open_replicas(settings: Settings, primary: PostgresGuard, calls: Calls
     if not urls:
         yield None
         return
-    from api.stores.replica_lag import watching
+    from api.stores.replicas.lag import watching
 
     changes = {"migration_database_url": None, "postgres_connect_timeout": settings.replica_timeout}
     async with contextlib.AsyncExitStack() as stack:

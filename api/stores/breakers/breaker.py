@@ -15,15 +15,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from api.config.settings import Settings
+from api.background import in_background
 from api.errors import StoreUnavailable
 from api.log import logger
-from api.stores.background import in_background
-from api.stores.line import Line
+from api.stores.breakers.limits import Limits
+from api.stores.breakers.line import Line
 
 _bypassed: ContextVar[bool] = ContextVar("breakers_bypassed", default=False)
 TICKS: Final = 4
@@ -38,27 +37,6 @@ def bypassed() -> Iterator[None]:
         yield
     finally:
         _bypassed.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a breaker opens and closes. Times are in seconds."""
-
-    failures: int
-    window: float
-    patience: float
-    probe_timeout: float
-    probe_interval: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        return cls(
-            failures=settings.breaker_failures,
-            window=settings.breaker_window,
-            patience=settings.breaker_patience,
-            probe_timeout=settings.breaker_probe_timeout,
-            probe_interval=settings.breaker_probe_interval,
-        )
 
 
 class Breaker:

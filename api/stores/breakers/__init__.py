@@ -1,0 +1,1 @@
+"""Circuit breakers, one for each store, and those who wait for its connections."""

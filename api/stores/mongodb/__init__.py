@@ -1,0 +1,1 @@
+"""MongoDB: the client, reads by the shortest way, and reads from members near by."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, the pool, row-level security, distributed tables."""

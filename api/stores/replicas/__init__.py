@@ -1,0 +1,1 @@
+"""Replicas of PostgreSQL, and what a query that may read from one must see."""
