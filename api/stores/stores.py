@@ -26,8 +26,9 @@ from api.stores.postgres.engine import PostgresGuard, dispose, postgres_engine
 from api.stores.postgres.observation import ObservedPostgres
 from api.stores.postgres.row_level_security import Identity, bound, enforce, first_statement, referring
 from api.stores.postgres.schema_revisions import migrated
+from api.stores.replicas.opening import open_replicas
 from api.stores.replicas.position import Position
-from api.stores.replicas.replica import Replicas, RoutedStatements, open_replicas, written
+from api.stores.replicas.routing import Replicas, RoutedStatements, written
 from documents import Design
 from models.external_pooler import autocommit
 from models.statements import Record, Statement, StatementRunner

@@ -21,7 +21,8 @@ from api.errors import StoreUnfit
 from api.log import logger
 from api.stores.postgres.connector import SpareConnection
 from api.stores.postgres.engine import PostgresGuard
-from api.stores.replicas.replica import SILENT, Replica, Replicas
+from api.stores.replicas.replica import SILENT, Replica
+from api.stores.replicas.routing import Replicas
 from models.external_pooler import ask
 
 EVERY: Final = 0.25
