@@ -68,38 +68,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *(
-        "live/test_clients",
-        "lists/test_plans",
-        "http/explorer/test_explorer_page",
-        "demo/test_demo",
-        "embedded/test_embedded",
-    ),
-    *(
-        "server/test_server",
-        "migrations/test_migrations",
-        "stores/distribution/test_layout",
-        "migrations/test_adoption",
-    ),
-    *(
-        "stores/test_replicas",
-        "stores/test_faults",
-        "health/test_health",
-        "stores/test_engines",
-        "server/test_starting",
-    ),
-    *(
-        "migrations/test_migrations_elsewhere",
-        "live/test_design_feed",
-        "live/test_fan_out",
-        "http/sockets/test_sockets",
-    ),
-    *("stores/test_faults_servers", "stores/distribution/test_writes", "metrics/test_workers", "backup/test_drill"),
-    *("lists/test_pagination", "rights/test_visibility", "rights/test_mutation_rights", "execution/test_api"),
-    *("commands/test_cli", "server/test_socket_protocol", "server/test_overload", "accounts/test_passwords"),
-    *("search/test_any_query", "search/test_given_away", "search/test_takeover", "migrations/test_ownership"),
-    *("tracing/test_receivers", "live/test_lost_mongodb", "reconcile/test_crashes", "server/test_draining"),
-    *("stores/test_severed_connections", "project/test_readme", "live/test_designs", "server/test_memory"),
+    *("live/test_clients", "lists/test_plans", "http/explorer/test_explorer_page", "demo/test_demo"),
+    *("embedded/test_embedded", "server/test_server", "migrations/test_migrations"),
+    *("stores/distribution/test_layout", "migrations/test_adoption", "stores/replicas/test_replicas"),
+    *("stores/breakers/test_faults", "health/test_health", "stores/test_engines", "server/test_starting"),
+    *("migrations/test_migrations_elsewhere", "live/test_design_feed", "live/test_fan_out"),
+    *("http/sockets/test_sockets", "stores/breakers/test_faults_servers", "metrics/test_workers"),
+    *("backup/test_drill", "lists/test_pagination", "rights/test_visibility", "rights/test_mutation_rights"),
+    *("execution/test_api", "commands/test_cli", "server/test_socket_protocol", "server/test_overload"),
+    *("accounts/test_passwords", "search/test_any_query", "search/test_given_away", "search/test_takeover"),
+    *("migrations/test_ownership", "tracing/test_receivers", "live/test_lost_mongodb", "reconcile/test_crashes"),
+    *("server/test_draining", "stores/postgres/test_severed_connections", "project/test_readme"),
+    *("live/test_designs", "server/test_memory"),
 )
 """The files that take longest; where one came last, the other processes would wait for it."""
 
