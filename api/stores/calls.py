@@ -105,14 +105,14 @@ class Observer:
 
 
 class Clock:
-    """Is told how long calls take, and not who asked: then nobody has to keep that in mind."""
+    """Is told how long calls take. It doesn't need to know who asked, so nobody has to keep track of that."""
 
     def timed(self, store: StoreName, kind: str, seconds: float, error: BaseException | None) -> bool:
         """A call has ended. Whether more is to be told of it, by `called`."""
         raise NotImplementedError
 
     def called(self, call: Call) -> None:
-        """What is known of it. It has askers where there are observers."""
+        """A call of which more is to be told. It has askers only where there are observers as well."""
 
 
 asking: ContextVar[tuple[Asker, ...]] = ContextVar("asking", default=())

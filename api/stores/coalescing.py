@@ -90,7 +90,7 @@ class _Flight:
                 waiter.answer.set_result([by_key[key] for key in waiter.keys])
 
     def fail(self, error: Exception) -> None:
-        """Tell everybody: the error where asking for less would help nobody, else to ask once more by themselves."""
+        """Have each ask once more, alone. Where the store is down, or only one had asked, they get the error."""
         again = self.shared and not _is_down(error)
         for waiter in self.waiters:
             if waiter.answer.done():

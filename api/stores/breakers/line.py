@@ -47,11 +47,12 @@ class Line:
     def waits(self, now: float, heard: float) -> float:
         """Seconds that one who comes now will wait; 0 where there is nobody, or where the store is silent.
 
-        What the first in line has waited says it too late: at three times of what the store can do, the line is three
-        times as long by then. So it is as long as the line takes at its pace, if that is more.
+        How long the first in line has waited would say it too late: where three times as many come as the store can
+        serve, the line has become three times as long by then. So the length of the line times its pace counts, where
+        that is more.
 
-        `heard` is when the store has last answered anybody. Of one that is silent (frozen, or all of its connections
-        wait for a lock), the breaker takes care: what only needs the other store is to go on meanwhile.
+        `heard` is when the store has last answered anybody. A store that is silent (frozen, or all of its connections
+        wait for a lock) is the breaker's concern: what only needs the other store is to go on meanwhile.
         """
         for since in self._waiting.values():
             waited = now - since

@@ -1,4 +1,4 @@
-"""How the stores would run what they were asked: their own plans, which execute nothing and have no values in them."""
+"""Plans: how the stores say that they would run what they were asked. Nothing is executed, and no value is told."""
 
 from __future__ import annotations
 

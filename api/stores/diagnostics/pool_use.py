@@ -18,7 +18,8 @@ EVERY: Final = 1.0
 """Seconds between two looks."""
 HIGH: Final = 0.8
 LOW: Final = 0.6
-"""Below it a pool has room again: one that goes up and down around `HIGH` is warned of once."""
+"""Below it a pool has room again. Between the two nothing is said, so a pool that goes up and down around `HIGH` is
+warned of once."""
 
 
 @dataclass(frozen=True, slots=True)

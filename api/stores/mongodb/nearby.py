@@ -1,7 +1,7 @@
-"""Reads of queries from other members of MongoDB's replica set than its primary, where a read preference says so.
+"""Where a read preference says so, queries read from members of MongoDB's replica set other than its primary.
 
-Who has written something reads what comes after that (`afterClusterTime`): a member that hasn't got so far waits, a
-moment. If it takes longer, or fails, the primary is read.
+A client that has written something asks for nothing older than that (`afterClusterTime`): a member that hasn't got so
+far waits for a moment. If it takes longer, or fails, the primary is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MODES: Final = {
 
 
 class CausalDatabase(AsyncDatabase[dict[str, Any]]):
-    """The primary's database, from whose `nearby` members short reads come that are of no earlier than a moment.
+    """The primary's database, where short reads go to `nearby` members and show nothing older than a moment.
 
     `after` is that moment: cluster time, as a number. What goes the driver's own way, such as reads in batches, is read
     from the primary.

@@ -52,7 +52,7 @@ class _Moment:
 
 
 class _Primary:
-    """What is known of the primary's way: the last moments, none of them from before its last promotion."""
+    """How far the primary had come when it was last asked, again and again; nothing from before its last promotion."""
 
     def __init__(self, most: int) -> None:
         self.timeline = 0
@@ -134,8 +134,8 @@ def _judge(replica: Replica, row: Any, max_lag: float, primary: _Primary) -> Non
 
 
 def _lag(replica: Replica, primary: _Primary, limit: float) -> float | None:
-    """0 for a replica that has all that the primary had when it was last asked. It grows where one of them is
-    silent."""
+    """Seconds: 0 for a replica that has all that the primary had when it was last asked. They grow where one of the two
+    is silent; None where nothing is known yet."""
     if replica.as_of == -math.inf or primary.newest is None:
         return None
     now = time.monotonic()

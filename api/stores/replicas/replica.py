@@ -63,8 +63,11 @@ class Replica:
         return count
 
     def has(self, seen: Position) -> bool:
-        """Whether it has replayed all of this. A write that was lost with an earlier timeline is waited for in vain, so
-        reads stay on the primary until the new one is as long."""
+        """Whether it has replayed all of this.
+
+        A write that was lost with an earlier timeline never arrives. Whoever has made it reads from the primary until
+        the log of the new timeline is as long.
+        """
         return self.position >= seen.wal and self.timeline >= seen.timeline
 
     def exclude(self, why: str, error: Exception | None = None) -> None:

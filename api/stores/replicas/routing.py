@@ -62,7 +62,7 @@ class RoutedStatements:
         self._primary = primary
 
     async def fetch(self, statement: Statement, values: Sequence[Any], first: First | None = None) -> list[Record]:
-        """As the primary's."""
+        """The rows of a compiled SELECT. Raises what `StatementRunner.fetch` raises."""
         replica = self._replica
         if replica is not None:
             replica.reads += 1
@@ -78,8 +78,8 @@ class RoutedStatements:
 
 
 def _helps_to_ask_elsewhere(error: Exception) -> bool:
-    """Whatever it is (a lost connection, a conflict with what is replayed, a table that isn't there yet), but not what
-    takes too long, and not a pool that is exhausted: the primary would be next."""
+    """Whether the primary is asked where a replica has failed (a lost connection, a conflict with what is replayed, a
+    table that isn't there yet). What takes too long, or finds the pool exhausted, would only burden it as well."""
     return not isinstance(error, PoolTimeout) and not isinstance(as_app_error(error), StatementTimedOut)
 
 
