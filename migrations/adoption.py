@@ -7,16 +7,17 @@ recorded (`migrations/adopted_objects.py`) and neither dropped nor renamed, also
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, DDLElement, SetColumnComment, SetTableComment
+from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, SetColumnComment, SetTableComment
 
 from migrations.adopted_objects import Adopted, record
+from migrations.batch import execute_all
 from migrations.conversion import conversion
 from migrations.examination import Column, columns_of, default_of, foreign_key_of, wanted_type
-from migrations.ownership import create_check, create_index, free_constraint
+from migrations.ownership import create_check, create_indexes, free_constraint
 
 ACTIONS: Final = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
@@ -50,29 +51,41 @@ def adopt(connection: sa.Connection, table: sa.Table, zone: str, *, assumed: boo
             lines += _adopt_foreign_key(connection, table, constraint)
         elif isinstance(constraint, sa.CheckConstraint):
             create_check(connection, table.fullname, str(constraint.name), str(constraint.sqltext))
-    create_indexes(connection, table)
+    create_table_indexes(connection, table)
     comment(connection, table)
     return [*lines, *_required_extras(connection, table)]
 
 
 def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
     """Whether the database has a table of that name."""
-    return sa.inspect(connection).has_table(table.name, schema=table.schema)
+    return bool(existing(connection, [table]))
 
 
-def create_indexes(connection: sa.Connection, table: sa.Table) -> None:
+def existing(connection: sa.Connection, tables: Collection[sa.Table]) -> list[sa.Table]:
+    """Those of the tables that the database has; a view of that name counts."""
+    query = sa.text(
+        "SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE relkind IN ('r', 'p', 'f', 'v', 'm') AND relname = ANY(:names)"
+    )
+    found = {tuple(row) for row in connection.execute(query, {"names": [table.name for table in tables]})}
+    return [table for table in tables if (table.schema, table.name) in found]
+
+
+def create_table_indexes(connection: sa.Connection, table: sa.Table) -> None:
     """Create the table's indexes, under names that are free."""
-    for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        statement = str(CreateIndex(index).compile(dialect=connection.dialect))
-        on = statement.partition(f" ON {table.fullname} ")[2]
-        create_index(connection, table.fullname, str(index.name), on, unique=bool(index.unique))
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    statements = {str(index.name): str(CreateIndex(index).compile(dialect=connection.dialect)) for index in indexes}
+    create_indexes(
+        connection,
+        table.fullname,
+        {name: statement.partition(f" ON {table.fullname} ")[2] for name, statement in statements.items()},
+        unique={str(index.name) for index in indexes if index.unique},
+    )
 
 
 def comment(connection: sa.Connection, table: sa.Table) -> None:
-    """Say of the table and its columns what they are, in one statement: a table has up to twenty columns."""
-    comments: list[DDLElement] = [SetTableComment(table), *map(SetColumnComment, table.columns)]
-    statements = "; ".join(str(comment.compile(dialect=connection.dialect)) for comment in comments)
-    connection.exec_driver_sql(f"DO $comments$ BEGIN {statements}; END $comments$")
+    """Say of the table and its columns what they are."""
+    execute_all(connection, [SetTableComment(table), *map(SetColumnComment, table.columns)])
 
 
 def _convert(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], found: Column, zone: str) -> None:

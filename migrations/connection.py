@@ -37,8 +37,11 @@ async def migration_engine(settings: Settings, lock_timeout: float = LOCK_TIMEOU
 
     @event.listens_for(engine.sync_engine, "begin")
     def set_up(connection: Connection) -> None:
-        _set(connection, "lock_timeout", _patience(lock_timeout))
-        _set(connection, "quote_all_identifiers", "off")  # what the server tells of types and rules is compared
+        # for the transaction; names aren't quoted, as what the server tells of types and rules is compared
+        connection.exec_driver_sql(
+            f"SELECT set_config('lock_timeout', '{_patience(lock_timeout)}', true), "
+            "set_config('quote_all_identifiers', 'off', true)"
+        )
 
     try:
         yield engine

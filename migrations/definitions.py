@@ -16,9 +16,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import conv
 
 from migrations.adopted_objects import Adopted
+from migrations.batch import execute_all
 
 SCRATCH: Final = "drift_"
 PROBE: Final = "fashion_wallet_probe"
@@ -121,9 +123,9 @@ def read_definitions(connection: sa.Connection, metadata: sa.MetaData) -> Defini
             commented.comment = None  # half of all statements, for what nobody reads
     transaction = connection.begin_nested()
     try:
-        for schema in schemas:
-            connection.exec_driver_sql(f"CREATE SCHEMA {SCRATCH}{schema}")
-        scratch.create_all(connection, checkfirst=False)
+        execute_all(connection, [f"CREATE SCHEMA {SCRATCH}{schema}" for schema in schemas])
+        for table in scratch.sorted_tables:
+            execute_all(connection, [CreateTable(table), *map(CreateIndex, table.indexes)])
         checks, indexes = (
             _settled(connection, query, make, schemas)
             for query, make in ((CHECKS, _add_check), (INDEXES, _create_index))

@@ -7,12 +7,13 @@ constraints, whose names belong to their table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from migrations.adopted_objects import is_adopted, record
+from migrations.batch import execute_all
 from migrations.errors import AdoptionError
 
 SCRATCH: Final = "fashion_wallet_scratch"
@@ -65,6 +66,30 @@ def create_index(connection: sa.Connection, table: str, name: str, on: str, *, u
             record(connection, [("index", schema, bare, candidate)])
             if found == _as_made(connection, table, on, unique=unique):
                 return
+
+
+def create_indexes(
+    connection: sa.Connection, table: str, indexes: Mapping[str, str], *, unique: Collection[str] = ()
+) -> None:
+    """Create these indexes, given by name and what follows the table's name, as `create_index` does each.
+
+    Those whose names nobody has, which is nearly always all of them, are one statement.
+    """
+    query = sa.text(
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY(:names)"
+    )
+    taken = set(connection.scalars(query, {"schema": table.partition(".")[0], "names": list(indexes)}))
+    execute_all(
+        connection,
+        [
+            f"CREATE {'UNIQUE ' if name in unique else ''}INDEX {name} ON {table} {on}"
+            for name, on in indexes.items()
+            if name not in taken
+        ],
+    )
+    for name in indexes:
+        if name in taken:
+            create_index(connection, table, name, indexes[name], unique=name in unique)
 
 
 def create_check(connection: sa.Connection, table: str, name: str, rule: str) -> None:

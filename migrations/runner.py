@@ -26,7 +26,7 @@ from api.config.settings import ConfigurationError, Settings
 from api.stores.mongodb.client import MongoClient, mongo_client, mongo_database, require_version
 from documents import collection
 from migrations import distribution, revisions
-from migrations.adoption import table_exists
+from migrations.adoption import existing
 from migrations.connection import LOCK_TIMEOUT, LOCK_WAIT, exclusive_connection, migration_engine, time_zone
 from migrations.errors import AdoptionError, MigrationError, carry_out, explain
 from migrations.examination import examine, require_time_zone
@@ -258,7 +258,7 @@ def _refuse_contradictions(connection: Connection, scripts: ScriptDirectory, rev
         if zone is not None:
             require_time_zone(connection, zone)
         contradictions = examine(connection, adopted)
-        contradictions += [not_ours(table) for table in made if table_exists(connection, table)]
+        contradictions += [not_ours(table) for table in existing(connection, made)]
     finally:
         connection.rollback()
     if contradictions:

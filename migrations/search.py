@@ -11,6 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from migrations.batch import execute_all
 from migrations.folding import lower_of
 from migrations.search_language import LANGUAGE, set_language
 
@@ -50,12 +51,11 @@ _RANGES: Final = ((0xC0, 0x24F), (0x370, 0x3FF), (0x1E00, 0x1FFF))
 def create_functions(connection: sa.Connection, language: str) -> None:
     """Create all functions, or replace those that there are. `language` is a text search configuration."""
     set_language(connection, language)
-    for statement in (_plain(connection), _WORDS, _SPELLINGS, _LEARN, _LOOKS, _TAGS, _INDEX_CHANGED):
-        connection.exec_driver_sql(statement)
+    functions = (_plain(connection), _WORDS, _SPELLINGS, _LEARN, _LOOKS, _TAGS, _INDEX_CHANGED)
     # whoever may execute them could write into the index by a trigger on a table of their own
-    connection.exec_driver_sql(f"REVOKE ALL ON FUNCTION {INDEX_CHANGED} FROM PUBLIC")
-    for function, comment in COMMENTS.items():
-        connection.exec_driver_sql(f"COMMENT ON FUNCTION {function} IS '{comment}'")
+    rights = f"REVOKE ALL ON FUNCTION {INDEX_CHANGED} FROM PUBLIC"
+    comments = (f"COMMENT ON FUNCTION {function} IS '{comment}'" for function, comment in COMMENTS.items())
+    execute_all(connection, [*functions, rights, *comments])
 
 
 def _plain(connection: sa.Connection) -> str:

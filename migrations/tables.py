@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from migrations.adopted_objects import is_adopted
-from migrations.adoption import adopt, comment, create_indexes, table_exists
+from migrations.adoption import adopt, comment, create_table_indexes, table_exists
 from migrations.errors import AdoptionError, Contradiction
 from migrations.examination import examine
 from migrations.ownership import create_trigger, drop_triggers, free_relation
@@ -67,7 +67,7 @@ def _create(connection: sa.Connection, table: sa.Table) -> None:
     statement = str(CreateTable(table).compile(dialect=connection.dialect))
     free = free_relation(connection, schema, key)  # the key's index is one among those of all tables
     connection.exec_driver_sql(statement.replace(f"CONSTRAINT {key} PRIMARY KEY", f"CONSTRAINT {free} PRIMARY KEY"))
-    create_indexes(connection, table)
+    create_table_indexes(connection, table)
     comment(connection, table)
 
 

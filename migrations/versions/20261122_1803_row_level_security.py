@@ -19,6 +19,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.batch import execute_all
 from migrations.roles import create_application_role
 from migrations.tables import VERSION_SCHEMA, VERSION_TABLE, note
 
@@ -82,9 +83,10 @@ POLICIES: Final = {
 def upgrade() -> None:
     connection = op.get_bind()
     for table, policies in POLICIES.items():
-        for command, rule in policies.items():
-            op.execute(f"CREATE POLICY {_policy(command)} ON {table} FOR {command} {rule}")
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        made = [
+            f"CREATE POLICY {_policy(command)} ON {table} FOR {command} {rule}" for command, rule in policies.items()
+        ]
+        execute_all(connection, [*made, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"])
     if create_application_role(connection, ROLE):
         for grant in GRANTS:
             op.execute(grant)

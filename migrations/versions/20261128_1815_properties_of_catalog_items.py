@@ -14,7 +14,7 @@ from typing import Final
 
 from alembic import op
 
-from migrations.ownership import create_index, drop_index
+from migrations.ownership import create_indexes, drop_index
 
 revision: str = "6e4a2c9b7d13"
 down_revision: str | None = "a1d3f7c25e90"
@@ -40,8 +40,7 @@ INDEXES: Final = {
 
 
 def upgrade() -> None:
-    for name, on in INDEXES.items():
-        create_index(op.get_bind(), TABLE, name, on)
+    create_indexes(op.get_bind(), TABLE, INDEXES)
 
 
 def downgrade() -> None:
