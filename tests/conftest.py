@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import os
 import sys
@@ -16,14 +15,12 @@ import asyncpg
 import httpx
 import pytest
 import structlog
-from argon2 import PasswordHasher
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 
 from api.accounts import passwords
 from api.config.settings import Settings
-from api.demo import loader
 from api.embedded.servers import EmbeddedStores
 from api.error_codes import ErrorCode
 from api.http.application import create_app
@@ -199,12 +196,6 @@ def shared_values(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedValues]:
 def cheap_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for passwords that are wrong takes as long as a hash of the original service: 60 ms of work."""
     monkeypatch.setattr(passwords, "_BCRYPT_COST", 4)
-
-
-@pytest.fixture(autouse=True)
-def cheap_demo_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is loaded in this process has hashes that are quickly made; those of commands are as ever."""
-    monkeypatch.setattr(loader, "PasswordHasher", functools.partial(PasswordHasher, time_cost=1, memory_cost=32))
 
 
 @pytest.fixture(scope="session")

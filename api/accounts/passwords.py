@@ -80,6 +80,11 @@ def common_passwords() -> frozenset[str]:
     return frozenset(word for word in lists["passwords"] if len(word) >= SHORTEST)
 
 
+def hasher(settings: Settings) -> PasswordHasher:
+    """What makes a new hash, at the cost that these settings say."""
+    return PasswordHasher(time_cost=settings.password_hash_time, memory_cost=settings.password_hash_memory)
+
+
 class Passwords:
     """Hashes and verifies passwords, a few at a time. Waiting addresses (`whose`) take turns.
 
@@ -87,7 +92,7 @@ class Passwords:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._hasher = PasswordHasher(time_cost=settings.password_hash_time, memory_cost=settings.password_hash_memory)
+        self._hasher = hasher(settings)
         self._limiter = FairLimiter(THREADS, WAITING, WAITING_EACH, SECONDS)
         self._bcrypt_cost = _BCRYPT_COST
         self._keeps_bcrypt = settings.keep_bcrypt_hashes

@@ -72,6 +72,7 @@ def report(summary: Summary) -> list[str]:
 
 
 async def _load(settings: Settings, scale: int) -> Summary:
+    from api.accounts.passwords import hasher
     from api.commands.progress import shown
     from api.demo.loader import load, pictures_of
     from api.stores.stores import open_stores
@@ -82,6 +83,7 @@ async def _load(settings: Settings, scale: int) -> Summary:
                 stores,
                 scale=scale,
                 password=settings.demo_password.get_secret_value(),
+                hasher=hasher(settings),
                 pictures=pictures_of(settings),
                 progress=progress,
             )

@@ -84,6 +84,7 @@ def prepare(settings: Settings, say: Callable[[str], Any], *, url: str, embedded
 
 
 async def _load_demo(settings: Settings, say: Callable[[str], Any], *, url: str, embedded: bool) -> None:
+    from api.accounts.passwords import hasher
     from api.commands.progress import shown
     from api.demo.loader import is_empty, load, pictures_of
 
@@ -92,8 +93,13 @@ async def _load_demo(settings: Settings, say: Callable[[str], Any], *, url: str,
         if await (_lacks_some(stores) if embedded else is_empty(stores)):
             say("Loading the demo data")
             with shown() as progress:
-                password = settings.demo_password.get_secret_value()
-                await load(stores, password=password, pictures=pictures_of(settings, url), progress=progress)
+                await load(
+                    stores,
+                    password=settings.demo_password.get_secret_value(),
+                    hasher=hasher(settings),
+                    pictures=pictures_of(settings, url),
+                    progress=progress,
+                )
 
 
 async def _lacks_some(stores: Stores) -> bool:

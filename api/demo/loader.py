@@ -72,7 +72,13 @@ async def is_empty(stores: Stores) -> bool:
 
 
 async def load(
-    stores: Stores, *, scale: int = 1, password: str, pictures: str = PICTURES, progress: Progress = quiet
+    stores: Stores,
+    *,
+    scale: int = 1,
+    password: str,
+    hasher: PasswordHasher,
+    pictures: str = PICTURES,
+    progress: Progress = quiet,
 ) -> Summary:
     """Insert what is missing of the demo data, `scale` times the counts of generator.COUNTS, its pictures at the
     address `pictures`.
@@ -99,7 +105,7 @@ async def load(
         async with _driver(stores) as connection:
             present = await _present(connection, block.users)
             if len(present) < len(block.users):
-                hashes = hashes or await asyncio.to_thread(_hashes, password)
+                hashes = hashes or await asyncio.to_thread(_hashes, password, hasher)
                 done("users", await _insert_users(connection, block, hashes))
                 present = await _present(connection, block.users)
                 taken += [user["email"] for user in block.users if user["id"] not in present]
@@ -149,10 +155,9 @@ async def _require_migrated(stores: Stores) -> None:
         raise ServerError(f"MongoDB has no collection {name}: run `fashion-wallet migrate run` first")
 
 
-def _hashes(password: str) -> list[str]:
+def _hashes(password: str, hasher: PasswordHasher) -> list[str]:
     """One argon2id hash for each account to sign in with, and one more that all other users share: a hash is slow
     by design, and to have their own would protect nothing, since everybody knows this password."""
-    hasher = PasswordHasher()
     return [hasher.hash(password) for _ in range(len(ACCOUNTS) + 1)]
 
 

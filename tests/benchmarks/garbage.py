@@ -16,6 +16,7 @@ from typing import Final
 
 import typer
 
+from api.accounts.passwords import hasher
 from api.config.settings import Settings
 from api.demo.loader import load
 from api.http.application import create_app
@@ -58,7 +59,7 @@ async def measure(settings: Settings, rounds: int, requests: int) -> None:
     collections: dict[str, list[int]] = {kind: [0, 0, 0] for kind in KINDS}
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        await load(app.state.stores, password="benchmark")
+        await load(app.state.stores, password="benchmark", hasher=hasher(settings))
         for turn in range(rounds + 1):
             for kind, set_up in KINDS.items():
                 set_up()

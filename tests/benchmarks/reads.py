@@ -19,6 +19,7 @@ import typer
 import uvloop
 from pymongo import AsyncMongoClient
 
+from api.accounts.passwords import hasher
 from api.avatars.store import avatars
 from api.catalog.store import catalog_items
 from api.config.settings import Settings
@@ -171,7 +172,7 @@ async def compare(settings: Settings, rounds: int, reads: int) -> None:
         bare_postgres(settings.postgres_url) as connection,
         AsyncMongoClient[dict[str, Any]](settings.mongodb_url) as client,
     ):
-        await load(stores, password="benchmark")
+        await load(stores, password="benchmark", hasher=hasher(settings))
         cases = [
             *await sql_cases(stores, connection),
             *await mongo_cases(stores, mongo_database(settings, client)),

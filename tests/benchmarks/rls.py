@@ -14,6 +14,7 @@ from functools import partial
 import orjson
 import typer
 
+from api.accounts.passwords import hasher
 from api.config.settings import Settings
 from api.demo.loader import load
 from api.http.application import create_app
@@ -45,7 +46,7 @@ async def measure(settings: Settings, rounds: int, requests: int) -> None:
     wall: dict[bool, list[float]] = {False: [], True: []}
     statements: dict[bool, tuple[int, int]] = {}
     async with apps[False].router.lifespan_context(apps[False]), apps[True].router.lifespan_context(apps[True]):
-        await load(apps[False].state.stores, password="benchmark")
+        await load(apps[False].state.stores, password="benchmark", hasher=hasher(settings))
         answers = [orjson.loads(await answer_of(app, BODY)) for app in apps.values()]
         assert answers[0] == answers[1]
         assert len(answers[0]["data"]["designs"]["edges"]) == 20

@@ -10,6 +10,7 @@ import signal
 import statistics
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,11 +27,13 @@ from rich.console import Console
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from api.accounts.passwords import hasher
 from api.commands.main import app
 from api.commands.progress import shown
 from api.config.settings import Settings
+from api.demo import loader
 from api.demo.generator import COUNTS, Block, generate
-from api.demo.loader import Summary, is_empty, load
+from api.demo.loader import Summary, is_empty
 from api.demo.seeded_random import EPOCH, START
 from api.errors import StoreUnfit
 from api.stores.startup_errors import ServerError
@@ -45,6 +48,7 @@ from tests.support.stores.unindexed import make_collections
 pytestmark = pytest.mark.anyio
 
 PASSWORD = "correct horse"
+load = partial(loader.load, hasher=PasswordHasher(time_cost=1, memory_cost=32))
 ALL_NEW = Summary(users=200, avatars=400, catalog_items=1500, designs=1000)
 NOTHING_NEW = Summary(users=0, avatars=0, catalog_items=0, designs=0)
 RANGES = {
@@ -452,6 +456,7 @@ async def test_the_command_says_what_it_did(stores: Stores, settings: Settings, 
     assert second[1].endswith("\nNothing to insert: the demo data is already there.\n")
     password_hash = await scalar(stores, "SELECT password_hash FROM shared.users WHERE email LIKE 'brand@%'")
     assert PasswordHasher().verify(password_hash, PASSWORD)
+    assert not hasher(settings).check_needs_rehash(password_hash)  # as the application would hash it
 
 
 async def test_the_command_goes_on_after_it_was_killed(stores: Stores, settings: Settings, tmp_path: Path) -> None:
@@ -507,7 +512,9 @@ def test_a_store_that_is_down_is_one_line(
 def test_without_configured_stores_those_of_dev_are_filled() -> None:
     # not below pytest's own folder: PostgreSQL under root runs as another user, who may not enter it
     with TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
-        code, output = run(folder=Path(folder), variables=environment())
+        code, output = run(
+            folder=Path(folder), variables=environment(PASSWORD_HASH_TIME="1", PASSWORD_HASH_MEMORY="32")
+        )
         assert code == 0, output
         assert "Inserted 200 users, 400 avatars, 1500 catalog items, 1000 designs." in output
         assert (Path(folder) / ".data" / "postgres").is_dir()

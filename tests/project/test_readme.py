@@ -12,6 +12,7 @@ import httpx
 import pytest
 from graphql import parse, validate
 
+from api.accounts.passwords import hasher
 from api.config.settings import Settings
 from api.demo.loader import load, pictures_of
 from api.error_codes import ErrorCode, MutationErrorCode
@@ -219,7 +220,8 @@ def _answered(some_page: Page) -> list[tuple[str, str, str]]:
 
 @pytest.mark.anyio
 async def test_examples_are_answered_as_shown(settings: Settings, stores: Stores) -> None:
-    await load(stores, password="password", pictures=pictures_of(Settings(_env_file=None)))
+    pictures = pictures_of(Settings(_env_file=None))
+    await load(stores, password="password", hasher=hasher(settings), pictures=pictures)
     users = PostgresRepository(User, stores.reads, stores.sessions)
     examples = [example for some_page in DOCS for example in _answered(some_page)]
 
@@ -238,7 +240,8 @@ async def test_examples_are_answered_as_shown(settings: Settings, stores: Stores
 
 @pytest.mark.anyio
 async def test_first_query_is_answered_as_shown(settings: Settings, stores: Stores) -> None:
-    await load(stores, password="password", pictures=pictures_of(Settings(_env_file=None)))
+    pictures = pictures_of(Settings(_env_file=None))
+    await load(stores, password="password", hasher=hasher(settings), pictures=pictures)
 
     # costs are reported by default, and not to the suite's other tests
     async with running(settings, report_cost=Settings.model_fields["report_cost"].default) as (_, client):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from api.accounts.passwords import hasher
 from api.config.settings import PRODUCTION_DEFAULTS, Settings
 from api.demo.loader import load, pictures_of
 from api.http.pictures.designs import MOST_LAYERS, draw_design
@@ -69,7 +70,8 @@ def design_of(*layers: dict[str, Any], canvas: dict[str, Any] | None = None) -> 
 
 @pytest.mark.anyio
 async def test_the_demo_datas_addresses_lead_to_pictures(settings: Settings, stores: Stores) -> None:
-    await load(stores, password="password", pictures=pictures_of(settings, "http://127.0.0.1:8000"))
+    address = pictures_of(settings, "http://127.0.0.1:8000")
+    await load(stores, password="password", hasher=hasher(settings), pictures=address)
     query = """{
         designs(first: 3, filter: { status: PUBLISHED }) {
             nodes { metadata { thumbnailUrl } layers { catalogItem { name isActive thumbnailUrl } } }
