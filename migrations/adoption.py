@@ -11,7 +11,14 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.schema import AddConstraint, CreateColumn, CreateIndex, SetColumnComment, SetTableComment
+from sqlalchemy.schema import (
+    AddConstraint,
+    CreateColumn,
+    CreateIndex,
+    ExecutableDDLElement,
+    SetColumnComment,
+    SetTableComment,
+)
 
 from migrations.adopted_objects import Adopted, record
 from migrations.batch import execute_all
@@ -52,7 +59,7 @@ def adopt(connection: sa.Connection, table: sa.Table, zone: str, *, assumed: boo
         elif isinstance(constraint, sa.CheckConstraint):
             create_check(connection, table.fullname, str(constraint.name), str(constraint.sqltext))
     create_table_indexes(connection, table)
-    comment(connection, table)
+    execute_all(connection, comments(table))
     return [*lines, *_required_extras(connection, table)]
 
 
@@ -83,9 +90,9 @@ def create_table_indexes(connection: sa.Connection, table: sa.Table) -> None:
     )
 
 
-def comment(connection: sa.Connection, table: sa.Table) -> None:
-    """Say of the table and its columns what they are."""
-    execute_all(connection, [SetTableComment(table), *map(SetColumnComment, table.columns)])
+def comments(table: sa.Table) -> list[ExecutableDDLElement]:
+    """What says of the table and its columns what they are."""
+    return [SetTableComment(table), *map(SetColumnComment, table.columns)]
 
 
 def _convert(connection: sa.Connection, table: sa.Table, column: sa.Column[Any], found: Column, zone: str) -> None:

@@ -7,7 +7,7 @@ constraints, whose names belong to their table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -36,6 +36,14 @@ def names(name: str) -> Iterator[str]:
     while True:
         yield f"{name}_{number}"
         number += 1
+
+
+def taken_names(connection: sa.Connection, schema: str, names: Iterable[str]) -> set[str]:
+    """Those of the names that tables, indexes, views and sequences of the schema have."""
+    query = sa.text(
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY(:names)"
+    )
+    return set(connection.scalars(query, {"schema": schema, "names": list(names)}))
 
 
 def free_relation(connection: sa.Connection, schema: str, name: str) -> str:
@@ -75,14 +83,11 @@ def create_indexes(
 
     Those whose names nobody has, which is nearly always all of them, are one statement.
     """
-    query = sa.text(
-        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY(:names)"
-    )
-    taken = set(connection.scalars(query, {"schema": table.partition(".")[0], "names": list(indexes)}))
+    taken = taken_names(connection, table.partition(".")[0], indexes)
     execute_all(
         connection,
         [
-            f"CREATE {'UNIQUE ' if name in unique else ''}INDEX {name} ON {table} {on}"
+            f"CREATE {'UNIQUE INDEX' if name in unique else 'INDEX'} {name} ON {table} {on}"
             for name, on in indexes.items()
             if name not in taken
         ],
@@ -135,14 +140,18 @@ def drop_triggers(connection: sa.Connection, table: str, function: str) -> None:
         connection.exec_driver_sql(f"DROP TRIGGER {quote(found)} ON {table}")
 
 
-def require_free_function(connection: sa.Connection, signature: str, comment: str) -> None:
-    """Raise AdoptionError where somebody else has a function of that signature; ours carries the comment."""
-    query = sa.text("SELECT obj_description(to_regprocedure(:signature), 'pg_proc'), to_regprocedure(:signature)::text")
-    found, exists = connection.execute(query, {"signature": signature}).one()
-    if exists is not None and found != comment:
-        raise AdoptionError(
-            f"the function {signature} is there already and is not this application's; rename it. Nothing was changed"
-        )
+def require_free_functions(connection: sa.Connection, comments: Mapping[str, str]) -> None:
+    """Raise AdoptionError where somebody else has a function of such a signature; ours carry these comments."""
+    query = sa.text(
+        "SELECT signature, obj_description(to_regprocedure(signature), 'pg_proc') "
+        "FROM unnest(cast(:signatures AS text[])) signature WHERE to_regprocedure(signature) IS NOT NULL"
+    )
+    for signature, found in connection.execute(query, {"signatures": list(comments)}):
+        if found != comments[signature]:
+            raise AdoptionError(
+                f"the function {signature} is there already and is not this application's; rename it. "
+                "Nothing was changed"
+            )
 
 
 def _found(connection: sa.Connection, schema: str, name: str) -> Index | None:

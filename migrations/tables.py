@@ -10,13 +10,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from migrations.adopted_objects import is_adopted
-from migrations.adoption import adopt, comment, create_table_indexes, table_exists
+from migrations.adoption import adopt, comments, create_table_indexes, table_exists
+from migrations.batch import execute_all
 from migrations.errors import AdoptionError, Contradiction
 from migrations.examination import examine
-from migrations.ownership import create_trigger, drop_triggers, free_relation
+from migrations.ownership import create_trigger, drop_triggers, free_relation, taken_names
 
 VERSION_SCHEMA: Final = "shared"
 VERSION_TABLE: Final = "alembic_version"
@@ -64,11 +65,16 @@ def not_ours(table: sa.Table) -> Contradiction:
 
 def _create(connection: sa.Connection, table: sa.Table) -> None:
     schema, key = table.schema or "", str(table.primary_key.name)
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    # the key's index is one among those of all tables
+    if not taken_names(connection, schema, [key, *(str(index.name) for index in indexes)]):
+        execute_all(connection, [CreateTable(table), *map(CreateIndex, indexes), *comments(table)])
+        return
     statement = str(CreateTable(table).compile(dialect=connection.dialect))
-    free = free_relation(connection, schema, key)  # the key's index is one among those of all tables
+    free = free_relation(connection, schema, key)
     connection.exec_driver_sql(statement.replace(f"CONSTRAINT {key} PRIMARY KEY", f"CONSTRAINT {free} PRIMARY KEY"))
     create_table_indexes(connection, table)
-    comment(connection, table)
+    execute_all(connection, comments(table))
 
 
 def drop_unless_adopted(table: sa.Table) -> None:

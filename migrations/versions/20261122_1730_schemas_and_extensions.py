@@ -15,7 +15,7 @@ from alembic import op
 
 from migrations.adopted_objects import forget_adopted, is_adopted, record_existing
 from migrations.extensions import require_extension
-from migrations.ownership import require_free_function
+from migrations.ownership import require_free_functions
 from migrations.tables import TOUCH, VERSION_SCHEMA, drop_schema_if_empty, has_schema
 
 revision: str = "c4ae3af98bb2"
@@ -35,7 +35,7 @@ def upgrade() -> None:
         if not has_schema(connection, schema):
             op.execute(f"CREATE SCHEMA {schema}")
     require_extension(connection, REQUIRED)
-    require_free_function(connection, f"{TOUCH}()", COMMENT)
+    require_free_functions(connection, {f"{TOUCH}()": COMMENT})
     op.execute(
         f"""
         CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -14,7 +14,7 @@ from typing import Final
 
 from alembic import op
 
-from migrations.ownership import create_trigger, drop_triggers, require_free_function
+from migrations.ownership import create_trigger, drop_triggers, require_free_functions
 
 revision: str = "0d4e2f7c91ab"
 down_revision: str | None = "70dc8fd6bcbe"
@@ -75,7 +75,7 @@ $$
 
 
 def upgrade() -> None:
-    require_free_function(op.get_bind(), f"{RECORD}()", COMMENT)
+    require_free_functions(op.get_bind(), {f"{RECORD}()": COMMENT})
     op.execute(FUNCTION)
     # whoever may execute it could let a trigger on a table of their own forge entries
     op.execute(f"REVOKE ALL ON FUNCTION {RECORD}() FROM PUBLIC")

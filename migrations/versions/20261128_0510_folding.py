@@ -18,7 +18,7 @@ from alembic import op
 from migrations.errors import AdoptionError
 from migrations.examination import duplicates
 from migrations.folding import COMMENT, FOLD, create_fold
-from migrations.ownership import create_index, drop_index, require_free_function
+from migrations.ownership import create_index, drop_index, require_free_functions
 from migrations.rules import RULES
 
 revision: str = "8b1f0c6d2e47"
@@ -52,7 +52,7 @@ INDEXES: Final = {
 
 def upgrade() -> None:
     connection = op.get_bind()
-    require_free_function(connection, FOLD, COMMENT)
+    require_free_functions(connection, {FOLD: COMMENT})
     create_fold(connection)
     if contradictions := duplicates(connection, "shared.users", EMAIL, RULES["uidx_users_email"]):
         raise AdoptionError.of(contradictions)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, UUID
 
-from migrations.ownership import create_trigger, drop_triggers, require_free_function
+from migrations.ownership import create_trigger, drop_triggers, require_free_functions
 from migrations.search import COMMENTS, INDEX_CHANGED, create_functions, index_items
 from migrations.tables import create_own
 
@@ -124,8 +124,7 @@ MAKES = (ITEM_SEARCH, DESIGN_SEARCH, SEARCH_SPELLINGS, SEARCH_FEED)
 
 def upgrade() -> None:
     connection = op.get_bind()
-    for function, comment in COMMENTS.items():
-        require_free_function(connection, function, comment)
+    require_free_functions(connection, COMMENTS)
     for table in MAKES:
         create_own(table)
     create_functions(connection, LANGUAGE)

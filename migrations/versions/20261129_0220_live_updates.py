@@ -14,7 +14,7 @@ from typing import Final
 
 from alembic import op
 
-from migrations.ownership import create_index, create_trigger, drop_index, drop_triggers, require_free_function
+from migrations.ownership import create_index, create_trigger, drop_index, drop_triggers, require_free_functions
 
 revision: str = "e92b6d04f1c8"
 down_revision: str | None = "c47a1e90d3b5"
@@ -48,7 +48,7 @@ def upgrade() -> None:
         "null for those before there was one'"
     )
     create_index(op.get_bind(), LOG, INDEX, "(log_position)")
-    require_free_function(op.get_bind(), f"{NOTIFY}()", COMMENT)
+    require_free_functions(op.get_bind(), {f"{NOTIFY}()": COMMENT})
     op.execute(FUNCTION)
     op.execute(f"COMMENT ON FUNCTION {NOTIFY}() IS '{COMMENT}'")
     for table in WATCHED:
