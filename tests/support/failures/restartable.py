@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from api.embedded.postgres import create_database, postgres_daemon
 from tests.support.servers import POSTGRES_BIN
 from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.engines import Cluster, citus_cluster
+from tests.support.stores.folders import throwaway_folder
 from tests.support.stores.nodes import Node
 
 START: Final = 60.0
@@ -100,10 +100,9 @@ class RestartableStores:
 def restartable_stores() -> Iterator[RestartableStores]:
     """Fresh servers in a folder that is thrown away."""
     with (
-        tempfile.TemporaryDirectory(prefix="fashion-wallet-faults-", ignore_cleanup_errors=True) as name,
+        throwaway_folder() as folder,
         contextlib.ExitStack() as stack,
     ):
-        folder = Path(name).resolve()
         mongodb = _mongodb(folder, stack)
         servers = {"MongoDB": mongodb}
         copy_cluster(folder, POSTGRES_BIN)
@@ -128,10 +127,10 @@ def restartable_cluster() -> Iterator[tuple[Cluster, Settings]]:
     What a commit has left half done is finished each second.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="fashion-wallet-faults-", ignore_cleanup_errors=True) as name,
+        throwaway_folder() as folder,
         contextlib.ExitStack() as stack,
     ):
-        mongodb = _mongodb(Path(name).resolve(), stack)
+        mongodb = _mongodb(folder, stack)
         mongodb._daemon.await_ready(START)
         cluster = stack.enter_context(citus_cluster())
         cluster.nodes[0].configure(FINISHES)

