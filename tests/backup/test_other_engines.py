@@ -29,9 +29,9 @@ def documentdb_uri() -> Iterator[str]:
         yield uri
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def source(postgres_url: str, documentdb_uri: str) -> Iterator[Settings]:
-    """Stores with a user and two designs, of which DocumentDB keeps the latter."""
+    """Stores with a user and two designs, of which DocumentDB keeps the latter. They are left as they are."""
     with fresh_database(postgres_url, documentdb_uri) as settings:
         upgrade(settings)
 

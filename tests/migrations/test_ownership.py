@@ -130,22 +130,22 @@ def test_indexes_constraints_and_triggers_of_an_adopted_table_keep_their_names(
     assert {name for name, _ in left if name.startswith("trg_")} == {"trg_users_updated_at", "trg_users_audit"}
 
 
-def test_an_index_made_beforehand_is_kept_and_serves(settings: Settings, versions: Path) -> None:
+def test_an_index_made_beforehand_is_kept_and_serves(migrated: Settings, versions: Path) -> None:
     # given
-    runner.upgrade(settings, "3f1c9a7e5b20")
+    runner.downgrade(migrated, BEFORE_LISTS)
     sql(
-        settings,
+        migrated,
         "CREATE INDEX CONCURRENTLY idx_users_deleted ON shared.users (created_at, id) WHERE deleted_at IS NOT NULL",
     )
-    before = scalar(settings, "SELECT 'shared.idx_users_deleted'::regclass::oid")
+    before = scalar(migrated, "SELECT 'shared.idx_users_deleted'::regclass::oid")
 
     # when
-    runner.upgrade(settings)
+    runner.upgrade(migrated)
 
     # then
-    assert scalar(settings, "SELECT 'shared.idx_users_deleted'::regclass::oid") == before
-    assert scalar(settings, "SELECT to_regclass('shared.idx_users_deleted_2')") is None
-    assert runner.generate(settings, "nothing") is None
+    assert scalar(migrated, "SELECT 'shared.idx_users_deleted'::regclass::oid") == before
+    assert scalar(migrated, "SELECT to_regclass('shared.idx_users_deleted_2')") is None
+    assert runner.generate(migrated, "nothing") is None
 
 
 @pytest.mark.parametrize(
