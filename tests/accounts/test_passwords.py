@@ -15,6 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
+from api.accounts import passwords as hashing
 from api.accounts.attempts import Attempts
 from api.accounts.passwords import THREADS, WAITING, WAITING_EACH, Passwords, normalised
 from api.accounts.sign_in_limits import SignInLimits
@@ -35,9 +36,13 @@ COMPOSED = "Amélie à Paris"
 DECOMPOSED = "Ame\u0301lie a\u0300 Paris"
 
 
-@pytest.fixture(autouse=True)
-def cheap_bcrypt() -> None:
-    """Nothing is cheaper here: what hashing costs is what some of these tests are about."""
+USUAL_COST = hashing._BCRYPT_COST
+
+
+@pytest.fixture
+def usual_bcrypt(cheap_bcrypt: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cheaper than it is: for tests of what hashing costs. To be there before the application is."""
+    monkeypatch.setattr(hashing, "_BCRYPT_COST", USUAL_COST)
 
 
 @pytest.fixture
@@ -117,6 +122,7 @@ def test_length_is_counted_in_letters() -> None:
             normalised(wrong)
 
 
+@pytest.mark.usefixtures("usual_bcrypt")
 async def test_every_refusal_costs_the_same(
     client: httpx.AsyncClient, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +154,7 @@ async def test_every_refusal_costs_the_same(
             assert sorted(filter(None, verified)) == ["$2b$10", "$argon2id$v=19$m=32,t=1,p=4"], (email, password[:20])
 
 
+@pytest.mark.usefixtures("usual_bcrypt")
 async def test_a_costlier_bcrypt_hash_raises_the_cost_of_every_refusal(
     passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:

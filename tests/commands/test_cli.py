@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from api.embedded.packages import EmbeddedError
 from api.errors import StoreUnavailable
 from api.schema import print_sdl
 from api.stores.startup_errors import describe
-from tests.support.processes import COMMAND
+from tests.support.processes import start
 from tests.support.servers import environment
 
 ROOT = Path(__file__).parents[2]
@@ -180,15 +179,10 @@ def test_whoever_stops_reading_ends_the_command_without_a_word(
     os.close(reads)
 
     # when
-    result = subprocess.run(
-        [COMMAND, *arguments],
-        stdout=writes,
-        stderr=subprocess.PIPE,
-        env=environment(settings),
-        cwd=tmp_path,
-        check=False,
-    )
+    with (tmp_path / "errors.txt").open("wb") as errors, Path(os.devnull).open("rb") as nothing:
+        streams = {"stdin": nothing.fileno(), "stdout": writes, "stderr": errors.fileno()}
+        process = start(*arguments, folder=tmp_path, variables=environment(settings), **streams)
     os.close(writes)
 
     # then
-    assert (result.returncode, result.stderr) == (1, b"")
+    assert (process.wait(60), (tmp_path / "errors.txt").read_text()) == (1, "")

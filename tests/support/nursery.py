@@ -28,6 +28,7 @@ from typing import Final
 
 import api
 import migrations
+from api.accounts.passwords import common_passwords
 from api.embedded.daemons import die_with_parent
 
 LONGEST: Final = 65536
@@ -35,13 +36,15 @@ LONGEST: Final = 65536
 
 
 def import_everything() -> None:
-    """All modules of the program; what they import only when they are called, too."""
+    """All modules of the program; what they import or read only when they are called, too."""
     for package in (api, migrations):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.startswith("migrations.versions") and module.name != "migrations.env":
                 importlib.import_module(module.name)
-    for name in ("uvicorn", "uvloop", "httptools", "alembic.command", "beanie", "typer.main"):
+    of_others = ("uvicorn.loops.uvloop", "httptools", "anyio._backends._asyncio", "alembic.command", "beanie")
+    for name in (*of_others, "typer.main", "typer._adapters"):
         importlib.import_module(name)
+    common_passwords()
 
 
 def import_pytest() -> None:
