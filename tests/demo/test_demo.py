@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +42,7 @@ from documents.last_change import first_change
 from models import Base
 from tests.support.servers import command, environment, wait_until
 from tests.support.stores.distributed import UNRECORDED
+from tests.support.stores.folders import throwaway_folder
 from tests.support.stores.unindexed import make_collections
 
 pytestmark = pytest.mark.anyio
@@ -511,11 +511,9 @@ def test_a_store_that_is_down_is_one_line(
 
 def test_without_configured_stores_those_of_dev_are_filled() -> None:
     # not below pytest's own folder: PostgreSQL under root runs as another user, who may not enter it
-    with TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
-        code, output = run(
-            folder=Path(folder), variables=environment(PASSWORD_HASH_TIME="1", PASSWORD_HASH_MEMORY="32")
-        )
+    with throwaway_folder() as folder:
+        code, output = run(folder=folder, variables=environment(PASSWORD_HASH_TIME="1", PASSWORD_HASH_MEMORY="32"))
         assert code == 0, output
         assert "Inserted 200 users, 400 avatars, 1500 catalog items, 1000 designs." in output
-        assert (Path(folder) / ".data" / "postgres").is_dir()
-        assert (Path(folder) / ".data" / "mongodb").is_dir()
+        assert (folder / ".data" / "postgres").is_dir()
+        assert (folder / ".data" / "mongodb").is_dir()

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
@@ -23,6 +22,7 @@ from api.embedded.daemons import Daemon, DaemonError, is_listening
 from api.embedded.packages import EmbeddedError
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from tests.support.servers import is_alive, wait_until
+from tests.support.stores.folders import throwaway_folder
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +40,8 @@ with embedded_stores(Path(sys.argv[1]), durable=False) as stores:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder; not below pytest's own, which only its owner may enter."""
-    with TemporaryDirectory(prefix="fashion-wallet-") as path:
-        yield Path(path) / "data"
+    with throwaway_folder() as path:
+        yield path / "data"
 
 
 async def write(stores: EmbeddedStores) -> None:

@@ -9,10 +9,8 @@ import os
 import re
 import signal
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +41,7 @@ from tests.support.applications import running
 from tests.support.servers import POSTGRES_BIN
 from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.databases import end_sessions
+from tests.support.stores.folders import throwaway_folder
 
 pytestmark = pytest.mark.anyio
 
@@ -114,10 +113,10 @@ def checked_out(stores: Stores) -> int:
 @pytest.fixture(scope="module")
 def freezable() -> Iterator[EmbeddedStores]:
     """Servers that no other module uses, so that they can be stopped; SecantusDB takes fail points."""
-    with tempfile.TemporaryDirectory(prefix="fashion-wallet-", ignore_cleanup_errors=True) as folder:
+    with throwaway_folder() as folder:
         arguments = ("--cache-size", "64M", "--log-level", "WARNING", "--enable-test-commands")
-        copy_cluster(Path(folder), POSTGRES_BIN)
-        with embedded_stores(Path(folder), durable=False, postgres_bin=POSTGRES_BIN, secantus_args=arguments) as own:
+        copy_cluster(folder, POSTGRES_BIN)
+        with embedded_stores(folder, durable=False, postgres_bin=POSTGRES_BIN, secantus_args=arguments) as own:
             yield own
 
 

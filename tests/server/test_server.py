@@ -11,7 +11,6 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio.to_thread
@@ -26,6 +25,7 @@ from api.config.settings import ConfigurationError, Settings
 from api.server.processes import listen, url_of
 from api.stores.startup_errors import ServerError
 from tests.support.servers import CLOSED, Server, children, ended, environment, is_alive, serving, wait_until
+from tests.support.stores.folders import throwaway_folder
 from tests.support.waiting import pause
 
 pytestmark = pytest.mark.anyio
@@ -270,8 +270,7 @@ def test_reload_starts_again_after_a_change(settings: Settings, clean_stores: No
 
 def test_dev_starts_everything_on_an_empty_folder() -> None:
     """Its folder is not below pytest's own, which only its owner may enter."""
-    with TemporaryDirectory(prefix="fashion-wallet-") as path:
-        folder = Path(path)
+    with throwaway_folder() as folder:
         variables = environment(None, EXPLORER="false")
         arguments = ("dev", "--port", "0", "--data-dir", "data")
         with serving(*arguments, folder=folder, variables=variables) as server:

@@ -5,9 +5,7 @@ SecantusDB is a replica set of one member, so what is tested is what is sent, an
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +22,7 @@ from tests.support.applications import running
 from tests.support.factories.designs import create_design
 from tests.support.graphql import gid
 from tests.support.signing_in import signed_in
+from tests.support.stores.folders import throwaway_folder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.executed_once]
 
@@ -37,9 +36,9 @@ UPDATE = """
 @pytest.fixture(scope="module")
 def mongodb() -> Iterator[str]:
     """The URI of a SecantusDB as a replica set."""
-    with tempfile.TemporaryDirectory(prefix="fashion-wallet-") as name:
+    with throwaway_folder() as folder:
         arguments = ("--cache-size", "64M", "--log-level", "WARNING", "--enable-test-commands")
-        with embedded_stores(Path(name), postgres=False, durable=False, secantus_args=arguments) as stores:
+        with embedded_stores(folder, postgres=False, durable=False, secantus_args=arguments) as stores:
             assert stores.mongodb_uri is not None
             yield stores.mongodb_uri.partition("?")[0]
 

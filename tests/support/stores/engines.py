@@ -10,7 +10,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.stores.folders import throwaway_folder
 from tests.support.stores.nodes import Node
 
 _BESIDE: Final = Path(__file__).parents[4] / "shared" / "engines"
@@ -74,9 +74,9 @@ def _engine(name: str, *arguments: str) -> Iterator[tuple[str, Path]]:
         "LC_ALL": "C.UTF-8",  # what a new PostgreSQL has for its encoding
         "TZ": "UTC",  # and for its time zone
     }
-    with tempfile.TemporaryDirectory(prefix="fashion-wallet-engine-", ignore_cleanup_errors=True) as above:
-        Path(above).chmod(0o755)  # servers don't run as root, and have to get in
-        folder = Path(above) / "engine"
+    with throwaway_folder() as above:
+        above.chmod(0o755)  # servers don't run as root, and have to get in
+        folder = above / "engine"
         try:
             started = subprocess.run(
                 [program, "start", folder, *arguments],
