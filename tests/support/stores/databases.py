@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import uvloop
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
@@ -39,10 +40,11 @@ def fresh_database(postgres_url: str, mongodb_url: str, *, template: Settings | 
     """
     name = f"test_{uuid.uuid4().hex}"
     of = f" TEMPLATE {urlsplit(template.postgres_url or '').path[1:]}" if template is not None else ""
-    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name}{of}"))
+    citus = "SELECT FROM pg_extension WHERE extname = 'citus'"
+    on_citus = uvloop.run(_execute(postgres_url, f"CREATE DATABASE {name}{of}", citus))
     url = urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
-    if not of and asyncio.run(_execute(postgres_url, "SELECT FROM pg_extension WHERE extname = 'citus'")):
-        asyncio.run(_execute(url, "CREATE EXTENSION citus"))  # as the coordinator's own database has it
+    if on_citus and not of:
+        uvloop.run(_execute(url, "CREATE EXTENSION citus"))  # as the coordinator's own database has it
     yield Settings(
         _env_file=None,
         environment="development",
@@ -50,8 +52,7 @@ def fresh_database(postgres_url: str, mongodb_url: str, *, template: Settings | 
         mongodb_uri=SecretStr(mongodb_url),
         mongodb_database=name,
     )
-    asyncio.run(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
-    asyncio.run(_drop_mongodb(mongodb_url, name))
+    uvloop.run(_drop(postgres_url, mongodb_url, name))
 
 
 def copy_source_tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -65,13 +66,13 @@ def copy_source_tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def create_from_models(settings: Settings) -> None:
     """Make the tables from the models, without any revision."""
-    asyncio.run(_create_all(settings))
+    uvloop.run(_create_all(settings))
 
 
 def sql(settings: Settings, *statements: str) -> list[asyncpg.Record]:
     """Run the statements; the rows of the last one where it is a SELECT."""
     assert settings.postgres_url is not None
-    return asyncio.run(_execute(settings.postgres_url, *statements))
+    return uvloop.run(_execute(settings.postgres_url, *statements))
 
 
 def scalar(settings: Settings, statement: str) -> Any:
@@ -95,7 +96,7 @@ def structure(settings: Settings) -> dict[str, set[tuple[Any, ...]]]:
         "indexes": "SELECT schemaname, tablename, indexname, indexdef FROM pg_indexes "
         f"WHERE schemaname IN {SCHEMAS} AND tablename NOT IN ('alembic_version', 'adopted_objects')",
     }
-    return asyncio.run(_rows(settings, queries))
+    return uvloop.run(_rows(settings, queries))
 
 
 async def _rows(settings: Settings, queries: Mapping[str, str]) -> dict[str, set[tuple[Any, ...]]]:
@@ -149,6 +150,7 @@ async def _execute(url: str, *statements: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def _drop_mongodb(url: str, name: str) -> None:
-    async with AsyncMongoClient[dict[str, Any]](url) as client:
+async def _drop(postgres_url: str, mongodb_url: str, name: str) -> None:
+    await _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with AsyncMongoClient[dict[str, Any]](mongodb_url) as client:
         await client.drop_database(name)
