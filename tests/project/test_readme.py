@@ -193,12 +193,12 @@ def test_every_helper_of_the_tests_is_told_of() -> None:
     told = page("tests/support/README.md").text
     folder = ROOT / "tests/support"
     helpers = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.name != "__init__.py"]
-    conftest = (ROOT / "tests/conftest.py").read_text("utf-8")
-    fixtures = re.findall(r"^@pytest\.fixture(?!\(.*autouse).*\n(?:async )?def (\w+)", conftest, re.MULTILINE)
+    source = (ROOT / "tests/fixtures.py").read_text("utf-8")
+    fixtures = re.findall(r"^@pytest\.fixture(?!\(.*autouse).*\n(?:async )?def (\w+)", source, re.MULTILINE)
 
     assert fixtures
     assert [name for name in fixtures if f"`{name}`" not in told and name != "anyio_backend"] == []
-    assert set(re.findall(r"`([\w/]+\.py)`", told)) - {"conftest.py", "tests/conftest.py"} == set(helpers)
+    assert set(re.findall(r"`([\w/]+\.py)`", told)) - {"conftest.py", "tests/fixtures.py"} == set(helpers)
 
 
 @pytest.mark.parametrize("some_page", [each for each in PAGES if each.of("graphql")], ids=_named)

@@ -21,7 +21,6 @@ from pymongo.errors import ServerSelectionTimeoutError
 from api.config.settings import Settings
 from api.embedded.daemons import HOST, is_listening
 from api.embedded.postgres import START_TIMEOUT, STOP_TIMEOUT, postgres_daemon
-from api.embedded.servers import _mongodb
 from api.health.reasons import reason
 from api.stores.mongodb.client import mongo_client
 from api.stores.postgres.connector import Connector
@@ -31,6 +30,7 @@ from tests.support.factories.designs import create_design
 from tests.support.factories.users import create_user
 from tests.support.graphql import execute, gid
 from tests.support.stores.postgres_server import debian_programs, postgres_server
+from tests.support.stores.secantus import secantus
 
 pytestmark = pytest.mark.anyio
 
@@ -98,9 +98,7 @@ def mongodb_authority(certificates: Certificates) -> Iterator[str]:
             *("--tls-cert-file", str(certificates.server), "--tls-key-file", str(certificates.server_key)),
             *("--tls-ca-file", str(certificates.authority), "--tls-require-client-cert"),
         )
-        daemon = dataclasses.replace(
-            _mongodb(Path(name), False, arguments), answers=lambda daemon: is_listening(daemon.port)
-        )
+        daemon = dataclasses.replace(secantus(Path(name), *arguments), answers=lambda daemon: is_listening(daemon.port))
         stack.callback(daemon.stop, STOP_TIMEOUT)
         daemon.start()
         daemon.await_ready(START_TIMEOUT)

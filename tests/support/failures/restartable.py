@@ -25,6 +25,7 @@ from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.engines import Cluster, citus_cluster
 from tests.support.stores.folders import throwaway_folder
 from tests.support.stores.nodes import Node
+from tests.support.stores.secantus import secantus, uri_of
 
 START: Final = 60.0
 """Seconds that a server has for its start."""
@@ -144,7 +145,7 @@ def _settings(postgres_url: str, mongodb: Restartable, **values: object) -> Sett
             "environment": "development",
             "log_level": "warning",
             "database_url": SecretStr(postgres_url),
-            "mongodb_uri": SecretStr(f"mongodb://{HOST}:{mongodb.port}/{embedded.DATABASE}?directConnection=true"),
+            "mongodb_uri": SecretStr(uri_of(mongodb._daemon)),
             "auth_secret": SecretStr("a secret of the tests, with 32 bytes and more"),
             "password_hash_memory": 32,
             "password_hash_time": 1,
@@ -156,7 +157,7 @@ def _settings(postgres_url: str, mongodb: Restartable, **values: object) -> Sett
 def _mongodb(folder: Path, stack: contextlib.ExitStack) -> Restartable:
     """One that is starting, and that is stopped at the end."""
     options = ("--sync-on-commit", "--enable-test-commands", "--cache-size", "256M", "--log-level", "WARNING")
-    daemon = embedded._mongodb(folder, False, options)
+    daemon = secantus(folder, *options)
     stack.callback(daemon.stop, START)
     server = Restartable(daemon)
     server.start()
