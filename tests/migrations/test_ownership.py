@@ -37,6 +37,7 @@ def test_another_tables_index_keeps_its_name(settings: Settings, versions: Path,
         "CREATE INDEX idx_catalog_items_type ON catalog.products (type)",
         "CREATE INDEX idx_catalog_items_created_by_deleted ON catalog.products (id)",
         "CREATE SEQUENCE catalog.idx_catalog_items_price",
+        "CREATE TABLE public.operations (id int)",  # in another schema than ours
     )
 
     # when
