@@ -38,6 +38,8 @@ def test_another_tables_index_keeps_its_name(settings: Settings, versions: Path,
         "CREATE INDEX idx_catalog_items_created_by_deleted ON catalog.products (id)",
         "CREATE SEQUENCE catalog.idx_catalog_items_price",
         "CREATE TABLE public.operations (id int)",  # in another schema than ours
+        "CREATE SCHEMA audit",  # where the name of an index is taken, and not that of the table's key
+        "CREATE SEQUENCE audit.idx_audit_log_actor_id",
     )
 
     # when
@@ -62,6 +64,7 @@ def test_another_tables_index_keeps_its_name(settings: Settings, versions: Path,
         "idx_catalog_items_created_by_deleted_2": "catalog_items",
         "idx_catalog_items_price_2": "catalog_items",
     }
+    assert scalar(settings, "SELECT to_regclass('audit.idx_audit_log_actor_id_2')") is not None
     assert runner.generate(settings, "nothing") is None
 
     # and when
