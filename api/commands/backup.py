@@ -29,12 +29,15 @@ def backup(
         from api.backup.streams import recipients
         from api.commands import development
         from api.commands.reconcile import shown
-        from api.server import processes as server
+        from api.server.signals import cancelled_by_signals
 
         settings = _settings()
         to = recipients(encrypt_to) if encrypt_to is not None else []
-        server.exit_on_signals()
-        with development.development_stores(settings) as complete, shown() as progress:
+        with (
+            cancelled_by_signals(),
+            development.development_stores(settings) as complete,
+            shown() as progress,
+        ):
             made = asyncio.run(save(complete, folder, to, progress))
     for line in summary(made, folder):
         typer.echo(line)
@@ -62,22 +65,24 @@ def restore(
         from api.backup.streams import identities
         from api.commands import development
         from api.commands.reconcile import lines, shown
-        from api.server import processes as server
+        from api.server.signals import cancelled_by_signals
         from migrations.runner import upgrade
 
         settings = _settings()
         keys = identities(identity) if identity is not None else []
-        server.exit_on_signals()
-        with shown() as progress:
-            found = checking.check(folder, keys if keys or not check else None, progress)
-        if check:
-            typer.echo(f"{folder} is whole." if keys or not found.encrypted else f"{folder} is whole, and encrypted.")
-            return
-        with development.development_stores(settings) as complete:
+        with cancelled_by_signals():
             with shown() as progress:
-                notes = asyncio.run(run(complete, folder, found, keys, progress, end_sessions=end_sessions))
-            notes += upgrade(complete)
-            report = asyncio.run(_finish(complete))
+                found = checking.check(folder, keys if keys or not check else None, progress)
+            if check:
+                typer.echo(
+                    f"{folder} is whole." if keys or not found.encrypted else f"{folder} is whole, and encrypted."
+                )
+                return
+            with development.development_stores(settings) as complete:
+                with shown() as progress:
+                    notes = asyncio.run(run(complete, folder, found, keys, progress, end_sessions=end_sessions))
+                notes += upgrade(complete)
+                report = asyncio.run(_finish(complete))
     for line in (*notes, "Restored.", *lines(report, repair=False)):
         typer.echo(line)
     raise typer.Exit(1 if report.problems else 0)

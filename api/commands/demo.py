@@ -30,19 +30,16 @@ def run(scale: int) -> Summary:
     `loader.load` and `embedded_stores` raise.
     """
     import asyncio
-    import signal
-    import sys
 
     from api.commands import development
     from api.config.settings import ConfigurationError, load_settings
+    from api.server.signals import cancelled_by_signals
     from migrations.runner import upgrade
 
     settings = load_settings()
     if settings.is_production:
         raise ConfigurationError("ENVIRONMENT is production: demo accounts, whose password is known, are not for there")
-    # end through the `finally` blocks, so that no embedded server is left running
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with development.development_stores(settings) as complete:
+    with cancelled_by_signals(), development.development_stores(settings) as complete:
         if complete is not settings:
             upgrade(complete)
         return asyncio.run(_load(complete, scale))

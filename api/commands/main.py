@@ -105,9 +105,9 @@ def serve(
 
     from api.log import configure_logging, logger
     from api.server import processes as server
+    from api.server import signals
 
-    with reported():
-        server.exit_on_signals()
+    with reported(), signals.cancelled_by_signals(0):
         settings = _settings(host=host, port=port, workers=workers)
         configure_logging(settings)
         with contextlib.closing(server.listen(settings)) as listener:
@@ -141,9 +141,9 @@ def dev(
     from api.commands import development
     from api.log import configure_logging
     from api.server import processes as server
+    from api.server import signals
 
-    with reported():
-        server.exit_on_signals()
+    with reported(), signals.cancelled_by_signals(0):
         settings = _settings(production=False, host=host, port=port, workers=workers, data_dir=data_dir)
         development.require_development(settings)
         configure_logging(settings)

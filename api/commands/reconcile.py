@@ -17,7 +17,7 @@ from api.log import configure_logging
 from api.reconcile.report import Progress as Told
 from api.reconcile.report import Report, Tally
 from api.reconcile.run import reconcile
-from api.server import processes as server
+from api.server.signals import cancelled_by_signals
 from api.stores.stores import open_stores
 
 
@@ -25,8 +25,7 @@ def run(*, repair: bool, json: bool, batch: int) -> int:
     """Reconcile the configured stores; where none is configured, the ones that `dev` uses. Returns the exit code."""
     settings = load_settings()
     configure_logging(settings)
-    server.exit_on_signals()
-    with development.development_stores(settings) as complete:
+    with cancelled_by_signals(), development.development_stores(settings) as complete:
         report = asyncio.run(_run(complete, repair=repair, batch=batch))
     typer.echo(orjson.dumps(report.as_dict()).decode() if json else "\n".join(lines(report, repair=repair)))
     return 1 if report.problems else 0

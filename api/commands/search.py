@@ -62,16 +62,15 @@ def _run(work: Callable[[Stores, Settings], Awaitable[T]]) -> T:
     from api.commands import development
     from api.config.settings import load_settings
     from api.log import configure_logging
-    from api.server import processes as server
+    from api.server.signals import cancelled_by_signals
     from api.stores.stores import open_stores
 
     settings = load_settings()
     configure_logging(settings)
-    server.exit_on_signals()
 
     async def work_on(complete: Settings) -> T:
         async with open_stores(complete) as stores:
             return await work(stores, complete)
 
-    with development.development_stores(settings) as complete:
+    with cancelled_by_signals(), development.development_stores(settings) as complete:
         return asyncio.run(work_on(complete))

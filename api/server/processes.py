@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import pymongo
 from sqlalchemy import text
@@ -29,6 +28,7 @@ from api.log import configure_logging, logger
 from api.metrics.memory import SLOTS, Memory
 from api.server.draining import DrainingServer
 from api.server.protocol import Protocol
+from api.server.signals import exit_on_signals
 from api.server.socket_protocol import socket_options
 from api.server.workers import Workers
 from api.stores.mongodb.client import mongo_client, mongo_database, require_version
@@ -133,21 +133,6 @@ class Configuration(Config):
         self.lifespan_class = Lifespan
 
 
-def exit_on_signals() -> None:
-    """Make SIGTERM and SIGINT end this process with code 0, through its `finally` blocks.
-
-    uvicorn handles the signals while it serves and drains; then it raises them again, which ends up here.
-    """
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        for each in (signal.SIGTERM, signal.SIGINT):  # the rest takes a limited time, and must not be interrupted
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(0)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, leave)
-
-
 def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], Any], reload: bool = False) -> int:
     """Serve until a signal comes, then drain for at most `shutdown_timeout`. Returns the exit code.
 
@@ -155,6 +140,7 @@ def run(settings: Settings, listener: socket.socket, *, ready: Callable[[str], A
     called once with the address, in a thread, when `/readyz` has answered 200. Raises ServerError where METRICS_PORT is
     taken.
     """
+    exit_on_signals()
     url = url_of(listener)
     root = Path(__file__).parents[2]
     configuration = Configuration(

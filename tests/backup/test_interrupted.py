@@ -64,9 +64,10 @@ def test_a_backup_that_is_killed_is_none(
         command(*arguments, folder=tmp_path, variables=environment(plain.source)) as server,
     ):
         wait_until(lambda: scalar(plain.source, WAITING), "the backup waits for the table")
-        server.stop(number)
+        code = server.stop(number)
         assert "Saved" not in server.text()
 
+    assert code == (128 + number if number == signal.SIGTERM else -number)
     left = list((tmp_path / "made").iterdir())
     # one that could say goodbye has tidied up, and no name is ever that of a backup
     assert [path.name.endswith(".partial") for path in left] == [True] * (number == signal.SIGKILL)

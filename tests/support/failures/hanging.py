@@ -47,7 +47,6 @@ if __name__ == "__main__":
     settings = load_settings()
     configure_logging(settings)
     server.FACTORY = "tests.support.failures.hanging:application"  # type: ignore[misc]
-    server.exit_on_signals()
     listener = server.listen(settings)
     sys.stdout.write(f"{server.url_of(listener)} \n")
     sys.stdout.flush()
