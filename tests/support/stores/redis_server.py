@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.failures.freezing import freeze
 from tests.support.servers import wait_until
 
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -39,7 +40,10 @@ class RedisServer:
 
     def signal(self, number: signal.Signals) -> None:
         """SIGKILL, SIGSTOP, SIGCONT."""
-        self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            freeze(self.process.pid)
+        else:
+            self.process.send_signal(number)
         if number is signal.SIGKILL:
             self.process.wait()
 
