@@ -40,7 +40,7 @@ from api.stores.stores import Stores, open_stores
 from documents import Design
 from documents.last_change import first_change
 from models import Base
-from tests.support.servers import command, environment, wait_until
+from tests.support.servers import WAIT, command, environment, wait_until
 from tests.support.stores.distributed import UNRECORDED
 from tests.support.stores.folders import throwaway_folder
 from tests.support.stores.unindexed import make_collections
@@ -434,7 +434,7 @@ def test_progress_is_a_bar_for_each_kind_on_a_terminal() -> None:
 def run(*arguments: str, folder: Path, variables: dict[str, str]) -> tuple[int, str]:
     """Exit code and output of `fashion-wallet demo`."""
     with command("demo", *arguments, folder=folder, variables=variables) as process:
-        return process.process.wait(60), process.text()
+        return process.process.wait(3 * WAIT), process.text()
 
 
 async def demo(folder: Path, variables: dict[str, str], *arguments: str) -> tuple[int, str]:

@@ -37,8 +37,9 @@ CLOSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
 MANY = 200
 """Documents from which on it is quicker to make a collection anew than to delete what is in it."""
-KEPT = 1000
-"""Changes that SecantusDB keeps, and a thousand more: it reads all of them where a stream begins at a time."""
+KEPT = 10_000
+"""Changes that SecantusDB keeps: several times what a test writes, but no more, as it reads all of them where a stream
+begins at a time."""
 WAIT = 60.0
 """Seconds that a test waits for a process before it fails."""
 
