@@ -78,6 +78,8 @@ async def test_a_password_is_changed_while_requests_go_on(
 
         async with engine.connect() as connection:
             old = await connection.scalar(text("SELECT pg_backend_pid()"))
+            # opens the connection of the requests: between the next two steps no password would be right
+            await execute(client, COUNT)
             asking = asyncio.create_task(ask())
             await superuser.execute("ALTER ROLE wallet PASSWORD 'second'")
             file.write_text("second\r\n")
